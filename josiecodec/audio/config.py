@@ -1,0 +1,101 @@
+"""Configuration of a JODIO model, as it is stored in `config.json` beside the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..errors import ConfigError
+from ..nn.transformer import TransformerConfig
+from .seanet import SeaNetConfig
+from .spectral import SpectralDecoderConfig, SpectralEncoderConfig
+
+
+@dataclass(frozen=True)
+class QuantizerConfig:
+    """Settings of the semantic codebook and the acoustic stack.
+
+    Attributes:
+        mode: "split": both code the latent itself, and their vectors are added (Mimi, Moshi table 3);
+            "residual": the acoustic stack codes what the semantic codebook left over (seed 002, 6.2).
+        acoustic_levels: codebooks of the acoustic stack; the model has one level more in all.
+        codebook_size: codes in each codebook.
+        dim: width of the spaces in which the two quantizers work; 0 for the latent's own.
+        code_dim: width in which each codebook compares; 0 for `dim` (else factorised codes).
+        normalize: compare directions only.
+        update: how codes are learnt, "ema" or "gradient".
+        decay: of the moving averages.
+        restart_below: usage, in fair shares, below which a code is restarted.
+        commitment: weight of the commitment loss.
+    """
+
+    mode: Literal["split", "residual"] = "split"
+    acoustic_levels: int = 31
+    codebook_size: int = 2048
+    dim: int = 48
+    code_dim: int = 0
+    normalize: bool = False
+    update: Literal["ema", "gradient"] = "ema"
+    decay: float = 0.99
+    restart_below: float = 0.1
+    commitment: float = 0.25
+
+    def __post_init__(self) -> None:
+        if self.acoustic_levels < 0 or not 2 <= self.codebook_size <= 65536:
+            raise ConfigError("quantizer: levels must be >= 0 and codebook_size in 2..65536")
+
+
+@dataclass(frozen=True)
+class JodioConfig:
+    """A whole JODIO model.
+
+    Attributes:
+        name: of the preset or the trained model.
+        sample_rate: in Hz; the model hears and speaks mono at this rate.
+        latent_dim: width of the sequence between encoder, quantizers and decoder.
+        default_n_q: levels used where the caller does not say.
+        encoder, decoder: see the classes; both must have the same `frame_size`.
+        encoder_transformer, decoder_transformer: at the frame rate around the quantizers, or None.
+        quantizer: see `QuantizerConfig`.
+    """
+
+    name: str = "jodio"
+    sample_rate: int = 24000
+    latent_dim: int = 384
+    default_n_q: int = 9
+    encoder: SeaNetConfig | SpectralEncoderConfig = field(default_factory=SpectralEncoderConfig)
+    decoder: SeaNetConfig | SpectralDecoderConfig = field(default_factory=SpectralDecoderConfig)
+    encoder_transformer: TransformerConfig | None = None
+    decoder_transformer: TransformerConfig | None = None
+    quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
+
+    def __post_init__(self) -> None:
+        if self.encoder.frame_size != self.decoder.frame_size:
+            raise ConfigError(
+                f"encoder and decoder disagree on the frame: {self.encoder.frame_size} and "
+                f"{self.decoder.frame_size} samples"
+            )
+        if not 1 <= self.default_n_q <= self.n_q:
+            raise ConfigError(f"default_n_q must be in 1..{self.n_q}")
+        for transformer in (self.encoder_transformer, self.decoder_transformer):
+            if transformer and transformer.dim != self.latent_dim:
+                raise ConfigError("the transformers' dim must be latent_dim")
+
+    @property
+    def n_q(self) -> int:
+        """Levels in all, the semantic one included."""
+        return 1 + self.quantizer.acoustic_levels
+
+    @property
+    def frame_size(self) -> int:
+        """Samples per frame."""
+        return self.encoder.frame_size
+
+    @property
+    def causal(self) -> bool:
+        """Whether the model can run on a stream."""
+        parts = (self.encoder, self.decoder)
+        transformers = (self.encoder_transformer, self.decoder_transformer)
+        return all(getattr(p, "causal", True) for p in parts) and all(
+            t is None or (t.causal and t.context > 0) for t in transformers
+        )

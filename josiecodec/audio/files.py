@@ -1,0 +1,180 @@
+"""Reading sound files of any kind, in blocks of bounded memory.
+
+WAV, FLAC, OGG and MP3 are read by libsndfile; whatever it does not know (m4a, mp4, webm, mkv ...) by
+FFmpeg through PyAV. Resampling is soxr's, block by block, so that an hour-long file gives the same
+samples as it would in one piece.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+from torch import Tensor
+
+from ..errors import MediaError
+
+AUDIO_SUFFIXES = frozenset(
+    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .au .caf .w64 .rf64 .m4a .aac .wma .amr .ac3 .mka".split()
+)
+BLOCK = 1 << 16  # samples per channel read at a time
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A recording in memory.
+
+    Attributes:
+        samples: float32 [C, T], about [-1, 1].
+        sample_rate: in Hz.
+        original_rate, original_channels: of the file it was read from.
+    """
+
+    samples: Tensor
+    sample_rate: int
+    original_rate: int
+    original_channels: int
+
+
+class SoundReader:
+    """An open sound file that gives its samples in blocks.
+
+    Attributes:
+        sample_rate, channels: of the file.
+        length: samples per channel as far as the file says, or None.
+        name: for messages.
+    """
+
+    def __init__(self, source: str | Path | IO[bytes]):
+        """Open a path, "-" for standard input, or a seekable binary file.
+
+        Raises:
+            MediaError: if it cannot be opened or holds no sound.
+        """
+        self.name = str(source) if isinstance(source, (str, Path)) else getattr(source, "name", "stream")
+        self._spool: IO[bytes] | None = None
+        self._sound: soundfile.SoundFile | None = None
+        self._container: Any = None
+        if str(source) == "-":
+            self.name = "standard input"
+            self._spool = source = tempfile.TemporaryFile()
+            shutil.copyfileobj(sys.stdin.buffer, source)
+            source.seek(0)
+        elif isinstance(source, (str, Path)):
+            if not Path(source).is_file():
+                raise MediaError(f"{source}: no such file")
+            source = str(source)
+        try:
+            self._sound = soundfile.SoundFile(source)
+        except (soundfile.LibsndfileError, TypeError, RuntimeError):
+            self._open_container(source)
+        if self._sound is not None:
+            self.sample_rate, self.channels = self._sound.samplerate, self._sound.channels
+            self.length = self._sound.frames if 0 <= self._sound.frames < 1 << 40 else None
+        if not 1 <= self.sample_rate <= 1_000_000 or self.channels < 1:
+            self.close()
+            raise MediaError(f"{self.name}: {self.sample_rate} Hz with {self.channels} channels is not sound")
+
+    def _open_container(self, source: Any) -> None:
+        import av
+
+        if hasattr(source, "seek"):
+            source.seek(0)
+        try:
+            self._container = av.open(source)
+            stream = self._container.streams.audio[0]
+        except IndexError:
+            self.close()
+            raise MediaError(f"{self.name}: no sound in it") from None
+        except (av.FFmpegError, ValueError, OSError) as error:
+            self.close()
+            raise MediaError(f"{self.name}: not a sound file that can be read ({_reason(error)})") from None
+        self.sample_rate = stream.rate or 0
+        self.channels = stream.channels or 0
+        self.length = None
+        if stream.duration and stream.time_base:
+            self.length = round(stream.duration * stream.time_base * self.sample_rate)
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The samples from the beginning, as float32 arrays [n, channels].
+
+        Raises:
+            MediaError: if the file turns out to be damaged.
+        """
+        if self._sound is not None:
+            try:
+                yield from self._sound.blocks(BLOCK, dtype="float32", always_2d=True)
+            except (soundfile.LibsndfileError, RuntimeError) as error:
+                raise MediaError(f"{self.name}: damaged sound file ({_reason(error)})") from None
+            return
+        import av
+
+        resampler = av.AudioResampler(format="fltp", layout=None, rate=self.sample_rate)
+        try:
+            for frame in self._container.decode(audio=0):
+                for part in resampler.resample(frame):
+                    yield np.ascontiguousarray(part.to_ndarray().T)
+            for part in resampler.resample(None):
+                yield np.ascontiguousarray(part.to_ndarray().T)
+        except (av.FFmpegError, ValueError) as error:
+            raise MediaError(f"{self.name}: damaged sound file ({_reason(error)})") from None
+
+    def mono(self, sample_rate: int) -> Iterator[Tensor]:
+        """The samples as mono at another rate, as float32 tensors [n].
+
+        Channels are averaged. Samples that are not finite count as silence.
+        """
+        resampler = None
+        if sample_rate != self.sample_rate:
+            resampler = soxr.ResampleStream(self.sample_rate, sample_rate, 1, dtype="float32")
+        for block in self.blocks():
+            mono = np.nan_to_num(block.mean(1, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+            yield torch.from_numpy(resampler.resample_chunk(mono) if resampler else mono)
+        if resampler:
+            yield torch.from_numpy(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+
+    def close(self) -> None:
+        """Close the file."""
+        for thing in (self._sound, self._container, self._spool):
+            if thing is not None:
+                thing.close()
+
+    def __enter__(self) -> SoundReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def load_audio(source: str | Path | IO[bytes], sample_rate: int = 24000) -> Sound:
+    """Read a whole sound file as mono at `sample_rate`.
+
+    Raises:
+        MediaError: if it cannot be read.
+    """
+    with SoundReader(source) as reader:
+        parts = list(reader.mono(sample_rate))
+        samples = torch.cat(parts) if parts else torch.zeros(0)
+        return Sound(samples[None], sample_rate, reader.sample_rate, reader.channels)
+
+
+def resample(x: Tensor, sample_rate: int, target: int) -> Tensor:
+    """Resample [C, T] float32 from one rate to another."""
+    if sample_rate == target or x.shape[-1] == 0:
+        return x
+    y = soxr.resample(np.ascontiguousarray(x.cpu().numpy().T), sample_rate, target)
+    return torch.from_numpy(np.ascontiguousarray(y.T))
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[-1] if text else type(error).__name__

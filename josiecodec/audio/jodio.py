@@ -1,0 +1,349 @@
+"""JODIO: waveform -> one semantic and several acoustic streams of codes -> waveform.
+
+    [B, 1, T] -> encoder -> latent [B, F, D] -+-> semantic codebook -----+-> + -> decoder -> [B, 1, T]
+                                              +-> acoustic residual stack +
+
+F = ceil(T / frame_size). Codes are [B, K, F], the semantic level first.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import CodecError, CodesError
+from ..nn.conv import pad_to_multiple
+from ..nn.quantize import ResidualVectorQuantizer, VectorQuantizer
+from ..nn.streaming import State, Streaming
+from ..nn.transformer import Transformer
+from .config import JodioConfig
+from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
+from .spectral import SpectralDecoder, SpectralEncoder
+
+# Long recordings are run through the network in blocks of this many frames (20 s at 12.5 Hz).
+BLOCK_FRAMES = 250
+
+
+@dataclass
+class JodioOutput:
+    """What `Jodio.forward` returns for training.
+
+    Attributes:
+        audio: decoded waveform [B, 1, T].
+        latent: what the encoder gave, [B, F, D].
+        semantic: vectors of the semantic level, [B, F, D], with a gradient to the encoder.
+        codes: [B, K, F] of the levels used.
+        vq_loss: scalar, commitment and codebook losses.
+    """
+
+    audio: Tensor
+    latent: Tensor
+    semantic: Tensor
+    codes: Tensor
+    vq_loss: Tensor
+
+
+class Jodio(nn.Module):
+    """A neural audio codec. See `JodioConfig` for its parts and `josiecodec.load` for trained ones."""
+
+    def __init__(self, config: JodioConfig):
+        super().__init__()
+        self.config = config
+        self.fingerprint = ""  # sha256 of config and weights, set by `josiecodec.load`
+        dim, q = config.latent_dim, config.quantizer
+        settings = dict(
+            codebook_size=q.codebook_size,
+            normalize=q.normalize,
+            update=q.update,
+            decay=q.decay,
+            restart_below=q.restart_below,
+            commitment=q.commitment,
+        )
+        self.encoder: Streaming
+        self.decoder: Streaming
+        if isinstance(config.encoder, SeaNetConfig):
+            self.encoder = SeaNetEncoder(dim, config.encoder)
+        else:
+            self.encoder = SpectralEncoder(dim, config.encoder)
+        if config.encoder_transformer:
+            self.encoder_transformer = Transformer(config.encoder_transformer)
+        self.semantic_rvq = VectorQuantizer(dim, code_dim=q.code_dim or q.dim or None, **settings)
+        self.acoustic_rvq = ResidualVectorQuantizer(
+            dim, q.acoustic_levels, rvq_dim=q.dim or None, code_dim=q.code_dim or None, **settings
+        )
+        if config.decoder_transformer:
+            self.decoder_transformer = Transformer(config.decoder_transformer)
+        if isinstance(config.decoder, SeaNetConfig):
+            self.decoder = SeaNetDecoder(dim, config.decoder)
+        else:
+            self.decoder = SpectralDecoder(dim, config.decoder)
+
+    # What the codec is ------------------------------------------------------------------------
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of the waveforms that go in and come out."""
+        return self.config.sample_rate
+
+    @property
+    def channels(self) -> int:
+        """Always 1."""
+        return 1
+
+    @property
+    def frame_size(self) -> int:
+        """Samples per frame (the hop)."""
+        return self.config.frame_size
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return self.sample_rate / self.frame_size
+
+    @property
+    def codebook_size(self) -> int:
+        """Codes in each codebook; codes are in 0 .. codebook_size - 1."""
+        return self.config.quantizer.codebook_size
+
+    @property
+    def n_q(self) -> int:
+        """Levels that the model has, the semantic one included."""
+        return self.config.n_q
+
+    @property
+    def streams(self) -> dict[str, slice]:
+        """Where in the level axis each named stream lies: `codes[:, codec.streams["semantic"]]`."""
+        return {"semantic": slice(0, 1), "acoustic": slice(1, self.n_q)}
+
+    def frames(self, samples: int) -> int:
+        """Frames that `samples` samples become: ceil(samples / frame_size)."""
+        return -(-samples // self.frame_size)
+
+    def bitrate(self, n_q: int | None = None) -> float:
+        """Bits per second of the codes of `n_q` levels, before any entropy coding."""
+        return self._levels(n_q) * math.log2(self.codebook_size) * self.frame_rate
+
+    def n_q_for(self, bits_per_second: float) -> int:
+        """The most levels whose bitrate does not exceed `bits_per_second`.
+
+        Raises:
+            CodecError: if that is less than one level takes.
+        """
+        n_q = math.floor(bits_per_second / self.bitrate(1) + 1e-9)
+        if n_q < 1:
+            raise CodecError(
+                f"{bits_per_second:g} bit/s is less than one level of {self.config.name} "
+                f"needs ({self.bitrate(1):g} bit/s)"
+            )
+        return min(n_q, self.n_q)
+
+    # Use ------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, n_q: int | None = None, lengths: Tensor | None = None) -> Tensor:
+        """Turn waveforms into codes.
+
+        Args:
+            x: [B, 1, T] (or [B, T] or [T]), in [-1, 1] at `sample_rate`. T may be any length.
+            n_q: levels to compute, 1 .. self.n_q; None for the config's default.
+            lengths: [B], samples of each item when shorter ones were padded; what lies beyond is
+                not heard, and the codes of frames beyond `frames(length)` are zero.
+
+        Returns:
+            int64 [B, n_q, frames(T)], the semantic level first. An item's codes are the same alone
+            and in a padded batch.
+
+        Raises:
+            CodesError: on a wrong shape or type, or `n_q` out of range.
+        """
+        n_q = self._levels(n_q)
+        x = self._waveform(x)
+        total = x.shape[-1]
+        if lengths is not None:
+            lengths = torch.as_tensor(lengths, device=x.device)
+            if lengths.shape != x.shape[:1] or bool((lengths < 0).any()) or bool((lengths > total).any()):
+                raise CodesError(f"lengths must be {len(x)} numbers of samples in 0..{total}")
+            x = x * (torch.arange(total, device=x.device) < lengths[:, None, None])
+        x = pad_to_multiple(x, self.frame_size)
+        step = BLOCK_FRAMES * self.frame_size
+        if self.config.causal and x.shape[-1] > step:
+            state = State()
+            codes = torch.cat([self.encode_frames(part, n_q, state) for part in x.split(step, -1)], -1)
+        else:
+            codes = self.encode_frames(x, n_q)
+        if lengths is not None:
+            frames = -(-lengths // self.frame_size)
+            codes = codes * (torch.arange(codes.shape[-1], device=x.device) < frames[:, None, None])
+        return codes
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor, length: int | None = None) -> Tensor:
+        """Turn codes back into waveforms.
+
+        Args:
+            codes: integers [B, K, F] (or [K, F]), K in 1 .. self.n_q: the first K levels.
+            length: samples to return; None for all F * frame_size.
+
+        Returns:
+            [B, 1, length], about [-1, 1] (not clipped), at `sample_rate`.
+
+        Raises:
+            CodesError: on a wrong shape or type, codes out of range, or too great a length.
+        """
+        codes = self._checked_codes(codes)
+        total = codes.shape[-1] * self.frame_size
+        if length is None:
+            length = total
+        if not 0 <= length <= total:
+            raise CodesError(f"length {length} is not in 0..{total}, what {codes.shape[-1]} frames hold")
+        if self.config.causal and codes.shape[-1] > BLOCK_FRAMES:
+            state = State()
+            parts = [self.decode_frames(part, state) for part in codes.split(BLOCK_FRAMES, -1)]
+            audio = torch.cat(parts, -1)
+        else:
+            audio = self.decode_frames(codes)
+        return audio[..., :length]
+
+    def streaming(self, batch_size: int = 1, n_q: int | None = None):
+        """Open a stream that encodes chunks of any size and decodes frame by frame.
+
+        Args:
+            batch_size: waveforms that run side by side.
+            n_q: levels to encode; None for the config's default.
+
+        Returns:
+            an `AudioStream`.
+
+        Raises:
+            CodecError: if the model is not causal.
+        """
+        from .stream import AudioStream
+
+        return AudioStream(self, batch_size, self._levels(n_q))
+
+    def compress(self, x: Tensor, n_q: int | None = None) -> bytes:
+        """Encode one waveform [T], [1, T] or [1, 1, T] to the bytes of a `.josie` file."""
+        from ..tokens.compress import compress_audio
+
+        return compress_audio(self, x, n_q)
+
+    def decompress(self, data: bytes) -> Tensor:
+        """Decode the bytes of a `.josie` file to the waveform [1, 1, T], exactly as long as it was."""
+        from ..tokens.compress import decompress_audio
+
+        return decompress_audio(self, data)
+
+    # Whole frames, offline or with the memory of a stream ------------------------------------------
+
+    def latent(self, x: Tensor, state: State | None = None) -> Tensor:
+        """[B, 1, F * frame_size] -> what is quantized, [B, F, D]."""
+        z = self.encoder(x, state)
+        return self.encoder_transformer(z, state) if self.config.encoder_transformer else z
+
+    def synthesize(self, z: Tensor, state: State | None = None) -> Tensor:
+        """Quantized latent [B, F, D] -> [B, 1, F * frame_size]."""
+        if self.config.decoder_transformer:
+            z = self.decoder_transformer(z, state)
+        return self.decoder(z, state)
+
+    def encode_frames(self, x: Tensor, n_q: int, state: State | None = None) -> Tensor:
+        """[B, 1, F * frame_size] -> codes [B, n_q, F]. No checks; `encode` is for users."""
+        if x.shape[-1] == 0:
+            return torch.zeros(len(x), n_q, 0, dtype=torch.long, device=x.device)
+        z = self.latent(x, state)
+        semantic = self.semantic_rvq.encode(z)
+        if self.config.quantizer.mode == "residual":
+            z = z - self.semantic_rvq.decode(semantic)
+        acoustic = self.acoustic_rvq.encode(z, n_q - 1)
+        return torch.cat([semantic.unsqueeze(-1), acoustic], -1).transpose(1, 2)
+
+    def decode_frames(self, codes: Tensor, state: State | None = None) -> Tensor:
+        """Codes [B, K, F] -> [B, 1, F * frame_size]. No checks; `decode` is for users."""
+        if codes.shape[-1] == 0:
+            return torch.zeros(len(codes), 1, 0, device=codes.device)
+        codes = codes.transpose(1, 2)
+        z = self.semantic_rvq.decode(codes[..., 0]) + self.acoustic_rvq.decode(codes[..., 1:])
+        return self.synthesize(z, state)
+
+    # Training -------------------------------------------------------------------------------------
+
+    def forward(self, x: Tensor, n_q: Tensor | None = None, quantize: Tensor | None = None) -> JodioOutput:
+        """Encode, quantize and decode for training.
+
+        Args:
+            x: [B, 1, F * frame_size].
+            n_q: int [B] on the CPU, levels of each item; None for the config's default.
+            quantize: bool [B] on the CPU; items that are False skip the codebooks, which still learn
+                from the others. None quantizes all; all False leaves the codebooks alone.
+        """
+        if n_q is None:
+            n_q = torch.full((len(x),), self.config.default_n_q)
+        if quantize is None:
+            quantize = torch.ones(len(x), dtype=torch.bool)
+        z = self.latent(x).float()
+        with torch.autocast(z.device.type, enabled=False):
+            vectors, semantic, codes, loss = self._quantize(z, n_q, quantize)
+        return JodioOutput(self.synthesize(vectors), z, semantic, codes, loss)
+
+    def initialise_codebooks(self, latents: Tensor, generator: torch.Generator | None = None) -> None:
+        """Place all codes by k-means over `latents` [N, D], at least some 20,000 of them."""
+        self.semantic_rvq.initialise(latents, generator)
+        if self.config.quantizer.mode == "residual":
+            latents = latents - self.semantic_rvq.decode(self.semantic_rvq.encode(latents[None]))[0]
+        self.acoustic_rvq.initialise(latents, generator)
+
+    def _quantize(self, z: Tensor, n_q: Tensor, quantize: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Latent -> what goes to the decoder, vectors of the semantic level, codes, loss."""
+        plain = self._bypass(z)
+        if not bool(quantize.any()):
+            codes = torch.zeros(len(z), 0, z.shape[1], dtype=torch.long, device=z.device)
+            return plain, self.semantic_rvq.bypass(z), codes, z.new_zeros(())
+        semantic = self.semantic_rvq(z)
+        rest = z - semantic.vectors if self.config.quantizer.mode == "residual" else z
+        acoustic = self.acoustic_rvq(rest, n_q - 1)
+        vectors = semantic.vectors + acoustic.vectors
+        if not bool(quantize.all()):
+            vectors = torch.where(quantize.to(z.device)[:, None, None], vectors, plain)
+        codes = torch.cat([semantic.codes, acoustic.codes], -1).transpose(1, 2)
+        return vectors, semantic.vectors, codes, semantic.loss + acoustic.loss
+
+    # Inside -----------------------------------------------------------------------------------------
+
+    def _bypass(self, z: Tensor) -> Tensor:
+        if self.config.quantizer.mode == "residual":
+            return z
+        return self.semantic_rvq.bypass(z) + self.acoustic_rvq.bypass(z)
+
+    def _levels(self, n_q: int | None) -> int:
+        if n_q is None:
+            return self.config.default_n_q
+        if isinstance(n_q, bool) or not isinstance(n_q, int) or not 1 <= n_q <= self.n_q:
+            raise CodesError(f"n_q must be a whole number in 1..{self.n_q}, not {n_q!r}")
+        return n_q
+
+    def _waveform(self, x: Tensor) -> Tensor:
+        if not x.is_floating_point():
+            raise CodesError(f"waveforms must be floating point in [-1, 1], not {x.dtype}")
+        if x.dim() == 1:
+            x = x[None, None]
+        elif x.dim() == 2:
+            x = x[:, None]
+        if x.dim() != 3 or x.shape[1] != 1:
+            raise CodesError(f"waveforms must be [B, 1, T], not {list(x.shape)}")
+        return x
+
+    def _checked_codes(self, codes: Tensor) -> Tensor:
+        if codes.is_floating_point() or codes.dtype == torch.bool:
+            raise CodesError(f"codes must be integers, not {codes.dtype}")
+        if codes.dim() == 2:
+            codes = codes[None]
+        if codes.dim() != 3 or not 1 <= codes.shape[1] <= self.n_q:
+            raise CodesError(f"codes must be [B, 1..{self.n_q}, F], not {list(codes.shape)}")
+        codes = codes.long()
+        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < self.codebook_size:
+            raise CodesError(f"codes must be in 0..{self.codebook_size - 1}")
+        return codes

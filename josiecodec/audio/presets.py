@@ -1,0 +1,57 @@
+"""Named JODIO configurations. Each is data; a new one is a file or a `JodioConfig` of your own."""
+
+from __future__ import annotations
+
+from ..errors import ModelError
+from ..nn.transformer import TransformerConfig
+from .config import JodioConfig, QuantizerConfig
+from .seanet import SeaNetConfig
+
+
+def _v4o() -> JodioConfig:
+    """The printed modules of seed 000: 512 channels at every rate, symmetric, 1 + 8 levels."""
+    seanet = SeaNetConfig(channels=(512,) * 5, causal=False)
+    transformer = TransformerConfig(dim=512, layers=12, heads=16, hidden=2048, dropout=0.1, causal=False, context=0)
+    # 504 = 12 x 42 attention channels, as printed for the decoder
+    narrower = TransformerConfig(dim=512, layers=12, heads=12, hidden=2048, dropout=0.1, causal=False, context=0)
+    return JodioConfig(
+        name="jodio-v4o",
+        latent_dim=512,
+        encoder=seanet,
+        decoder=seanet,
+        encoder_transformer=transformer,
+        decoder_transformer=narrower,
+        quantizer=QuantizerConfig(mode="residual", acoustic_levels=8, dim=0),
+    )
+
+
+def _seanet() -> JodioConfig:
+    """The causal, tapered relative of the printed model, with a small transformer on either side."""
+    transformer = TransformerConfig(dim=384, layers=2, heads=8, hidden=1024, dropout=0.0, context=125)
+    return JodioConfig(
+        name="jodio-seanet",
+        latent_dim=384,
+        encoder=SeaNetConfig(channels=(16, 32, 64, 128, 256)),
+        decoder=SeaNetConfig(channels=(16, 32, 64, 128, 256)),
+        encoder_transformer=transformer,
+        decoder_transformer=transformer,
+    )
+
+
+def _spectral() -> JodioConfig:
+    """Spectral encoder and decoder: the architecture of the weights that ship."""
+    return JodioConfig(name="jodio-24k")
+
+
+PRESETS = {"jodio-24k": _spectral, "jodio-seanet": _seanet, "jodio-v4o": _v4o}
+
+
+def preset(name: str) -> JodioConfig:
+    """The configuration called `name`.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    if name not in PRESETS:
+        raise ModelError(f"no preset {name!r} (there are {', '.join(PRESETS)})")
+    return PRESETS[name]()

@@ -1,0 +1,216 @@
+"""A spectral encoder and decoder: causal ConvNeXt networks between short-time spectra and frames.
+
+    encoder  [B, 1, T] -> log spectrum, 50 Hz -> blocks -> 12.5 Hz -> blocks -> [B, F, D]
+    decoder  [B, F, D] -> blocks, 12.5 Hz -> blocks, 50 Hz -> blocks, 100 Hz -> spectrum -> overlap-add
+
+The network never runs faster than 100 Hz, which makes it ten times cheaper than convolutions over
+samples, and the inverse transform knows about phase from the start (Vocos, arXiv 2306.00814).
+
+The windows of analysis end where their hop ends and those of synthesis begin where their hop
+begins, so that a frame of 1920 samples needs nothing that comes later and its output needs nothing
+but itself and the past:
+
+    analysis   |----window----|          synthesis          |----window----|
+               past  | hop k  |                             | hop k | fades out into the next hops
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+from ..nn.convnext import ConvNeXtBlock, Downsample, Upsample
+from ..nn.linear import RowStableLinear
+from ..nn.streaming import State, Streaming, run, with_past
+
+
+@dataclass(frozen=True)
+class SpectralEncoderConfig:
+    """Settings of a `SpectralEncoder`.
+
+    Attributes:
+        kind: "spectral".
+        hop: samples between two spectra.
+        window: samples under each analysis window.
+        channels: widths, first at the rate of the spectra, then after each down-sampling.
+        blocks: ConvNeXt blocks at each of these rates.
+        strides: down-sampling factors; hop * product is the samples per frame.
+        expansion: width of the blocks' hidden layers in multiples of the channels.
+        kernel: of the blocks.
+    """
+
+    kind: Literal["spectral"] = "spectral"
+    hop: int = 480
+    window: int = 960
+    channels: tuple[int, ...] = (256, 384)
+    blocks: tuple[int, ...] = (3, 2)
+    strides: tuple[int, ...] = (4,)
+    expansion: int = 3
+    kernel: int = 7
+
+    def __post_init__(self) -> None:
+        _check("spectral encoder", self.hop, self.window, self.channels, self.blocks, self.strides)
+
+    @property
+    def frame_size(self) -> int:
+        """Samples per frame."""
+        return self.hop * math.prod(self.strides)
+
+
+@dataclass(frozen=True)
+class SpectralDecoderConfig:
+    """Settings of a `SpectralDecoder`; rates from the frames' outwards.
+
+    Attributes:
+        kind: "spectral".
+        hop: samples between two synthesised spectra.
+        window: samples of each inverse transform.
+        channels: widths, first at the frame rate, then after each up-sampling.
+        blocks: ConvNeXt blocks at each of these rates.
+        strides: up-sampling factors; hop * product is the samples per frame.
+        expansion: width of the blocks' hidden layers in multiples of the channels.
+        kernel: of the blocks.
+    """
+
+    kind: Literal["spectral"] = "spectral"
+    hop: int = 240
+    window: int = 960
+    channels: tuple[int, ...] = (384, 320, 256)
+    blocks: tuple[int, ...] = (2, 4, 3)
+    strides: tuple[int, ...] = (4, 2)
+    expansion: int = 3
+    kernel: int = 7
+
+    def __post_init__(self) -> None:
+        _check("spectral decoder", self.hop, self.window, self.channels, self.blocks, self.strides)
+
+    @property
+    def frame_size(self) -> int:
+        """Samples per frame."""
+        return self.hop * math.prod(self.strides)
+
+
+def _check(name: str, hop: int, window: int, channels: tuple, blocks: tuple, strides: tuple) -> None:
+    if not len(channels) == len(blocks) == len(strides) + 1:
+        raise ConfigError(f"{name}: channels and blocks need one entry more than strides")
+    if hop < 1 or window % (2 * hop):
+        raise ConfigError(f"{name}: the window must be an even number of hops")
+    if any(c % 32 for c in channels):
+        raise ConfigError(f"{name}: widths must be multiples of 32")
+
+
+class Spectrum(Streaming):
+    """Log magnitudes of overlapping windows: [B, 1, n * hop] -> [B, n, window / 2 + 1].
+
+    Window k ends with the last sample of hop k. The logarithm is scaled to about unit variance for
+    speech, with a floor 100 dB below full scale.
+    """
+
+    window: Tensor
+
+    def __init__(self, hop: int, window: int):
+        super().__init__()
+        self.hop = hop
+        self.register_buffer("window", torch.hann_window(window) * (2 / window) ** 0.5, False)
+        self.bins = window // 2 + 1
+
+    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+        size = len(self.window)
+        x = with_past(self, x[:, 0], size - self.hop, 1, state)
+        frames = x.unfold(1, size, self.hop) * self.window
+        spectrum = torch.fft.rfft(frames)
+        magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-10).sqrt()
+        return magnitude.log() * 0.4 + 1.8
+
+
+class InverseSpectrum(Streaming):
+    """Log magnitude and phase -> waveform by causal overlap-add.
+
+    [B, n, 2 * (window / 2 + 1)] -> [B, 1, n * hop]. Window k begins with the first sample of hop k; what
+    reaches past the end of a chunk is kept for the next one.
+    """
+
+    window: Tensor
+
+    def __init__(self, hop: int, window: int):
+        super().__init__()
+        self.hop = hop
+        self.overlap = window // hop
+        hann = torch.hann_window(window)
+        # Analysis and synthesis windows together sum to one at any overlap of a squared Hann window.
+        gain = hann.square().reshape(-1, hop).sum(0).mean()
+        self.register_buffer("window", hann / gain * (window / 2) ** 0.5, False)
+
+    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+        batch, steps, _ = x.shape
+        log_magnitude, phase = x.float().chunk(2, dim=-1)
+        magnitude = log_magnitude.clamp(-16.0, 4.0).exp()
+        spectrum = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())
+        frames = torch.fft.irfft(spectrum, n=len(self.window)) * self.window
+        # Each frame is `overlap` pieces of one hop; piece j of frame k belongs to hop k + j.
+        pieces = frames.reshape(batch, steps, self.overlap, self.hop)
+        tail = self.overlap - 1
+        total = state.get(self) if state is not None else None
+        total = F.pad(total, (0, 0, 0, steps)) if total is not None else x.new_zeros(
+            batch, steps + tail, self.hop, dtype=torch.float32
+        )
+        # Added in order of time, so that the sum is the same however the stream is cut.
+        for j in reversed(range(self.overlap)):
+            total = total + F.pad(pieces[:, :, j], (0, 0, j, tail - j))
+        if state is not None:
+            state[self] = total[:, steps:].clone()
+        return total[:, :steps].reshape(batch, 1, steps * self.hop)
+
+
+class SpectralEncoder(Streaming):
+    """Waveform [B, 1, F * frame_size] -> latent [B, F, dim]."""
+
+    def __init__(self, dim: int, config: SpectralEncoderConfig):
+        super().__init__()
+        widths = config.channels
+        self.spectrum = Spectrum(config.hop, config.window)
+        self.input_proj = RowStableLinear(self.spectrum.bins, widths[0])
+        self.stages = nn.ModuleList()
+        for i, (width, blocks) in enumerate(zip(widths, config.blocks)):
+            layers: list[nn.Module] = [Downsample(widths[i - 1], width, config.strides[i - 1])] if i else []
+            layers += [ConvNeXtBlock(width, config.expansion, config.kernel) for _ in range(blocks)]
+            self.stages.append(nn.Sequential(*layers))
+        self.norm = nn.LayerNorm(widths[-1], eps=1e-6)
+        self.output_proj = RowStableLinear(widths[-1], dim)
+
+    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+        x = self.input_proj(self.spectrum(x, state))
+        x = run(self.stages, x, state)
+        return self.output_proj(self.norm(x))
+
+
+class SpectralDecoder(Streaming):
+    """Latent [B, F, dim] -> waveform [B, 1, F * frame_size]."""
+
+    def __init__(self, dim: int, config: SpectralDecoderConfig):
+        super().__init__()
+        widths = config.channels
+        self.input_proj = RowStableLinear(dim, widths[0])
+        self.stages = nn.ModuleList()
+        for i, (width, blocks) in enumerate(zip(widths, config.blocks)):
+            layers: list[nn.Module] = [Upsample(widths[i - 1], width, config.strides[i - 1])] if i else []
+            layers += [ConvNeXtBlock(width, config.expansion, config.kernel) for _ in range(blocks)]
+            self.stages.append(nn.Sequential(*layers))
+        self.norm = nn.LayerNorm(widths[-1], eps=1e-6)
+        self.output_proj = RowStableLinear(widths[-1], config.window + 2)
+        self.synthesis = InverseSpectrum(config.hop, config.window)
+        with torch.no_grad():  # start quiet, at the level of soft speech
+            self.output_proj.bias[: config.window // 2 + 1] = -5.0
+
+    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+        x = run(self.stages, self.input_proj(x), state)
+        # Phases of many turns do not survive bfloat16.
+        with torch.autocast(x.device.type, enabled=False):
+            spectrum = self.output_proj(self.norm(x.float()))
+        return self.synthesis(spectrum, state)

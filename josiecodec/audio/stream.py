@@ -1,0 +1,70 @@
+"""Run a codec on live sound: chunks of any size in, codes out, and codes in, sound out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import CodecError, CodesError
+from ..nn.streaming import State
+
+if TYPE_CHECKING:
+    from .jodio import Jodio
+
+
+class AudioStream:
+    """Two independent directions, encoding and decoding, each with its own memory.
+
+        stream = codec.streaming()
+        for chunk in microphone:                 # [1, 1, any number of samples]
+            codes = stream.encode(chunk)         # [1, n_q, the frames that are complete]
+            speaker.play(stream.decode(codes))   # [1, 1, frames * frame_size]
+        codes = stream.flush()                   # the last, incomplete frame, padded with silence
+
+    On the CPU the codes and samples are those of `Jodio.encode` and `Jodio.decode` on the whole
+    recording. The codec itself is not changed: any number of streams can share it.
+    """
+
+    def __init__(self, codec: Jodio, batch_size: int, n_q: int):
+        if not codec.config.causal:
+            raise CodecError(f"{codec.config.name} looks ahead and cannot run on a stream")
+        self.codec = codec
+        self.batch_size = batch_size
+        self.n_q = n_q
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, as if the stream had just been opened."""
+        device = next(self.codec.parameters()).device
+        self._encoder = State()
+        self._decoder = State()
+        self._waiting = torch.zeros(self.batch_size, 1, 0, device=device)
+
+    @torch.no_grad()
+    def encode(self, chunk: Tensor) -> Tensor:
+        """Take samples [B, 1, any]; return the codes [B, n_q, f] of the f frames now complete."""
+        chunk = self.codec._waveform(chunk)
+        if len(chunk) != self.batch_size:
+            raise CodesError(f"this stream runs {self.batch_size} waveforms, not {len(chunk)}")
+        waiting = torch.cat([self._waiting, chunk], -1)
+        ready = waiting.shape[-1] // self.codec.frame_size * self.codec.frame_size
+        self._waiting = waiting[..., ready:].clone()
+        return self.codec.encode_frames(waiting[..., :ready], self.n_q, self._encoder)
+
+    @torch.no_grad()
+    def flush(self) -> Tensor:
+        """End the recording: codes [B, n_q, 0 or 1] of the samples that still wait for their frame."""
+        missing = -self._waiting.shape[-1] % self.codec.frame_size
+        waiting, self._waiting = F.pad(self._waiting, (0, missing)), self._waiting[..., :0]
+        return self.codec.encode_frames(waiting, self.n_q, self._encoder)
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor) -> Tensor:
+        """Take codes [B, K, f]; return their samples [B, 1, f * frame_size] at once."""
+        codes = self.codec._checked_codes(codes)
+        if len(codes) != self.batch_size:
+            raise CodesError(f"this stream runs {self.batch_size} waveforms, not {len(codes)}")
+        return self.codec.decode_frames(codes, self._decoder)

@@ -1,0 +1,145 @@
+"""Finding, loading and saving models: `config.json` beside `model.safetensors`, never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from .audio.config import JodioConfig
+from .audio.jodio import Jodio
+from .config import from_dict, to_dict
+from .errors import CodecError, ModelError
+from .nn.conv import fold_weight_norm
+
+WEIGHTS = Path(__file__).parent / "weights"
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+FORMAT = 1
+
+
+def available() -> list[str]:
+    """Names of the models that came with the package, best first."""
+    return sorted(p.parent.name for p in WEIGHTS.glob(f"*/{WEIGHTS_FILE}"))
+
+
+def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu") -> Jodio:
+    """Load a trained codec, ready for use.
+
+    Args:
+        name: of a model that came with the package, or a folder with `config.json` and
+            `model.safetensors`.
+        device: where to put it.
+
+    Returns:
+        the model in evaluation mode, with `fingerprint` set to the sha256 of config and weights.
+
+    Raises:
+        ModelError: if it cannot be found or its files do not fit together.
+    """
+    folder = find(name)
+    model = load_for_training(folder)
+    fold_weight_norm(model)
+    model.fingerprint = fingerprint(folder)
+    return model.eval().requires_grad_(False).to(device)
+
+
+def load_for_training(folder: str | Path) -> Jodio:
+    """Load a model with all its parameters trainable, as `training` continues from.
+
+    Raises:
+        ModelError: as `load`.
+    """
+    folder = find(folder)
+    model = Jodio(read_config(folder))
+    weights_file = folder / WEIGHTS_FILE
+    try:
+        tensors = safetensors.torch.load_file(str(weights_file))
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ModelError(f"{weights_file}: cannot be read ({error})") from None
+    _fill(model, tensors, weights_file)
+    return model
+
+
+def find(name: str | Path) -> Path:
+    """The folder of a model.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    for folder in (Path(name), WEIGHTS / str(name)):
+        if (folder / WEIGHTS_FILE).is_file() and (folder / CONFIG_FILE).is_file():
+            return folder
+    if Path(name).is_dir():
+        raise ModelError(f"{name}: no {CONFIG_FILE} and {WEIGHTS_FILE} in this folder")
+    known = ", ".join(available()) or "none"
+    raise ModelError(f"no model {str(name)!r}: neither a folder nor one of those that came along ({known})")
+
+
+def read_config(folder: Path) -> JodioConfig:
+    """The configuration of the model in `folder`.
+
+    Raises:
+        ModelError: if it is damaged or made by a later version.
+    """
+    try:
+        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / CONFIG_FILE}: cannot be read ({error})") from None
+    if not isinstance(values, dict) or values.get("format") != FORMAT or values.get("type") != "jodio":
+        raise ModelError(f"{folder / CONFIG_FILE}: not the configuration of a model this version knows")
+    return from_dict(JodioConfig, values.get("config"), str(folder / CONFIG_FILE))
+
+
+def fingerprint(folder: Path) -> str:
+    """sha256 (hex) over the bytes of config and weights: two models with the same one are the same."""
+    digest = hashlib.sha256()
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def save(model: Jodio, folder: str | Path, dtype: torch.dtype = torch.float16) -> Path:
+    """Write a model to `folder` (made if need be), its weights as `dtype`. Returns the folder."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {"format": FORMAT, "type": "jodio", "config": to_dict(model.config)}
+    tensors = {name: _stored(value, dtype) for name, value in model.state_dict().items()}
+    write_bytes(folder / WEIGHTS_FILE, safetensors.torch.save(tensors))
+    write_bytes(folder / CONFIG_FILE, (json.dumps(values, indent=1) + "\n").encode())
+    return folder
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file whole or not at all: to a temporary name first, then renamed."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise CodecError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:
+    value = value.detach().cpu().contiguous()
+    return value.to(dtype) if value.is_floating_point() else value
+
+
+def _fill(model: Jodio, tensors: dict[str, Tensor], where: Path) -> None:
+    own = model.state_dict()
+    missing, extra = sorted(set(own) - set(tensors)), sorted(set(tensors) - set(own))
+    if missing or extra:
+        raise ModelError(f"{where}: tensor {(missing or extra)[0]!r} is {'missing' if missing else 'not expected'}")
+    for name, value in tensors.items():
+        if value.shape != own[name].shape:
+            raise ModelError(f"{where}: {name} is {list(value.shape)}, not {list(own[name].shape)}")
+    model.load_state_dict({name: value.to(own[name].dtype) for name, value in tensors.items()})

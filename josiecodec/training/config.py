@@ -1,0 +1,171 @@
+"""Configuration of a training run: one TOML file per experiment."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..audio.config import JodioConfig
+from ..audio.presets import preset
+from ..config import from_dict
+from ..errors import ConfigError
+from .data import DataConfig
+from .discriminators import AdversaryConfig
+from .teacher import TeacherConfig
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the terms of the codec's loss.
+
+    Attributes:
+        mel: log-mel distance.
+        complex: relative complex-spectrum distance.
+        pesq: differentiable PESQ of speech items.
+        stoi: differentiable intelligibility of speech items.
+        pesq_start: share of the run after which these two set in (with a short ramp).
+        vq: commitment and codebook losses.
+        overlap: analysis windows over each sample in the spectral losses, 2 or 4.
+    """
+
+    mel: float = 1.0
+    complex: float = 0.3
+    pesq: float = 0.5
+    stoi: float = 0.0
+    pesq_start: float = 0.15
+    vq: float = 1.0
+    overlap: int = 4
+
+
+@dataclass(frozen=True)
+class QuantizationConfig:
+    """How the codebooks come in.
+
+    Attributes:
+        continuous: share of the run without codebooks, at its start.
+        buffer: latent vectors to collect for k-means (the last ones of that time).
+        bypass_start, bypass_end: share of the items that skip the codebooks, falling linearly over
+            the first half of the run.
+        fewer: share of the items with a random number of levels below the default.
+        more: share of the items with a random number of levels above it.
+    """
+
+    continuous: float = 0.05
+    buffer: int = 30000
+    bypass_start: float = 0.0
+    bypass_end: float = 0.0
+    fewer: float = 0.3
+    more: float = 0.15
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW and its schedule.
+
+    Attributes:
+        lr: peak learning rate.
+        final: share of it that is left at the end of the cosine.
+        warmup: steps of linear rise, also after a change of the schedule.
+        betas: of AdamW.
+        weight_decay: on matrices only.
+        clip: greatest norm of the gradient.
+        ema: decay of the averaged weights, which are those that are evaluated and saved.
+    """
+
+    lr: float = 7e-4
+    final: float = 0.03
+    warmup: int = 200
+    betas: tuple[float, ...] = (0.8, 0.99)
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    ema: float = 0.999
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole run.
+
+    Attributes:
+        model: configuration of the codec.
+        steps: length of the run, unless the command line gives minutes.
+        batch: items per step (and process).
+        seconds: length of each.
+        precision: "bf16" runs convolutions and matrix products in bfloat16.
+        compile: use `torch.compile` on the encoder and decoder.
+        freeze_codes: train the decoder alone: encoder and codebooks stay as they are.
+        seed: of everything random.
+        validate_minutes, save_minutes: how often.
+        loss, quantization, optimizer, data, teacher, adversary: see the classes.
+    """
+
+    model: JodioConfig
+    steps: int = 20000
+    batch: int = 8
+    seconds: float = 1.6
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
+    freeze_codes: bool = False
+    seed: int = 0
+    validate_minutes: float = 10.0
+    save_minutes: float = 10.0
+    loss: LossConfig = field(default_factory=LossConfig)
+    quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1 or self.seconds <= 0:
+            raise ConfigError("training: steps, batch and seconds must be positive")
+
+
+def read_train_config(path: str | Path) -> TrainConfig:
+    """Read an experiment: a TOML file, or the name of one that came with the package.
+
+    `model` is the name of a preset, or a table with the settings of `JodioConfig`; in a table the key
+    `preset` may name where the settings start from.
+
+    Raises:
+        ConfigError: if it is not there, is no TOML, or has a key that does not exist.
+    """
+    file = Path(path)
+    if not file.exists():
+        file = CONFIGS / f"{path}.toml"
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError:
+        known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.toml")))
+        raise ConfigError(f"no experiment {str(path)!r} (there are {known})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: {error}") from None
+    return train_config(values, str(file))
+
+
+def train_config(values: dict[str, Any], where: str = "experiment") -> TrainConfig:
+    """`TrainConfig` from a dict as a TOML file gives it."""
+    from ..config import to_dict
+
+    values = dict(values)
+    model = values.get("model", "jodio-24k")
+    if isinstance(model, str):
+        model = to_dict(preset(model))
+    elif isinstance(model, dict) and "preset" in model:
+        model = dict(model)
+        model = merged(to_dict(preset(model.pop("preset"))), model)
+    values["model"] = model
+    return from_dict(TrainConfig, values, where)
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the (nested) values of `changes` put in. A change of `kind` replaces the table."""
+    out = dict(base)
+    for key, value in changes.items():
+        old = out.get(key)
+        same = isinstance(old, dict) and isinstance(value, dict) and value.get("kind", old.get("kind")) == old.get("kind")
+        out[key] = merged(old, value) if same else value  # type: ignore[arg-type]
+    return out
