@@ -1,0 +1,17 @@
+"""Neural audio codec toolkit: sound as tokens.
+
+import josiecodec
+
+codec = josiecodec.load("jodio-24k")
+codes = codec.encode(waveform)          # [B, 1, T] at 24 kHz -> [B, K, F]
+waveform = codec.decode(codes)
+file = josiecodec.TokenFile.read("talk.josie")
+"""
+
+from .audio.jodio import Jodio
+from .errors import CodecError
+from .hub import load
+from .tokens.tokenfile import TokenFile
+
+__version__ = "0.1.0"
+__all__ = ["CodecError", "Jodio", "TokenFile", "__version__", "load"]

@@ -82,6 +82,24 @@ def find(name: str | Path) -> Path:
     raise ModelError(f"no model {str(name)!r}: neither a folder nor one of those that came along ({known})")
 
 
+def find_fingerprint(mark: str, name: str) -> Path:
+    """The folder of the model with this fingerprint, among those that came with the package.
+
+    Args:
+        mark: sha256, as a file's header has it.
+        name: of the model, for the message.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    for folder in (WEIGHTS / n for n in available()):
+        if fingerprint(folder) == mark:
+            return folder
+    raise ModelError(
+        f"the file was made by model {name} ({mark[:12]}), which did not come with this version; give its folder"
+    )
+
+
 def read_config(folder: Path) -> JodioConfig:
     """The configuration of the model in `folder`.
 
@@ -102,6 +120,16 @@ def fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def fingerprint_of(model: Jodio) -> str:
+    """The fingerprint of a model in memory: that of its files, or of its tensors if it has none."""
+    if model.fingerprint:
+        return model.fingerprint
+    digest = hashlib.sha256(json.dumps(to_dict(model.config), sort_keys=True).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

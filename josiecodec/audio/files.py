@@ -24,7 +24,7 @@ from torch import Tensor
 from ..errors import MediaError
 
 AUDIO_SUFFIXES = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .au .caf .w64 .rf64 .m4a .aac .wma .amr .ac3 .mka".split()
+    [".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".rf64", ".m4a", ".aac", ".wma", ".amr", ".ac3", ".mka"]
 )
 BLOCK = 1 << 16  # samples per channel read at a time
 
@@ -133,14 +133,11 @@ class SoundReader:
 
         Channels are averaged. Samples that are not finite count as silence.
         """
-        resampler = None
-        if sample_rate != self.sample_rate:
-            resampler = soxr.ResampleStream(self.sample_rate, sample_rate, 1, dtype="float32")
+        resampler = StreamResampler(self.sample_rate, sample_rate)
         for block in self.blocks():
             mono = np.nan_to_num(block.mean(1, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-            yield torch.from_numpy(resampler.resample_chunk(mono) if resampler else mono)
-        if resampler:
-            yield torch.from_numpy(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+            yield resampler(torch.from_numpy(mono))
+        yield resampler(torch.zeros(0), last=True)
 
     def close(self) -> None:
         """Close the file."""
@@ -153,6 +150,21 @@ class SoundReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class StreamResampler:
+    """Brings a stream of samples [n] from one rate to another, piece by piece."""
+
+    def __init__(self, sample_rate: int, target: int):
+        self._soxr = None
+        if sample_rate != target:
+            self._soxr = soxr.ResampleStream(sample_rate, target, 1, dtype="float32")
+
+    def __call__(self, x: Tensor, last: bool = False) -> Tensor:
+        """Take samples in, give those that are ready out; `last` brings out the rest."""
+        if self._soxr is None:
+            return x
+        return torch.from_numpy(self._soxr.resample_chunk(x.numpy(), last=last))
 
 
 def load_audio(source: str | Path | IO[bytes], sample_rate: int = 24000) -> Sound:

@@ -12,7 +12,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import CodecError, CodesError
@@ -23,6 +22,7 @@ from ..nn.transformer import Transformer
 from .config import JodioConfig
 from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
 from .spectral import SpectralDecoder, SpectralEncoder
+from .stream import AudioStream
 
 # Long recordings are run through the network in blocks of this many frames (20 s at 12.5 Hz).
 BLOCK_FRAMES = 250
@@ -38,6 +38,7 @@ class JodioOutput:
         semantic: vectors of the semantic level, [B, F, D], with a gradient to the encoder.
         codes: [B, K, F] of the levels used.
         vq_loss: scalar, commitment and codebook losses.
+        pitch_logits: of the classes of pitch, [B, windows, classes], if the decoder has a source.
     """
 
     audio: Tensor
@@ -45,6 +46,7 @@ class JodioOutput:
     semantic: Tensor
     codes: Tensor
     vq_loss: Tensor
+    pitch_logits: Tensor | None = None
 
 
 class Jodio(nn.Module):
@@ -80,7 +82,7 @@ class Jodio(nn.Module):
         if isinstance(config.decoder, SeaNetConfig):
             self.decoder = SeaNetDecoder(dim, config.decoder)
         else:
-            self.decoder = SpectralDecoder(dim, config.decoder)
+            self.decoder = SpectralDecoder(dim, config.decoder, config.sample_rate)
 
     # What the codec is ------------------------------------------------------------------------
 
@@ -161,7 +163,7 @@ class Jodio(nn.Module):
             CodesError: on a wrong shape or type, or `n_q` out of range.
         """
         n_q = self._levels(n_q)
-        x = self._waveform(x)
+        x = self.waveform(x)
         total = x.shape[-1]
         if lengths is not None:
             lengths = torch.as_tensor(lengths, device=x.device)
@@ -194,7 +196,7 @@ class Jodio(nn.Module):
         Raises:
             CodesError: on a wrong shape or type, codes out of range, or too great a length.
         """
-        codes = self._checked_codes(codes)
+        codes = self.checked_codes(codes)
         total = codes.shape[-1] * self.frame_size
         if length is None:
             length = total
@@ -208,7 +210,7 @@ class Jodio(nn.Module):
             audio = self.decode_frames(codes)
         return audio[..., :length]
 
-    def streaming(self, batch_size: int = 1, n_q: int | None = None):
+    def streaming(self, batch_size: int = 1, n_q: int | None = None) -> AudioStream:
         """Open a stream that encodes chunks of any size and decodes frame by frame.
 
         Args:
@@ -221,8 +223,6 @@ class Jodio(nn.Module):
         Raises:
             CodecError: if the model is not causal.
         """
-        from .stream import AudioStream
-
         return AudioStream(self, batch_size, self._levels(n_q))
 
     def compress(self, x: Tensor, n_q: int | None = None) -> bytes:
@@ -271,7 +271,9 @@ class Jodio(nn.Module):
 
     # Training -------------------------------------------------------------------------------------
 
-    def forward(self, x: Tensor, n_q: Tensor | None = None, quantize: Tensor | None = None) -> JodioOutput:
+    def forward(
+        self, x: Tensor, n_q: Tensor | None = None, quantize: Tensor | None = None, pitch: Tensor | None = None
+    ) -> JodioOutput:
         """Encode, quantize and decode for training.
 
         Args:
@@ -279,6 +281,8 @@ class Jodio(nn.Module):
             n_q: int [B] on the CPU, levels of each item; None for the config's default.
             quantize: bool [B] on the CPU; items that are False skip the codebooks, which still learn
                 from the others. None quantizes all; all False leaves the codebooks alone.
+            pitch: Hz in the middle of each synthesis window [B, windows], 0 where it is not known; a
+                decoder with a source uses it in place of its own guess.
         """
         if n_q is None:
             n_q = torch.full((len(x),), self.config.default_n_q)
@@ -287,7 +291,12 @@ class Jodio(nn.Module):
         z = self.latent(x).float()
         with torch.autocast(z.device.type, enabled=False):
             vectors, semantic, codes, loss = self._quantize(z, n_q, quantize)
-        return JodioOutput(self.synthesize(vectors), z, semantic, codes, loss)
+        if not isinstance(self.decoder, SpectralDecoder):
+            return JodioOutput(self.synthesize(vectors), z, semantic, codes, loss)
+        if self.config.decoder_transformer:
+            vectors = self.decoder_transformer(vectors)
+        audio, logits = self.decoder.with_pitch(vectors, pitch=pitch)
+        return JodioOutput(audio, z, semantic, codes, loss, logits)
 
     def initialise_codebooks(self, latents: Tensor, generator: torch.Generator | None = None) -> None:
         """Place all codes by k-means over `latents` [N, D], at least some 20,000 of them."""
@@ -325,7 +334,8 @@ class Jodio(nn.Module):
             raise CodesError(f"n_q must be a whole number in 1..{self.n_q}, not {n_q!r}")
         return n_q
 
-    def _waveform(self, x: Tensor) -> Tensor:
+    def waveform(self, x: Tensor) -> Tensor:
+        """`x` as [B, 1, T]; raises CodesError if it cannot be that."""
         if not x.is_floating_point():
             raise CodesError(f"waveforms must be floating point in [-1, 1], not {x.dtype}")
         if x.dim() == 1:
@@ -336,7 +346,8 @@ class Jodio(nn.Module):
             raise CodesError(f"waveforms must be [B, 1, T], not {list(x.shape)}")
         return x
 
-    def _checked_codes(self, codes: Tensor) -> Tensor:
+    def checked_codes(self, codes: Tensor) -> Tensor:
+        """`codes` as int64 [B, K, F]; raises CodesError if they are not codes of this model."""
         if codes.is_floating_point() or codes.dtype == torch.bool:
             raise CodesError(f"codes must be integers, not {codes.dtype}")
         if codes.dim() == 2:

@@ -28,6 +28,7 @@ from ..errors import ConfigError
 from ..nn.convnext import ConvNeXtBlock, Downsample, Upsample
 from ..nn.linear import RowStableLinear
 from ..nn.streaming import State, Streaming, run, with_past
+from .source import HarmonicNoiseSource
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class SpectralDecoderConfig:
         strides: up-sampling factors; hop * product is the samples per frame.
         expansion: width of the blocks' hidden layers in multiples of the channels.
         kernel: of the blocks.
+        source: a `HarmonicNoiseSource` beside the freely drawn spectrum.
     """
 
     kind: Literal["spectral"] = "spectral"
@@ -86,6 +88,7 @@ class SpectralDecoderConfig:
     strides: tuple[int, ...] = (4, 2)
     expansion: int = 3
     kernel: int = 7
+    source: bool = True
 
     def __post_init__(self) -> None:
         _check("spectral decoder", self.hop, self.window, self.channels, self.blocks, self.strides)
@@ -130,10 +133,11 @@ class Spectrum(Streaming):
 
 
 class InverseSpectrum(Streaming):
-    """Log magnitude and phase -> waveform by causal overlap-add.
+    """Spectra -> waveform by causal overlap-add.
 
-    [B, n, 2 * (window / 2 + 1)] -> [B, 1, n * hop]. Window k begins with the first sample of hop k; what
-    reaches past the end of a chunk is kept for the next one.
+    Complex [B, n, window / 2 + 1] -> [B, 1, n * hop]. Window k begins with the first sample of hop k; what
+    reaches past the end of a chunk is kept for the next one. The spectra are those of Hann windows, scaled
+    as `Spectrum` scales them.
     """
 
     window: Tensor
@@ -147,19 +151,16 @@ class InverseSpectrum(Streaming):
         gain = hann.square().reshape(-1, hop).sum(0).mean()
         self.register_buffer("window", hann / gain * (window / 2) ** 0.5, False)
 
-    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
-        batch, steps, _ = x.shape
-        log_magnitude, phase = x.float().chunk(2, dim=-1)
-        magnitude = log_magnitude.clamp(-16.0, 4.0).exp()
-        spectrum = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())
+    def forward(self, spectrum: Tensor, state: State | None = None) -> Tensor:
+        batch, steps, _ = spectrum.shape
         frames = torch.fft.irfft(spectrum, n=len(self.window)) * self.window
         # Each frame is `overlap` pieces of one hop; piece j of frame k belongs to hop k + j.
         pieces = frames.reshape(batch, steps, self.overlap, self.hop)
         tail = self.overlap - 1
-        total = state.get(self) if state is not None else None
-        total = F.pad(total, (0, 0, 0, steps)) if total is not None else x.new_zeros(
-            batch, steps + tail, self.hop, dtype=torch.float32
-        )
+        past = state.get(self) if state is not None else None
+        if past is None:
+            past = frames.new_zeros(batch, tail, self.hop)
+        total = F.pad(past, (0, 0, 0, steps))
         # Added in order of time, so that the sum is the same however the stream is cut.
         for j in reversed(range(self.overlap)):
             total = total + F.pad(pieces[:, :, j], (0, 0, j, tail - j))
@@ -191,9 +192,13 @@ class SpectralEncoder(Streaming):
 
 
 class SpectralDecoder(Streaming):
-    """Latent [B, F, dim] -> waveform [B, 1, F * frame_size]."""
+    """Latent [B, F, dim] -> waveform [B, 1, F * frame_size].
 
-    def __init__(self, dim: int, config: SpectralDecoderConfig):
+    The last features give a freely drawn spectrum, log magnitude and phase of every bin, and, if the
+    config says so, one of a harmonic and a noise source; their sum is transformed back.
+    """
+
+    def __init__(self, dim: int, config: SpectralDecoderConfig, sample_rate: int):
         super().__init__()
         widths = config.channels
         self.input_proj = RowStableLinear(dim, widths[0])
@@ -204,13 +209,37 @@ class SpectralDecoder(Streaming):
             self.stages.append(nn.Sequential(*layers))
         self.norm = nn.LayerNorm(widths[-1], eps=1e-6)
         self.output_proj = RowStableLinear(widths[-1], config.window + 2)
+        self.source = (
+            HarmonicNoiseSource(widths[-1], config.hop, config.window, sample_rate) if config.source else None
+        )
         self.synthesis = InverseSpectrum(config.hop, config.window)
-        with torch.no_grad():  # start quiet, at the level of soft speech
-            self.output_proj.bias[: config.window // 2 + 1] = -5.0
+        with torch.no_grad():  # start quiet: at the level of soft speech, or below that of the source
+            self.output_proj.bias[: config.window // 2 + 1] = -7.0 if config.source else -5.0
 
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+        return self.with_pitch(x, state)[0]
+
+    def with_pitch(
+        self, x: Tensor, state: State | None = None, pitch: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """As `forward`, and what the source thinks of the pitch.
+
+        Args:
+            x: latent.
+            state: of the stream.
+            pitch: Hz of each window [B, n] where it is known (training), 0 elsewhere.
+
+        Returns:
+            the waveform, and logits of pitch classes [B, n, PITCH_BINS] (None without a source).
+        """
         x = run(self.stages, self.input_proj(x), state)
         # Phases of many turns do not survive bfloat16.
         with torch.autocast(x.device.type, enabled=False):
-            spectrum = self.output_proj(self.norm(x.float()))
-        return self.synthesis(spectrum, state)
+            x = self.norm(x.float())
+            log_magnitude, phase = self.output_proj(x).chunk(2, dim=-1)
+            magnitude = log_magnitude.clamp(-16.0, 4.0).exp()
+            real, imag, logits = magnitude * phase.cos(), magnitude * phase.sin(), None
+            if self.source is not None:
+                voiced_real, voiced_imag, logits = self.source(x, state, pitch)
+                real, imag = real + voiced_real, imag + voiced_imag
+            return self.synthesis(torch.complex(real, imag), state), logits

@@ -46,7 +46,7 @@ class AudioStream:
     @torch.no_grad()
     def encode(self, chunk: Tensor) -> Tensor:
         """Take samples [B, 1, any]; return the codes [B, n_q, f] of the f frames now complete."""
-        chunk = self.codec._waveform(chunk)
+        chunk = self.codec.waveform(chunk)
         if len(chunk) != self.batch_size:
             raise CodesError(f"this stream runs {self.batch_size} waveforms, not {len(chunk)}")
         waiting = torch.cat([self._waiting, chunk], -1)
@@ -64,7 +64,7 @@ class AudioStream:
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """Take codes [B, K, f]; return their samples [B, 1, f * frame_size] at once."""
-        codes = self.codec._checked_codes(codes)
+        codes = self.codec.checked_codes(codes)
         if len(codes) != self.batch_size:
             raise CodesError(f"this stream runs {self.batch_size} waveforms, not {len(codes)}")
         return self.codec.decode_frames(codes, self._decoder)

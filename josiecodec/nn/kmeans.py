@@ -11,9 +11,7 @@ def assign(x: Tensor, centers: Tensor) -> Tensor:
     return (x @ centers.t() - 0.5 * centers.square().sum(-1)).argmax(-1)
 
 
-def kmeans(
-    x: Tensor, k: int, iterations: int = 10, generator: torch.Generator | None = None
-) -> tuple[Tensor, Tensor]:
+def kmeans(x: Tensor, k: int, iterations: int = 10, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
     """Cluster the rows of `x`.
 
     Args:

@@ -81,6 +81,7 @@ class VectorQuantizer(nn.Module):
             self.project_out = RowStableLinear(code_dim, dim)
         self.codebook = nn.Embedding(codebook_size, code_dim)
         self.codebook.weight.requires_grad_(not self.ema)
+        self._kept: tuple[tuple[int, int], tuple[Tensor, Tensor, Tensor]] | None = None
         # Statistics of training; not saved with the weights that ship.
         self.register_buffer("usage", torch.full((codebook_size,), 1 / codebook_size), False)
         if self.ema:
@@ -110,11 +111,25 @@ class VectorQuantizer(nn.Module):
 
     def nearest(self, z: Tensor) -> Tensor:
         """Index of the nearest code of each vector of `to_code_space`, [..., code_dim] -> [...]."""
-        codes = self.codes_in_use().detach()
-        # argmin |z - c|^2 = argmax z.c - |c|^2 / 2
-        bias = -0.5 * codes.square().sum(-1)
+        center, codes, bias = self._table()
         with torch.autocast(z.device.type, enabled=False):
-            return stable_linear(z.detach(), codes, bias, exact=not self.training).argmax(-1)
+            return stable_linear(z.detach() - center, codes, bias, exact=not self.training).argmax(-1)
+
+    @torch.no_grad()
+    def _table(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What distances are computed from; kept while the codes stay as they are.
+
+        argmin |z - c|^2 = argmax z.c - |c|^2 / 2, and with both taken from the middle of the codes: else a
+        common offset eats the digits that tell close codes apart.
+        """
+        weight = self.codebook.weight
+        key = (weight.data_ptr(), weight._version)
+        if self._kept is None or self._kept[0] != key:
+            codes = self.codes_in_use()
+            center = codes.mean(0)
+            codes = codes - center
+            self._kept = (key, (center, codes, -0.5 * codes.square().sum(-1)))
+        return self._kept[1]
 
     def encode(self, x: Tensor) -> Tensor:
         """[B, T, dim] -> codes [B, T]."""

@@ -133,7 +133,11 @@ class Attention(Streaming):
             state[self] = cache.append(k, v)
             k, v = torch.cat([past_k, k], 2), torch.cat([past_v, v], 2)
         y = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=self._mask(steps, k.shape[2], x.device), dropout_p=self.dropout.p if self.training else 0.0
+            q,
+            k,
+            v,
+            attn_mask=self._mask(steps, k.shape[2], x.device),
+            dropout_p=self.dropout.p if self.training else 0.0,
         )
         y = y.transpose(1, 2).reshape(batch, steps, self.heads * self.head_dim)
         return self.dropout(self.out_proj(y))

@@ -61,21 +61,22 @@ def unpack(
     return {name[6:]: value for name, value in tensors.items() if name.startswith("extra/")}
 
 
-def write(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+def write(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any], name: str = "checkpoint") -> None:
     """Write a checkpoint; an interruption leaves the previous one whole."""
-    write_bytes(folder / "checkpoint.safetensors", safetensors.torch.save(tensors, {"meta": json.dumps(meta)}))
+    write_bytes(folder / f"{name}.safetensors", safetensors.torch.save(tensors, {"meta": json.dumps(meta)}))
 
 
-def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read(folder: Path, name: str = "checkpoint") -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a checkpoint.
 
     Raises:
         ModelError: if there is none or it is damaged.
     """
-    path = folder / "checkpoint.safetensors"
+    path = folder / f"{name}.safetensors"
     try:
         with safetensors.safe_open(str(path), "pt") as f:
             meta = json.loads(f.metadata()["meta"])
-            return {name: f.get_tensor(name) for name in f.keys()}, meta
+            names = f.keys()
+            return {key: f.get_tensor(key) for key in names}, meta
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: no checkpoint that can be read ({error})") from None

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..audio.config import JodioConfig
 from ..audio.presets import preset
-from ..config import from_dict
+from ..config import from_dict, to_dict
 from ..errors import ConfigError
 from .data import DataConfig
 from .discriminators import AdversaryConfig
@@ -23,21 +23,24 @@ class LossConfig:
     """Weights of the terms of the codec's loss.
 
     Attributes:
-        mel: log-mel distance.
-        complex: relative complex-spectrum distance.
+        mel, magnitude, fine, complex: distances of spectra, see `losses.SpectralLoss`.
         pesq: differentiable PESQ of speech items.
         stoi: differentiable intelligibility of speech items.
         pesq_start: share of the run after which these two set in (with a short ramp).
         vq: commitment and codebook losses.
+        pitch: cross-entropy of the pitch, for decoders with a source.
         overlap: analysis windows over each sample in the spectral losses, 2 or 4.
     """
 
     mel: float = 1.0
-    complex: float = 0.3
+    magnitude: float = 0.3
+    fine: float = 0.5
+    complex: float = 0.0
     pesq: float = 0.5
     stoi: float = 0.0
     pesq_start: float = 0.15
     vq: float = 1.0
+    pitch: float = 0.3
     overlap: int = 4
 
 
@@ -96,6 +99,9 @@ class TrainConfig:
         seconds: length of each.
         precision: "bf16" runs convolutions and matrix products in bfloat16.
         compile: use `torch.compile` on the encoder and decoder.
+        pitch: file of pitch labels (`train pitch`), which a decoder with a source learns from; "" for none.
+        pitch_given: share of the run in which the source is given the true pitch, fading out in its second
+            half; so filters are learnt before pitch is.
         freeze_codes: train the decoder alone: encoder and codebooks stay as they are.
         seed: of everything random.
         validate_minutes, save_minutes: how often.
@@ -108,6 +114,8 @@ class TrainConfig:
     seconds: float = 1.6
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
+    pitch: str = ""
+    pitch_given: float = 0.3
     freeze_codes: bool = False
     seed: int = 0
     validate_minutes: float = 10.0
@@ -124,8 +132,10 @@ class TrainConfig:
             raise ConfigError("training: steps, batch and seconds must be positive")
 
 
-def read_train_config(path: str | Path) -> TrainConfig:
+def read_train_config(path: str | Path, changes: tuple[str, ...] = ()) -> TrainConfig:
     """Read an experiment: a TOML file, or the name of one that came with the package.
+
+    `changes` are single lines of TOML like `optimizer.lr = 1e-3` that override the file.
 
     `model` is the name of a preset, or a table with the settings of `JodioConfig`; in a table the key
     `preset` may name where the settings start from.
@@ -143,13 +153,16 @@ def read_train_config(path: str | Path) -> TrainConfig:
         raise ConfigError(f"no experiment {str(path)!r} (there are {known})") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: {error}") from None
+    for change in changes:
+        try:
+            values = merged(values, tomllib.loads(change))
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"setting {change!r}: {error}") from None
     return train_config(values, str(file))
 
 
 def train_config(values: dict[str, Any], where: str = "experiment") -> TrainConfig:
     """`TrainConfig` from a dict as a TOML file gives it."""
-    from ..config import to_dict
-
     values = dict(values)
     model = values.get("model", "jodio-24k")
     if isinstance(model, str):
@@ -166,6 +179,8 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     out = dict(base)
     for key, value in changes.items():
         old = out.get(key)
-        same = isinstance(old, dict) and isinstance(value, dict) and value.get("kind", old.get("kind")) == old.get("kind")
+        same = (
+            isinstance(old, dict) and isinstance(value, dict) and value.get("kind", old.get("kind")) == old.get("kind")
+        )
         out[key] = merged(old, value) if same else value  # type: ignore[arg-type]
     return out

@@ -63,6 +63,11 @@ class Recordings:
         """Length of all segments of a kind."""
         return sum(s.length for s in self.segments if kind in (None, s.kind)) / self.sample_rate
 
+    @property
+    def voices(self) -> int:
+        """How many speakers there are."""
+        return len({s.speaker for s in self.segments if s.kind == "speech"})
+
     def waveform(self, segment: Segment) -> Tensor:
         """One segment as float32 [length]."""
         return self.samples[segment.start : segment.start + segment.length].float() / 32768

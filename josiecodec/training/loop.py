@@ -14,7 +14,6 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -27,11 +26,14 @@ from ..hub import save, write_bytes
 from . import checkpoint
 from .config import TrainConfig
 from .data import CropSampler, Recordings, crop_frames
-from .discriminators import Adversary, same_excerpt
-from .losses import PesqTerm, SpectralLoss, StoiTerm
-from .schedule import bypass_share, draw_levels, learning_rate, ramp
-from .teacher import SemanticHead, Teacher
+from .objective import Objective
+from .pitch import PitchLessons
+from .runlog import Means, RunLog
+from .schedule import bypass_share, draw_levels, learning_rate
+from .teacher import Teacher
 from .validate import choose_excerpts, spectrogram_picture, validate
+
+LOG_EVERY = 50
 
 
 class Trainer:
@@ -40,10 +42,11 @@ class Trainer:
     Args:
         config: the experiment.
         recordings: what to train on.
-        teacher: of the semantic level, or None.
         folder: of the run; made if it is not there.
+        teacher: of the semantic level, or None.
         minutes: length of the run in time; None for `config.steps`.
         valid: recordings to validate on, or None.
+        pitch: of the recordings, for a decoder with a source, or None.
         device: where to train.
         say: receives lines meant for a person.
     """
@@ -56,40 +59,38 @@ class Trainer:
         teacher: Teacher | None = None,
         minutes: float | None = None,
         valid: Recordings | None = None,
+        pitch: PitchLessons | None = None,
         device: str | torch.device = "cpu",
         say: Callable[[str], None] = print,
     ):
         self.config = config
         self.folder = Path(folder)
-        self.teacher = teacher
         self.minutes = minutes
+        self.pitch = pitch
         self.device = torch.device(device)
-        self.say = say
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
+        self.say = say if self.rank == 0 else lambda _: None
         torch.manual_seed(config.seed)
         self.model = Jodio(config.model).to(self.device).train()
         self.average = Jodio(config.model).to(self.device).eval().requires_grad_(False)
         self.average.load_state_dict(self.model.state_dict())
-        self.head: nn.Module = nn.Module()
-        if teacher is not None:
-            self.head = SemanticHead(config.model.latent_dim, teacher, config.teacher).to(self.device)
-        self.adversary = Adversary(config.adversary).to(self.device) if config.adversary.start < 1 else None
-        self.spectral = SpectralLoss(config.model.sample_rate, overlap=config.loss.overlap).to(self.device)
-        self.pesq = PesqTerm(config.model.sample_rate).to(self.device) if config.loss.pesq else None
-        self.stoi = StoiTerm(config.model.sample_rate).to(self.device) if config.loss.stoi else None
-        self.sampler = CropSampler(recordings, config.data, self.device, config.seed + 1000 * self.rank)
-        self.random = torch.Generator().manual_seed(config.seed + 1000 * self.rank + 1)
-        self.length = crop_frames(config.seconds, config.model.sample_rate, config.model.frame_size)
+        self.objective = Objective(config, teacher).to(self.device)
         if config.freeze_codes:
             self._freeze()
         self._make_optimizers()
+        self.sampler = CropSampler(recordings, config.data, self.device, config.seed + 1000 * self.rank)
+        self.random = torch.Generator().manual_seed(config.seed + 1000 * self.rank + 1)
+        torch.manual_seed(config.seed + 1000 * self.rank)
+        self.length = crop_frames(config.seconds, config.model.sample_rate, config.model.frame_size)
         self.excerpts = choose_excerpts(valid) if valid is not None else []
         self.step = 0
         self.seconds = 0.0
         self.changed_at = 0  # step at which the schedule last changed
         self.codebooks_ready = False
         self.latents: list[Tensor] = []
+        self._logged_at = 0.0
+        self._log = RunLog(self.folder)
         self._forward = torch.compile(self.model) if config.compile else self.model
 
     # The run ------------------------------------------------------------------------------------
@@ -102,49 +103,41 @@ class Trainer:
 
     def run(self, until_step: int | None = None, stop_after: float | None = None) -> None:
         """Train to the end of the schedule, or until a step, or for `stop_after` minutes of this call."""
-        config = self.config
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.rank == 0:
-            text = json.dumps(to_dict(config), indent=1) + "\n"
+            text = json.dumps(to_dict(self.config), indent=1) + "\n"
             write_bytes(self.folder / "config.json", text.encode())
-        begin = last = time.monotonic()
-        saved = validated = begin
-        sums: dict[str, Tensor] = {}
-        counted = 0
+        begin = last = saved = validated = time.monotonic()
+        means = Means()
         while self.progress < 1.0 and (until_step is None or self.step < until_step):
-            if stop_after is not None and time.monotonic() - begin > 60 * stop_after:
+            if stop_after is not None and self._agreed(last - begin) > 60 * stop_after:
                 break
-            for name, value in self._step().items():
-                sums[name] = sums.get(name, 0.0) + value  # type: ignore[operator]
-            counted += 1
+            means.add(self._step())
             now = time.monotonic()
             self.seconds += now - last
             last = now
-            if self.minutes and self.world > 1:
-                self._agree_on_time()
-            if counted == 50:
-                self._log({name: float(v) / counted for name, v in sums.items()}, counted)
-                sums, counted = {}, 0
-            if now - saved > 60 * config.save_minutes:
+            if self.minutes:
+                self.seconds = self._agreed(self.seconds)
+            if means.steps == LOG_EVERY:
+                self._record(means)
+            if now - saved > 60 * self.config.save_minutes:
                 self.save()
-                saved = time.monotonic()
-            if self.excerpts and self.codebooks_ready and now - validated > 60 * config.validate_minutes:
+                saved = now
+            if now - validated > 60 * self.config.validate_minutes:
                 self.validate()
-                last = validated = time.monotonic()
-        if counted:
-            self._log({name: float(v) / counted for name, v in sums.items()}, counted)
+                validated = last = time.monotonic()  # judging does not count as training
+        if means.steps:
+            self._record(means)
         self.save()
-        if self.excerpts and self.codebooks_ready:
-            self.validate()
+        self.validate()
 
     def validate(self) -> dict[str, float]:
         """Judge the averaged weights and log what comes out."""
-        if self.rank:
+        if self.rank or not self.excerpts or not self.codebooks_ready:
             return {}
-        most = self.config.model.n_q
-        levels = tuple(sorted({1, self.config.model.default_n_q, most}))
+        levels = tuple(sorted({1, self.config.model.default_n_q, self.config.model.n_q}))
         scores = validate(self.average, self.excerpts, levels)
-        self._write_log({"step": self.step, "minutes": round(self.seconds / 60, 2), "valid": scores})
+        self._log.write({"step": self.step, "minutes": round(self.seconds / 60, 2), "valid": scores})
         spectrogram_picture(self.average, self.excerpts[0].wave, self.folder / "spectrogram.png")
         shown = ("pesq_wb", "stoi", "mel", "si_sdr")
         for n in levels:
@@ -155,85 +148,69 @@ class Trainer:
 
     def _step(self) -> dict[str, Tensor]:
         config, progress = self.config, self.progress
-        continuous = config.quantization.continuous
-        if not self.codebooks_ready and progress >= continuous:
+        if not self.codebooks_ready and progress >= config.quantization.continuous:
             self._start_codebooks()
-        rate = learning_rate(config.optimizer, progress, self.step - self.changed_at)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate(config.optimizer, progress, self.step - self.changed_at)
         x, first, speech = self.sampler.batch(config.batch, self.length)
         n_q = draw_levels(
             config.quantization, config.batch, config.model.default_n_q, config.model.n_q, self.random
         )
         share = bypass_share(config.quantization, progress) if self.codebooks_ready else 1.0
         quantize = torch.rand(config.batch, generator=self.random) >= share
+        pitch, given = self._pitch(first, progress)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            out = self._forward(x, n_q, quantize)
+            out = self._forward(x, n_q, quantize, given)
         if not self.codebooks_ready:
             self._remember(out.latent)
-        decoded, original = out.audio[:, 0].float(), x[:, 0]
-        terms = self._terms(out, decoded, original, first, speech, progress)
-        loss = sum(terms.pop("total"), torch.zeros((), device=self.device))  # type: ignore[call-overload]
-        terms["loss"] = loss
+        terms = self.objective(out, x[:, 0], first, speech, progress, self.random, pitch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self._share_gradients(self.parameters)
-        terms["grad_norm"] = nn.utils.clip_grad_norm_(self.parameters, config.optimizer.clip)
-        self.optimizer.step()
-        if self.adversary is not None and progress >= config.adversary.start:
-            if self.step % config.adversary.every == 0:
-                terms["discriminator"] = self._train_adversary(decoded.detach(), original)
+        terms["loss"].backward()
+        norm = self._update(self.optimizer, self.parameters, config.optimizer.clip)
+        # One bad batch must not end the run.
+        terms = {**terms, "grad_norm": norm} if bool(torch.isfinite(norm)) else {"skipped": torch.ones(())}
+        if self.objective.adversary is not None and progress >= config.adversary.start and not self.step % config.adversary.every:
+            terms["discriminator"] = self._train_adversary(out.audio[:, 0].detach().float(), x[:, 0])
         self._update_average()
         self.step += 1
-        return {name: torch.as_tensor(value).detach() for name, value in terms.items()}
+        return {name: value.detach() for name, value in terms.items()}
 
-    def _terms(
-        self, out: Any, decoded: Tensor, original: Tensor, first: Tensor, speech: Tensor, progress: float
-    ) -> dict[str, Any]:
-        """The parts of the loss; `total` holds the weighted ones."""
-        weights = self.config.loss
-        mel, complex_ = self.spectral(decoded, original)
-        total = [weights.mel * mel, weights.complex * complex_, weights.vq * out.vq_loss]
-        terms: dict[str, Any] = {"mel": mel, "complex": complex_, "vq": out.vq_loss}
-        if progress >= weights.pesq_start:
-            loud = original.square().mean(1) > 1e-7
-            count = (speech.to(loud.device) & loud).float()
-            grow = ramp(progress, weights.pesq_start)
-            for name, term, weight in (("pesq", self.pesq, weights.pesq), ("stoi", self.stoi, weights.stoi)):
-                if term is not None:
-                    terms[name] = (torch.nan_to_num(term(decoded, original)) * count).sum() / count.sum().clamp_min(1)
-                    total.append(weight * grow * terms[name])
-        if self.teacher is not None:
-            frames = out.semantic.shape[1]
-            lesson = self.head(
-                out.semantic, self.teacher.feature_targets(first, frames), self.teacher.phone_targets(first, frames)
-            )
-            total.append(lesson.pop("semantic_loss"))
-            terms.update(lesson)
-        if self.adversary is not None and progress >= self.config.adversary.start:
-            config = self.config.adversary
-            length = round(config.seconds * self.config.model.sample_rate)
-            fake, real = same_excerpt(decoded, original, length, self.random)
-            terms["adversarial"], terms["matching"] = self.adversary.codec_loss(fake, real)
-            grow = ramp(progress, config.start)
-            total.append(grow * config.weight * terms["adversarial"])
-            total.append(grow * config.feature_weight * terms["matching"])
-        terms["total"] = total
-        return terms
+    def _pitch(self, first: Tensor, progress: float) -> tuple[Tensor | None, Tensor | None]:
+        """The true pitch of a batch, and what of it the source is given."""
+        if self.pitch is None:
+            return None, None
+        decoder = self.config.model.decoder
+        pitch = self.pitch.targets(first, self.length // getattr(decoder, "hop", 1)).to(self.device)
+        fade = 2 * (1 - progress / max(self.config.pitch_given, 1e-9))
+        told = torch.rand(len(pitch), 1, generator=self.random) < fade
+        return pitch, pitch * told.to(pitch.device)
 
     def _train_adversary(self, decoded: Tensor, original: Tensor) -> Tensor:
-        assert self.adversary is not None
-        length = round(self.config.adversary.seconds * self.config.model.sample_rate)
-        fake, real = same_excerpt(decoded, original, length, self.random)
+        adversary = self.objective.adversary
+        assert adversary is not None
+        fake, real = self.objective.excerpt(decoded, original, self.random)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            loss = self.adversary.discriminator_loss(fake, real)
+            loss = adversary.discriminator_loss(fake, real)
         self.adversary_optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        parameters = list(self.adversary.parameters())
-        self._share_gradients(parameters)
-        nn.utils.clip_grad_norm_(parameters, 10.0)
-        self.adversary_optimizer.step()
+        self._update(self.adversary_optimizer, list(adversary.parameters()), 10.0)
         return loss
+
+    def _update(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], clip: float) -> Tensor:
+        """Average gradients over all processes, clip, and step unless they are not finite."""
+        if self.world > 1:
+            for p in parameters:
+                if p.grad is None:
+                    p.grad = torch.zeros_like(p)
+            flat = torch.cat([p.grad.flatten() for p in parameters])  # type: ignore[union-attr]
+            dist.all_reduce(flat)
+            flat /= self.world
+            for p, part in zip(parameters, flat.split([p.numel() for p in parameters])):
+                p.grad.copy_(part.view_as(p))  # type: ignore[union-attr]
+        norm = nn.utils.clip_grad_norm_(parameters, clip)
+        if bool(torch.isfinite(norm)):
+            optimizer.step()
+        return norm
 
     # Codebooks ----------------------------------------------------------------------------------
 
@@ -252,17 +229,13 @@ class Trainer:
             parts = [torch.empty_like(latents) for _ in range(self.world)]
             dist.all_gather(parts, latents)
             latents = torch.cat(parts)
-        generator = torch.Generator().manual_seed(self.config.seed)
-        self.model.initialise_codebooks(latents, generator)
+        self.model.initialise_codebooks(latents, torch.Generator().manual_seed(self.config.seed))
         self.latents = []
-        self._copy_codebooks_to_average()
-        self.say(f"codebooks placed over {len(latents)} vectors at step {self.step}")
-
-    def _copy_codebooks_to_average(self) -> None:
         own = dict(self.model.named_parameters())
         for name, value in self.average.named_parameters():
             if "codebook" in name:
                 value.copy_(own[name])
+        self.say(f"codebooks placed over {len(latents)} vectors at step {self.step}")
 
     def _freeze(self) -> None:
         for name, parameter in self.model.named_parameters():
@@ -275,84 +248,52 @@ class Trainer:
 
     def _make_optimizers(self) -> None:
         config = self.config.optimizer
-        self.parameters = [p for m in (self.model, self.head) for p in m.parameters() if p.requires_grad]
+        modules = [self.model] + ([self.objective.head] if self.objective.head is not None else [])
+        self.parameters = [p for m in modules for p in m.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in self.parameters if p.dim() > 1], "weight_decay": config.weight_decay},
             {"params": [p for p in self.parameters if p.dim() <= 1], "weight_decay": 0.0},
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=config.betas[:2], fused=True)  # type: ignore[arg-type]
-        if self.adversary is not None:
+        betas = (config.betas[0], config.betas[1])
+        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=betas, fused=True)
+        if self.objective.adversary is not None:
             self.adversary_optimizer = torch.optim.AdamW(
-                self.adversary.parameters(), lr=self.config.adversary.lr, betas=(0.8, 0.99), fused=True
+                self.objective.adversary.parameters(), lr=self.config.adversary.lr, betas=(0.8, 0.99), fused=True
             )
 
     @torch.no_grad()
     def _update_average(self) -> None:
         decay = min(self.config.optimizer.ema, (1 + self.step) / (10 + self.step))
-        mine = list(self.average.parameters())
-        theirs = list(self.model.parameters())
-        torch._foreach_lerp_(mine, theirs, 1 - decay)
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
 
-    def _share_gradients(self, parameters: list[nn.Parameter]) -> None:
-        """Average gradients over all processes (in one message)."""
+    def _agreed(self, seconds: float) -> float:
+        """The first process's clock, so that all of them do the same."""
         if self.world == 1:
-            return
-        for p in parameters:
-            if p.grad is None:
-                p.grad = torch.zeros_like(p)
-        flat = torch.cat([p.grad.flatten() for p in parameters])  # type: ignore[union-attr]
-        dist.all_reduce(flat)
-        flat /= self.world
-        for p, part in zip(parameters, flat.split([p.numel() for p in parameters])):
-            p.grad.copy_(part.view_as(p))  # type: ignore[union-attr]
-
-    def _agree_on_time(self) -> None:
-        clock = torch.tensor([self.seconds], dtype=torch.float64, device=self.device)
+            return seconds
+        clock = torch.tensor([seconds], dtype=torch.float64, device=self.device)
         dist.broadcast(clock, 0)
-        self.seconds = float(clock)
+        return float(clock)
 
     # Records ------------------------------------------------------------------------------------
 
-    def _log(self, means: dict[str, float], steps: int) -> None:
-        if self.rank:
-            return
+    def _record(self, means: Means) -> None:
+        steps, values = means.take()
         audio = steps * self.config.batch * self.world * self.length / self.config.model.sample_rate
-        elapsed = self.seconds - getattr(self, "_logged_at", 0.0)
+        speed = audio / max(self.seconds - self._logged_at, 1e-9)
         self._logged_at = self.seconds
-        speed = audio / max(elapsed, 1e-9)
         entry = {"step": self.step, "minutes": round(self.seconds / 60, 2), "audio_seconds_per_second": round(speed, 1)}
-        entry |= {name: round(value, 5) for name, value in means.items()}
-        self._write_log(entry)
-        shown = " ".join(f"{k} {v:.3f}" for k, v in means.items() if k not in ("grad_norm",))
+        if self.rank == 0:
+            self._log.write(entry | {name: round(value, 5) for name, value in values.items()})
+        shown = " ".join(f"{k} {v:.3f}" for k, v in values.items() if k != "grad_norm")
         self.say(f"step {self.step} {self.progress:6.1%} {speed:5.1f} x  {shown}")
-
-    def _write_log(self, entry: dict[str, Any]) -> None:
-        with open(self.folder / "log.jsonl", "a", encoding="utf-8") as f:
-            f.write(json.dumps(entry) + "\n")
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            return
-        if not hasattr(self, "_board"):
-            self._board = SummaryWriter(str(self.folder))
-        for name, value in {**entry, **entry.get("valid", {})}.items():
-            if isinstance(value, (int, float)) and name != "step":
-                self._board.add_scalar(name, value, entry["step"])
 
     def save(self) -> None:
         """Write the checkpoint and the averaged weights as a model that `josiecodec.load` reads."""
+        extra = {"torch": torch.get_rng_state(), "sampler": self.sampler.state(), "random": self.random.get_state()}
+        if self.world > 1:  # every process goes on with its own row of random numbers
+            checkpoint.write(self.folder, checkpoint.pack({}, {}, extra), {}, f"random{self.rank}")
         if self.rank:
             return
-        modules = {"model": self.model, "average": self.average, "head": self.head}
-        optimizers: dict[str, torch.optim.Optimizer] = {"optimizer": self.optimizer}
-        if self.adversary is not None:
-            modules["adversary"] = self.adversary
-            optimizers["adversary_optimizer"] = self.adversary_optimizer
-        extra = {
-            "torch_random": torch.get_rng_state(),
-            "sampler_random": self.sampler.state(),
-            "random": self.random.get_state(),
-        }
         if self.latents:
             extra["latents"] = torch.stack(self.latents)
         meta = {
@@ -362,7 +303,7 @@ class Trainer:
             "codebooks_ready": self.codebooks_ready,
             "plan": self._plan(),
         }
-        checkpoint.write(self.folder, checkpoint.pack(modules, optimizers, extra), meta)
+        checkpoint.write(self.folder, checkpoint.pack(*self._state(), extra), meta)
         save(self.average, self.folder / "model")
 
     def resume(self) -> None:
@@ -375,35 +316,50 @@ class Trainer:
             ModelError: if there is no checkpoint or it does not fit.
         """
         tensors, meta = checkpoint.read(self.folder)
-        modules = {"model": self.model, "average": self.average, "head": self.head}
-        optimizers: dict[str, torch.optim.Optimizer] = {"optimizer": self.optimizer}
-        if self.adversary is not None and any(name.startswith("adversary/") for name in tensors):
-            modules["adversary"] = self.adversary
-            optimizers["adversary_optimizer"] = self.adversary_optimizer
+        modules, optimizers = self._state()
+        if not any(name.startswith("adversary/") for name in tensors):  # it sets in later
+            modules.pop("adversary", None)
+            optimizers.pop("adversary_optimizer", None)
         extra = checkpoint.unpack(tensors, modules, optimizers)
+        if self.world > 1:
+            extra |= checkpoint.unpack(checkpoint.read(self.folder, f"random{self.rank}")[0], {}, {})
         self.step, self.seconds = int(meta["step"]), float(meta["seconds"])
         self._logged_at = self.seconds
         self.codebooks_ready = bool(meta["codebooks_ready"])
         self.changed_at = int(meta["changed_at"]) if meta["plan"] == self._plan() else self.step
-        torch.set_rng_state(extra["torch_random"])
-        if self.rank == 0:
-            self.sampler.restore(extra["sampler_random"])
-            self.random.set_state(extra["random"])
+        torch.set_rng_state(extra["torch"])
+        self.sampler.restore(extra["sampler"])
+        self.random.set_state(extra["random"])
         self.latents = list(extra["latents"]) if "latents" in extra else []
 
     def start_from(self, model: Jodio) -> None:
-        """Begin with the weights of a trained model of the same configuration (fine-tuning)."""
-        if model.config != self.config.model:
-            raise ModelError("the model to start from has another configuration")
-        tensors = model.state_dict()
-        self.model.load_state_dict(tensors)
-        self.average.load_state_dict(tensors)
+        """Begin with the weights of a trained model of the same architecture (fine-tuning).
+
+        Raises:
+            ModelError: if its tensors do not fit.
+        """
+        try:
+            self.model.load_state_dict(model.state_dict())
+        except RuntimeError:
+            raise ModelError("the model to start from has another architecture") from None
+        self.average.load_state_dict(model.state_dict())
         self.model.semantic_rvq.reset_statistics()
         self.model.acoustic_rvq.reset_statistics()
         self.codebooks_ready = True
 
+    def _state(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:
+        """What a checkpoint holds."""
+        modules: dict[str, nn.Module] = {"model": self.model, "average": self.average}
+        optimizers: dict[str, torch.optim.Optimizer] = {"optimizer": self.optimizer}
+        if self.objective.head is not None:
+            modules["head"] = self.objective.head
+        if self.objective.adversary is not None:
+            modules["adversary"] = self.objective.adversary
+            optimizers["adversary_optimizer"] = self.adversary_optimizer
+        return modules, optimizers
+
     def _plan(self) -> list[float | None]:
-        return [self.minutes, self.config.steps if not self.minutes else None]
+        return [self.minutes, None if self.minutes else self.config.steps]
 
 
 def distributed_device(device: str) -> str:

@@ -16,11 +16,16 @@ SCALES = ((2048, 128), (1024, 80), (512, 40), (256, 20))
 
 
 class SpectralLoss(nn.Module):
-    """Multi-scale log-mel distance and relative complex-spectrum distance.
+    """Multi-scale distances between spectra.
 
-    The mel term is the mean absolute difference of natural logarithms (as in DAC, arXiv 2306.06546,
-    with fewer scales); it says what is heard. The complex term, |X - Y| / |X| over all bins of an
-    item, is phase-aware: without it, and without an adversary, phase is never learnt.
+    * mel: mean absolute difference of natural-log mel spectra (as in DAC, arXiv 2306.06546, with fewer
+      scales); it says what is heard.
+    * magnitude: | |X| - |Y| | / |X| over all bins of an item; it keeps the energy right where the mel
+      bands hardly look, below 100 Hz above all.
+    * fine: mean absolute difference of natural-log spectra bin by bin. Mel bands are too wide above 1 kHz
+      to tell harmonics from noise; bins are not.
+    * complex: |X - Y| / |X|, which knows about phase. A codec whose encoder sees phase needs it; to one
+      that does not it only says: be quieter.
     """
 
     def __init__(self, sample_rate: int = 24000, scales: tuple[tuple[int, int], ...] = SCALES, overlap: int = 4):
@@ -32,22 +37,29 @@ class SpectralLoss(nn.Module):
             self.register_buffer(f"window_{window}", hann, False)
             self.register_buffer(f"mel_{window}", mel_filterbank(window // 2 + 1, mels, sample_rate), False)
 
-    def forward(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Decoded `y` and original `x`, both [B, T] fp32 -> (mel, complex) distances, scalars."""
-        mel_terms, complex_terms = [], []
+    def forward(self, y: Tensor, x: Tensor) -> dict[str, Tensor]:
+        """Decoded `y` and original `x`, both [B, T] fp32 -> the four distances, scalars."""
+        terms: dict[str, list[Tensor]] = {"mel": [], "magnitude": [], "fine": [], "complex": []}
         for window, _ in self.scales:
             hann, mel = getattr(self, f"window_{window}"), getattr(self, f"mel_{window}")
             with torch.no_grad():
                 original = torch.fft.rfft(overlapping_frames(x, window, self.overlap) * hann)
-                power = original.real.square() + original.imag.square()
-                target = (power.add(1e-9).sqrt() @ mel).add(1e-4).log()
-                norm = power.sum((1, 2, 3)).add(1e-3)
+                wanted = _magnitude(original)
+                norm = wanted.square().sum((1, 2, 3)).add(1e-3)
+                log_wanted, fine_wanted = (wanted @ mel).add(1e-4).log(), wanted.add(1e-3).log()
             decoded = real_fft(overlapping_frames(y, window, self.overlap) * hann)
-            power = decoded.real.square() + decoded.imag.square()
-            mel_terms.append(((power.add(1e-9).sqrt() @ mel).add(1e-4).log() - target).abs().mean())
-            difference = torch.view_as_real(decoded - original).square().sum((1, 2, 3, 4))
-            complex_terms.append((difference / norm).add(1e-6).sqrt().mean())
-        return torch.stack(mel_terms).mean(), torch.stack(complex_terms).mean()
+            magnitude = _magnitude(decoded)
+            terms["mel"].append(((magnitude @ mel).add(1e-4).log() - log_wanted).abs().mean())
+            terms["fine"].append((magnitude.add(1e-3).log() - fine_wanted).abs().mean())
+            off = (magnitude - wanted).square().sum((1, 2, 3))
+            terms["magnitude"].append((off / norm).add(1e-6).sqrt().mean())
+            off = torch.view_as_real(decoded - original).square().sum((1, 2, 3, 4))
+            terms["complex"].append((off / norm).add(1e-6).sqrt().mean())
+        return {name: torch.stack(values).mean() for name, values in terms.items()}
+
+
+def _magnitude(spectrum: Tensor) -> Tensor:
+    return (spectrum.real.square() + spectrum.imag.square()).add(1e-9).sqrt()
 
 
 class PesqTerm(nn.Module):
@@ -66,6 +78,9 @@ class PesqTerm(nn.Module):
             except ImportError as error:
                 raise CodecError("the PESQ loss needs the extra 'train' (package torch-pesq)") from error
             self.loss = PesqLoss(1.0, sample_rate=16000).float()
+        # A sixth power follows, which underflows in single precision and then has no gradient.
+        norm = self.loss.fbank.weighted_norm
+        self.loss.fbank.weighted_norm = lambda x, p: norm(x, p=p).double()
         self.sample_rate = sample_rate
         band, emphasis = self.loss.power_filter.double(), self.loss.pre_filter.double()
         self.loss.resampler = nn.Identity()
@@ -74,8 +89,11 @@ class PesqTerm(nn.Module):
         self._responses: dict[tuple, Tensor] = {}
 
     def forward(self, y: Tensor, x: Tensor) -> Tensor:
-        """Decoded `y` and original `x`, [B, T] fp32 -> disturbance [B]; 0 is a perfect copy."""
-        return self.loss(_resample(x, self.sample_rate), _resample(y, self.sample_rate))
+        """Decoded `y` and original `x`, [B, T] fp32 -> disturbance [B]; 0 is a perfect copy.
+
+        No row of either may be silent.
+        """
+        return self.loss(_resample(x, self.sample_rate), _resample(y, self.sample_rate)).float()
 
     def _power(self, x: Tensor, band: Tensor) -> Tensor:
         filtered = self._filter(x, band)

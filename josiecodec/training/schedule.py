@@ -27,9 +27,7 @@ def bypass_share(config: QuantizationConfig, progress: float) -> float:
     return config.bypass_start + (config.bypass_end - config.bypass_start) * done
 
 
-def draw_levels(
-    config: QuantizationConfig, items: int, default: int, most: int, generator: torch.Generator
-) -> Tensor:
+def draw_levels(config: QuantizationConfig, items: int, default: int, most: int, generator: torch.Generator) -> Tensor:
     """Levels for each item of a batch [items]; the semantic level is always among them."""
     kind = torch.rand(items, generator=generator)
     fewer = torch.randint(1, max(default, 2), (items,), generator=generator)

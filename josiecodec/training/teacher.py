@@ -23,9 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import CodecError, ConfigError
+from ..nn.spectra import mel_filterbank
 from .data import GRID, Recordings
 from .phones import PHONES, UNKNOWN
-from ..nn.spectra import mel_filterbank
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,9 @@ class SemanticHead(nn.Module):
         return out
 
 
-def make_teacher(recordings: Recordings, config: TeacherConfig, frame_size: int, device: torch.device) -> Teacher | None:
+def make_teacher(
+    recordings: Recordings, config: TeacherConfig, frame_size: int, device: torch.device
+) -> Teacher | None:
     """Compute or load the targets for all recordings; None if the config asks for none."""
     if frame_size % GRID:
         raise ConfigError(f"teacher: frames of {frame_size} samples are no whole number of {GRID}")

@@ -35,7 +35,9 @@ def choose_excerpts(recordings: Recordings, seconds: float = 5.0, most: int = 24
         if segment.length >= length * 0.6:
             first = max(0, (segment.length - length) // 2)
             wave = recordings.waveform(segment)[first : first + length]
-            by_voice.setdefault((segment.kind, segment.speaker), []).append(Excerpt(wave, segment.speaker, segment.kind))
+            by_voice.setdefault((segment.kind, segment.speaker), []).append(
+                Excerpt(wave, segment.speaker, segment.kind)
+            )
     chosen: list[Excerpt] = []
     for speech, quota in ((True, most - most // 6), (False, most // 6)):
         voices = [v for (kind, _), v in by_voice.items() if (kind == "speech") == speech]

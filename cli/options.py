@@ -1,0 +1,56 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from josiecodec import Jodio
+
+Path_ = click.Path(path_type=Path)
+
+
+def common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--device, --threads, --json."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line."),
+        click.option("--threads", type=click.IntRange(1), help="CPU threads to use."),
+        click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ..."),
+    ):
+        function = option(function)
+    return function
+
+
+def use_device(device: str, threads: int | None) -> str:
+    """Check that a device can be used, and set the number of threads.
+
+    Raises:
+        click.BadParameter: if it cannot.
+    """
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise click.BadParameter(f"device {device!r} cannot be used ({reason})") from None
+    return device
+
+
+def chosen_levels(codec: Jodio, n_q: int | None, kbps: float | None) -> int:
+    """The number of levels that --n-q or --kbps asks for."""
+    if n_q is not None and kbps is not None:
+        raise click.UsageError("give --n-q or --kbps, not both")
+    if kbps is not None:
+        return codec.n_q_for(1000 * kbps)
+    if n_q is None:
+        return codec.config.default_n_q
+    if n_q > codec.n_q:
+        raise click.BadParameter(f"{codec.config.name} has {codec.n_q} levels, not {n_q}")
+    return n_q

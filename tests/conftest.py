@@ -1,0 +1,94 @@
+"""Small models and sounds that all tests share. Nothing here needs a network or any data."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from josiecodec.audio.config import JodioConfig, QuantizerConfig
+from josiecodec.audio.jodio import Jodio
+from josiecodec.audio.seanet import SeaNetConfig
+from josiecodec.audio.spectral import SpectralDecoderConfig, SpectralEncoderConfig
+from josiecodec.nn.transformer import TransformerConfig
+
+RATE = 24000
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def tiny_config(kind: str = "spectral", **changes) -> JodioConfig:
+    """A model of the real structure and frame rate, but a few thousand parameters."""
+    quantizer = changes.pop("quantizer", QuantizerConfig(acoustic_levels=5, codebook_size=64, dim=16))
+    transformer = TransformerConfig(dim=32, layers=1, heads=2, hidden=48, dropout=0.0, context=6)
+    if kind == "spectral":
+        encoder = SpectralEncoderConfig(channels=(32, 32), blocks=(1, 1))
+        decoder = SpectralDecoderConfig(channels=(32, 32, 32), blocks=(1, 1, 1))
+    else:
+        encoder = decoder = SeaNetConfig(channels=(4, 4, 8, 8, 16))
+        changes |= {"encoder_transformer": transformer, "decoder_transformer": transformer}
+    return JodioConfig(
+        name=f"tiny-{kind}",
+        latent_dim=32,
+        default_n_q=4,
+        encoder=encoder,
+        decoder=decoder,
+        quantizer=quantizer,
+        **changes,
+    )
+
+
+def tiny_model(kind: str = "spectral", **changes) -> Jodio:
+    """A tiny model whose codebooks fit what its encoder gives, so that codes vary as in a trained one."""
+    torch.manual_seed(1)
+    model = Jodio(tiny_config(kind, **changes)).eval()
+    with torch.no_grad():
+        latent = model.latent(speechlike(60, batch=10))
+        model.initialise_codebooks(latent.reshape(-1, latent.shape[-1]), torch.Generator().manual_seed(0))
+    return model
+
+
+def speechlike(frames: float, batch: int = 1, seed: int = 0, rate: int = RATE) -> Tensor:
+    """Voiced and noisy stretches with pauses: [batch, 1, frames * 1920]."""
+    random = torch.Generator().manual_seed(seed)
+    samples = round(frames * 1920)
+    time = torch.arange(samples) / rate
+    rows = []
+    for _ in range(batch):
+        pitch = 90 + 120 * torch.rand(1, generator=random) + 20 * torch.sin(2 * math.pi * 0.7 * time)
+        phase = 2 * math.pi * torch.cumsum(pitch, 0) / rate
+        voice = sum(torch.sin(k * phase) / k for k in range(1, 12))
+        syllables = torch.sin(2 * math.pi * 2.3 * time + 6 * torch.rand(1, generator=random)).clamp_min(0)
+        noise = torch.randn(samples, generator=random) * torch.sin(2 * math.pi * 0.9 * time).clamp_min(0)
+        rows.append(0.15 * voice * syllables + 0.02 * noise + 0.0005 * torch.randn(samples, generator=random))
+    return torch.stack(rows)[:, None]
+
+
+@pytest.fixture(scope="session", params=["spectral", "seanet"])
+def model(request) -> Jodio:
+    """Every causal family in turn."""
+    return tiny_model(request.param)
+
+
+@pytest.fixture(scope="session")
+def spectral() -> Jodio:
+    return tiny_model("spectral")
+
+
+@pytest.fixture(scope="session")
+def valid_speech() -> list[tuple[str, Tensor]]:
+    """A few real recordings, where the data are at hand."""
+    folder = SHARED / "audio" / "valid"
+    if not folder.is_dir():
+        pytest.skip("the recordings are not on this machine")
+    from josiecodec.audio.files import load_audio
+
+    files = ("resemblyzer_01.flac", "flashcards_01.flac")
+    return [(name, load_audio(folder / name).samples[0, : 12 * RATE]) for name in files]

@@ -1,0 +1,144 @@
+"""Codebooks: coding, learning, restarting, and the gradient through them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from josiecodec.nn.kmeans import kmeans
+from josiecodec.nn.quantize import ResidualVectorQuantizer, VectorQuantizer, codebook_statistics
+
+KINDS = {
+    "ema": {"update": "ema"},
+    "ema-projected": {"update": "ema", "code_dim": 4},
+    "factorised": {"update": "gradient", "code_dim": 4, "normalize": True},
+}
+
+
+@pytest.fixture(params=KINDS)
+def settings(request):
+    return {"codebook_size": 32, **KINDS[request.param]}
+
+
+def test_a_code_decodes_to_the_nearest_entry(settings):
+    vq = VectorQuantizer(8, **settings).eval()
+    x = torch.randn(2, 50, 8)
+    codes = vq.encode(x)
+    z, entries = vq.to_code_space(x), vq.codes_in_use()
+    expected = torch.cdist(z.reshape(-1, z.shape[-1]), entries).argmin(-1).view(2, 50)
+    assert torch.equal(codes, expected)
+    assert vq.decode(codes).shape == x.shape
+
+
+def test_decoding_twice_changes_nothing(settings):
+    if settings.get("code_dim"):
+        pytest.skip("a projection is not its own inverse")
+    vq = VectorQuantizer(8, **settings).eval()
+    codes = vq.encode(torch.randn(1, 30, 8))
+    assert torch.equal(vq.encode(vq.decode(codes)), codes)
+
+
+def test_the_gradient_goes_straight_through(settings):
+    rvq = ResidualVectorQuantizer(8, 3, **settings).train()
+    x = torch.randn(2, 10, 8, requires_grad=True)
+    out = rvq(x, torch.tensor([3, 3]))
+    out.vectors.sum().backward()
+    if settings.get("code_dim"):
+        assert x.grad.abs().sum() > 0
+    else:  # once, not once a level
+        torch.testing.assert_close(x.grad, torch.ones_like(x))
+
+
+def test_training_and_coding_agree(settings):
+    rvq = ResidualVectorQuantizer(8, 3, rvq_dim=6, **settings).eval()
+    x = torch.randn(2, 10, 8)
+    out = rvq(x, torch.tensor([3, 3]))
+    codes = rvq.encode(x, 3)
+    assert torch.equal(out.codes, codes)
+    torch.testing.assert_close(out.vectors, rvq.decode(codes), atol=1e-5, rtol=1e-5)
+
+
+def test_fewer_levels_are_a_prefix(settings):
+    rvq = ResidualVectorQuantizer(8, 4, **settings).eval()
+    x = torch.randn(1, 20, 8)
+    assert torch.equal(rvq.encode(x, 4)[..., :2], rvq.encode(x, 2))
+    assert rvq.encode(x, 0).shape == (1, 20, 0)
+    assert torch.equal(rvq.decode(rvq.encode(x, 0)), torch.zeros(1, 20, 8))
+
+
+def test_levels_refine():
+    rvq = ResidualVectorQuantizer(8, 6, codebook_size=64)
+    x = torch.randn(4000, 8)
+    rvq.initialise(x)
+    rvq.eval()
+    codes = rvq.encode(x[None], 6)
+    errors = [float((rvq.decode(codes[..., :n])[0] - x).square().mean()) for n in range(1, 7)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.1 * errors[0]
+
+
+def test_items_use_their_own_number_of_levels():
+    rvq = ResidualVectorQuantizer(8, 4, codebook_size=32).eval()
+    x = torch.randn(3, 10, 8)
+    out = rvq(x, torch.tensor([0, 2, 4]))
+    assert torch.equal(out.vectors[0], torch.zeros(10, 8))
+    for item, levels in ((1, 2), (2, 4)):
+        expected = rvq.decode(rvq.encode(x[item : item + 1], levels))[0]
+        torch.testing.assert_close(out.vectors[item], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_items_left_out_teach_nothing():
+    a, b = (VectorQuantizer(4, codebook_size=16).train() for _ in range(2))
+    b.load_state_dict(a.state_dict())
+    b.reset_statistics()
+    a.reset_statistics()
+    a.restart_below = b.restart_below = 0.0
+    x = torch.randn(2, 30, 4)
+    a(x, torch.tensor([True, False]))
+    b(x[:1])
+    torch.testing.assert_close(a.codebook.weight, b.codebook.weight)
+
+
+def test_averages_move_towards_the_data():
+    vq = VectorQuantizer(2, codebook_size=4, decay=0.5).train()
+    centers = torch.tensor([[3.0, 0], [-3, 0], [0, 3], [0, -3]])
+    for _ in range(60):
+        x = centers[torch.randint(4, (200,))] + 0.1 * torch.randn(200, 2)
+        vq(x[None])
+    assert torch.cdist(centers, vq.codebook.weight.detach()).min(1).values.max() < 0.2
+
+
+def test_dead_codes_come_back():
+    vq = VectorQuantizer(2, codebook_size=16, decay=0.8).train()
+    with torch.no_grad():
+        vq.codebook.weight[1:] = 1000.0
+        vq.reset_statistics()
+    for _ in range(60):
+        vq(torch.randn(1, 400, 2))
+    assert torch.bincount(vq.encode(torch.randn(1, 4000, 2))[0], minlength=16).gt(0).all()
+
+
+def test_evaluation_does_not_learn(settings):
+    vq = VectorQuantizer(8, **settings).eval()
+    before = vq.codebook.weight.clone()
+    vq(torch.randn(1, 100, 8))
+    assert torch.equal(vq.codebook.weight, before)
+
+
+def test_kmeans_finds_clusters_and_survives_few_points():
+    random = torch.Generator().manual_seed(0)
+    x = torch.cat([torch.randn(100, 3) * 0.01 + c for c in (0.0, 5.0, 10.0)])
+    centers, counts = kmeans(x, 12, generator=random)
+    assert counts.sum() == 300
+    assert torch.cdist(x, centers).min(1).values.max() < 0.1
+    centers, _ = kmeans(x[:2], 8, generator=random)
+    assert centers.isfinite().all()
+
+
+def test_statistics():
+    even = codebook_statistics(torch.ones(8))
+    assert even["entropy_bits"] == pytest.approx(3)
+    assert even["perplexity"] == pytest.approx(8)
+    one = codebook_statistics(torch.tensor([5.0, 0, 0, 0]))
+    assert one["used"] == 0.25
+    assert one["entropy_bits"] == pytest.approx(0)
