@@ -31,7 +31,7 @@ def info(files: tuple[Path, ...], salvage: bool, as_json: bool) -> None:
             click.echo(f"  {s['kind']}: {s['seconds']:.3f} s, {s['length']} samples at {s['sample_rate']} Hz")
             click.echo(f"    made from {s['original_rate']} Hz, {s['original_channels']} channel(s)")
             click.echo(
-                f"    {s['levels']} levels x {s['codebook_size']} codes, {s['frames']} frames at {s['frame_rate']:g}/s, "
+                f"    {s['levels']} levels x {s['codebook_size']} codes, {s['frames']} frames, {s['frame_rate']:g}/s, "
                 f"{s['codes_kbps']:.3f} kbit/s ({8 * size / max(s['seconds'], 1e-9) / 1000:.3f} with all of the file)"
             )
             click.echo(f"    model {s['model']} {s['fingerprint'][:16]}")

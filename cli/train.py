@@ -58,6 +58,7 @@ def audio(
     from josiecodec.training.config import read_train_config
     from josiecodec.training.data import load_recordings
     from josiecodec.training.loop import Trainer, distributed_device
+    from josiecodec.training.pitch import make_lessons
     from josiecodec.training.teacher import make_teacher
 
     if minutes and steps:
@@ -73,7 +74,8 @@ def audio(
     hours = recordings.seconds() / 3600
     click.echo(f"{hours:.2f} h in {len(recordings.segments)} segments by {recordings.voices} voices")
     teacher = make_teacher(recordings, config.teacher, config.model.frame_size, place)
-    trainer = Trainer(config, recordings, out, teacher, minutes, judged, place, say=click.echo)
+    lessons = make_lessons(config.pitch, recordings, config.model.decoder, place)
+    trainer = Trainer(config, recordings, out, teacher, minutes, judged, lessons, place, say=click.echo)
     if start:
         trainer.start_from(load_for_training(start))
     if resume:
@@ -84,6 +86,19 @@ def audio(
         trainer.save()
         raise CodecError(f"interrupted at step {trainer.step}; --resume goes on") from None
     click.echo(f"model in {out / 'model'}")
+
+
+@train_group.command("pitch")
+@click.argument("data", type=Path_)
+@click.argument("out", type=Path_)
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
+def pitch(data: Path, out: Path, workers: int) -> None:
+    """Label the pitch of the speech and music in DATA for the decoder's source, in the file OUT (.safetensors)."""
+    from josiecodec.training.data import load_recordings
+    from josiecodec.training.pitch import label_recordings
+
+    label_recordings(load_recordings(data), out, workers)
+    click.echo(f"labels in {out}")
 
 
 @train_group.command("phones")

@@ -16,7 +16,6 @@ from josiecodec.nn.transformer import Attention, Transformer, TransformerConfig
 CONTEXT = TransformerConfig(dim=16, layers=2, heads=2, hidden=32, dropout=0.0, context=5)
 
 
-
 class Inverse(InverseSpectrum):
     """Takes real and imaginary parts side by side."""
 

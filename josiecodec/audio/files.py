@@ -24,7 +24,26 @@ from torch import Tensor
 from ..errors import MediaError
 
 AUDIO_SUFFIXES = frozenset(
-    [".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".rf64", ".m4a", ".aac", ".wma", ".amr", ".ac3", ".mka"]
+    [
+        ".wav",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".aif",
+        ".aiff",
+        ".au",
+        ".caf",
+        ".w64",
+        ".rf64",
+        ".m4a",
+        ".aac",
+        ".wma",
+        ".amr",
+        ".ac3",
+        ".mka",
+    ]
 )
 BLOCK = 1 << 16  # samples per channel read at a time
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ class Jodio(nn.Module):
         self.config = config
         self.fingerprint = ""  # sha256 of config and weights, set by `josiecodec.load`
         dim, q = config.latent_dim, config.quantizer
-        settings = dict(
+        settings: dict[str, Any] = dict(
             codebook_size=q.codebook_size,
             normalize=q.normalize,
             update=q.update,

@@ -62,7 +62,7 @@ class SeaNetConfig:
 
 def _dilated(channels: int, dilation: int, config: SeaNetConfig) -> nn.Sequential:
     reach = (config.kernel - 1) * dilation
-    pad = CausalPad1d(reach) if config.causal else nn.ConstantPad1d((reach // 2, reach // 2), 0)
+    pad: nn.Module = CausalPad1d(reach) if config.causal else nn.ConstantPad1d((reach // 2, reach // 2), 0)
     conv = normed_conv1d(channels, channels, config.kernel, dilation=dilation)
     return nn.Sequential(pad, conv, nn.SiLU())
 
@@ -81,6 +81,7 @@ class ConvBlock(Streaming):
         super().__init__()
         self.residual = config.residual
         self.layers = nn.ModuleList(_dilated(channels, d, config) for d in config.dilations)
+        pad: nn.Module
         if config.causal:
             pad, kernel = CausalPad1d(stride), 2 * stride
         else:
@@ -140,12 +141,9 @@ class SeaNetEncoder(Streaming):
         x = self.input_proj(self.pad(x, state) if self.causal else x)
         x = run(self.conv_blocks, x, state)
         x = F.silu(x)
-        if self.causal:
-            x = self.final_conv(self.final_pad(x, state))
-        else:
-            # As printed this convolution gives one frame more than there are; the first one covers
-            # a single sample, so it is the one to drop.
-            x = self.final_conv(x)[..., 1:]
+        # As printed the last convolution gives one frame more than there are; the first one covers a
+        # single sample, so it is the one to drop.
+        x = self.final_conv(self.final_pad(x, state)) if self.causal else self.final_conv(x)[..., 1:]
         return x.transpose(1, 2)
 
 
@@ -174,9 +172,6 @@ class SeaNetDecoder(Streaming):
 
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
         x = x.transpose(1, 2)
-        if self.causal:
-            x = self.initial_upsample(x, state)
-        else:
-            x = self.initial_upsample(x)
+        x = self.initial_upsample(x, state) if self.causal else self.initial_upsample(x)
         x = run(self.conv_blocks, F.silu(x), state)
         return self.final_proj(self.pad(x, state) if self.causal else x)

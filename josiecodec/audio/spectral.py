@@ -132,6 +132,17 @@ class Spectrum(Streaming):
         return magnitude.log() * 0.4 + 1.8
 
 
+def _cepstrum(count: int, bins: int) -> torch.Tensor:
+    """The first cosines over the frequency axis, [count, bins], scaled to about unit variance for speech.
+
+    A log spectrum seen through them is its cepstrum: the filter in the first numbers, the pitch as a peak
+    among the last. From there training finds pitch several times sooner than from random weights.
+    """
+    k = torch.arange(count)[:, None]
+    cosines = torch.cos(math.pi * k * (torch.arange(bins) + 0.5) / bins) * (2 / bins) ** 0.5
+    return cosines * (0.05 * (1 + k)).clamp_max(1.5)
+
+
 class InverseSpectrum(Streaming):
     """Spectra -> waveform by causal overlap-add.
 
@@ -184,6 +195,8 @@ class SpectralEncoder(Streaming):
             self.stages.append(nn.Sequential(*layers))
         self.norm = nn.LayerNorm(widths[-1], eps=1e-6)
         self.output_proj = RowStableLinear(widths[-1], dim)
+        with torch.no_grad():
+            self.input_proj.weight.copy_(_cepstrum(widths[0], self.spectrum.bins))
 
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
         x = self.input_proj(self.spectrum(x, state))
@@ -209,9 +222,7 @@ class SpectralDecoder(Streaming):
             self.stages.append(nn.Sequential(*layers))
         self.norm = nn.LayerNorm(widths[-1], eps=1e-6)
         self.output_proj = RowStableLinear(widths[-1], config.window + 2)
-        self.source = (
-            HarmonicNoiseSource(widths[-1], config.hop, config.window, sample_rate) if config.source else None
-        )
+        self.source = HarmonicNoiseSource(widths[-1], config.hop, config.window, sample_rate) if config.source else None
         self.synthesis = InverseSpectrum(config.hop, config.window)
         with torch.no_grad():  # start quiet: at the level of soft speech, or below that of the source
             self.output_proj.bias[: config.window // 2 + 1] = -7.0 if config.source else -5.0

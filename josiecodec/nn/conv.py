@@ -9,6 +9,8 @@ itself stays a plain `nn.Conv1d`:
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,12 +31,12 @@ class CausalPad1d(Streaming):
         return with_past(self, x, self.left, 2, state)
 
 
-def normed_conv1d(channels: int, out_channels: int, kernel: int, **settings) -> nn.Module:
+def normed_conv1d(channels: int, out_channels: int, kernel: int, **settings: Any) -> nn.Module:
     """`nn.Conv1d` with its weight split into direction and length (Salimans and Kingma 2016)."""
     return weight_norm(nn.Conv1d(channels, out_channels, kernel, **settings))
 
 
-def normed_conv_transpose1d(channels: int, out_channels: int, kernel: int, **settings) -> nn.Module:
+def normed_conv_transpose1d(channels: int, out_channels: int, kernel: int, **settings: Any) -> nn.Module:
     """`nn.ConvTranspose1d` with weight norm."""
     return weight_norm(nn.ConvTranspose1d(channels, out_channels, kernel, **settings))
 

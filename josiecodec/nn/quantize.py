@@ -13,6 +13,7 @@ Gradients reach the encoder by the straight-through estimator. Distances are com
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -229,7 +230,7 @@ class ResidualVectorQuantizer(nn.Module):
         settings: the arguments of each `VectorQuantizer` but `dim`.
     """
 
-    def __init__(self, dim: int, levels: int, rvq_dim: int | None = None, **settings):
+    def __init__(self, dim: int, levels: int, rvq_dim: int | None = None, **settings: Any):
         super().__init__()
         rvq_dim = rvq_dim or dim
         self.projected = rvq_dim != dim

@@ -21,7 +21,7 @@ class _RealFFT(torch.autograd.Function):
         return torch.fft.rfft(x)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         # irfft counts every bin but the first and the last twice and divides by the size.
         grad = grad * (ctx.size / 2)
         grad[..., 0] *= 2
@@ -31,7 +31,7 @@ class _RealFFT(torch.autograd.Function):
 
 def real_fft(x: Tensor) -> Tensor:
     """Spectrum of real frames: [..., n] (n even) -> complex [..., n / 2 + 1]."""
-    return _RealFFT.apply(x)  # type: ignore[no-any-return]
+    return _RealFFT.apply(x)
 
 
 def overlapping_frames(x: Tensor, window: int, overlap: int = 4) -> Tensor:

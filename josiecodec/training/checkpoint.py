@@ -17,7 +17,7 @@ from ..hub import write_bytes
 
 def module_tensors(module: nn.Module) -> dict[str, Tensor]:
     """Parameters and all buffers, those too that do not ship (statistics of codebooks)."""
-    tensors = dict(module.named_parameters())
+    tensors: dict[str, Tensor] = dict(module.named_parameters())
     tensors.update({name: b for name, b in module.named_buffers() if not name.endswith(("window", "mel"))})
     return tensors
 

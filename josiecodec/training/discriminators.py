@@ -8,6 +8,7 @@ least-squares objective and feature matching.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +48,8 @@ class AdversaryConfig:
 class SpectrogramDiscriminator(nn.Module):
     """Judges complex spectrograms of one window length with strided 2-D convolutions."""
 
+    window: Tensor
+
     def __init__(self, window: int, channels: int):
         super().__init__()
         self.size = window
@@ -83,9 +86,7 @@ class PeriodDiscriminator(nn.Module):
         super().__init__()
         self.period = period
         widths = [1, channels, 4 * channels, 8 * channels, 8 * channels]
-        self.layers = nn.ModuleList(
-            weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), (2, 0))) for a, b in zip(widths, widths[1:])
-        )
+        self.layers = nn.ModuleList(weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), (2, 0))) for a, b in pairwise(widths))
         self.last = weight_norm(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -80,7 +80,8 @@ class Trainer:
             self._freeze()
         self._make_optimizers()
         self.sampler = CropSampler(recordings, config.data, self.device, config.seed + 1000 * self.rank)
-        self.random = torch.Generator().manual_seed(config.seed + 1000 * self.rank + 1)
+        # The same in all processes: they must use the same levels to share statistics of codebooks.
+        self.random = torch.Generator().manual_seed(config.seed + 1)
         torch.manual_seed(config.seed + 1000 * self.rank)
         self.length = crop_frames(config.seconds, config.model.sample_rate, config.model.frame_size)
         self.excerpts = choose_excerpts(valid) if valid is not None else []
@@ -153,9 +154,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(config.optimizer, progress, self.step - self.changed_at)
         x, first, speech = self.sampler.batch(config.batch, self.length)
-        n_q = draw_levels(
-            config.quantization, config.batch, config.model.default_n_q, config.model.n_q, self.random
-        )
+        n_q = draw_levels(config.quantization, config.batch, config.model.default_n_q, config.model.n_q, self.random)
         share = bypass_share(config.quantization, progress) if self.codebooks_ready else 1.0
         quantize = torch.rand(config.batch, generator=self.random) >= share
         pitch, given = self._pitch(first, progress)
@@ -169,7 +168,11 @@ class Trainer:
         norm = self._update(self.optimizer, self.parameters, config.optimizer.clip)
         # One bad batch must not end the run.
         terms = {**terms, "grad_norm": norm} if bool(torch.isfinite(norm)) else {"skipped": torch.ones(())}
-        if self.objective.adversary is not None and progress >= config.adversary.start and not self.step % config.adversary.every:
+        if (
+            self.objective.adversary is not None
+            and progress >= config.adversary.start
+            and not self.step % config.adversary.every
+        ):
             terms["discriminator"] = self._train_adversary(out.audio[:, 0].detach().float(), x[:, 0])
         self._update_average()
         self.step += 1
@@ -292,8 +295,12 @@ class Trainer:
         extra = {"torch": torch.get_rng_state(), "sampler": self.sampler.state(), "random": self.random.get_state()}
         if self.world > 1:  # every process goes on with its own row of random numbers
             checkpoint.write(self.folder, checkpoint.pack({}, {}, extra), {}, f"random{self.rank}")
-        if self.rank:
-            return
+        if self.rank == 0:
+            self._save(extra)
+        if self.world > 1:
+            dist.barrier()
+
+    def _save(self, extra: dict[str, Tensor]) -> None:
         if self.latents:
             extra["latents"] = torch.stack(self.latents)
         meta = {

@@ -120,6 +120,9 @@ class StoiTerm(nn.Module):
     weighted down instead of being cut out.
     """
 
+    bands: Tensor
+    window: Tensor
+
     def __init__(self, sample_rate: int = 24000, window: int = 640):
         super().__init__()
         self.size = window

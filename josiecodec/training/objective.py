@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from ..audio.jodio import JodioOutput
 from .config import TrainConfig
 from .discriminators import Adversary, same_excerpt
-from .pitch import pitch_loss
 from .losses import PesqTerm, SpectralLoss, StoiTerm
+from .pitch import pitch_loss
 from .schedule import ramp
 from .teacher import SemanticHead, Teacher
 

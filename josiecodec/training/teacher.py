@@ -227,7 +227,8 @@ def _wavlm(model: str, layer: int, device: torch.device) -> Any:
     if not Path(model).is_dir() and "/" not in model:
         raise CodecError(f"WavLM weights: no folder {model}")
     try:
-        hub = WavLMModel.from_pretrained(model, local_files_only=True).to(device).eval()
+        loaded: Any = WavLMModel.from_pretrained(model, local_files_only=True)
+        hub = loaded.to(device).eval()
     except (OSError, ValueError) as error:
         raise CodecError(f"WavLM weights {model} are not on this machine ({str(error).splitlines()[0]})") from None
     return lambda wave, rate: hub(prepare(wave, rate), output_hidden_states=True).hidden_states[layer][0]

@@ -27,12 +27,14 @@ class Excerpt:
 def choose_excerpts(recordings: Recordings, seconds: float = 5.0, most: int = 24) -> list[Excerpt]:
     """The first long enough segment of each voice, cut to `seconds`, then second ones, up to `most`.
 
+    Segments of 60 % of `seconds` are long enough, or, if there are none, of the median length.
     Speech makes up all but a sixth of them. Nothing is random, so figures can be compared.
     """
     length = round(seconds * recordings.sample_rate)
+    enough = min(0.6 * length, sorted(s.length for s in recordings.segments)[len(recordings.segments) // 2])
     by_voice: dict[tuple[str, str], list[Excerpt]] = {}
     for segment in recordings.segments:
-        if segment.length >= length * 0.6:
+        if segment.length >= enough:
             first = max(0, (segment.length - length) // 2)
             wave = recordings.waveform(segment)[first : first + length]
             by_voice.setdefault((segment.kind, segment.speaker), []).append(

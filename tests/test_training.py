@@ -1,0 +1,333 @@
+"""Training: it learns, resumes bit for bit, follows its schedules, and runs in several processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+import soundfile
+import torch
+from conftest import RATE, speechlike, tiny_config
+
+from josiecodec.config import to_dict
+from josiecodec.errors import CodecError, ModelError
+from josiecodec.hub import load, load_for_training
+from josiecodec.training.config import TrainConfig, train_config
+from josiecodec.training.data import CropSampler, DataConfig, crop_frames, load_recordings
+from josiecodec.training.loop import Trainer
+from josiecodec.training.pitch import PitchLessons
+from josiecodec.training.schedule import draw_levels, learning_rate, ramp
+from josiecodec.training.teacher import TeacherConfig, make_teacher
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Six recordings by three voices, one of them music."""
+    root = tmp_path_factory.mktemp("recordings")
+    lines = ["path\toffset_s\tduration_s\tspeaker\tlanguage\tkind\tbandwidth_hz"]
+    for n in range(6):
+        soundfile.write(root / f"{n}.flac", speechlike(50, seed=n)[0, 0].numpy(), RATE)
+        lines.append(f"{n}.flac\t0.0\t1.9\tv{n % 3}\ten\t{'music' if n == 5 else 'speech'}\t12000")
+        lines.append(f"{n}.flac\t1.92\t2.0\tv{n % 3}\ten\t{'music' if n == 5 else 'speech'}\t12000")
+    (root / "manifest.tsv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def recordings(folder):
+    return load_recordings(folder)
+
+
+def config(**changes) -> TrainConfig:
+    changes = {
+        "steps": 12,
+        "batch": 2,
+        "seconds": 0.64,
+        "loss": {"pesq_start": 0.5, "pesq": 0.1, "stoi": 0.5, "overlap": 2, "complex": 0.1},
+        "quantization": {"continuous": 0.3, "buffer": 200, "bypass_start": 0.5, "bypass_end": 0.0},
+        "optimizer": {"warmup": 2},
+        "adversary": {"start": 0.7, "windows": [256], "channels": 4, "seconds": 0.2, "every": 2},
+        **changes,
+    }
+    return train_config({**changes, "model": changes.get("model", to_dict(tiny_config()))})
+
+
+def trainer(recordings, folder, settings=None, **more) -> Trainer:
+    settings = settings or config()
+    teacher = make_teacher(recordings, settings.teacher, settings.model.frame_size, torch.device("cpu"))
+    pitch = PitchLessons(torch.full((len(recordings.samples) // 240,), 120.0), 240, 960)
+    return Trainer(settings, recordings, folder, teacher, pitch=pitch, say=lambda _: None, **more)
+
+
+def weights(t: Trainer) -> dict:
+    out = {f"model/{k}": v for k, v in t.model.state_dict().items()}
+    out |= {f"average/{k}": v for k, v in t.average.state_dict().items()}
+    return out | {f"objective/{k}": v for k, v in t.objective.state_dict().items()}
+
+
+def test_a_resumed_run_is_an_uninterrupted_one_bit_for_bit(recordings, tmp_path):
+    whole = trainer(recordings, tmp_path / "whole")
+    whole.run()
+    assert whole.step == 12
+    for stop in (2, 7, 10):  # before the codebooks, after them, with the adversary
+        first = trainer(recordings, tmp_path / f"cut{stop}")
+        first.run(until_step=stop)
+        second = trainer(recordings, tmp_path / f"cut{stop}")
+        torch.manual_seed(99)
+        second.resume()
+        second.run()
+        for name, value in weights(whole).items():
+            assert torch.equal(value, weights(second)[name]), (stop, name)
+    entries = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert entries[-1]["step"] == 12
+    for term in ("mel", "magnitude", "fine", "vq", "pesq", "stoi", "pitch", "teacher_cosine", "adversarial"):
+        assert math.isfinite(entries[-1][term]), term
+
+
+def test_what_is_trained_can_be_loaded_and_learns(recordings, tmp_path):
+    settings = config(
+        steps=60,
+        adversary={"start": 1.0},
+        loss={"pesq": 0.0, "overlap": 2},
+        optimizer={"warmup": 2, "lr": 3e-3, "ema": 0.9},
+        quantization={"continuous": 0.1, "buffer": 200},
+    )
+    t = trainer(recordings, tmp_path, settings)
+    first = [float(t._step()["mel"]) for _ in range(3)]
+    t.run()
+    last = [float(t.objective.spectral(*_pair(t))["mel"]) for _ in range(3)]
+    assert sum(last) < 0.8 * sum(first)
+    codec = load(tmp_path / "model")
+    codes = codec.encode(speechlike(20))
+    assert codes.unique().numel() > 10
+    assert codec.decode(codes).isfinite().all()
+
+
+def _pair(t: Trainer):
+    x, _, _ = t.sampler.batch(4, t.length)
+    with torch.no_grad():
+        return t.model(x).audio[:, 0], x[:, 0]
+
+
+def test_minutes_make_a_whole_run(recordings, tmp_path):
+    t = trainer(recordings, tmp_path, config(adversary={"start": 1.0}), minutes=0.05)
+    t.run()
+    assert t.progress == 1.0
+    assert t.codebooks_ready
+    assert 2 < t.seconds < 60
+    longer = trainer(recordings, tmp_path, config(adversary={"start": 1.0}), minutes=0.1)
+    longer.resume()
+    assert 0.3 < longer.progress < 1
+    assert longer.changed_at == longer.step == t.step  # the learning rate rises anew
+    longer.run(stop_after=0.01)
+    assert longer.step > t.step
+
+
+def test_validation_is_logged(recordings, tmp_path):
+    t = trainer(recordings, tmp_path, config(adversary={"start": 1.0}), valid=recordings)
+    t.excerpts = t.excerpts[:2]
+    t.run()
+    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    scores = entries[-1]["valid"]
+    assert {"mel@1", "mel@4", "mel@6", "entropy_bits/0", "used/5"} <= set(scores)
+    assert (tmp_path / "spectrogram.png").stat().st_size > 1000
+    assert list(tmp_path.glob("events.out.tfevents.*"))
+
+
+def test_the_decoder_can_be_trained_alone(recordings, tmp_path):
+    trainer(recordings, tmp_path / "a").run()
+    start = load_for_training(tmp_path / "a" / "model")
+    t = trainer(recordings, tmp_path / "b", config(freeze_codes=True, adversary={"start": 1.0}))
+    t.start_from(start)
+    t.run()
+    before, after = start.state_dict(), t.model.state_dict()
+    for name in before:
+        assert torch.equal(before[name], after[name]) == (not name.startswith("decoder") or name.endswith("curve")), (
+            name
+        )
+
+
+def test_checkpoints_that_do_not_fit_are_refused(recordings, tmp_path):
+    with pytest.raises(ModelError):
+        trainer(recordings, tmp_path).resume()
+    trainer(recordings, tmp_path).run(until_step=1)
+    other = dataclasses.replace(tiny_config(), latent_dim=64)
+    with pytest.raises(ModelError, match="does not fit"):
+        trainer(recordings, tmp_path, config(model=to_dict(other))).resume()
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError):
+        trainer(recordings, tmp_path).resume()
+    with pytest.raises(ModelError, match="architecture"):
+        trainer(recordings, tmp_path, config(model=to_dict(other))).start_from(load_for_training(tmp_path / "model"))
+
+
+def test_a_bad_batch_does_not_end_a_run(recordings, tmp_path):
+    t = trainer(recordings, tmp_path, config(adversary={"start": 1.0}))
+    before = weights(t)["model/encoder.input_proj.weight"].clone()
+    batch = t.sampler.batch
+    t.sampler.batch = lambda *a: (batch(*a)[0] * math.nan, *batch(*a)[1:])
+    assert "skipped" in t._step()
+    assert torch.equal(weights(t)["model/encoder.input_proj.weight"], before)
+
+
+SCRIPT = """
+import sys, torch
+sys.path.insert(0, {tests!r})
+from test_training import config, trainer, weights
+from josiecodec.training.data import load_recordings
+from josiecodec.training.loop import distributed_device
+import torch.distributed as dist
+distributed_device("cpu")
+torch.set_num_threads(1)
+t = trainer(load_recordings({folder!r}), {out!r})
+t.run(until_step=6)
+t = trainer(load_recordings({folder!r}), {out!r})
+t.resume()
+t.run()
+flat = torch.cat([v.flatten().double() for v in weights(t).values()])
+both = [torch.empty_like(flat) for _ in range(2)]
+dist.all_gather(both, flat)
+assert torch.equal(*both), "the processes have drifted apart"
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_stay_together(folder, tmp_path):
+    script = tmp_path / "train.py"
+    here = os.path.dirname(__file__)
+    script.write_text(SCRIPT.format(tests=here, folder=str(folder), out=str(tmp_path / "run")))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run([*command, str(script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert load(tmp_path / "run" / "model").config.name == "tiny-spectral"
+
+
+def test_crops_come_evenly_from_voices_and_kinds(recordings):
+    data = DataConfig(speech=0.5, music=0.5, env=0.5, mix=0.0, telephone=0.0, voice_power=0.0)
+    sampler = CropSampler(recordings, data, torch.device("cpu"))
+    assert float(sampler.weights.sum()) == pytest.approx(1.0)
+    x, first, speech = sampler.batch(64, 9600)
+    assert x.shape == (64, 1, 9600)
+    assert x.abs().max() <= 1
+    assert (first % 480 == 0).all()
+    assert 15 < int(speech.sum()) < 50
+    again = CropSampler(recordings, data, torch.device("cpu"))
+    assert torch.equal(again.batch(64, 9600)[0], x)
+
+
+def test_crops_longer_than_a_file_are_padded_or_run_on(recordings):
+    sampler = CropSampler(recordings, DataConfig(), torch.device("cpu"))
+    x, _, _ = sampler.batch(4, len(recordings.samples) + 960)
+    assert x.isfinite().all()
+
+
+def test_augmentation_keeps_what_it_should(recordings):
+    data = DataConfig(mix=1.0, telephone=1.0, gain_db=(-3.0, -3.0))
+    x, _, _ = CropSampler(recordings, data, torch.device("cpu")).batch(8, 48000)
+    spectrum = torch.fft.rfft(x[:, 0]).abs().square().mean(0)
+    assert spectrum[5000 * 2 :].sum() < 1e-4 * spectrum.sum()
+
+
+def test_folders_without_a_manifest(tmp_path):
+    for voice in ("ann", "bob"):
+        (tmp_path / voice).mkdir()
+        soundfile.write(tmp_path / voice / "a.wav", speechlike(3)[0, 0].numpy(), RATE)
+    found = load_recordings(tmp_path)
+    assert {s.speaker for s in found.segments} == {"ann", "bob"}
+    assert found.voices == 2
+    assert found.seconds() == pytest.approx(0.48)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CodecError):
+        load_recordings(tmp_path / "empty")
+
+
+def test_schedules():
+    settings = config().optimizer
+    rates = [learning_rate(settings, p, 100) for p in (0.0, 0.5, 1.0)]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] == pytest.approx(settings.lr * settings.final)
+    assert learning_rate(settings, 0.0, 0) == pytest.approx(settings.lr / 2)
+    assert (ramp(0.1, 0.2), ramp(0.9, 0.2)) == (0.0, 1.0)
+    levels = draw_levels(config().quantization, 4000, 4, 6, torch.Generator().manual_seed(0))
+    assert levels.min() == 1
+    assert levels.max() == 6
+    assert 0.5 < float((levels == 4).float().mean()) < 0.65
+    assert crop_frames(1.6, 24000, 1920) == 20 * 1920
+
+
+def test_teachers(recordings, tmp_path):
+    teacher = make_teacher(recordings, TeacherConfig(), 1920, torch.device("cpu"))
+    first = torch.tensor([0, 4800])
+    assert teacher.feature_targets(first, 10).shape == (2, 10, 24)
+    segment = recordings.segments[0]
+    rows = teacher.features[: segment.length // 480].float()
+    assert rows[:, :12].mean(0).abs().max() < 0.05  # normalised per recording
+    assert teacher.phone_targets(first, 10) is None
+    assert make_teacher(recordings, TeacherConfig(kind="none"), 1920, torch.device("cpu")) is None
+    with pytest.raises(CodecError, match=r"not on this machine|no folder"):
+        make_teacher(recordings, TeacherConfig(kind="wavlm", model="no/such"), 1920, torch.device("cpu"))
+
+
+def test_the_wavlm_teacher_runs_where_its_weights_are(recordings, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    small = transformers.WavLMConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16, conv_dim=(8,) * 7
+    )
+    transformers.WavLMModel(small).save_pretrained(tmp_path)
+    teacher = make_teacher(
+        recordings, TeacherConfig(kind="wavlm", model=str(tmp_path), layer=1), 1920, torch.device("cpu")
+    )
+    assert teacher.dim == 16
+    found = teacher.features[: recordings.segments[0].length // 480 - 2].float()
+    assert (found.abs().sum(1) > 0).all()
+
+
+def test_labels_of_recordings(recordings, tmp_path):
+    from josiecodec.training.labels import load_labels
+    from josiecodec.training.phones import PHONES, UNKNOWN, label_recordings, load_phones
+
+    pytest.importorskip("pocketsphinx")
+    label_recordings(recordings, tmp_path / "phones.safetensors", workers=1)
+    labels = load_phones(tmp_path / "phones.safetensors", recordings)
+    assert len(labels) == len(recordings.samples) // 240
+    known = labels[labels != UNKNOWN]
+    assert len(known) > 0.5 * len(labels) * 10 / 12
+    assert known.max() < len(PHONES)
+    music = recordings.segments[-1]
+    assert (labels[music.start // 240 :][: music.length // 240] == UNKNOWN).all()
+    with pytest.raises(CodecError):
+        load_labels(tmp_path / "none", recordings, 0)
+
+
+def test_pitch_labels_follow_the_pitch(tmp_path):
+    pytest.importorskip("swift_f0")
+    from josiecodec.training.pitch import label_pitch
+
+    time = torch.arange(2 * RATE) / RATE
+    wave = sum(torch.sin(2 * math.pi * 180 * k * time) / k for k in range(1, 9)) * 0.1
+    labels = label_pitch(torch.cat([wave, torch.zeros(RATE)]), RATE).float() / 10
+    assert labels[20:180].median() == pytest.approx(180, abs=2)
+    assert (labels[-60:] == 0).all()
+
+
+def test_the_probe_finds_what_is_there(recordings):
+    from conftest import tiny_model
+
+    from josiecodec.training.probe import probe_levels
+
+    model = tiny_model()
+    phones = torch.zeros(len(recordings.samples) // 240, dtype=torch.uint8)
+    for segment in recordings.segments:  # "phones" that follow loudness, which codes surely carry
+        wave = recordings.waveform(segment)[: segment.length // 1920 * 1920].view(-1, 1920)
+        loud = (wave.square().mean(1) > 0.002).to(torch.uint8) * 2 + 3
+        first = segment.start // 240
+        phones[first : first + len(loud) * 8] = loud.repeat_interleave(8)
+    found = probe_levels(model, (recordings, phones), (recordings, phones), levels=2)
+    assert found["accuracy/0"] > found["majority"] + 0.05
+    assert found["information/0"] > 0.1
