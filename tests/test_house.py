@@ -79,11 +79,11 @@ def test_wrong_settings_are_named(values, text):
 
 
 def test_settings_can_be_changed_one_by_one(tmp_path):
-    config = read_train_config("spectral_cpu", ("optimizer.lr = 1e-3", "model = {preset='jodio-24k', latent_dim=64}"))
+    config = read_train_config("jodio_24k_cpu", ("optimizer.lr = 1e-3", "model = {preset='jodio-24k', latent_dim=64}"))
     assert config.optimizer.lr == 1e-3
     assert config.model.latent_dim == 64
     for bad in ("optimizer.lr", "nothing = 1"):
         with pytest.raises(ConfigError):
-            read_train_config("spectral_cpu", (bad,))
+            read_train_config("jodio_24k_cpu", (bad,))
     with pytest.raises(ConfigError, match="there are"):
         read_train_config("no_such_experiment")

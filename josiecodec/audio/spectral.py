@@ -50,7 +50,7 @@ class SpectralEncoderConfig:
     hop: int = 480
     window: int = 960
     channels: tuple[int, ...] = (256, 384)
-    blocks: tuple[int, ...] = (3, 2)
+    blocks: tuple[int, ...] = (4, 1)
     strides: tuple[int, ...] = (4,)
     expansion: int = 3
     kernel: int = 7
@@ -84,7 +84,7 @@ class SpectralDecoderConfig:
     hop: int = 240
     window: int = 960
     channels: tuple[int, ...] = (384, 320, 256)
-    blocks: tuple[int, ...] = (2, 4, 3)
+    blocks: tuple[int, ...] = (1, 3, 6)
     strides: tuple[int, ...] = (4, 2)
     expansion: int = 3
     kernel: int = 7
