@@ -41,7 +41,7 @@ def encode(
     """
     import josiecodec
     from josiecodec.audio.files import AUDIO_SUFFIXES
-    from josiecodec.tokens.compress import encode_file
+    from josiecodec.audio.transcode import encode_file
 
     if target is None and str(source) == "-":
         raise click.UsageError("standard input needs a TARGET")
@@ -91,7 +91,7 @@ def decode(
 
     SOURCE may be a folder. "-" is standard input or output. Without TARGET the sound goes beside SOURCE.
     """
-    from josiecodec.tokens.compress import decode_file
+    from josiecodec.audio.transcode import decode_file
     from josiecodec.tokens.container import TokenReader
 
     if target is None and str(source) == "-":

@@ -87,11 +87,12 @@ def trim(source: Path, target: Path, n_q: int | None, kbps: float | None, overwr
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 def models(as_json: bool) -> None:
     """List the trained models that came with the package."""
-    from josiecodec.hub import WEIGHTS, available, fingerprint, read_config
+    from josiecodec.fingerprint import of_folder
+    from josiecodec.hub import WEIGHTS, available, read_config
 
     for name in available():
         config = read_config(WEIGHTS / name)
-        mark = fingerprint(WEIGHTS / name)
+        mark = of_folder(WEIGHTS / name)
         rate = config.sample_rate / config.frame_size
         bits = (config.quantizer.codebook_size - 1).bit_length() * rate / 1000
         if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -16,11 +15,10 @@ from .audio.config import JodioConfig
 from .audio.jodio import Jodio
 from .config import from_dict, to_dict
 from .errors import CodecError, ModelError
+from .fingerprint import CONFIG_FILE, WEIGHTS_FILE, of_folder
 from .nn.conv import fold_weight_norm
 
 WEIGHTS = Path(__file__).parent / "weights"
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
 FORMAT = 1
 
 
@@ -46,7 +44,7 @@ def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu") -> 
     folder = find(name)
     model = load_for_training(folder)
     fold_weight_norm(model)
-    model.fingerprint = fingerprint(folder)
+    model.saved_fingerprint = of_folder(folder)
     return model.eval().requires_grad_(False).to(device)
 
 
@@ -93,7 +91,7 @@ def find_fingerprint(mark: str, name: str) -> Path:
         ModelError: if there is none.
     """
     for folder in (WEIGHTS / n for n in available()):
-        if fingerprint(folder) == mark:
+        if of_folder(folder) == mark:
             return folder
     raise ModelError(
         f"the file was made by model {name} ({mark[:12]}), which did not come with this version; give its folder"
@@ -113,24 +111,6 @@ def read_config(folder: Path) -> JodioConfig:
     if not isinstance(values, dict) or values.get("format") != FORMAT or values.get("type") != "jodio":
         raise ModelError(f"{folder / CONFIG_FILE}: not the configuration of a model this version knows")
     return from_dict(JodioConfig, values.get("config"), str(folder / CONFIG_FILE))
-
-
-def fingerprint(folder: Path) -> str:
-    """sha256 (hex) over the bytes of config and weights: two models with the same one are the same."""
-    digest = hashlib.sha256()
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        digest.update((folder / name).read_bytes())
-    return digest.hexdigest()
-
-
-def fingerprint_of(model: Jodio) -> str:
-    """The fingerprint of a model in memory: that of its files, or of its tensors if it has none."""
-    if model.fingerprint:
-        return model.fingerprint
-    digest = hashlib.sha256(json.dumps(to_dict(model.config), sort_keys=True).encode())
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def save(model: Jodio, folder: str | Path, dtype: torch.dtype = torch.float16) -> Path:

@@ -12,14 +12,18 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import CodecError, CodesError
+from ..errors import CodecError, CodesError, FormatError, ModelError
+from ..fingerprint import of_module
 from ..nn.conv import pad_to_multiple
 from ..nn.quantize import ResidualVectorQuantizer, VectorQuantizer
 from ..nn.streaming import State, Streaming
 from ..nn.transformer import Transformer
+from ..tokens.header import StreamInfo, find_stream
+from ..tokens.tokenfile import TokenFile, TokenStream
 from .config import JodioConfig
 from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
 from .spectral import SpectralDecoder, SpectralEncoder
@@ -56,7 +60,7 @@ class Jodio(nn.Module):
     def __init__(self, config: JodioConfig):
         super().__init__()
         self.config = config
-        self.fingerprint = ""  # sha256 of config and weights, set by `josiecodec.load`
+        self.saved_fingerprint: str | None = None  # set by `josiecodec.load`
         dim, q = config.latent_dim, config.quantizer
         settings: dict[str, Any] = dict(
             codebook_size=q.codebook_size,
@@ -121,6 +125,11 @@ class Jodio(nn.Module):
     def streams(self) -> dict[str, slice]:
         """Where in the level axis each named stream lies: `codes[:, codec.streams["semantic"]]`."""
         return {"semantic": slice(0, 1), "acoustic": slice(1, self.n_q)}
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of configuration and weights; files can only be decoded with the same one."""
+        return self.saved_fingerprint or of_module(self, self.config)
 
     def frames(self, samples: int) -> int:
         """Frames that `samples` samples become: ceil(samples / frame_size)."""
@@ -224,19 +233,58 @@ class Jodio(nn.Module):
         Raises:
             CodecError: if the model is not causal.
         """
-        return AudioStream(self, batch_size, self._levels(n_q))
+        device = next(self.parameters()).device
+        return AudioStream(self, batch_size, self._levels(n_q), device)
 
     def compress(self, x: Tensor, n_q: int | None = None) -> bytes:
         """Encode one waveform [T], [1, T] or [1, 1, T] to the bytes of a `.josie` file."""
-        from ..tokens.compress import compress_audio
-
-        return compress_audio(self, x, n_q)
+        x = self.waveform(x)
+        if len(x) != 1:
+            raise CodesError(f"compress takes one waveform at a time, not {len(x)}")
+        codes = self.encode(x, n_q)[0]
+        info = self.stream_info(len(codes), x.shape[-1])
+        return TokenFile([TokenStream(info, codes.cpu().numpy().astype(np.uint16))]).to_bytes()
 
     def decompress(self, data: bytes) -> Tensor:
         """Decode the bytes of a `.josie` file to the waveform [1, 1, T], exactly as long as it was."""
-        from ..tokens.compress import decompress_audio
+        file = TokenFile.from_bytes(data)
+        stream = file.streams[find_stream([s.info for s in file.streams], "audio")]
+        self.check_stream(stream.info)
+        codes = torch.from_numpy(stream.codes.astype(np.int64))[None]
+        return self.decode(codes.to(next(self.parameters()).device), stream.info.length)
 
-        return decompress_audio(self, data)
+    def stream_info(
+        self, n_q: int, length: int | None, original_rate: int | None = None, original_channels: int = 1
+    ) -> StreamInfo:
+        """The header of a stream of `n_q` levels and `length` samples that this model makes."""
+        return StreamInfo(
+            kind="audio",
+            model=self.config.name,
+            fingerprint=self.fingerprint,
+            levels=n_q,
+            codebook_size=self.codebook_size,
+            sample_rate=self.sample_rate,
+            frame_size=self.frame_size,
+            length=length,
+            original_rate=original_rate or self.sample_rate,
+            original_channels=original_channels,
+        )
+
+    def check_stream(self, info: StreamInfo) -> None:
+        """Make sure that this is the model that made a stream.
+
+        Raises:
+            ModelError: if it is not.
+            FormatError: if the stream contradicts the model.
+        """
+        if info.fingerprint != self.fingerprint:
+            raise ModelError(
+                f"the file was made by model {info.model} ({info.fingerprint[:12]}), "
+                f"not by this {self.config.name} ({self.fingerprint[:12]})"
+            )
+        settings = (info.codebook_size, info.sample_rate, info.frame_size)
+        if settings != (self.codebook_size, self.sample_rate, self.frame_size) or info.levels > self.n_q:
+            raise FormatError("the stream's settings contradict its model's")
 
     # Whole frames, offline or with the memory of a stream ------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,18 @@ from torch import Tensor
 from ..errors import CodecError, CodesError
 from ..nn.streaming import State
 
-if TYPE_CHECKING:
-    from .jodio import Jodio
+
+class FrameCodec(Protocol):
+    """What a codec must offer to be run on a stream: whole frames, with the stream's memory handed in."""
+
+    config: Any
+
+    @property
+    def frame_size(self) -> int: ...
+    def waveform(self, x: Tensor) -> Tensor: ...
+    def checked_codes(self, codes: Tensor) -> Tensor: ...
+    def encode_frames(self, x: Tensor, n_q: int, state: State | None = None) -> Tensor: ...
+    def decode_frames(self, codes: Tensor, state: State | None = None) -> Tensor: ...
 
 
 class AudioStream:
@@ -28,20 +38,20 @@ class AudioStream:
     recording. The codec itself is not changed: any number of streams can share it.
     """
 
-    def __init__(self, codec: Jodio, batch_size: int, n_q: int):
+    def __init__(self, codec: FrameCodec, batch_size: int, n_q: int, device: torch.device | None = None):
         if not codec.config.causal:
             raise CodecError(f"{codec.config.name} looks ahead and cannot run on a stream")
         self.codec = codec
         self.batch_size = batch_size
         self.n_q = n_q
+        self.device = device
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, as if the stream had just been opened."""
-        device = next(self.codec.parameters()).device
         self._encoder = State()
         self._decoder = State()
-        self._waiting = torch.zeros(self.batch_size, 1, 0, device=device)
+        self._waiting = torch.zeros(self.batch_size, 1, 0, device=self.device)
 
     @torch.no_grad()
     def encode(self, chunk: Tensor) -> Tensor:

@@ -128,6 +128,18 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
     return streams, end + 4
 
 
+def find_stream(streams: list[StreamInfo], kind: str) -> int:
+    """Index of the first stream of a kind.
+
+    Raises:
+        FormatError: if there is none.
+    """
+    for index, info in enumerate(streams):
+        if info.kind == kind:
+            return index
+    raise FormatError(f"no {kind} stream in this file")
+
+
 def _read_streams(data: bytes) -> tuple[list[StreamInfo], int]:
     position = _START.size
     count = data[position]

@@ -1,4 +1,4 @@
-"""From sound to `.josie` and back, in memory or file by file in bounded memory."""
+"""From sound files to `.josie` files and back, block by block in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.files import SoundReader, StreamResampler
-from ..audio.jodio import BLOCK_FRAMES, Jodio
-from ..audio.writing import SoundWriter
-from ..errors import CodesError, FormatError, ModelError
-from ..hub import fingerprint_of
-from .container import Block, TokenReader, TokenWriter
-from .header import StreamInfo
-from .tokenfile import TokenFile, TokenStream
+from ..errors import FormatError
+from ..tokens.container import Block, TokenReader, TokenWriter
+from ..tokens.header import StreamInfo, find_stream
+from .files import SoundReader, StreamResampler
+from .jodio import BLOCK_FRAMES, Jodio
+from .writing import SoundWriter
 
 Progress = Callable[[float], None]
 
@@ -36,71 +34,6 @@ class Result:
     seconds: float
     size: int
     problems: tuple[str, ...] = ()
-
-
-def audio_info(
-    codec: Jodio, n_q: int, length: int | None, original_rate: int = 0, original_channels: int = 1
-) -> StreamInfo:
-    """The header of a stream that `codec` makes."""
-    return StreamInfo(
-        kind="audio",
-        model=codec.config.name,
-        fingerprint=fingerprint_of(codec),
-        levels=n_q,
-        codebook_size=codec.codebook_size,
-        sample_rate=codec.sample_rate,
-        frame_size=codec.frame_size,
-        length=length,
-        original_rate=original_rate or codec.sample_rate,
-        original_channels=original_channels,
-    )
-
-
-def check_model(codec: Jodio, info: StreamInfo) -> None:
-    """Make sure that `codec` is the model that made a stream.
-
-    Raises:
-        ModelError: if it is not.
-        FormatError: if the stream contradicts the model.
-    """
-    if info.fingerprint != fingerprint_of(codec):
-        raise ModelError(
-            f"the file was made by model {info.model} ({info.fingerprint[:12]}), "
-            f"not by this {codec.config.name} ({fingerprint_of(codec)[:12]})"
-        )
-    expected = (codec.codebook_size, codec.sample_rate, codec.frame_size)
-    if (info.codebook_size, info.sample_rate, info.frame_size) != expected or info.levels > codec.n_q:
-        raise FormatError("the stream's settings contradict its model's")
-
-
-def compress_audio(codec: Jodio, x: Tensor, n_q: int | None = None) -> bytes:
-    """Encode one waveform [T], [1, T] or [1, 1, T] at the codec's rate to a `.josie` file."""
-    x = codec.waveform(x)
-    if len(x) != 1:
-        raise CodesError(f"compress takes one waveform at a time, not {len(x)}")
-    codes = codec.encode(x, n_q)
-    info = audio_info(codec, codes.shape[1], x.shape[-1])
-    return TokenFile([TokenStream(info, codes[0].cpu().numpy().astype(np.uint16))]).to_bytes()
-
-
-def decompress_audio(codec: Jodio, data: bytes) -> Tensor:
-    """Decode the first audio stream of a `.josie` file to [1, 1, T]."""
-    stream = first_audio(TokenFile.from_bytes(data))
-    check_model(codec, stream.info)
-    codes = torch.from_numpy(stream.codes.astype(np.int64))[None]
-    return codec.decode(codes.to(next(codec.parameters()).device), stream.info.length)
-
-
-def first_audio(file: TokenFile) -> TokenStream:
-    """The first audio stream.
-
-    Raises:
-        FormatError: if there is none.
-    """
-    for stream in file.streams:
-        if stream.info.kind == "audio":
-            return stream
-    raise FormatError("no audio in this file")
 
 
 def encode_file(
@@ -125,7 +58,7 @@ def encode_file(
     """
     n_q = codec.config.default_n_q if n_q is None else n_q
     with SoundReader(source) as reader:
-        info = audio_info(codec, n_q, None, reader.sample_rate, min(reader.channels, 65535))
+        info = codec.stream_info(n_q, None, reader.sample_rate, min(reader.channels, 65535))
         expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
         with TokenWriter(target, [info]) as writer:
             length = 0
@@ -195,11 +128,9 @@ def decode_file(
         MediaError: if the sound cannot be written.
     """
     with TokenReader(source) as reader:
-        index = next((i for i, s in enumerate(reader.streams) if s.kind == "audio"), None)
-        if index is None:
-            raise FormatError("no audio in this file")
+        index = find_stream(reader.streams, "audio")
         info = reader.streams[index]
-        check_model(codec, info)
+        codec.check_stream(info)
         rate = sample_rate or codec.sample_rate
         resampler = StreamResampler(codec.sample_rate, rate)
         written = 0

@@ -1,0 +1,31 @@
+"""Fingerprints of models: two models with the same one are the same to the last bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from .config import to_dict
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+
+
+def of_folder(folder: Path) -> str:
+    """sha256 (hex) over the bytes of a model's configuration and weights."""
+    digest = hashlib.sha256()
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def of_module(module: nn.Module, config: Any) -> str:
+    """sha256 (hex) over the configuration and tensors of a model that has not been saved."""
+    digest = hashlib.sha256(json.dumps(to_dict(config), sort_keys=True).encode())
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,97 @@
+"""What the README says is true: its commands run, its Python runs, and its set-up is two lines."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+from conftest import RATE, speechlike
+
+from josiecodec.hub import available
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
+
+shipped = pytest.mark.skipif("jodio-24k" not in available(), reason="no weights in this checkout")
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", TEXT, re.S)
+
+
+def shell(command: str, cwd: Path) -> None:
+    """Run a line of the README with this interpreter's josiecodec."""
+    words = shlex.split(command, comments=True)
+    assert words[0] == "josiecodec"
+    line = [sys.executable, "-m", "josiecodec_cli.main", *words[1:]]
+    done = subprocess.run(line, cwd=cwd, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+    assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_set_up_is_two_commands():
+    section = TEXT.split("## Set up")[1].split("\n## ")[0]
+    commands = [line.strip() for line in section.splitlines() if line.startswith("    ")]
+    assert len(commands) == 2
+    assert commands[0].startswith("pip install .")
+    assert commands[1] == 'pip install -e ".[dev]" && pytest'
+
+
+@shipped
+def test_the_first_command_does_the_main_job(tmp_path):
+    section = TEXT.split("## Set up")[1]
+    line = next(line.strip() for line in section.splitlines() if line.startswith("    pip install ."))
+    shutil.copytree(ROOT / "josiecodec" / "samples", tmp_path / "josiecodec" / "samples")
+    for command in line.split(" && ")[1:]:
+        shell(command, tmp_path)
+    original = soundfile.info(ROOT / "josiecodec" / "samples" / "speech.flac")
+    decoded = soundfile.info(tmp_path / "speech.wav")
+    assert decoded.frames == original.frames
+    assert (tmp_path / "speech.josie").stat().st_size < 160 * decoded.duration + 300
+
+
+@shipped
+def test_the_command_line_block_runs(tmp_path):
+    soundfile.write(tmp_path / "talk.wav", speechlike(40)[0, 0].numpy(), RATE)
+    (tmp_path / "recordings").mkdir()
+    shutil.copy(tmp_path / "talk.wav", tmp_path / "recordings")
+    lines = [line for line in blocks("sh")[0].splitlines() if line.strip()]
+    assert len(lines) > 6
+    for line in lines:
+        shell(line, tmp_path)
+    assert (tmp_path / "tokens" / "talk.josie").exists()
+    assert soundfile.info(tmp_path / "back.wav").frames == 40 * 1920
+
+
+@shipped
+def test_the_python_block_runs():
+    names: dict = {}
+    exec(blocks("python")[0], names)  # the README's own code
+    assert names["codes"].shape == (1, 9, 13)
+    assert names["back"].shape == (1, 1, 24000)
+
+
+def test_training_commands_exist():
+    """They are too long to run here; their options must at least be known (test_training runs the rest)."""
+    text = blocks("sh")[1].replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines() if line.startswith("josiecodec train")]
+    assert len(lines) == 3
+    for line in lines:
+        words = shlex.split(line, comments=True)[1:3]
+        out = subprocess.run(
+            [sys.executable, "-m", "josiecodec_cli.main", *words, "--help"], capture_output=True, text=True
+        ).stdout
+        for option in re.findall(r"(--[a-z-]+)", line):
+            assert option in out, f"{option} of {line}"
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target

@@ -1,0 +1,93 @@
+"""The weights that ship are whole, exact on a stream, and sound as they should."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from conftest import speechlike
+
+import josiecodec
+from josiecodec.errors import ModelError
+from josiecodec.fingerprint import of_folder
+from josiecodec.hub import WEIGHTS, available, find_fingerprint, save
+from josiecodec.metrics.audio import mel_distance, pesq, stoi
+
+pytestmark = pytest.mark.skipif("jodio-24k" not in available(), reason="no weights in this checkout")
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return josiecodec.load("jodio-24k")
+
+
+def test_what_ships(codec):
+    assert codec.n_q == 32
+    assert codec.bitrate() == pytest.approx(1237.5)
+    assert (WEIGHTS / "jodio-24k" / "model.safetensors").stat().st_size < 26e6
+    assert codec.fingerprint == of_folder(WEIGHTS / "jodio-24k")
+    assert find_fingerprint(codec.fingerprint, "").name == "jodio-24k"
+    with pytest.raises(ModelError, match="did not come"):
+        find_fingerprint("00" * 32, "other")
+    assert (WEIGHTS / "jodio-24k" / "README.md").exists()
+
+
+def test_saving_and_loading_changes_nothing(codec, tmp_path):
+    again = josiecodec.load(save(codec, tmp_path))
+    assert again.fingerprint == codec.fingerprint
+    x = speechlike(10)
+    assert torch.equal(again.encode(x), codec.encode(x))
+
+
+def test_a_stream_is_exact(codec):
+    x = speechlike(25.7)
+    codes = codec.encode(x, 32)
+    audio = codec.decode(codes[:, :9], x.shape[-1])
+    stream = codec.streaming(n_q=32)
+    found = [stream.encode(chunk) for chunk in x.split(2777, -1)]
+    found.append(stream.flush())
+    assert torch.equal(torch.cat(found, -1), codes)
+    sound = torch.cat([stream.decode(c[:, :9]) for c in found], -1)[..., : x.shape[-1]]
+    assert torch.equal(sound, audio)
+
+
+def test_a_batch_is_exact(codec):
+    batch = speechlike(12, batch=3)
+    lengths = torch.tensor([12 * 1920, 5000, 20000])
+    codes = codec.encode(batch, lengths=lengths)
+    for row, n in enumerate(lengths.tolist()):
+        alone = codec.encode(batch[row : row + 1, :, :n])
+        assert torch.equal(codes[row : row + 1, :, : alone.shape[-1]], alone)
+
+
+def test_digital_silence_stays_silent(codec):
+    silence = torch.zeros(1, 1, 48000)
+    assert codec.decode(codec.encode(silence)).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("gain", [0.01, 1.0, 3.0])
+def test_no_level_makes_it_run_away(codec, gain):
+    x = gain * speechlike(20)
+    y = codec.decode(codec.encode(x))
+    assert y.isfinite().all()
+    assert y.square().mean() < 4 * x.square().mean() + 1e-6
+
+
+def test_more_levels_do_not_harm(codec, valid_speech):
+    for _, wave in valid_speech:
+        codes = codec.encode(wave, 32)
+        far = [mel_distance(codec.decode(codes[:, :n], len(wave))[0, 0], wave, 24000) for n in (1, 3, 9, 32)]
+        assert far[0] > far[1] > far[2]
+        assert far[3] < far[2] * 1.02
+
+
+def test_real_speech_is_understood(codec, valid_speech):
+    scores = []
+    for _, wave in valid_speech:
+        decoded = codec.decode(codec.encode(wave), len(wave))[0, 0]
+        scores.append((pesq(decoded, wave, 24000), stoi(decoded, wave, 24000)))
+    means = [sum(s) / len(s) for s in zip(*scores)]
+    assert not math.isnan(means[0])
+    assert means[0] > 1.4
+    assert means[1] > 0.75
