@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .options import Path_, use_device
+
+if TYPE_CHECKING:
+    from josiecodec.training.config import TrainConfig
+    from josiecodec.training.data import Recordings
 
 
 @click.group("train")
@@ -57,7 +62,7 @@ def audio(
     from josiecodec.hub import load_for_training
     from josiecodec.training.config import read_train_config
     from josiecodec.training.data import load_recordings
-    from josiecodec.training.loop import Trainer, distributed_device
+    from josiecodec.training.loop import Trainer, distributed_device, leave_group
     from josiecodec.training.pitch import make_lessons
     from josiecodec.training.teacher import make_teacher
 
@@ -73,6 +78,7 @@ def audio(
     judged = load_recordings(valid, config.model.sample_rate) if valid else None
     hours = recordings.seconds() / 3600
     click.echo(f"{hours:.2f} h in {len(recordings.segments)} segments by {recordings.voices} voices")
+    config = _with_labels(config, recordings, out)
     teacher = make_teacher(recordings, config.teacher, config.model.frame_size, place)
     lessons = make_lessons(config.pitch, recordings, config.model.decoder, place)
     trainer = Trainer(config, recordings, out, teacher, minutes, judged, lessons, place, say=click.echo)
@@ -86,6 +92,21 @@ def audio(
         trainer.save()
         raise CodecError(f"interrupted at step {trainer.step}; --resume goes on") from None
     click.echo(f"model in {out / 'model'}")
+    leave_group()
+
+
+def _with_labels(config: TrainConfig, recordings: Recordings, out: Path) -> TrainConfig:
+    """The config with every "auto" replaced by a file of labels, which are made if they are not there."""
+    import dataclasses
+
+    from josiecodec.training import phones, pitch
+    from josiecodec.training.labels import labels_file
+
+    spoken = labels_file(config.teacher.phones, out, "phones", phones.label_recordings, recordings)
+    tonal = ""
+    if getattr(config.model.decoder, "source", False):
+        tonal = labels_file(config.pitch, out, "pitch", pitch.label_recordings, recordings)
+    return dataclasses.replace(config, pitch=tonal, teacher=dataclasses.replace(config.teacher, phones=spoken))
 
 
 @train_group.command("pitch")

@@ -181,7 +181,7 @@ import sys, torch
 sys.path.insert(0, {tests!r})
 from test_training import config, trainer, weights
 from josiecodec.training.data import load_recordings
-from josiecodec.training.loop import distributed_device
+from josiecodec.training.loop import distributed_device, leave_group
 import torch.distributed as dist
 distributed_device("cpu")
 torch.set_num_threads(1)
@@ -194,7 +194,7 @@ flat = torch.cat([v.flatten().double() for v in weights(t).values()])
 both = [torch.empty_like(flat) for _ in range(2)]
 dist.all_gather(both, flat)
 assert torch.equal(*both), "the processes have drifted apart"
-dist.destroy_process_group()
+leave_group()
 """
 
 

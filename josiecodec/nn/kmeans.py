@@ -8,7 +8,9 @@ from torch import Tensor
 
 def assign(x: Tensor, centers: Tensor) -> Tensor:
     """Index of the nearest centre (Euclidean) of each row of `x` [N, D] -> [N]."""
-    return (x @ centers.t() - 0.5 * centers.square().sum(-1)).argmax(-1)
+    bias = 0.5 * centers.square().sum(-1)
+    # In pieces: a table of all distances would not fit the processor's cache, nor, for many rows, memory.
+    return torch.cat([(part @ centers.t() - bias).argmax(-1) for part in x.split(1024)])
 
 
 def kmeans(x: Tensor, k: int, iterations: int = 10, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:

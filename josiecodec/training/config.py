@@ -99,7 +99,8 @@ class TrainConfig:
         seconds: length of each.
         precision: "bf16" runs convolutions and matrix products in bfloat16.
         compile: use `torch.compile` on the encoder and decoder.
-        pitch: file of pitch labels (`train pitch`), which a decoder with a source learns from; "" for none.
+        pitch: file of pitch labels (`train pitch`), which a decoder with a source learns from; "auto" to
+            have them made in the run's folder; "" for none.
         pitch_given: share of the run in which the source is given the true pitch, fading out in its second
             half; so filters are learnt before pitch is.
         freeze_codes: train the decoder alone: encoder and codebooks stay as they are.
@@ -114,7 +115,7 @@ class TrainConfig:
     seconds: float = 1.6
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
-    pitch: str = ""
+    pitch: str = "auto"
     pitch_given: float = 0.3
     freeze_codes: bool = False
     seed: int = 0

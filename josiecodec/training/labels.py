@@ -56,6 +56,22 @@ def label_segments(
     safetensors.torch.save_file(labels, str(out))
 
 
+def labels_file(
+    setting: str, folder: Path, name: str, maker: Callable[[Recordings, Path], None], recordings: Recordings
+) -> str:
+    """Where the labels are that a setting asks for: its path, or "auto" for a file in `folder`, made if need be.
+
+    Returns "" for a setting of "", which asks for none.
+    """
+    if setting != "auto":
+        return setting
+    path = folder / f"{name}.safetensors"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        maker(recordings, path)
+    return str(path)
+
+
 def load_labels(path: str | Path, recordings: Recordings, unknown: int) -> Tensor:
     """Labels of all recordings end to end [samples / STEP]; what the file does not know is `unknown`.
 

@@ -36,7 +36,8 @@ class TeacherConfig:
         kind: where the features come from; "none" for phone labels only, or no lessons at all.
         model: folder or hub name of the WavLM weights (`kind` wavlm).
         layer: hidden layer of WavLM; -1 is the last.
-        phones: file of phone labels made by `phones.py`; "" for none.
+        phones: file of phone labels (`train phones`); "auto" to have them made in the run's folder; "" for
+            none.
         feature_weight: of 1 - cosine similarity with the features.
         phone_weight: of the cross-entropy in nats per frame.
     """

@@ -1,0 +1,89 @@
+"""`train audio` and `eval` through real processes, on recordings made here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import soundfile
+from conftest import RATE, speechlike, tiny_config
+
+from josiecodec.config import to_dict
+from josiecodec.hub import load
+
+
+def run(*args, code=0):
+    line = [sys.executable, "-W", "ignore", "-m", "josiecodec_cli.main", *map(str, args)]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    root = tmp_path_factory.mktemp("recordings")
+    for n in range(3):
+        (root / f"v{n}").mkdir()
+        soundfile.write(root / f"v{n}" / "a.wav", speechlike(40, seed=n)[0, 0].numpy(), RATE)
+    return root
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    """A TOML file with the tiny model; everything else as in the package's own experiments."""
+    path = tmp_path_factory.mktemp("experiment") / "tiny.toml"
+    lines = ["batch = 2", "seconds = 0.64", "steps = 6"]
+    lines += ["[loss]", "pesq = 0.0", "[quantization]", "buffer = 100", "continuous = 0.3"]
+
+    def table(name, values):
+        lines.append(f"[{name}]")
+        nested = {k: v for k, v in values.items() if isinstance(v, dict)}
+        lines.extend(f"{k} = {json.dumps(v)}" for k, v in values.items() if v is not None and k not in nested)
+        for k, v in nested.items():
+            table(f"{name}.{k}", v)
+
+    table("model", to_dict(tiny_config()))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_run_from_nothing_to_figures(recordings, experiment, tmp_path):
+    pytest.importorskip("swift_f0")
+    out = tmp_path / "run"
+    common = ("train", "audio", experiment, "--data", recordings, "--out", out)
+    said, _ = run(*common, "--steps", 4)
+    assert "by 3 voices" in said
+    assert (out / "pitch.safetensors").exists()
+    _, error = run(*common, code=2)
+    assert "--resume" in error
+    run(*common, "--resume", "--valid", recordings)
+    assert json.loads((out / "log.jsonl").read_text().splitlines()[-1])["step"] == 6
+    assert load(out / "model").config.name == "tiny-spectral"
+    run(
+        "train",
+        "audio",
+        experiment,
+        "--data",
+        recordings,
+        "--out",
+        tmp_path / "b",
+        "--from",
+        out / "model",
+        "--steps",
+        1,
+    )
+    said, _ = run("eval", "audio", recordings, "--model", out / "model", "--n-q", "1,4", "--json")
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert len([line for line in lines if "path" in line]) == 6
+    assert [line["n_q"] for line in lines if "clips" in line] == [1, 4]
+    said, _ = run("eval", "audio", recordings, "--model", out / "model", "--most", 1)
+    assert "pesq_wb" in said
+
+
+def test_wrong_settings_are_one_line(recordings, experiment, tmp_path):
+    for changes in (("--set", "steps = 0"), ("--set", "nonsense = 1"), ("--minutes", "1", "--steps", "1")):
+        _, error = run("train", "audio", experiment, "--data", recordings, "--out", tmp_path / "x", *changes, code=2)
+        assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "x").exists()
