@@ -28,34 +28,63 @@ def info(files: tuple[Path, ...], salvage: bool, as_json: bool) -> None:
             continue
         click.echo(f"{path}: {size} bytes")
         for s in streams:
-            click.echo(f"  {s['kind']}: {s['seconds']:.3f} s, {s['length']} samples at {s['sample_rate']} Hz")
-            click.echo(f"    made from {s['original_rate']} Hz, {s['original_channels']} channel(s)")
+            click.echo("\n".join(_sound(s, size) if s["kind"] == "audio" else _pictures(s, size)))
             click.echo(
-                f"    {s['levels']} levels x {s['codebook_size']} codes, {s['frames']} frames, {s['frame_rate']:g}/s, "
-                f"{s['codes_kbps']:.3f} kbit/s ({8 * size / max(s['seconds'], 1e-9) / 1000:.3f} with all of the file)"
+                f"    {s['levels']} levels x {s['codebook_size']} codes, model {s['model']} {s['fingerprint'][:16]}"
             )
-            click.echo(f"    model {s['model']} {s['fingerprint'][:16]}")
         for problem in file.problems:
             click.echo(f"  warning: {problem}", err=True)
 
 
+def _sound(s: dict[str, Any], size: int) -> list[str]:
+    rate = 8 * size / max(s["seconds"], 1e-9) / 1000
+    return [
+        f"  audio: {s['seconds']:.3f} s, {s['length']} samples at {s['sample_rate']} Hz",
+        f"    made from {s['original_rate']} Hz, {s['original_channels']} channel(s)",
+        f"    {s['frames']} frames, {s['frame_rate']:g}/s: {s['codes_kbps']:.3f} kbit/s ({rate:.3f} the whole file)",
+    ]
+
+
+def _pictures(s: dict[str, Any], size: int) -> list[str]:
+    pixels = s["width"] * s["height"] * max(s["length"] or 0, 1)
+    what = f"{s['length']} pictures at {s['pictures_per_second']:g}/s" if s["seconds"] else "a picture"
+    return [
+        f"  visual: {s['width']} x {s['height']}, {what}",
+        f"    {s['mean_levels']:.2f} levels a patch, {s['skipped']:.1%} of the patches skipped, "
+        f"{8 * size / pixels:.4f} bits a pixel with all of the file",
+    ]
+
+
 def _described(stream: Any) -> dict[str, Any]:
+    from josiecodec.tokens.header import AudioInfo
+
     i = stream.info
-    return {
+    out = {
         "kind": i.kind,
         "model": i.model,
         "fingerprint": i.fingerprint,
         "levels": i.levels,
         "codebook_size": i.codebook_size,
-        "sample_rate": i.sample_rate,
-        "frame_size": i.frame_size,
-        "frame_rate": i.sample_rate / i.frame_size,
-        "frames": stream.codes.shape[1],
         "length": i.length,
+        "frames": stream.frames,
         "seconds": stream.seconds,
-        "original_rate": i.original_rate,
-        "original_channels": i.original_channels,
-        "codes_kbps": i.bitrate / 1000,
+    }
+    if isinstance(i, AudioInfo):
+        return out | {
+            "sample_rate": i.sample_rate,
+            "frame_size": i.frame_size,
+            "frame_rate": i.sample_rate / i.frame_size,
+            "original_rate": i.original_rate,
+            "original_channels": i.original_channels,
+            "codes_kbps": i.bitrate / 1000,
+        }
+    counts = stream.codes.counts
+    return out | {
+        "width": i.width,
+        "height": i.height,
+        "pictures_per_second": float(i.rate),
+        "mean_levels": float(counts.mean()) if counts.size else 0.0,
+        "skipped": float((counts == 0).mean()) if counts.size else 0.0,
     }
 
 
@@ -67,6 +96,7 @@ def _described(stream: Any) -> dict[str, Any]:
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
 def trim(source: Path, target: Path, n_q: int | None, kbps: float | None, overwrite: bool) -> None:
     """Copy SOURCE to TARGET with fewer levels: a lower bitrate, without decoding or any model."""
+    from josiecodec.tokens.header import AudioInfo
     from josiecodec.tokens.tokenfile import TokenFile
 
     if (n_q is None) == (kbps is None):
@@ -75,7 +105,10 @@ def trim(source: Path, target: Path, n_q: int | None, kbps: float | None, overwr
         raise click.UsageError(f"{target} is there already; --overwrite replaces it")
     file = TokenFile.read(source)
     if n_q is None:
-        one = file.streams[0].info.bitrate / file.streams[0].info.levels
+        sound = next((s.info for s in file.streams if isinstance(s.info, AudioInfo)), None)
+        if sound is None or len(file.streams) > 1:
+            raise click.UsageError("--kbps is for files of sound alone; give --n-q")
+        one = sound.bitrate / sound.levels
         n_q = int(1000 * (kbps or 0) / one + 1e-9)
         if n_q < 1:
             raise click.BadParameter(f"one level takes {one / 1000:g} kbit/s, more than {kbps:g}")

@@ -12,18 +12,19 @@ import numpy as np
 import pytest
 
 from josiecodec.errors import CodecError, CodesError, FormatError
-from josiecodec.tokens.container import TokenReader, TokenWriter, get_varint, put_varint
-from josiecodec.tokens.header import MAGIC, StreamInfo, read_header, write_header
+from josiecodec.tokens.container import TokenReader, TokenWriter
+from josiecodec.tokens.header import MAGIC, AudioInfo, read_header, write_header
 from josiecodec.tokens.packing import code_bits, pack, packed_size, unpack
 from josiecodec.tokens.tokenfile import TokenFile, TokenStream
+from josiecodec.tokens.varint import get_varint, put_varint
 
 
-def info(**changes) -> StreamInfo:
+def info(**changes) -> AudioInfo:
     values = dict(
-        kind="audio", model="tiny", fingerprint="ab" * 32, levels=9, codebook_size=2048, sample_rate=24000,
+        model="tiny", fingerprint="ab" * 32, levels=9, codebook_size=2048, sample_rate=24000,
         frame_size=1920, length=None, original_rate=44100, original_channels=2,
     )  # fmt: skip
-    return StreamInfo(**{**values, **changes})
+    return AudioInfo(**{**values, **changes})
 
 
 def stream(frames=120, seed=0, **changes) -> TokenStream:

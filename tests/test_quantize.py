@@ -77,6 +77,32 @@ def test_levels_refine():
     assert errors[-1] < 0.1 * errors[0]
 
 
+def test_deep_levels_can_share_a_codebook():
+    rvq = ResidualVectorQuantizer(8, 10, codebook_size=64, shared_from=3)
+    assert len(rvq.quantizers) == 4
+    x = torch.randn(6000, 8) * torch.linspace(2, 0.5, 8)
+    rvq.initialise(x)
+    rvq.eval()
+    codes = rvq.encode(x[None], 10)
+    errors = [float((rvq.decode(codes[..., :n])[0] - x).square().mean()) for n in range(1, 11)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[9] < 0.5 * errors[4]
+    rvq.train()
+    before = rvq.size.clone()
+    rvq(3 * x[None, :500], torch.tensor([10]))
+    assert (rvq.size[:3] == before[:3]).all()
+    assert (rvq.size[3:] > before[3:]).all()
+
+
+def test_vectors_of_an_item_use_their_own_number_of_levels():
+    rvq = ResidualVectorQuantizer(8, 4, codebook_size=32).eval()
+    x = torch.randn(1, 3, 8)
+    out = rvq(x, torch.tensor([[0, 2, 4]]))
+    for place, levels in enumerate((0, 2, 4)):
+        expected = rvq.decode(rvq.encode(x, levels))[0, place]
+        torch.testing.assert_close(out.vectors[0, place], expected, atol=1e-5, rtol=1e-5)
+
+
 def test_items_use_their_own_number_of_levels():
     rvq = ResidualVectorQuantizer(8, 4, codebook_size=32).eval()
     x = torch.randn(3, 10, 8)
@@ -94,7 +120,7 @@ def test_items_left_out_teach_nothing():
     a.reset_statistics()
     a.restart_below = b.restart_below = 0.0
     x = torch.randn(2, 30, 4)
-    a(x, torch.tensor([True, False]))
+    a(x, torch.tensor([[True], [False]]))
     b(x[:1])
     torch.testing.assert_close(a.codebook.weight, b.codebook.weight)
 

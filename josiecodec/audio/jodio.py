@@ -22,7 +22,7 @@ from ..nn.conv import pad_to_multiple
 from ..nn.quantize import ResidualVectorQuantizer, VectorQuantizer
 from ..nn.streaming import State, Streaming
 from ..nn.transformer import Transformer
-from ..tokens.header import StreamInfo, find_stream
+from ..tokens.header import AudioInfo, StreamInfo, find_stream
 from ..tokens.tokenfile import TokenFile, TokenStream
 from .config import JodioConfig
 from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
@@ -250,15 +250,14 @@ class Jodio(nn.Module):
         file = TokenFile.from_bytes(data)
         stream = file.streams[find_stream([s.info for s in file.streams], "audio")]
         self.check_stream(stream.info)
-        codes = torch.from_numpy(stream.codes.astype(np.int64))[None]
+        codes = torch.from_numpy(np.asarray(stream.codes).astype(np.int64))[None]
         return self.decode(codes.to(next(self.parameters()).device), stream.info.length)
 
     def stream_info(
         self, n_q: int, length: int | None, original_rate: int | None = None, original_channels: int = 1
-    ) -> StreamInfo:
+    ) -> AudioInfo:
         """The header of a stream of `n_q` levels and `length` samples that this model makes."""
-        return StreamInfo(
-            kind="audio",
+        return AudioInfo(
             model=self.config.name,
             fingerprint=self.fingerprint,
             levels=n_q,
@@ -270,8 +269,8 @@ class Jodio(nn.Module):
             original_channels=original_channels,
         )
 
-    def check_stream(self, info: StreamInfo) -> None:
-        """Make sure that this is the model that made a stream.
+    def check_stream(self, info: StreamInfo) -> AudioInfo:
+        """Make sure that this is the model that made a stream, and return its header.
 
         Raises:
             ModelError: if it is not.
@@ -282,9 +281,12 @@ class Jodio(nn.Module):
                 f"the file was made by model {info.model} ({info.fingerprint[:12]}), "
                 f"not by this {self.config.name} ({self.fingerprint[:12]})"
             )
+        if not isinstance(info, AudioInfo):
+            raise FormatError(f"a stream of kind {info.kind!r} is not sound")
         settings = (info.codebook_size, info.sample_rate, info.frame_size)
         if settings != (self.codebook_size, self.sample_rate, self.frame_size) or info.levels > self.n_q:
             raise FormatError("the stream's settings contradict its model's")
+        return info
 
     # Whole frames, offline or with the memory of a stream ------------------------------------------
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import FormatError
 from ..tokens.container import Block, TokenReader, TokenWriter
-from ..tokens.header import StreamInfo, find_stream
+from ..tokens.header import AudioInfo, find_stream
 from .files import SoundReader, StreamResampler
 from .jodio import BLOCK_FRAMES, Jodio
 from .writing import SoundWriter
@@ -129,8 +129,7 @@ def decode_file(
     """
     with TokenReader(source) as reader:
         index = find_stream(reader.streams, "audio")
-        info = reader.streams[index]
-        codec.check_stream(info)
+        info = codec.check_stream(reader.streams[index])
         rate = sample_rate or codec.sample_rate
         resampler = StreamResampler(codec.sample_rate, rate)
         written = 0
@@ -151,7 +150,7 @@ def decode_file(
 
 
 def _decode_blocks(
-    codec: Jodio, blocks: Iterator[Block], info: StreamInfo, n_q: int | None, salvage: bool
+    codec: Jodio, blocks: Iterator[Block], info: AudioInfo, n_q: int | None, salvage: bool
 ) -> Iterator[Tensor]:
     """Blocks -> waveform pieces [n] in order; frames that are missing become silence."""
     device = next(codec.parameters()).device
@@ -164,14 +163,14 @@ def _decode_blocks(
         if block.first != reached:
             if not salvage:
                 raise FormatError(f"frame {reached} is missing")
-            if block.first < reached or block.first + len(block.codes) > most:
+            if block.first < reached or block.first + block.frames > most:
                 continue  # a block out of place cannot be trusted
             yield from _silence((block.first - reached) * codec.frame_size)
             reached = block.first
             if stream is not None:
                 stream.reset()
-        codes = torch.from_numpy(block.codes[:, :levels].astype(np.int64)).t()[None].to(device)
-        reached += len(block.codes)
+        codes = torch.from_numpy(np.asarray(block.codes)[:, :levels].astype(np.int64)).t()[None].to(device)
+        reached += block.frames
         if stream is not None:
             yield stream.decode(codes)[0, 0].cpu()
         else:

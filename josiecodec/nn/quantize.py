@@ -146,12 +146,12 @@ class VectorQuantizer(nn.Module):
 
         Args:
             x: [B, T, dim].
-            active: bool [B]; only these items count in losses and statistics.
+            active: bool [B, 1] or [B, T]; only these vectors count in losses and statistics.
         """
         z = self.to_code_space(x)
         codes = self.nearest(z)
         if active is None:
-            active = torch.ones(len(x), dtype=torch.bool, device=x.device)
+            active = torch.ones(len(x), 1, dtype=torch.bool, device=x.device)
         if self.training:
             self._learn(z.detach(), codes, active)
         vectors = F.embedding(codes, self.codes_in_use())
@@ -185,7 +185,7 @@ class VectorQuantizer(nn.Module):
     def _learn(self, z: Tensor, codes: Tensor, active: Tensor) -> None:
         """Update statistics (and, with `ema`, the codes). No values travel back from a GPU here."""
         z = z.reshape(-1, z.shape[-1])
-        weight = active[:, None].expand(codes.shape).reshape(-1).to(z.dtype)
+        weight = active.expand(codes.shape).reshape(-1).to(z.dtype)
         codes = codes.reshape(-1)
         size = self.codebook_size
         counts = z.new_zeros(size).index_add_(0, codes, weight)
@@ -225,34 +225,48 @@ class ResidualVectorQuantizer(nn.Module):
     Args:
         dim: size of the vectors that go in and come out.
         levels: number of codebooks K.
+        shared_from: from this level on all use one codebook, each with a scale of its own (the leftovers of
+            deep levels differ in size, hardly in shape, and few data cannot fill a codebook for each); None
+            for a codebook a level.
         rvq_dim: size of the space that the stack works in; if it is not `dim`, one linear map leads
             in and one out (as in Mimi), else the stack works on the input itself.
         settings: the arguments of each `VectorQuantizer` but `dim`.
     """
 
-    def __init__(self, dim: int, levels: int, rvq_dim: int | None = None, **settings: Any):
+    size: Tensor
+
+    def __init__(
+        self, dim: int, levels: int, rvq_dim: int | None = None, shared_from: int | None = None, **settings: Any
+    ):
         super().__init__()
         rvq_dim = rvq_dim or dim
         self.projected = rvq_dim != dim
         if self.projected:
             self.project_in = RowStableLinear(dim, rvq_dim)
             self.project_out = RowStableLinear(rvq_dim, dim, bias=False)  # no levels: zeros
-        self.quantizers = nn.ModuleList(VectorQuantizer(rvq_dim, **settings) for _ in range(levels))
-
-    @property
-    def levels(self) -> int:
-        return len(self.quantizers)
+        self.levels = levels
+        own = levels if shared_from is None else min(levels, shared_from + 1)
+        self.quantizers = nn.ModuleList(VectorQuantizer(rvq_dim, **settings) for _ in range(own))
+        if own < levels:
+            self.register_buffer("size", torch.ones(levels))  # mean squares, of the levels that share
 
     def _stack(self) -> list[VectorQuantizer]:
         return list(self.quantizers)  # type: ignore[arg-type]
+
+    def level(self, k: int) -> tuple[VectorQuantizer, Tensor | float]:
+        """The codebook of level k, and the size of what it codes in units of that codebook."""
+        own = len(self.quantizers)
+        quantizer = self._stack()[min(k, own - 1)]
+        return quantizer, (self.size[k] / self.size[own - 1]).sqrt() if k >= own else 1.0
 
     def encode(self, x: Tensor, levels: int) -> Tensor:
         """[B, T, dim] -> codes [B, T, levels]."""
         residual = self._enter(x)
         codes = []
-        for quantizer in self._stack()[:levels]:
-            codes.append(quantizer.encode(residual))
-            residual = residual - quantizer.decode(codes[-1])
+        for k in range(min(levels, self.levels)):
+            quantizer, scale = self.level(k)
+            codes.append(quantizer.encode(residual / scale))
+            residual = residual - quantizer.decode(codes[-1]) * scale
         if not codes:
             return torch.zeros(*x.shape[:2], 0, dtype=torch.long, device=x.device)
         return torch.stack(codes, -1)
@@ -264,8 +278,9 @@ class ResidualVectorQuantizer(nn.Module):
         weight = self._stack()[0].codebook.weight
         dim = self.project_out.in_features if self.projected else self._dim()
         total = torch.zeros(*codes.shape[:2], dim, dtype=weight.dtype, device=codes.device)
-        for k, quantizer in enumerate(self._stack()[: codes.shape[-1]]):
-            total = total + quantizer.decode(codes[..., k])
+        for k in range(codes.shape[-1]):
+            quantizer, scale = self.level(k)
+            total = total + quantizer.decode(codes[..., k]) * scale
         return self.project_out(total) if self.projected else total
 
     def forward(self, x: Tensor, n_q: Tensor) -> Quantized:
@@ -273,25 +288,29 @@ class ResidualVectorQuantizer(nn.Module):
 
         Args:
             x: [B, T, dim].
-            n_q: int [B] on the CPU, levels to use for each item (quantizer dropout is the
-                caller's choice).
+            n_q: int [B] or [B, T] on the CPU, levels to use for each item or vector (quantizer dropout is
+                the caller's choice).
         """
+        n_q = n_q.reshape(len(x), -1)
         z = self._enter(x)
         plain = not self._stack()[0].projected
         residual, total = z, torch.zeros_like(z)
         codes, losses = [], []
         used = int(n_q.max())
-        for k, quantizer in enumerate(self._stack()[:used]):
+        for k in range(used):
             active = (n_q > k).to(z.device, non_blocking=True)
-            step = quantizer(residual, active)
-            vectors = step.vectors * active[:, None, None]
+            quantizer, scale = self.level(k)
+            if self.training and k >= len(self.quantizers) - 1 and len(self.quantizers) < self.levels:
+                self._follow(k, residual, active)
+            step = quantizer(residual / scale, active)
+            vectors = step.vectors * active.unsqueeze(-1) * scale
             residual = residual - (vectors.detach() if plain else vectors)
             total = total + (vectors.detach() if plain else vectors)
             codes.append(step.codes)
             losses.append(step.loss)
         if plain:  # straight through once, over the sum of all levels
             total = z + (total - z).detach()
-        total = total * (n_q > 0).to(z.device)[:, None, None]
+        total = total * (n_q > 0).to(z.device).unsqueeze(-1)
         out = self.project_out(total) if self.projected else total
         loss = torch.stack(losses).mean() if losses else z.new_zeros(())
         stacked = torch.cat(codes, -1) if codes else torch.zeros(*x.shape[:2], 0, dtype=torch.long, device=z.device)
@@ -306,9 +325,23 @@ class ResidualVectorQuantizer(nn.Module):
     def initialise(self, x: Tensor, generator: torch.Generator | None = None) -> None:
         """Place the codes of every level by k-means over `x` [N, dim] and its residuals."""
         residual = self._enter(x)
-        for quantizer in self._stack():
-            quantizer.initialise(residual, generator)
-            residual = residual - quantizer.decode(quantizer.encode(residual[None]))[0]
+        for k in range(self.levels):
+            if k < len(self.quantizers):
+                self._stack()[k].initialise(residual, generator)
+            if len(self.quantizers) < self.levels:
+                self.size[k] = residual.square().mean()
+            quantizer, scale = self.level(k)
+            residual = residual - quantizer.decode(quantizer.encode(residual[None] / scale))[0] * scale
+
+    @torch.no_grad()
+    def _follow(self, k: int, residual: Tensor, active: Tensor) -> None:
+        """Let the size of what a level with the shared codebook codes be known."""
+        weight = active.expand(residual.shape[:-1]).to(residual.dtype)
+        seen = torch.stack([(residual.square().mean(-1) * weight).sum(), weight.sum()])
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(seen)
+        moved = self.size[k].lerp(seen[0] / seen[1].clamp_min(1), 0.01)
+        self.size[k] = torch.where(seen[1] > 0, moved, self.size[k])
 
     def reset_statistics(self) -> None:
         """`VectorQuantizer.reset_statistics` on every level."""
@@ -339,5 +372,5 @@ def codebook_statistics(usage: Tensor) -> dict[str, float]:
 
 
 def _masked_mse(a: Tensor, b: Tensor, active: Tensor) -> Tensor:
-    per_item = (a - b).square().mean(dim=tuple(range(1, a.dim())))
-    return (per_item * active).sum() / active.sum().clamp_min(1)
+    weight = active.expand(a.shape[:-1]).to(a.dtype)
+    return ((a - b).square().mean(-1) * weight).sum() / weight.sum().clamp_min(1)

@@ -20,16 +20,20 @@ from typing import IO
 import numpy as np
 
 from ..errors import CodesError, FormatError
-from .header import MAX_HEADER, StreamInfo, read_header, write_header
+from .header import MAX_HEADER, StreamInfo, VisualInfo, read_header, write_header
 from .packing import pack, packed_size, unpack
+from .patches import PatchRows, pack_rows, unpack_rows
+from .varint import get_varint, put_varint
 
 BLOCK_FRAMES = 25
 MAX_BLOCK_FRAMES = 1024
-MAX_PAYLOAD = 1 << 18
+MAX_PAYLOAD = 1 << 19
+MAX_PATCHES = 8192  # in a visual block
+BLOCK_PATCHES = 4096  # what the writer puts into one, if a row is not longer
 BLOCK_MARK = 0x42
 END_MARK = 0x45
 END_MAGIC = b"JEND"
-PLAIN = 0
+PLAIN, PATCHES = 0, 1  # payload codings
 _MOST = 32 + MAX_PAYLOAD  # bytes a block can take
 
 
@@ -39,44 +43,15 @@ class Block:
 
     Attributes:
         stream: its index in the header.
-        first: its first frame.
-        codes: uint16 [frames, levels].
+        first: its first frame (audio) or row of patches (visual).
+        frames: how many of them.
+        codes: uint16 [frames, levels] (audio), or `PatchRows` (visual).
     """
 
     stream: int
     first: int
-    codes: np.ndarray
-
-
-def put_varint(value: int) -> bytes:
-    """Unsigned LEB128: seven bits a byte, low ones first, high bit set on all but the last."""
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def get_varint(data: bytes, position: int, most: int) -> tuple[int, int]:
-    """The number at `position` and the position behind it.
-
-    Raises:
-        FormatError: if the data end within it, or it is greater than `most`.
-    """
-    value = shift = 0
-    while True:
-        if position >= len(data) or shift > 56:
-            raise FormatError("a number is cut off or too long")
-        byte = data[position]
-        position += 1
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            break
-    if value > most:
-        raise FormatError(f"{value} is more than the {most} allowed here")
-    return value, position
+    frames: int
+    codes: np.ndarray | PatchRows
 
 
 class TokenWriter:
@@ -114,7 +89,7 @@ class TokenWriter:
         self._write(header)
 
     def add(self, stream: int, codes: np.ndarray) -> None:
-        """Append codes [frames, levels] to a stream.
+        """Append codes [frames, levels] to an audio stream.
 
         Raises:
             CodesError: if they do not fit it.
@@ -131,6 +106,20 @@ class TokenWriter:
             for first in range(0, whole, self.block_frames):
                 self._block(stream, joined[first : first + self.block_frames])
             self._waiting[stream] = [joined[whole:]]
+
+    def add_rows(self, stream: int, rows: PatchRows) -> None:
+        """Append rows of patches to a visual stream: those of one picture (or group), or a part of them.
+
+        Raises:
+            CodesError: if they do not fit it.
+        """
+        info = self.streams[stream]
+        if not isinstance(info, VisualInfo) or rows.counts.shape[1:] != (info.columns,):
+            raise CodesError(f"rows of patches do not fit stream {stream}")
+        step = max(1, BLOCK_PATCHES // info.columns)
+        for part in rows.split(step):
+            payload = pack_rows(part, info.levels, info.codebook_size)
+            self._put(stream, PATCHES, len(part.counts), payload)
 
     def close(self, lengths: list[int] | None = None) -> None:
         """Write what waits, the end record, and the exact lengths (in samples) into the header."""
@@ -164,13 +153,17 @@ class TokenWriter:
             self.abort()
 
     def _block(self, stream: int, codes: np.ndarray) -> None:
-        payload = pack(codes, self.streams[stream].codebook_size)
-        numbers = (self._next[stream], len(codes), len(payload))
-        data = bytes([BLOCK_MARK, stream << 4 | PLAIN]) + b"".join(map(put_varint, numbers)) + payload
+        self._put(stream, PLAIN, len(codes), pack(codes, self.streams[stream].codebook_size))
+
+    def _put(self, stream: int, coding: int, frames: int, payload: bytes) -> None:
+        if len(payload) > MAX_PAYLOAD:
+            raise CodesError(f"a block of {len(payload)} bytes is too large")
+        numbers = (self._next[stream], frames, len(payload))
+        data = bytes([BLOCK_MARK, stream << 4 | coding]) + b"".join(map(put_varint, numbers)) + payload
         data += struct.pack("<I", zlib.crc32(data))
         self._write(data)
-        self._blocks.append((stream, len(codes), len(data)))
-        self._next[stream] += len(codes)
+        self._blocks.append((stream, frames, len(data)))
+        self._next[stream] += frames
 
     def _write(self, data: bytes) -> None:
         try:
@@ -243,7 +236,7 @@ class TokenReader:
                 if not self._resynchronise():
                     return
                 continue
-            sizes.append((block.stream, len(block.codes), end - self._at))
+            sizes.append((block.stream, block.frames, end - self._at))
             self._at = end
             yield block
 
@@ -266,21 +259,30 @@ class TokenReader:
         stream, coding = data[at + 1] >> 4, data[at + 1] & 15
         if stream >= len(self.streams):
             raise FormatError(f"block of stream {stream}, which the header does not have")
-        if coding != PLAIN:
-            raise FormatError(f"unknown payload coding {coding}")
         info = self.streams[stream]
+        if coding != (PATCHES if isinstance(info, VisualInfo) else PLAIN):
+            raise FormatError(f"payload coding {coding} in a stream of kind {info.kind!r}")
         first, position = get_varint(data, at + 2, 1 << 48)
         frames, position = get_varint(data, position, MAX_BLOCK_FRAMES)
         size, position = get_varint(data, position, MAX_PAYLOAD)
-        if frames == 0 or size != packed_size(frames * info.levels, info.codebook_size):
+        if isinstance(info, VisualInfo):
+            fits = frames > 0 and frames * info.columns <= MAX_PATCHES
+        else:
+            fits = frames > 0 and size == packed_size(frames * info.levels, info.codebook_size)
+        if not fits:
             raise FormatError(f"{size} bytes of payload for {frames} frames")
         end = position + size
         if end + 4 > len(data):
             raise FormatError("a block is cut off")
         if struct.unpack_from("<I", data, end)[0] != zlib.crc32(memoryview(data)[at:end]):
             raise FormatError("a block is damaged (checksum)")
-        codes = unpack(data[position:end], frames, info.levels, info.codebook_size)
-        return Block(stream, first, codes), end + 4
+        payload = data[position:end]
+        codes: np.ndarray | PatchRows
+        if isinstance(info, VisualInfo):
+            codes = unpack_rows(payload, frames, info.columns, info.levels, info.codebook_size)
+        else:
+            codes = unpack(payload, frames, info.levels, info.codebook_size)
+        return Block(stream, first, frames, codes), end + 4
 
     def _check_end(self, sizes: list[tuple[int, int, int]]) -> None:
         """Check the end record against the blocks seen, and go behind it."""

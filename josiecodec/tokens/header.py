@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from fractions import Fraction
+from typing import ClassVar, TypeVar
 
 from ..errors import FormatError
+from .packing import code_bits
 
 MAGIC = b"\x89JOSIE\r\n"
 VERSION = 1
@@ -20,56 +23,114 @@ MAX_STREAMS = 8
 MAX_LEVELS = 64
 MAX_NAME = 64
 UNKNOWN_LENGTH = (1 << 64) - 1
-KINDS: dict[int, Literal["audio", "visual"]] = {0: "audio", 1: "visual"}
 
 _START = struct.Struct("<8sHH")
-_STREAM = struct.Struct("<BBIIIQIH32sB")
+_COMMON = struct.Struct("<BBI32sB")
+_AUDIO = struct.Struct("<IIQIH")
+_VISUAL = struct.Struct("<IIQIIBB")
+
+Info = TypeVar("Info", bound="StreamInfo")
 
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """What one stream of a file is.
+    """What every stream of a file has.
 
     Attributes:
-        kind: "audio" or "visual".
         model: name of the model that made it, at most 64 bytes.
         fingerprint: sha256 (hex) of that model's configuration and weights; only it can decode.
         levels: codebooks K that are stored.
         codebook_size: codes of each.
-        sample_rate: samples per second of the decoded stream.
-        frame_size: samples per frame.
-        length: samples exactly; None if the writer was cut off before it knew.
-        original_rate, original_channels: of the file that was encoded.
+        length: samples or pictures exactly; None if the writer was cut off before it knew.
     """
 
-    kind: Literal["audio", "visual"]
+    kind: ClassVar[str] = ""
     model: str
     fingerprint: str
     levels: int
     codebook_size: int
+    length: int | None
+
+    @property
+    def frames(self) -> int | None:
+        """Frames (audio) or rows of patches (visual) that the length makes."""
+        raise FormatError(f"a stream of kind {self.kind!r} has no frames")
+
+    def with_length(self: Info, length: int) -> Info:
+        """The same with another length."""
+        return replace(self, length=length)
+
+
+@dataclass(frozen=True)
+class AudioInfo(StreamInfo):
+    """A stream of sound.
+
+    Attributes:
+        sample_rate: samples per second of the decoded stream.
+        frame_size: samples per frame.
+        original_rate, original_channels: of the file that was encoded.
+    """
+
+    kind: ClassVar[str] = "audio"
     sample_rate: int
     frame_size: int
-    length: int | None
     original_rate: int
     original_channels: int
 
     @property
     def frames(self) -> int | None:
-        """Frames that the length makes."""
         return None if self.length is None else -(-self.length // self.frame_size)
 
     @property
     def bitrate(self) -> float:
         """Bits per second of the codes alone, packed plainly."""
-        bits = max(1, (self.codebook_size - 1).bit_length())
-        return self.levels * bits * self.sample_rate / self.frame_size
-
-    def with_length(self, length: int) -> StreamInfo:
-        """The same with another length."""
-        return replace(self, length=length)
+        return self.levels * code_bits(self.codebook_size) * self.sample_rate / self.frame_size
 
 
-def write_header(streams: list[StreamInfo]) -> bytes:
+@dataclass(frozen=True)
+class VisualInfo(StreamInfo):
+    """A picture, or a stream of pictures.
+
+    Attributes:
+        width, height: of the pictures, in pixels.
+        rate: pictures per second; 0 for a still picture.
+        patch: side of a patch, in pixels.
+        group: pictures coded together after the first, which is coded alone.
+    """
+
+    kind: ClassVar[str] = "visual"
+    width: int
+    height: int
+    rate: Fraction
+    patch: int
+    group: int
+
+    @property
+    def columns(self) -> int:
+        """Patches side by side."""
+        return -(-self.width // self.patch)
+
+    @property
+    def rows(self) -> int:
+        """Rows of patches of a picture."""
+        return -(-self.height // self.patch)
+
+    @property
+    def groups(self) -> int | None:
+        """Pictures, or groups of pictures, that are coded one after the other."""
+        if self.length is None:
+            return None
+        return 0 if self.length == 0 else 1 + -(-(self.length - 1) // self.group)
+
+    @property
+    def frames(self) -> int | None:
+        return None if self.groups is None else self.groups * self.rows
+
+
+KINDS: tuple[type[AudioInfo] | type[VisualInfo], ...] = (AudioInfo, VisualInfo)
+
+
+def write_header(streams: Sequence[StreamInfo]) -> bytes:
     """The bytes of a header. Their number does not depend on the streams' lengths.
 
     Raises:
@@ -81,21 +142,14 @@ def write_header(streams: list[StreamInfo]) -> bytes:
     for s in streams:
         _check(s)
         name = s.model.encode()
-        kind = next(number for number, kind in KINDS.items() if kind == s.kind)
+        kind = next(number for number, cls in enumerate(KINDS) if isinstance(s, cls))
+        body += _COMMON.pack(kind, s.levels, s.codebook_size, bytes.fromhex(s.fingerprint), len(name)) + name
         length = UNKNOWN_LENGTH if s.length is None else s.length
-        body += _STREAM.pack(
-            kind,
-            s.levels,
-            s.codebook_size,
-            s.sample_rate,
-            s.frame_size,
-            length,
-            s.original_rate,
-            s.original_channels,
-            bytes.fromhex(s.fingerprint),
-            len(name),
-        )
-        body += name
+        if isinstance(s, AudioInfo):
+            body += _AUDIO.pack(s.sample_rate, s.frame_size, length, s.original_rate, s.original_channels)
+        elif isinstance(s, VisualInfo):
+            rate = s.rate
+            body += _VISUAL.pack(s.width, s.height, length, rate.numerator, rate.denominator, s.patch, s.group)
     data = _START.pack(MAGIC, VERSION, len(body)) + body
     return data + struct.pack("<I", zlib.crc32(data))
 
@@ -121,14 +175,14 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
         raise FormatError("the header is damaged (checksum)")
     try:
         streams, position = _read_streams(data[:end])
-    except (struct.error, IndexError, UnicodeDecodeError):
+    except (struct.error, IndexError, UnicodeDecodeError, ZeroDivisionError):
         raise FormatError("the header is damaged") from None
     if position != end:
         raise FormatError("the header is damaged (length)")
     return streams, end + 4
 
 
-def find_stream(streams: list[StreamInfo], kind: str) -> int:
+def find_stream(streams: Sequence[StreamInfo], kind: str) -> int:
     """Index of the first stream of a kind.
 
     Raises:
@@ -146,43 +200,59 @@ def _read_streams(data: bytes) -> tuple[list[StreamInfo], int]:
     position += 1
     if not 1 <= count <= MAX_STREAMS:
         raise FormatError(f"{count} streams")
-    streams = []
+    streams: list[StreamInfo] = []
     for _ in range(count):
-        kind, levels, size, rate, frame, length, original, channels, digest, name = _STREAM.unpack_from(data, position)
-        position += _STREAM.size
+        kind, levels, size, digest, name = _COMMON.unpack_from(data, position)
+        position += _COMMON.size
         model = data[position : position + name]
         position += name
-        if len(model) != name or kind not in KINDS:
+        if len(model) != name or kind >= len(KINDS):
             raise FormatError("the header is damaged (stream)")
-        info = StreamInfo(
-            kind=KINDS[kind],
-            model=model.decode(),
-            fingerprint=digest.hex(),
-            levels=levels,
-            codebook_size=size,
-            sample_rate=rate,
-            frame_size=frame,
-            length=None if length == UNKNOWN_LENGTH else length,
-            original_rate=original,
-            original_channels=channels,
-        )
+        common = (model.decode(), digest.hex(), levels, size)
+        info: StreamInfo
+        if KINDS[kind] is AudioInfo:
+            rate, frame, length, original, channels = _AUDIO.unpack_from(data, position)
+            position += _AUDIO.size
+            info = AudioInfo(*common, _known(length), rate, frame, original, channels)
+        else:
+            width, height, length, top, bottom, patch, group = _VISUAL.unpack_from(data, position)
+            position += _VISUAL.size
+            info = VisualInfo(*common, _known(length), width, height, Fraction(top, bottom), patch, group)
         _check(info)
         streams.append(info)
     return streams, position
+
+
+def _known(length: int) -> int | None:
+    return None if length == UNKNOWN_LENGTH else length
 
 
 def _check(s: StreamInfo) -> None:
     limits = {
         "levels": (s.levels, 1, MAX_LEVELS),
         "codebook_size": (s.codebook_size, 2, 1 << 16),
-        "sample_rate": (s.sample_rate, 1, 10_000_000),
-        "frame_size": (s.frame_size, 1, 1 << 24),
         "length": (s.length or 0, 0, 1 << 48),
-        "original_rate": (s.original_rate, 1, 10_000_000),
-        "original_channels": (s.original_channels, 1, (1 << 16) - 1),
         "name": (len(s.model.encode()), 1, MAX_NAME),
         "fingerprint": (len(s.fingerprint), 64, 64),
     }
+    if isinstance(s, AudioInfo):
+        limits |= {
+            "sample_rate": (s.sample_rate, 1, 10_000_000),
+            "frame_size": (s.frame_size, 1, 1 << 24),
+            "original_rate": (s.original_rate, 1, 10_000_000),
+            "original_channels": (s.original_channels, 1, (1 << 16) - 1),
+        }
+    elif isinstance(s, VisualInfo):
+        limits |= {
+            "width": (s.width, 1, 1 << 20),
+            "height": (s.height, 1, 1 << 20),
+            "rate": (s.rate.numerator, 0, (1 << 32) - 1),
+            "rate's denominator": (s.rate.denominator, 1, (1 << 32) - 1),
+            "patch": (s.patch, 1, 255),
+            "group": (s.group, 1, 255),
+        }
+    else:
+        raise FormatError(f"stream: unknown kind {type(s).__name__}")
     for name, (value, low, high) in limits.items():
         if not low <= value <= high:
             raise FormatError(f"stream: {name} {value} is not in {low}..{high}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import CodesError, FormatError
 from .container import TokenReader, TokenWriter
-from .header import StreamInfo
+from .header import AudioInfo, StreamInfo, VisualInfo
+from .patches import PatchRows
 
 
 @dataclass
@@ -18,18 +20,28 @@ class TokenStream:
     """One stream.
 
     Attributes:
-        info: see `StreamInfo`.
-        codes: uint16 [levels, frames], the semantic level first.
+        info: an `AudioInfo` or a `VisualInfo`.
+        codes: uint16 [levels, frames], the semantic level first (audio), or `PatchRows` with the rows of all
+            pictures one below the other (visual).
     """
 
     info: StreamInfo
-    codes: np.ndarray
+    codes: np.ndarray | PatchRows
+
+    @property
+    def frames(self) -> int:
+        """Frames (audio) or rows of patches (visual) that are there."""
+        return len(self.codes.counts) if isinstance(self.codes, PatchRows) else self.codes.shape[1]
 
     @property
     def seconds(self) -> float:
-        """Its exact length in time."""
-        length = self.codes.shape[1] * self.info.frame_size if self.info.length is None else self.info.length
-        return length / self.info.sample_rate
+        """Its length in time; 0 for a still picture."""
+        if isinstance(self.info, AudioInfo):
+            length = self.frames * self.info.frame_size if self.info.length is None else self.info.length
+            return length / self.info.sample_rate
+        if isinstance(self.info, VisualInfo) and self.info.rate:
+            return float((self.info.length or 0) / self.info.rate)
+        return 0.0
 
 
 @dataclass
@@ -66,26 +78,26 @@ class TokenFile:
 
     @classmethod
     def _collect(cls, reader: TokenReader, salvage: bool) -> TokenFile:
-        parts: list[list[np.ndarray]] = [[] for _ in reader.streams]
+        parts: list[list[Any]] = [[] for _ in reader.streams]
         reached = [0] * len(parts)
         for block in reader.blocks(salvage):
             if block.first == reached[block.stream]:
                 parts[block.stream].append(block.codes)
-                reached[block.stream] += len(block.codes)
+                reached[block.stream] += block.frames
             elif salvage:
                 reader.problems.append(f"stream {block.stream}: frame {reached[block.stream]} is missing")
             else:
                 raise FormatError(f"stream {block.stream}: expected frame {reached[block.stream]}, found {block.first}")
         streams = []
         for info, blocks, frames in zip(reader.streams, parts, reached):
-            codes = np.concatenate(blocks) if blocks else np.zeros((0, info.levels), np.uint16)
             if info.frames is not None and info.frames != frames:
                 text = f"the header promises {info.frames} frames, the blocks hold {frames}"
                 if not salvage:
                     raise FormatError(text)
                 reader.problems.append(text)
-                info = replace(info, length=min(info.length or 0, frames * info.frame_size))
-            streams.append(TokenStream(info, np.ascontiguousarray(codes.T)))
+                if isinstance(info, AudioInfo):
+                    info = info.with_length(min(info.length or 0, frames * info.frame_size))
+            streams.append(TokenStream(info, _joined(info, blocks)))
         return cls(streams, reader.problems)
 
     def write(self, path: str | Path) -> None:
@@ -110,13 +122,25 @@ class TokenFile:
         streams = []
         for s in self.streams:
             keep = min(levels, s.info.levels)
-            streams.append(TokenStream(replace(s.info, levels=keep), s.codes[:keep]))
+            codes = s.codes.trimmed(keep) if isinstance(s.codes, PatchRows) else s.codes[:keep]
+            streams.append(TokenStream(replace(s.info, levels=keep), codes))
         return TokenFile(streams)
 
     def _fill(self, writer: TokenWriter) -> None:
+        lengths = []
         for index, s in enumerate(self.streams):
-            writer.add(index, s.codes.T)
-        lengths = [
-            s.codes.shape[1] * s.info.frame_size if s.info.length is None else s.info.length for s in self.streams
-        ]
+            if isinstance(s.codes, PatchRows):
+                for picture in s.codes.split(s.info.rows if isinstance(s.info, VisualInfo) else 1):
+                    writer.add_rows(index, picture)
+            else:
+                writer.add(index, s.codes.T)
+            whole = s.frames * s.info.frame_size if isinstance(s.info, AudioInfo) else 0
+            lengths.append(whole if s.info.length is None else s.info.length)
         writer.close(lengths)
+
+
+def _joined(info: StreamInfo, blocks: list[Any]) -> np.ndarray | PatchRows:
+    if isinstance(info, VisualInfo):
+        return PatchRows.joined(blocks, info.columns)
+    codes = np.concatenate(blocks) if blocks else np.zeros((0, info.levels), np.uint16)
+    return np.ascontiguousarray(codes.T)
