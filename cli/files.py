@@ -1,229 +1,225 @@
-"""`encode` and `decode`: one file, a stream, or a whole folder."""
+"""`encode` and `decode`: one file, a stream, or a whole folder, of sound, pictures or video."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from .jobs import Models, Output, plan, run
 from .options import Path_, chosen_levels, common, use_device
 
-Job = tuple[Path, Path]
+if TYPE_CHECKING:
+    from josiecodec import Rate
+
+Work = dict[str, Any]
 
 
 @click.command()
 @click.argument("source", type=Path_)
 @click.argument("target", type=Path_, required=False)
-@click.option("--model", default="jodio-24k", show_default=True, help="Name of a model, or its folder.")
-@click.option("--n-q", type=click.IntRange(1), help="Levels to keep: more of them, better sound.")
-@click.option("--kbps", type=click.FloatRange(0, min_open=True), help="Bitrate instead of --n-q.")
+@click.option("--model", "models", multiple=True, help="Name of a model, or its folder; one for each kind of stream.")
+@click.option("--n-q", type=click.IntRange(1), help="Levels to keep: more of them, better quality.")
+@click.option("--kbps", type=click.FloatRange(0, min_open=True), help="Bitrate of sound or video instead.")
+@click.option("--bpp", type=click.FloatRange(0, min_open=True), help="Bits per pixel of pictures or video instead.")
+@click.option("--no-sound", is_flag=True, help="Leave out the sound of videos.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @common
 def encode(
     source: Path,
     target: Path | None,
-    model: str,
+    models: tuple[str, ...],
     n_q: int | None,
     kbps: float | None,
+    bpp: float | None,
+    no_sound: bool,
     overwrite: bool,
     device: str,
     threads: int | None,
     as_json: bool,
 ) -> int:
-    """Encode SOURCE, a recording of any kind, to TARGET, a .josie file.
+    """Encode SOURCE, a recording, picture or video of any kind, to TARGET, a .josie file.
 
-    SOURCE may be a folder: every recording below it is encoded to the same place below TARGET.
-    "-" is standard input or output. Without TARGET the file goes beside SOURCE.
+    SOURCE may be a folder: every media file below it is encoded to the same place below TARGET.
+    "-" is standard input or output (of sound). Without TARGET the file goes beside SOURCE.
     """
-    import josiecodec
-    from josiecodec.audio.files import AUDIO_SUFFIXES
-    from josiecodec.audio.transcode import encode_file
+    from josiecodec.media import MEDIA_SUFFIXES, kind_of
 
     if target is None and str(source) == "-":
         raise click.UsageError("standard input needs a TARGET")
-    jobs = _jobs(source, target, ".josie", AUDIO_SUFFIXES | {".mp4", ".mkv", ".webm", ".mov"}, overwrite)
-    codec = josiecodec.load(model, use_device(device, threads))
+    if sum(v is not None for v in (n_q, kbps, bpp)) > 1:
+        raise click.UsageError("give only one of --n-q, --kbps and --bpp")
+    jobs = plan(source, target, lambda _: ".josie", MEDIA_SUFFIXES, overwrite)
+    known = Models(models, use_device(device, threads))
+
+    def work(start: Path, end: Path, progress: Callable[[float], None]) -> Work:
+        kind = "sound" if str(start) == "-" else kind_of(start)
+        if bpp is not None and kind == "sound":
+            raise click.UsageError("--bpp is for pictures and video")
+        with Output(end) as out:
+            if kind == "sound":
+                return _encode_sound(known, start, out, n_q, kbps, progress)
+            if kbps is not None and kind == "picture":
+                raise click.UsageError("--kbps is for sound and video; pictures take --bpp")
+            from josiecodec import Rate
+
+            rate = Rate(n_q, bpp, kbps)
+            if kind == "picture":
+                return _encode_picture(known, start, out, rate)
+            return _encode_video(known, start, out, rate, no_sound, progress)
+
+    return run(jobs, work, as_json)
+
+
+def _encode_sound(
+    models: Models, start: Path, out: Any, n_q: int | None, kbps: float | None, progress: Callable[[float], None]
+) -> Work:
+    from josiecodec.audio.transcode import encode_file
+
+    codec = models.to_encode("jodio")
     levels = chosen_levels(codec, n_q, kbps)
+    done = encode_file(codec, start if str(start) == "-" else str(start), out, levels, progress)
+    rate = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
+    return {
+        "kind": "sound",
+        "seconds": round(done.seconds, 3),
+        "bytes": done.size,
+        "kbps": round(rate, 3),
+        "codes_kbps": round(codec.bitrate(levels) / 1000, 4),
+        "n_q": levels,
+        "shown": f"{done.seconds:.1f} s -> {done.size} bytes, {rate:.2f} kbit/s",
+    }
 
-    def work(start: Path, end: Path, progress: Callable[[float], None]) -> dict[str, Any]:
-        with _output(end) as out:
-            done = encode_file(codec, start if str(start) == "-" else str(start), out, levels, progress)
-        rate = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
-        return {
-            "seconds": round(done.seconds, 3),
-            "bytes": done.size,
-            "kbps": round(rate, 3),
-            "codes_kbps": round(codec.bitrate(levels) / 1000, 4),
-            "n_q": levels,
-        }
 
-    return _run(jobs, work, as_json, "{seconds:.1f} s -> {bytes} bytes, {kbps:.2f} kbit/s")
+def _encode_picture(models: Models, start: Path, out: Any, rate: Rate) -> Work:
+    from josiecodec.vision.transcode import encode_picture
+
+    done = encode_picture(models.to_encode("jovio"), str(start), out, rate)
+    bpp = 8 * done.size / done.pixels
+    missed = () if rate.bpp is None else _missed(bpp, rate.bpp, "bits per pixel")
+    shown = f"{done.size} bytes, {bpp:.3f} bits per pixel"
+    return {"kind": "picture", "bytes": done.size, "bpp": round(bpp, 4), "problems": list(missed), "shown": shown}
+
+
+def _encode_video(
+    models: Models, start: Path, out: Any, rate: Rate, no_sound: bool, progress: Callable[[float], None]
+) -> Work:
+    from josiecodec.media import encode_video
+
+    audio = None if no_sound else models.to_encode("jodio")
+    done = encode_video(models.to_encode("jovio"), audio, str(start), out, rate, None, progress)
+    kbps = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
+    bpp = 8 * done.size / max(done.pixels, 1)
+    missed: tuple[str, ...] = ()
+    if rate.kbps is not None:
+        missed = _missed(kbps, rate.kbps, "kbit/s")
+    elif rate.bpp is not None:
+        missed = _missed(bpp, rate.bpp, "bits per pixel")
+    return {
+        "kind": "video",
+        "seconds": round(done.seconds, 3),
+        "bytes": done.size,
+        "kbps": round(kbps, 3),
+        "bpp": round(bpp, 5),
+        "problems": list(missed),
+        "shown": f"{done.seconds:.1f} s -> {done.size} bytes, {kbps:.2f} kbit/s",
+    }
+
+
+def _missed(got: float, wanted: float, unit: str) -> tuple[str, ...]:
+    """A warning where a rate could not be reached."""
+    if abs(got / wanted - 1) <= 0.05:
+        return ()
+    return (f"{wanted:g} {unit} cannot be reached, it is {got:.3g}",)
 
 
 @click.command()
 @click.argument("source", type=Path_)
 @click.argument("target", type=Path_, required=False)
-@click.option("--model", help="Folder of the model, if it did not come with the package.")
+@click.option("--model", "models", multiple=True, help="Folder of a model that did not come with the package.")
 @click.option("--n-q", type=click.IntRange(1), help="Use at most so many levels.")
-@click.option("--sample-rate", type=click.IntRange(1000, 768000), help="Of the sound; else the model's.")
-@click.option("--format", "suffix", default="wav", show_default=True, help="Kind of sound files in a folder.")
+@click.option("--sample-rate", type=click.IntRange(1000, 768000), help="Of a sound file; else the model's.")
+@click.option("--format", "suffix", help="Kind of files where TARGET does not say.  [default: wav, png, mp4]")
 @click.option("--salvage", is_flag=True, help="Decode what is whole in a damaged file.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @common
 def decode(
     source: Path,
     target: Path | None,
-    model: str | None,
+    models: tuple[str, ...],
     n_q: int | None,
     sample_rate: int | None,
-    suffix: str,
+    suffix: str | None,
     salvage: bool,
     overwrite: bool,
     device: str,
     threads: int | None,
     as_json: bool,
 ) -> int:
-    """Decode SOURCE, a .josie file, to TARGET, a sound file (WAV, FLAC, OGG, Opus, MP3, M4A ...).
+    """Decode SOURCE, a .josie file, to TARGET, a sound, picture or video file whose suffix says the format.
 
-    SOURCE may be a folder. "-" is standard input or output. Without TARGET the sound goes beside SOURCE.
+    Sound: WAV, FLAC, OGG, Opus, MP3, M4A ...; pictures: PNG, JPEG, WebP ...; video: MP4, MOV, and MKV without loss.
+    SOURCE may be a folder. "-" is standard input or output. Without TARGET the file goes beside SOURCE.
     """
-    from josiecodec.audio.transcode import decode_file
-    from josiecodec.tokens.container import TokenReader
-
     if target is None and str(source) == "-":
         raise click.UsageError("standard input needs a TARGET")
-    jobs = _jobs(source, target, f".{suffix.lstrip('.')}", frozenset({".josie"}), overwrite)
-    place = use_device(device, threads)
-    models = _Models(model, place)
+    given = None if suffix is None else f".{suffix.lstrip('.')}"
+    jobs = plan(source, target, lambda path: given or _usual_suffix(path), frozenset({".josie"}), overwrite)
+    known = Models(models, use_device(device, threads))
 
-    def work(start: Path, end: Path, progress: Callable[[float], None]) -> dict[str, Any]:
-        data: Any = sys.stdin.buffer.read() if str(start) == "-" else str(start)
-        with TokenReader(data) as reader:
-            codec = models.for_streams(reader.streams)
-        done = decode_file(codec, data, end, n_q, sample_rate, salvage, progress)
-        return {"seconds": round(done.seconds, 3), "bytes": done.size, "problems": list(done.problems)}
+    def work(start: Path, end: Path, progress: Callable[[float], None]) -> Work:
+        return _decode(known, start, end, n_q, sample_rate, salvage, progress)
 
-    return _run(jobs, work, as_json, "{seconds:.1f} s")
+    return run(jobs, work, as_json)
 
 
-class _Models:
-    """The models needed so far, each loaded once."""
+def _usual_suffix(path: Path) -> str:
+    """What a .josie file is decoded to if nobody says; a damaged one will be refused when its turn comes."""
+    from josiecodec.errors import FormatError
+    from josiecodec.tokens.container import TokenReader
+    from josiecodec.tokens.header import VisualInfo
 
-    def __init__(self, name: str | None, device: str):
-        self.name = name
-        self.device = device
-        self.loaded: dict[str, Any] = {}
-
-    def for_streams(self, streams: list[Any]) -> Any:
-        """The model that made the first audio stream."""
-        import josiecodec
-        from josiecodec.hub import find_fingerprint
-
-        wanted = next((s for s in streams if s.kind == "audio"), streams[0])
-        key = self.name or wanted.fingerprint
-        if key not in self.loaded:
-            folder = self.name or find_fingerprint(wanted.fingerprint, wanted.model)
-            self.loaded[key] = josiecodec.load(folder, self.device)
-        return self.loaded[key]
+    if not path.is_file():
+        return ".wav"
+    try:
+        with TokenReader(path) as reader:
+            pictures = next((s for s in reader.streams if isinstance(s, VisualInfo)), None)
+    except FormatError:
+        return ".wav"
+    return ".wav" if pictures is None else ".mp4" if pictures.rate else ".png"
 
 
-class _output:
-    """The target itself, or for standard output a file in memory that is copied there at the end."""
+def _decode(
+    models: Models,
+    start: Path,
+    end: Path,
+    n_q: int | None,
+    sample_rate: int | None,
+    salvage: bool,
+    progress: Callable[[float], None],
+) -> Work:
+    from josiecodec.audio.transcode import decode_file
+    from josiecodec.media import decode_video
+    from josiecodec.tokens.container import TokenReader
+    from josiecodec.vision.images import IMAGE_SUFFIXES
+    from josiecodec.vision.transcode import decode_picture
+    from josiecodec.vision.videowriter import WRITABLE_VIDEO
 
-    def __init__(self, path: Path):
-        self.path = path
-        self.memory: Any = None
-
-    def __enter__(self) -> Any:
-        if str(self.path) != "-":
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            return self.path
-        import io
-
-        self.memory = io.BytesIO()
-        return self.memory
-
-    def __exit__(self, kind: Any, *_: Any) -> None:
-        if self.memory is not None and kind is None:
-            sys.stdout.buffer.write(self.memory.getvalue())
-            sys.stdout.buffer.flush()
-
-
-def _jobs(source: Path, target: Path | None, suffix: str, wanted: frozenset[str], overwrite: bool) -> list[Job]:
-    """What is to be made from what.
-
-    Raises:
-        click.UsageError: if there is nothing to do or something would be replaced.
-    """
-    if str(source) != "-" and not source.exists():
-        raise click.UsageError(f"{source}: no such file or folder")
-    if source.is_dir():
-        out = target if target is not None else source
-        found = sorted(p for p in source.rglob("*") if p.suffix.lower() in wanted and p.is_file())
-        if not found:
-            raise click.UsageError(f"{source}: nothing to do in this folder")
-        jobs = list(_placed(found, source, out, suffix))
+    data: Any = sys.stdin.buffer.read() if str(start) == "-" else str(start)
+    with TokenReader(data) as reader:
+        streams = {s.kind: s for s in reversed(reader.streams)}
+    kind, sound = end.suffix.lower(), streams.get("audio")
+    if "visual" in streams and kind in IMAGE_SUFFIXES:
+        done = decode_picture(models.to_decode(streams["visual"]), data, end, n_q, salvage)
+    elif "visual" in streams and kind in WRITABLE_VIDEO:
+        audio = None if sound is None else models.to_decode(sound)
+        done = decode_video(models.to_decode(streams["visual"]), audio, data, end, n_q, salvage, progress)
+    elif sound is not None:
+        done = decode_file(models.to_decode(sound), data, end, n_q, sample_rate, salvage, progress)
     else:
-        if target is None:
-            target = source.with_suffix(suffix)
-        elif target.is_dir():
-            target = target / source.with_suffix(suffix).name
-        jobs = [(source, target)]
-    for start, end in jobs:
-        if str(end) != "-" and end.exists():
-            if not overwrite:
-                raise click.UsageError(f"{end} is there already; --overwrite replaces it")
-            if end.resolve() == start.resolve():
-                raise click.UsageError(f"{end} cannot be both read and written")
-    return jobs
-
-
-def _placed(found: list[Path], source: Path, out: Path, suffix: str) -> Iterator[Job]:
-    """Targets below `out`; files that differ in their suffix alone keep it (a.wav.josie, a.mp3.josie)."""
-    stems = [p.with_suffix("") for p in found]
-    for path, stem in zip(found, stems):
-        name = path.name + suffix if stems.count(stem) > 1 else path.stem + suffix
-        yield path, out / path.parent.relative_to(source) / name
-
-
-def _run(jobs: list[Job], work: Callable[..., dict[str, Any]], as_json: bool, shown: str) -> int:
-    """Do all jobs with a progress bar; a job that fails does not stop the others. Returns the exit code."""
-    from tqdm import tqdm
-
-    from josiecodec.errors import CodecError
-
-    piped = any(str(end) == "-" for _, end in jobs)
-    quiet = piped or not sys.stderr.isatty()
-    failed = 0
-    with tqdm(total=len(jobs), unit="file", disable=quiet, bar_format="{l_bar}{bar}| {n:.2f}/{total}") as bar:
-        for number, (start, end) in enumerate(jobs):
-
-            def progress(share: float, number: int = number) -> None:
-                bar.update(max(0.0, number + share - bar.n))
-
-            try:
-                if str(end) != "-":
-                    end.parent.mkdir(parents=True, exist_ok=True)
-                result = work(start, end, progress)
-            except (CodecError, OSError) as error:
-                if len(jobs) == 1:
-                    raise CodecError(str(error)) from None
-                failed += 1
-                if as_json:
-                    tqdm.write(json.dumps({"input": str(start), "error": str(error)}))
-                else:
-                    tqdm.write(f"error: {error}", file=sys.stderr)
-                continue
-            progress(1.0)
-            if as_json:
-                line = json.dumps({"input": str(start), "output": str(end), **result})
-            else:
-                line = f"{start} -> {end}: {shown.format(**result)}"
-            tqdm.write(line, file=sys.stderr if piped else sys.stdout)
-            for problem in () if as_json else result.get("problems", ()):
-                tqdm.write(f"warning: {start}: {problem}", file=sys.stderr)
-    return 2 if failed else 0
+        raise click.UsageError(f"{start} holds pictures, which {end.name} cannot")
+    shown = f"{done.seconds:.1f} s" if done.seconds else f"{done.size} bytes"
+    return {"seconds": round(done.seconds, 3), "bytes": done.size, "problems": list(done.problems), "shown": shown}

@@ -120,30 +120,48 @@ def trim(source: Path, target: Path, n_q: int | None, kbps: float | None, overwr
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 def models(as_json: bool) -> None:
     """List the trained models that came with the package."""
+    from josiecodec.audio.config import JodioConfig
     from josiecodec.fingerprint import of_folder
     from josiecodec.hub import WEIGHTS, available, read_config
 
     for name in available():
         config = read_config(WEIGHTS / name)
+        entry, shown = _audible(config) if isinstance(config, JodioConfig) else _visible(config)
         mark = of_folder(WEIGHTS / name)
-        rate = config.sample_rate / config.frame_size
-        bits = (config.quantizer.codebook_size - 1).bit_length() * rate / 1000
-        if as_json:
-            click.echo(
-                json.dumps(
-                    {
-                        "name": name,
-                        "fingerprint": mark,
-                        "sample_rate": config.sample_rate,
-                        "frame_rate": rate,
-                        "levels": config.n_q,
-                        "default_n_q": config.default_n_q,
-                        "kbps_per_level": bits,
-                    }
-                )
-            )
-            continue
         click.echo(
-            f"{name}: {config.sample_rate} Hz, {rate:g} frames/s, 1 to {config.n_q} levels = {bits:g} to "
-            f"{bits * config.n_q:g} kbit/s, default {config.default_n_q} = {bits * config.default_n_q:g} ({mark[:12]})"
+            json.dumps({"name": name, "fingerprint": mark, **entry}) if as_json else f"{name}: {shown} ({mark[:12]})"
         )
+
+
+def _audible(config: Any) -> tuple[dict[str, Any], str]:
+    """What is to be known about a model of sound: for programs, and for people."""
+    rate = config.sample_rate / config.frame_size
+    bits = (config.quantizer.codebook_size - 1).bit_length() * rate / 1000
+    entry = {
+        "kind": "audio",
+        "sample_rate": config.sample_rate,
+        "frame_rate": rate,
+        "levels": config.n_q,
+        "default_n_q": config.default_n_q,
+        "kbps_per_level": bits,
+    }
+    shown = (
+        f"{config.sample_rate} Hz, {rate:g} frames/s, 1 to {config.n_q} levels = {bits:g} to "
+        f"{bits * config.n_q:g} kbit/s, default {config.default_n_q} = {bits * config.default_n_q:g}"
+    )
+    return entry, shown
+
+
+def _visible(config: Any) -> tuple[dict[str, Any], str]:
+    """The same of a model of pictures."""
+    bits = (config.codebook_size - 1).bit_length() / config.patch**2
+    entry = {
+        "kind": "visual",
+        "patch": config.patch,
+        "group": config.group,
+        "levels": config.levels,
+        "default_n_q": config.default_n_q,
+        "bpp_per_level": bits,
+    }
+    shown = f"pictures and video, 1 to {config.levels} levels = {bits:.3f} to {bits * config.levels:.3f} bits per pixel"
+    return entry, shown

@@ -15,7 +15,7 @@ from .train import train_group
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="josiecodec")
 def cli() -> None:
-    """Sound as tokens: encode recordings to small .josie files and decode them again."""
+    """Sound and pictures as tokens: encode media files to small .josie files and decode them again."""
 
 
 for command in (encode, decode, info, trim, models, train_group, eval_group):

@@ -45,8 +45,6 @@ def use_device(device: str, threads: int | None) -> str:
 
 def chosen_levels(codec: Jodio, n_q: int | None, kbps: float | None) -> int:
     """The number of levels that --n-q or --kbps asks for."""
-    if n_q is not None and kbps is not None:
-        raise click.UsageError("give --n-q or --kbps, not both")
     if kbps is not None:
         return codec.n_q_for(1000 * kbps)
     if n_q is None:

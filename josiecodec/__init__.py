@@ -12,6 +12,8 @@ from .audio.jodio import Jodio
 from .errors import CodecError
 from .hub import load
 from .tokens.tokenfile import TokenFile
+from .vision.jovio import Jovio
+from .vision.rate import Rate
 
 __version__ = "0.1.0"
-__all__ = ["CodecError", "Jodio", "TokenFile", "__version__", "load"]
+__all__ = ["CodecError", "Jodio", "Jovio", "Rate", "TokenFile", "__version__", "load"]

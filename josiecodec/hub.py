@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any, Literal, overload
 
 import safetensors
 import safetensors.torch
@@ -13,13 +14,17 @@ from torch import Tensor
 
 from .audio.config import JodioConfig
 from .audio.jodio import Jodio
+from .codec import TokenCodec
 from .config import from_dict, to_dict
 from .errors import CodecError, ModelError
 from .fingerprint import CONFIG_FILE, WEIGHTS_FILE, of_folder
 from .nn.conv import fold_weight_norm
+from .vision.config import JovioConfig
+from .vision.jovio import Jovio
 
 WEIGHTS = Path(__file__).parent / "weights"
 FORMAT = 1
+_TYPES: dict[str, tuple[type, type[TokenCodec]]] = {"jodio": (JodioConfig, Jodio), "jovio": (JovioConfig, Jovio)}
 
 
 def available() -> list[str]:
@@ -27,7 +32,13 @@ def available() -> list[str]:
     return sorted(p.parent.name for p in WEIGHTS.glob(f"*/{WEIGHTS_FILE}"))
 
 
-def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu") -> Jodio:
+@overload
+def load(name: Literal["jodio-24k"] = ..., device: str | torch.device = ...) -> Jodio: ...
+@overload
+def load(name: Literal["jovio-16"], device: str | torch.device = ...) -> Jovio: ...
+@overload
+def load(name: str | Path, device: str | torch.device = ...) -> Any: ...
+def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu") -> Any:
     """Load a trained codec, ready for use.
 
     Args:
@@ -36,7 +47,7 @@ def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu") -> 
         device: where to put it.
 
     Returns:
-        the model in evaluation mode, with `fingerprint` set to the sha256 of config and weights.
+        the `Jodio` or `Jovio` in evaluation mode, with `fingerprint` set to the sha256 of config and weights.
 
     Raises:
         ModelError: if it cannot be found or its files do not fit together.
@@ -48,14 +59,15 @@ def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu") -> 
     return model.eval().requires_grad_(False).to(device)
 
 
-def load_for_training(folder: str | Path) -> Jodio:
+def load_for_training(folder: str | Path) -> Any:
     """Load a model with all its parameters trainable, as `training` continues from.
 
     Raises:
         ModelError: as `load`.
     """
     folder = find(folder)
-    model = Jodio(read_config(folder))
+    config = read_config(folder)
+    model = next(made for kind, made in _TYPES.values() if isinstance(config, kind))(config)
     weights_file = folder / WEIGHTS_FILE
     try:
         tensors = safetensors.torch.load_file(str(weights_file))
@@ -98,7 +110,7 @@ def find_fingerprint(mark: str, name: str) -> Path:
     )
 
 
-def read_config(folder: Path) -> JodioConfig:
+def read_config(folder: Path) -> JodioConfig | JovioConfig:
     """The configuration of the model in `folder`.
 
     Raises:
@@ -108,16 +120,17 @@ def read_config(folder: Path) -> JodioConfig:
         values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / CONFIG_FILE}: cannot be read ({error})") from None
-    if not isinstance(values, dict) or values.get("format") != FORMAT or values.get("type") != "jodio":
+    if not isinstance(values, dict) or values.get("format") != FORMAT or values.get("type") not in _TYPES:
         raise ModelError(f"{folder / CONFIG_FILE}: not the configuration of a model this version knows")
-    return from_dict(JodioConfig, values.get("config"), str(folder / CONFIG_FILE))
+    return from_dict(_TYPES[values["type"]][0], values.get("config"), str(folder / CONFIG_FILE))
 
 
-def save(model: Jodio, folder: str | Path, dtype: torch.dtype = torch.float16) -> Path:
+def save(model: TokenCodec, folder: str | Path, dtype: torch.dtype = torch.float16) -> Path:
     """Write a model to `folder` (made if need be), its weights as `dtype`. Returns the folder."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    values = {"format": FORMAT, "type": "jodio", "config": to_dict(model.config)}
+    name = next(name for name, (_, made) in _TYPES.items() if isinstance(model, made))
+    values = {"format": FORMAT, "type": name, "config": to_dict(model.config)}
     tensors = {name: _stored(value, dtype) for name, value in model.state_dict().items()}
     write_bytes(folder / WEIGHTS_FILE, safetensors.torch.save(tensors))
     write_bytes(folder / CONFIG_FILE, (json.dumps(values, indent=1) + "\n").encode())
@@ -142,7 +155,7 @@ def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:
     return value.to(dtype) if value.is_floating_point() else value
 
 
-def _fill(model: Jodio, tensors: dict[str, Tensor], where: Path) -> None:
+def _fill(model: TokenCodec, tensors: dict[str, Tensor], where: Path) -> None:
     own = model.state_dict()
     missing, extra = sorted(set(own) - set(tensors)), sorted(set(tensors) - set(own))
     if missing or extra:

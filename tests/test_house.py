@@ -18,9 +18,10 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "nn": {"errors"},
     "tokens": {"errors"},
-    "audio": {"nn", "tokens", "errors", "fingerprint"},
-    "metrics": {"audio", "nn", "errors"},
-    "training": {"audio", "nn", "errors", "config", "hub", "metrics"},
+    "audio": {"nn", "tokens", "errors", "codec"},
+    "vision": {"nn", "tokens", "errors", "codec"},
+    "metrics": {"audio", "vision", "nn", "errors"},
+    "training": {"audio", "vision", "nn", "errors", "config", "hub", "metrics"},
 }
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..errors import CodecError, CodesError, FormatError, ModelError
-from ..fingerprint import of_module
+from ..codec import TokenCodec
+from ..errors import CodecError, CodesError, FormatError
 from ..nn.conv import pad_to_multiple
 from ..nn.quantize import ResidualVectorQuantizer, VectorQuantizer
 from ..nn.streaming import State, Streaming
@@ -54,13 +54,11 @@ class JodioOutput:
     pitch_logits: Tensor | None = None
 
 
-class Jodio(nn.Module):
+class Jodio(TokenCodec):
     """A neural audio codec. See `JodioConfig` for its parts and `josiecodec.load` for trained ones."""
 
     def __init__(self, config: JodioConfig):
-        super().__init__()
-        self.config = config
-        self.saved_fingerprint: str | None = None  # set by `josiecodec.load`
+        super().__init__(config)
         dim, q = config.latent_dim, config.quantizer
         settings: dict[str, Any] = dict(
             codebook_size=q.codebook_size,
@@ -126,18 +124,13 @@ class Jodio(nn.Module):
         """Where in the level axis each named stream lies: `codes[:, codec.streams["semantic"]]`."""
         return {"semantic": slice(0, 1), "acoustic": slice(1, self.n_q)}
 
-    @property
-    def fingerprint(self) -> str:
-        """sha256 (hex) of configuration and weights; files can only be decoded with the same one."""
-        return self.saved_fingerprint or of_module(self, self.config)
-
     def frames(self, samples: int) -> int:
         """Frames that `samples` samples become: ceil(samples / frame_size)."""
         return -(-samples // self.frame_size)
 
     def bitrate(self, n_q: int | None = None) -> float:
         """Bits per second of the codes of `n_q` levels, before any entropy coding."""
-        return self._levels(n_q) * math.log2(self.codebook_size) * self.frame_rate
+        return self.levels(n_q) * math.log2(self.codebook_size) * self.frame_rate
 
     def n_q_for(self, bits_per_second: float) -> int:
         """The most levels whose bitrate does not exceed `bits_per_second`.
@@ -172,7 +165,7 @@ class Jodio(nn.Module):
         Raises:
             CodesError: on a wrong shape or type, or `n_q` out of range.
         """
-        n_q = self._levels(n_q)
+        n_q = self.levels(n_q)
         x = self.waveform(x)
         total = x.shape[-1]
         if lengths is not None:
@@ -233,8 +226,7 @@ class Jodio(nn.Module):
         Raises:
             CodecError: if the model is not causal.
         """
-        device = next(self.parameters()).device
-        return AudioStream(self, batch_size, self._levels(n_q), device)
+        return AudioStream(self, batch_size, self.levels(n_q), self.device)
 
     def compress(self, x: Tensor, n_q: int | None = None) -> bytes:
         """Encode one waveform [T], [1, T] or [1, 1, T] to the bytes of a `.josie` file."""
@@ -251,7 +243,7 @@ class Jodio(nn.Module):
         stream = file.streams[find_stream([s.info for s in file.streams], "audio")]
         self.check_stream(stream.info)
         codes = torch.from_numpy(np.asarray(stream.codes).astype(np.int64))[None]
-        return self.decode(codes.to(next(self.parameters()).device), stream.info.length)
+        return self.decode(codes.to(self.device), stream.info.length)
 
     def stream_info(
         self, n_q: int, length: int | None, original_rate: int | None = None, original_channels: int = 1
@@ -276,11 +268,7 @@ class Jodio(nn.Module):
             ModelError: if it is not.
             FormatError: if the stream contradicts the model.
         """
-        if info.fingerprint != self.fingerprint:
-            raise ModelError(
-                f"the file was made by model {info.model} ({info.fingerprint[:12]}), "
-                f"not by this {self.config.name} ({self.fingerprint[:12]})"
-            )
+        self.check_maker(info)
         if not isinstance(info, AudioInfo):
             raise FormatError(f"a stream of kind {info.kind!r} is not sound")
         settings = (info.codebook_size, info.sample_rate, info.frame_size)
@@ -377,13 +365,6 @@ class Jodio(nn.Module):
         if self.config.quantizer.mode == "residual":
             return z
         return self.semantic_rvq.bypass(z) + self.acoustic_rvq.bypass(z)
-
-    def _levels(self, n_q: int | None) -> int:
-        if n_q is None:
-            return self.config.default_n_q
-        if isinstance(n_q, bool) or not isinstance(n_q, int) or not 1 <= n_q <= self.n_q:
-            raise CodesError(f"n_q must be a whole number in 1..{self.n_q}, not {n_q!r}")
-        return n_q
 
     def waveform(self, x: Tensor) -> Tensor:
         """`x` as [B, 1, T]; raises CodesError if it cannot be that."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -11,29 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..codec import Progress, Result
 from ..errors import FormatError
 from ..tokens.container import Block, TokenReader, TokenWriter
 from ..tokens.header import AudioInfo, find_stream
 from .files import SoundReader, StreamResampler
 from .jodio import BLOCK_FRAMES, Jodio
 from .writing import SoundWriter
-
-Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of a file.
-
-    Attributes:
-        seconds: length of the recording.
-        size: bytes of the file that was written.
-        problems: what was wrong with a salvaged file.
-    """
-
-    seconds: float
-    size: int
-    problems: tuple[str, ...] = ()
 
 
 def encode_file(
@@ -62,7 +46,7 @@ def encode_file(
         expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
         with TokenWriter(target, [info]) as writer:
             length = 0
-            for chunk, codes in _encode_blocks(codec, reader.mono(codec.sample_rate), n_q):
+            for chunk, codes in encode_blocks(codec, reader.mono(codec.sample_rate), n_q):
                 writer.add(0, codes)
                 length += chunk
                 if progress and expected:
@@ -72,7 +56,7 @@ def encode_file(
     return Result(length / codec.sample_rate, size)
 
 
-def _encode_blocks(codec: Jodio, blocks: Iterator[Tensor], n_q: int) -> Iterator[tuple[int, np.ndarray]]:
+def encode_blocks(codec: Jodio, blocks: Iterator[Tensor], n_q: int) -> Iterator[tuple[int, np.ndarray]]:
     """Sample blocks -> (samples taken in, codes [frames, n_q])."""
     device = next(codec.parameters()).device
     if not codec.config.causal:  # has to see everything at once
@@ -135,48 +119,79 @@ def decode_file(
         written = 0
         blocks = (b for b in reader.blocks(salvage) if b.stream == index)
         with SoundWriter(target, rate) as writer:
-            for part in _decode_blocks(codec, blocks, info, n_q, salvage):
-                if info.length is not None:
-                    part = part[: info.length - written]
+            decoder = BlockDecoder(codec, info, n_q, salvage)
+            parts = itertools.chain(itertools.chain.from_iterable(map(decoder.push, blocks)), decoder.finish())
+            for part in parts:
                 written += len(part)
                 writer.write(resampler(part))
                 if progress and info.length:
                     progress(written / info.length)
-            if info.length is not None and written < info.length and not salvage:
-                raise FormatError(f"the file holds {written} of {info.length} samples")
             writer.write(resampler(torch.zeros(0), last=True))
         size = Path(target).stat().st_size if str(target) != "-" else 0
         return Result(written / codec.sample_rate, size, tuple(reader.problems))
 
 
-def _decode_blocks(
-    codec: Jodio, blocks: Iterator[Block], info: AudioInfo, n_q: int | None, salvage: bool
-) -> Iterator[Tensor]:
-    """Blocks -> waveform pieces [n] in order; frames that are missing become silence."""
-    device = next(codec.parameters()).device
-    levels = min(info.levels, n_q or info.levels)
-    most = info.frames if info.frames is not None else 1 << 48
-    reached = 0
-    stream = codec.streaming() if codec.config.causal else None
-    whole: list[Tensor] = []
-    for block in blocks:
-        if block.first != reached:
-            if not salvage:
-                raise FormatError(f"frame {reached} is missing")
-            if block.first < reached or block.first + block.frames > most:
-                continue  # a block out of place cannot be trusted
-            yield from _silence((block.first - reached) * codec.frame_size)
-            reached = block.first
-            if stream is not None:
-                stream.reset()
-        codes = torch.from_numpy(np.asarray(block.codes)[:, :levels].astype(np.int64)).t()[None].to(device)
-        reached += block.frames
-        if stream is not None:
-            yield stream.decode(codes)[0, 0].cpu()
+class BlockDecoder:
+    """Turns the blocks of a stream of sound, one after the other, into waveform pieces [n].
+
+    Args:
+        codec: the model that made them.
+        info: header of the stream.
+        n_q: use at most so many levels.
+        salvage: frames that are missing become silence; else they are an error.
+    """
+
+    def __init__(self, codec: Jodio, info: AudioInfo, n_q: int | None = None, salvage: bool = False):
+        self.codec, self.info, self.salvage = codec, info, salvage
+        self.levels = min(info.levels, n_q or info.levels)
+        self.reached = 0  # frames
+        self.written = 0  # samples
+        self._stream = codec.streaming() if codec.config.causal else None
+        self._whole: list[Tensor] = []  # of a codec that has to see everything at once
+
+    def push(self, block: Block) -> Iterator[Tensor]:
+        """The pieces that a block makes.
+
+        Raises:
+            FormatError: if it does not follow on the last one.
+        """
+        frames = self.info.frames
+        if block.first != self.reached:
+            if not self.salvage:
+                raise FormatError(f"frame {self.reached} is missing")
+            if block.first < self.reached or block.first + block.frames > (1 << 48 if frames is None else frames):
+                return  # a block out of place cannot be trusted
+            yield from self._cut(_silence((block.first - self.reached) * self.codec.frame_size))
+            self.reached = block.first
+            if self._stream is not None:
+                self._stream.reset()
+        codes = torch.from_numpy(np.asarray(block.codes)[:, : self.levels].astype(np.int64))
+        self.reached += block.frames
+        codes = codes.t()[None].to(self.codec.device)
+        if self._stream is not None:
+            yield from self._cut([self._stream.decode(codes)[0, 0].cpu()])
         else:
-            whole.append(codes)
-    if whole:
-        yield codec.decode(torch.cat(whole, -1))[0, 0].cpu()
+            self._whole.append(codes)
+
+    def finish(self) -> Iterator[Tensor]:
+        """What is left when there are no more blocks.
+
+        Raises:
+            FormatError: if samples are missing.
+        """
+        if self._whole:
+            yield from self._cut([self.codec.decode(torch.cat(self._whole, -1))[0, 0].cpu()])
+        length = self.info.length
+        if length is not None and self.written < length and not self.salvage:
+            raise FormatError(f"the file holds {self.written} of {length} samples")
+
+    def _cut(self, parts: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Leave out what lies behind the exact length."""
+        for part in parts:
+            if self.info.length is not None:
+                part = part[: self.info.length - self.written]
+            self.written += len(part)
+            yield part
 
 
 def _silence(samples: int) -> Iterator[Tensor]:

@@ -116,8 +116,7 @@ class TokenWriter:
         info = self.streams[stream]
         if not isinstance(info, VisualInfo) or rows.counts.shape[1:] != (info.columns,):
             raise CodesError(f"rows of patches do not fit stream {stream}")
-        step = max(1, BLOCK_PATCHES // info.columns)
-        for part in rows.split(step):
+        for part in _block_parts(rows):
             payload = pack_rows(part, info.levels, info.codebook_size)
             self._put(stream, PATCHES, len(part.counts), payload)
 
@@ -330,6 +329,16 @@ class TokenReader:
         if not salvage:
             raise FormatError(text)
         self.problems.append(text)
+
+
+def visual_bytes(rows: PatchRows, levels: int, codebook_size: int) -> int:
+    """Bytes that rows of patches take in a file, blocks and all (to within a few)."""
+    return sum(12 + len(pack_rows(part, levels, codebook_size)) for part in _block_parts(rows))
+
+
+def _block_parts(rows: PatchRows) -> list[PatchRows]:
+    """Rows of patches as they are put into blocks."""
+    return rows.split(max(1, BLOCK_PATCHES // max(rows.counts.shape[1], 1)))
 
 
 def _end_record(blocks: list[tuple[int, int, int]]) -> bytes:

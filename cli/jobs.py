@@ -1,0 +1,156 @@
+"""Which files become which, doing them one after the other, and the models that are needed for it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+Job = tuple[Path, Path]
+Suffix = Callable[[Path], str]
+
+
+class Models:
+    """The models needed so far, each loaded once.
+
+    Args:
+        names: of models, or their folders, to be preferred; empty for what came with the package.
+        device: where to put them.
+    """
+
+    USUAL = {"jodio": "jodio-24k", "jovio": "jovio-16"}  # noqa: RUF012
+
+    def __init__(self, names: tuple[str, ...], device: str):
+        self.device = device
+        self._loaded: dict[str, Any] = {}
+        self._chosen = {}
+        for name in names:
+            codec = self._load(name)
+            self._chosen[type(codec).__name__.lower()] = codec
+
+    def to_encode(self, kind: str) -> Any:
+        """The model for sound ("jodio") or pictures ("jovio")."""
+        return self._chosen.get(kind) or self._load(self.USUAL[kind])
+
+    def to_decode(self, info: Any) -> Any:
+        """The model that made a stream."""
+        from josiecodec.hub import find_fingerprint
+
+        chosen = self._chosen.get("jodio" if info.kind == "audio" else "jovio")
+        return chosen or self._load(find_fingerprint(info.fingerprint, info.model))
+
+    def _load(self, name: str | Path) -> Any:
+        import josiecodec
+
+        key = str(name)
+        if key not in self._loaded:
+            self._loaded[key] = josiecodec.load(name, self.device)
+        return self._loaded[key]
+
+
+class Output:
+    """The target itself, or for standard output a file in memory that is copied there at the end."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.memory: Any = None
+
+    def __enter__(self) -> Any:
+        if str(self.path) != "-":
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return self.path
+        import io
+
+        self.memory = io.BytesIO()
+        return self.memory
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if self.memory is not None and kind is None:
+            sys.stdout.buffer.write(self.memory.getvalue())
+            sys.stdout.buffer.flush()
+
+
+def plan(source: Path, target: Path | None, suffix: Suffix, wanted: frozenset[str], overwrite: bool) -> list[Job]:
+    """What is to be made from what; `suffix` says what kind of file a source becomes.
+
+    Raises:
+        click.UsageError: if there is nothing to do or something would be replaced.
+    """
+    if str(source) != "-" and not source.exists():
+        raise click.UsageError(f"{source}: no such file or folder")
+    if source.is_dir():
+        out = target if target is not None else source
+        found = sorted(p for p in source.rglob("*") if p.suffix.lower() in wanted and p.is_file())
+        if not found:
+            raise click.UsageError(f"{source}: nothing to do in this folder")
+        jobs = list(_placed(found, source, out, suffix))
+    else:
+        if target is None:
+            target = source.with_suffix(suffix(source))
+        elif target.is_dir():
+            target = target / source.with_suffix(suffix(source)).name
+        jobs = [(source, target)]
+    for start, end in jobs:
+        if str(end) != "-" and end.exists():
+            if not overwrite:
+                raise click.UsageError(f"{end} is there already; --overwrite replaces it")
+            if end.resolve() == start.resolve():
+                raise click.UsageError(f"{end} cannot be both read and written")
+    return jobs
+
+
+def _placed(found: list[Path], source: Path, out: Path, suffix: Suffix) -> Iterator[Job]:
+    """Targets below `out`; files that differ in their suffix alone keep it (a.wav.josie, a.mp3.josie)."""
+    stems = [p.with_suffix("") for p in found]
+    for path, stem in zip(found, stems):
+        name = (path.name if stems.count(stem) > 1 else path.stem) + suffix(path)
+        yield path, out / path.parent.relative_to(source) / name
+
+
+def run(jobs: list[Job], work: Callable[..., dict[str, Any]], as_json: bool) -> int:
+    """Do all jobs with a progress bar; a job that fails does not stop the others. Returns the exit code."""
+    from tqdm import tqdm
+
+    from josiecodec.errors import CodecError
+
+    piped = any(str(end) == "-" for _, end in jobs)
+    quiet = piped or not sys.stderr.isatty()
+    failed = 0
+    with tqdm(total=len(jobs), unit="file", disable=quiet, bar_format="{l_bar}{bar}| {n:.2f}/{total}") as bar:
+        for number, (start, end) in enumerate(jobs):
+
+            def progress(share: float, number: int = number) -> None:
+                bar.update(max(0.0, number + share - bar.n))
+
+            try:
+                if str(end) != "-":
+                    end.parent.mkdir(parents=True, exist_ok=True)
+                with warnings.catch_warnings(record=True) as heard:
+                    warnings.simplefilter("always", UserWarning)
+                    result = work(start, end, progress)
+            except (CodecError, OSError) as error:
+                if len(jobs) == 1:
+                    raise CodecError(str(error)) from None
+                failed += 1
+                if as_json:
+                    tqdm.write(json.dumps({"input": str(start), "error": str(error)}))
+                else:
+                    tqdm.write(f"error: {error}", file=sys.stderr)
+                continue
+            progress(1.0)
+            shown = result.pop("shown")
+            if as_json:
+                line = json.dumps({"input": str(start), "output": str(end), **result})
+            else:
+                line = f"{start} -> {end}: {shown}"
+            tqdm.write(line, file=sys.stderr if piped else sys.stdout)
+            for problem in () if as_json else result.get("problems", ()):
+                tqdm.write(f"warning: {start}: {problem}", file=sys.stderr)
+            for warning in heard:
+                tqdm.write(f"warning: {warning.message}", file=sys.stderr)
+    return 2 if failed else 0

@@ -1,0 +1,89 @@
+"""What sound and picture codecs have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from .errors import CodesError, ModelError
+from .fingerprint import of_module
+from .tokens.header import StreamInfo
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a file.
+
+    Attributes:
+        seconds: length of the recording or video; 0 of a picture.
+        size: bytes of the file that was written.
+        problems: what was wrong with a salvaged file.
+        pixels: of all pictures.
+    """
+
+    seconds: float
+    size: int
+    problems: tuple[str, ...] = ()
+    pixels: int = 0
+
+
+class TokenCodec(nn.Module):
+    """Base of `Jodio` and `Jovio`.
+
+    Attributes:
+        config: its configuration; has a `name` and a `default_n_q`.
+        saved_fingerprint: set by `josiecodec.load`.
+    """
+
+    config: Any
+    saved_fingerprint: str | None
+
+    def __init__(self, config: Any):
+        super().__init__()
+        self.config = config
+        self.saved_fingerprint = None
+
+    @property
+    def n_q(self) -> int:
+        """Levels that the model has."""
+        raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.parameters()).device
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of configuration and weights; files can only be decoded with the same one."""
+        return self.saved_fingerprint or of_module(self, self.config)
+
+    def levels(self, n_q: int | None) -> int:
+        """`n_q`, or the default for None.
+
+        Raises:
+            CodesError: if it is no number of levels of this model.
+        """
+        if n_q is None:
+            return int(self.config.default_n_q)
+        if isinstance(n_q, bool) or not isinstance(n_q, int) or not 1 <= n_q <= self.n_q:
+            raise CodesError(f"n_q must be a whole number in 1..{self.n_q}, not {n_q!r}")
+        return n_q
+
+    def check_maker(self, info: StreamInfo) -> None:
+        """Make sure that this is the model that made a stream.
+
+        Raises:
+            ModelError: if it is not.
+        """
+        if info.fingerprint != self.fingerprint:
+            raise ModelError(
+                f"the file was made by model {info.model} ({info.fingerprint[:12]}), "
+                f"not by this {self.config.name} ({self.fingerprint[:12]})"
+            )

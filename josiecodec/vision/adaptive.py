@@ -1,0 +1,185 @@
+"""How many levels each patch gets, and whether it is predicted: chosen by rate and distortion at encoding.
+
+Every level takes about the same bits in every patch, but lowers the error of a busy patch much more than that of a
+clear sky. For each patch the number of levels is taken that makes  error + weight x bits  least; the weight says
+how dear a bit is, and is the same for the whole picture. In a video the same sum decides between coding the patch
+by itself, coding only what the group before leaves over, and copying it (no levels at all).
+
+Errors are measured in the latent space, where the linear transform keeps lengths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..tokens.packing import code_bits
+from ..tokens.patches import PatchRows
+
+if TYPE_CHECKING:
+    from .jovio import Jovio
+
+MAP_BITS = 1.0  # what a prediction costs in the map beside no prediction, about
+
+
+@dataclass
+class Candidates:
+    """What every choice would cost the patches of a group, N of them; M is 1, or 2 with a prediction.
+
+    Attributes:
+        modes: [M, N], 0 in the first row, in the second the prediction that would suit the patch.
+        errors: [M, N, L + 1], squared error with 0 .. L levels.
+        codes: [M, N, L], the codes of these levels, from the first level of the mode on.
+    """
+
+    modes: Tensor
+    errors: Tensor
+    codes: Tensor
+
+
+@dataclass
+class Group:
+    """A group as its decoder has it.
+
+    Attributes:
+        rows: modes, counts and codes.
+        latent: quantized latents [h, w, D].
+        fidelity: how many levels each patch is worth [h, w], for the decoder.
+    """
+
+    rows: PatchRows
+    latent: Tensor
+    fidelity: Tensor
+
+
+def first_levels(model: Jovio) -> tuple[int, ...]:
+    """First level of each mode."""
+    return (0, *model.config.starts)
+
+
+def _residual_codes(model: Jovio, x: Tensor, start: int, levels: int, enough: float) -> tuple[Tensor, Tensor]:
+    """Code vectors [N, D] with levels `start` .. `start + levels - 1`, each until its error is below `enough`.
+
+    Returns codes [N, levels] and the squared error after 0, 1, ... of them [N, levels + 1], infinite where it was
+    not worth going on.
+    """
+    codes = torch.zeros(len(x), levels, dtype=torch.long, device=x.device)
+    errors = torch.full((len(x), levels + 1), float("inf"), device=x.device)
+    errors[:, 0] = x.square().sum(-1)
+    open_ = torch.arange(len(x), device=x.device)
+    for k in range(min(levels, model.n_q - start)):
+        going = errors[open_, k] > enough
+        open_, x = open_[going], x[going]
+        if not len(open_):
+            break
+        quantizer, scale = model.rvq.level(start + k)
+        found = quantizer.encode(x / scale)
+        x = x - quantizer.decode(found) * scale
+        codes[open_, k], errors[open_, k + 1] = found, x.square().sum(-1)
+    return codes, errors
+
+
+@torch.no_grad()
+def candidates(model: Jovio, latent: Tensor, before: Tensor | None, most: int, least_weight: float = 0.0) -> Candidates:
+    """Try the numbers of levels on a group, with and without a prediction.
+
+    Args:
+        model: the codec.
+        latent: [h, w, D].
+        before: quantized latents of the group before, or None for the first.
+        most: levels to try at most.
+        least_weight: the least weight that `decide` will be asked with; levels that cannot pay are left out.
+    """
+    flat = latent.reshape(-1, latent.shape[-1])
+    enough = least_weight * code_bits(model.codebook_size)
+    codes, errors = _residual_codes(model, flat, 0, most, enough)
+    none = torch.zeros(len(flat), dtype=torch.long, device=flat.device)
+    if before is None:
+        return Candidates(none[None], errors[None], codes[None])
+    left = flat - before.reshape(flat.shape)
+    energy = left.square().sum(-1)
+    modes = _suited(model, errors, energy)
+    all_codes, all_errors = torch.zeros_like(codes), torch.full_like(errors, float("inf"))
+    for mode, start in enumerate(first_levels(model)):
+        chosen = (modes == mode).nonzero()[:, 0]
+        if mode and len(chosen):
+            all_codes[chosen], all_errors[chosen] = _residual_codes(model, left[chosen], start, most, enough)
+    return Candidates(torch.stack([none, modes]), torch.stack([errors, all_errors]), torch.stack([codes, all_codes]))
+
+
+def _suited(model: Jovio, errors: Tensor, energy: Tensor) -> Tensor:
+    """The prediction (1 ..) whose first level usually codes what is about as large as `energy` [N]."""
+    modes = torch.ones(len(energy), dtype=torch.long, device=energy.device)
+    for mode, start in enumerate(first_levels(model)):
+        if mode < 2 or start >= errors.shape[1]:
+            continue
+        known = errors[:, start][errors[:, start].isfinite()]
+        if len(known):
+            modes = torch.where(energy <= 2 * known.mean(), mode, modes)
+    return modes
+
+
+@torch.no_grad()
+def decide(model: Jovio, found: Candidates, weight: float) -> tuple[Tensor, Tensor]:
+    """For each patch the row of `found` and the count [N] that make error + weight x bits least."""
+    steps = found.errors.shape[2]
+    bits = code_bits(model.codebook_size) * torch.arange(steps, device=found.errors.device)
+    cost = found.errors + weight * bits
+    cost[1:] += weight * MAP_BITS
+    best = cost.permute(1, 0, 2).flatten(1).argmin(1)
+    return best // steps, best % steps
+
+
+@torch.no_grad()
+def carry_out(
+    model: Jovio,
+    found: Candidates,
+    choice: tuple[Tensor, Tensor],
+    shape: tuple[int, int],
+    before: Group | None,
+) -> Group:
+    """The group [h, w] that a choice makes."""
+    row, counts = choice
+    place = torch.arange(len(row), device=row.device)
+    codes, modes = found.codes[row, place], found.modes[row, place]
+    keep = torch.arange(codes.shape[1], device=codes.device) < counts.unsqueeze(-1)
+    rows = PatchRows(
+        modes.view(shape).cpu().numpy().astype(np.uint8),
+        counts.view(shape).cpu().numpy().astype(np.uint8),
+        codes[keep].cpu().numpy().astype(np.uint16),
+    )
+    return restore(model, rows, before)
+
+
+@torch.no_grad()
+def restore(model: Jovio, rows: PatchRows, before: Group | None) -> Group:
+    """Latents and fidelity of a group from its rows and the group before it, as a decoder does."""
+    device = model.device
+    counts = torch.from_numpy(rows.counts.astype(np.int64)).to(device).flatten()
+    modes = torch.from_numpy(rows.modes.astype(np.int64)).to(device).flatten()
+    if before is None:
+        modes = torch.zeros_like(modes)  # nothing to predict from: a damaged file, or one cut out of another
+    most = int(counts.max()) if counts.numel() else 0
+    codes = torch.full((len(counts), most), -1, dtype=torch.long, device=device)
+    codes[torch.arange(most, device=device) < counts.unsqueeze(-1)] = torch.from_numpy(rows.codes.astype(np.int64)).to(
+        device
+    )
+    latent = torch.zeros(len(codes), model.config.latent_dim, device=device)
+    fidelity = counts.clone()
+    for mode, start in enumerate(first_levels(model)):
+        chosen = (modes == mode).nonzero()[:, 0]
+        if not len(chosen):
+            continue
+        value = model.dequantize(codes[chosen, : model.n_q - start], start)
+        if mode and before is not None:
+            value = value + before.latent.reshape(latent.shape)[chosen]
+            worth, own = before.fidelity.flatten()[chosen], counts[chosen]
+            better = torch.maximum(worth, own + start).clamp_max(model.n_q)
+            fidelity[chosen] = torch.where(own > 0, better, worth)
+        latent[chosen] = value
+    shape = rows.counts.shape
+    return Group(rows, latent.view(*shape, -1), fidelity.view(shape))

@@ -1,0 +1,119 @@
+"""Configuration of a JOVIO model, as it is stored in `config.json` beside the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..errors import ConfigError
+
+
+@dataclass(frozen=True)
+class ConvConfig:
+    """A convolutional network around a linear transform (`vision/convnet.py`).
+
+    Attributes:
+        kind: "conv".
+        fine: pixels a side of a place of the fine grid; the patch is a multiple.
+        fine_channels, fine_blocks: width and depth on the fine grid.
+        channels, blocks: width and depth on the grid of patches.
+        fine_kernel, kernel: of the depthwise convolutions on the two grids.
+        expansion: width of hidden layers in multiples of the channels.
+    """
+
+    kind: Literal["conv"] = "conv"
+    fine: int = 4
+    fine_channels: int = 64
+    fine_blocks: int = 2
+    channels: int = 256
+    blocks: int = 4
+    fine_kernel: int = 5
+    kernel: int = 3
+    expansion: int = 3
+
+
+@dataclass(frozen=True)
+class VitConfig:
+    """A vision transformer on the grid of patches (`vision/vit.py`).
+
+    Attributes:
+        kind: "vit".
+        channels: width.
+        layers: blocks, each with attention inside the picture, attention to the same place in earlier pictures,
+            and a feed-forward layer.
+        heads: of either attention.
+        hidden: width of the feed-forward layer.
+        theta: base of the rotary frequencies.
+        chunked: give the three axes a share each of one row of frequencies, time first (M-RoPE as printed);
+            else every axis has a full row of its own.
+        window: attention inside the picture is limited to squares of so many patches a side in pictures that
+            are larger; 0 for never.
+        max_frames: groups that a group can look back, itself included.
+    """
+
+    kind: Literal["vit"] = "vit"
+    channels: int = 512
+    layers: int = 8
+    heads: int = 16
+    hidden: int = 2048
+    theta: float = 500000.0
+    chunked: bool = False
+    window: int = 32
+    max_frames: int = 12
+
+    def __post_init__(self) -> None:
+        if self.channels % self.heads or (self.channels // self.heads) % 2:
+            raise ConfigError("vit: channels must be an even multiple of heads")
+
+
+@dataclass(frozen=True)
+class JovioConfig:
+    """A whole JOVIO model.
+
+    Attributes:
+        name: of the preset or the trained model.
+        patch: side of a patch in pixels.
+        group: pictures of a video coded together after the first, 1 or 2.
+        latent_dim: numbers that describe a patch before they are quantized.
+        levels: codebooks.
+        codebook_size: codes of each.
+        shared_from: from this level on one codebook serves all, see `ResidualVectorQuantizer`; -1 for none.
+        code_dim: width in which codebooks compare; 0 for the latent's own.
+        update, decay, restart_below, commitment: of the codebooks, see `VectorQuantizer`.
+        default_n_q: levels used where the caller of `encode` does not say.
+        weight: of a bit against squared error (see `vision/rate.py`) where a file is made and nothing is said.
+        starts: for modes 1 to 3 of a patch of a video, from which level on the leftover of its prediction
+            is coded.
+        encoder, decoder: the networks.
+    """
+
+    name: str = "jovio"
+    patch: int = 16
+    group: int = 2
+    latent_dim: int = 96
+    levels: int = 32
+    codebook_size: int = 2048
+    shared_from: int = 12
+    code_dim: int = 0
+    update: Literal["ema", "gradient"] = "ema"
+    decay: float = 0.99
+    restart_below: float = 0.1
+    commitment: float = 0.25
+    default_n_q: int = 8
+    weight: float = 0.01
+    starts: tuple[int, ...] = (1, 4, 8)
+    encoder: ConvConfig | VitConfig = field(default_factory=ConvConfig)
+    decoder: ConvConfig | VitConfig = field(default_factory=lambda: ConvConfig(channels=320, blocks=7, fine_blocks=3))
+
+    def __post_init__(self) -> None:
+        if self.group not in (1, 2):
+            raise ConfigError("jovio: group must be 1 or 2")
+        if not 1 <= self.default_n_q <= self.levels <= 64:
+            raise ConfigError("jovio: default_n_q and levels must be in 1..64, in this order")
+        if len(self.starts) != 3 or any(not 0 <= s < self.levels for s in self.starts):
+            raise ConfigError("jovio: starts must be three levels")
+        if self.weight <= 0:
+            raise ConfigError("jovio: weight must be positive")
+        for part in (self.encoder, self.decoder):
+            if isinstance(part, ConvConfig) and self.patch % part.fine:
+                raise ConfigError("jovio: the patch must be a multiple of the fine grid")

@@ -1,0 +1,230 @@
+"""From pictures to rows of patches in a file, and back, group by group.
+
+`GroupWriter` takes pictures as they come and gives the rows of a window of groups at a time, so that a budget can be
+kept; `GroupDecoder` takes rows as they come and gives pictures. What is predicted from what goes on from window to
+window, so there are no seams in time.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import FormatError
+from ..nn.streaming import State
+from ..tokens.container import Block, TokenWriter
+from ..tokens.header import VisualInfo, find_stream
+from ..tokens.patches import PatchRows
+from ..tokens.tokenfile import TokenFile
+from .adaptive import Group, restore
+from .patches import from_groups, padded, to_groups
+from .rate import Rate, RowCoder
+
+if TYPE_CHECKING:
+    from .jovio import Jovio
+
+WINDOW = 64  # groups that share a budget
+AT_ONCE = 1 << 22  # pixels of all the groups that go through a network together
+END_BYTES = 24  # an end record, about
+SKIPPED = 1  # a mode with a prediction
+
+
+class GroupWriter:
+    """Codes pictures for a file.
+
+    Args:
+        model: the codec.
+        rate: what they may take.
+        size: height and width of the pictures.
+        pictures_per_second: 0 for a still picture.
+        overhead: bits that the rest of the file takes, out of the same budget.
+    """
+
+    def __init__(
+        self, model: Jovio, rate: Rate, size: tuple[int, int], pictures_per_second: Fraction, overhead: float = 0.0
+    ):
+        self.model, self.rate, self.size = model, rate, size
+        self.per_second = pictures_per_second
+        self.levels = model.n_q if rate.n_q is None else model.levels(rate.n_q)
+        self.overhead = overhead
+        self.coder = RowCoder(model, self.levels)
+        self.taken = 0  # pictures
+        self._state = State()
+        self._waiting: list[Tensor] = []  # pictures of no group yet
+        self._groups: list[Tensor] = []  # [1, 1, 6, H, W], not encoded yet
+        self._latents: list[Tensor] = []  # [h, w, D] of this window
+        self._pictures = 0  # of this window
+
+    def add(self, picture: Tensor) -> list[PatchRows]:
+        """Take a picture [3, H, W]; give the rows of the groups that are done, if any."""
+        self._waiting.append(picture.to(self.model.device))
+        first = not self.taken
+        self.taken += 1
+        self._pictures += 1
+        if first or len(self._waiting) == self.model.config.group:
+            self._gather(first)
+        return self._window() if self.waiting >= WINDOW else []
+
+    @property
+    def waiting(self) -> int:
+        """Groups of the window that has begun."""
+        return len(self._latents) + len(self._groups)
+
+    def finish(self) -> list[PatchRows]:
+        """The rows of what is left."""
+        if self._waiting:
+            self._gather(False)
+        return self._window()
+
+    def _gather(self, first: bool) -> None:
+        """Make a group of the pictures that wait; encode groups once there are enough for a batch."""
+        video = padded(torch.stack(self._waiting, 1)[None], self.model.patch)
+        self._groups.append(to_groups(video, self.model.config.group, first))
+        self._waiting = []
+        if len(self._groups) * self.size[0] * self.size[1] >= AT_ONCE:
+            self._encode()
+
+    @torch.no_grad()
+    def _encode(self) -> None:
+        if self._groups:
+            latents = self.model.latent(torch.cat(self._groups, 1), self._state)[0]
+            self._latents += list(latents)
+            self._groups = []
+
+    def _window(self) -> list[PatchRows]:
+        self._encode()
+        latents, self._latents = self._latents, []
+        seconds = float(self._pictures / self.per_second) if self.per_second else 0.0
+        bits = self.rate.bits(self.size[0] * self.size[1], self._pictures, seconds)
+        self._pictures = 0
+        if not latents:
+            return []
+        if self.rate.n_q is not None:
+            groups = self.coder.uniform(latents, self.levels)
+        elif bits is None:
+            groups = self.coder.weighted(latents, self.rate.weight or self.model.config.weight)
+        else:
+            groups = self.coder.within(latents, bits - self.overhead)
+            self.overhead = 0.0
+        return [g.rows for g in groups]
+
+
+class GroupDecoder:
+    """Turns the blocks of a stream of pictures, one after the other, into pictures [3, H, W].
+
+    Args:
+        model: the codec that made them.
+        info: header of the stream.
+        n_q: use at most so many levels.
+        salvage: patches that are missing are predicted; else they are an error.
+    """
+
+    def __init__(self, model: Jovio, info: VisualInfo, n_q: int | None = None, salvage: bool = False):
+        self.model, self.info, self.n_q, self.salvage = model, info, n_q, salvage
+        self.shown = 0  # pictures
+        self.reached = 0  # rows
+        self._rows: list[PatchRows] = []  # of the group that is not complete yet
+        self._groups: list[Group] = []  # not through the network yet
+        self._before: Group | None = None
+        self._state = State()
+        self._begun = False
+
+    def push(self, block: Block) -> Iterator[Tensor]:
+        """The pictures that a block completes.
+
+        Raises:
+            FormatError: if it does not follow on the last one.
+        """
+        assert isinstance(block.codes, PatchRows)
+        if block.first != self.reached:
+            if not self.salvage:
+                raise FormatError(f"row {self.reached} of patches is missing")
+            most = self.info.frames
+            if block.first < self.reached or most is None or block.first + block.frames > most:
+                return  # a block out of place cannot be trusted
+            while self.reached < block.first:
+                yield from self._take(self._missing(min(block.first - self.reached, self.info.rows)))
+        yield from self._take(block.codes)
+
+    def finish(self) -> Iterator[Tensor]:
+        """What is left when there are no more blocks.
+
+        Raises:
+            FormatError: if pictures are missing.
+        """
+        have = sum(len(r.counts) for r in self._rows)
+        if have and self.salvage:
+            yield from self._take(self._missing(self.info.rows - have))
+        yield from self._synthesize()
+        if self.info.length is not None and self.shown < self.info.length and not self.salvage:
+            raise FormatError(f"the file holds {self.shown} of {self.info.length} pictures")
+
+    def _missing(self, rows: int) -> PatchRows:
+        maps = np.zeros((rows, self.info.columns), np.uint8)
+        return PatchRows(maps + np.uint8(SKIPPED), maps, np.zeros(0, np.uint16))
+
+    def _take(self, rows: PatchRows) -> Iterator[Tensor]:
+        """Put rows to those that wait, and complete groups."""
+        self.reached += len(rows.counts)
+        self._rows.append(rows)
+        if sum(len(r.counts) for r in self._rows) < self.info.rows:
+            return
+        pieces = PatchRows.joined(self._rows, self.info.columns).split(self.info.rows)
+        self._rows = [] if len(pieces[-1].counts) == self.info.rows else [pieces.pop()]
+        for piece in pieces:
+            self._before = restore(self.model, piece if self.n_q is None else piece.trimmed(self.n_q), self._before)
+            self._groups.append(self._before)
+            if len(self._groups) * self.info.width * self.info.height >= AT_ONCE:
+                yield from self._synthesize()
+
+    @torch.no_grad()
+    def _synthesize(self) -> Iterator[Tensor]:
+        if not self._groups:
+            return
+        latents = torch.stack([g.latent for g in self._groups])[None]
+        fidelity = torch.stack([g.fidelity for g in self._groups])[None]
+        first, size, count = not self._begun, self.model.config.group, len(self._groups)
+        pictures = count * size - (size - 1 if first else 0)
+        self._groups, self._begun = [], True
+        x = from_groups(self.model.synthesize(latents, fidelity, self._state), size, pictures, first)
+        x = x[0, :, :, : self.info.height, : self.info.width].clamp(0, 1)
+        for picture in x.unbind(1):
+            if self.info.length is None or self.shown < self.info.length:
+                self.shown += 1
+                yield picture
+
+
+def compress(model: Jovio, video: Tensor, rate: Rate, pictures_per_second: Fraction) -> bytes:
+    """A video [1, 3, T, H, W] as the bytes of a file. See `Jovio.compress`."""
+    out = io.BytesIO()
+    size = (video.shape[-2], video.shape[-1])
+    coder = GroupWriter(model, rate, size, pictures_per_second)
+    info = model.stream_info(size, coder.levels, video.shape[2], pictures_per_second)
+    writer = TokenWriter(out, [info])
+    coder.overhead = 8 * (writer.size + END_BYTES)
+    for picture in video[0].unbind(1):
+        for rows in coder.add(picture):
+            writer.add_rows(0, rows)
+    for rows in coder.finish():
+        writer.add_rows(0, rows)
+    writer.close([video.shape[2]])
+    return out.getvalue()
+
+
+def decompress(model: Jovio, data: bytes, n_q: int | None = None) -> Tensor:
+    """The bytes of a file as a picture [3, H, W] or a video [3, T, H, W]. See `Jovio.decompress`."""
+    file = TokenFile.from_bytes(data)
+    stream = file.streams[find_stream([s.info for s in file.streams], "visual")]
+    info, rows = model.check_stream(stream.info), stream.codes
+    assert isinstance(rows, PatchRows)
+    decoder = GroupDecoder(model, info, n_q)
+    pictures = [*decoder.push(Block(0, 0, stream.frames, rows)), *decoder.finish()]
+    if not pictures:
+        return torch.zeros(3, 0, info.height, info.width)
+    return torch.stack(pictures, 1) if info.rate else pictures[0]

@@ -1,0 +1,324 @@
+"""JOVIO: picture or video -> visual codes -> picture or video.
+
+    [B, 3, T, H, W] -> groups -> encoder -> latent of each patch -> residual codebooks -> decoder -> [B, 3, T, H, W]
+
+A still picture is a video of length 1. Codes are [B, K, G, h, w]: K levels, G groups of pictures, h x w patches;
+a patch may have fewer levels than others, its further codes are then -1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from ..codec import TokenCodec
+from ..errors import CodesError, FormatError
+from ..nn.quantize import ResidualVectorQuantizer
+from ..nn.streaming import State, Streaming
+from ..tokens.header import StreamInfo, VisualInfo
+from .config import ConvConfig, JovioConfig
+from .convnet import ConvDecoder, ConvEncoder
+from .groups import compress, decompress
+from .patches import from_groups, group_count, padded, to_groups
+from .rate import Rate
+from .stream import VideoStream
+from .tiling import tiled
+from .vit import VitDecoder, VitEncoder
+
+
+@dataclass
+class JovioOutput:
+    """What `Jovio.forward` returns for training.
+
+    Attributes:
+        groups: decoded mean and half difference of each group [B, G, 6, H, W].
+        latent: what the encoder gave [B, G, h, w, D].
+        codes: [B, K, G, h, w] of the levels used.
+        vq_loss: scalar, commitment and codebook losses.
+    """
+
+    groups: Tensor
+    latent: Tensor
+    codes: Tensor
+    vq_loss: Tensor
+
+
+class Jovio(TokenCodec):
+    """A neural codec of pictures and video. See `JovioConfig` for its parts."""
+
+    config: JovioConfig
+
+    def __init__(self, config: JovioConfig):
+        super().__init__(config)
+        dim, patch = config.latent_dim, config.patch
+        self.encoder: ConvEncoder | VitEncoder
+        self.decoder: ConvDecoder | VitDecoder
+        if isinstance(config.encoder, ConvConfig):
+            self.encoder = ConvEncoder(dim, patch, config.encoder)
+        else:
+            self.encoder = VitEncoder(dim, patch, config.encoder)
+        self.rvq = ResidualVectorQuantizer(
+            dim,
+            config.levels,
+            shared_from=config.shared_from if config.shared_from >= 0 else None,
+            codebook_size=config.codebook_size,
+            code_dim=config.code_dim or None,
+            normalize=config.update == "gradient",
+            update=config.update,
+            decay=config.decay,
+            restart_below=config.restart_below,
+            commitment=config.commitment,
+        )
+        if isinstance(config.decoder, ConvConfig):
+            self.decoder = ConvDecoder(dim, patch, config.levels, config.decoder)
+        else:
+            self.decoder = VitDecoder(dim, patch, config.levels, config.decoder)
+
+    # What the codec is ------------------------------------------------------------------------
+
+    @property
+    def n_q(self) -> int:
+        """Levels that the model has."""
+        return self.config.levels
+
+    @property
+    def patch(self) -> int:
+        """Side of a patch in pixels."""
+        return self.config.patch
+
+    @property
+    def codebook_size(self) -> int:
+        """Codes in each codebook; codes are in 0 .. codebook_size - 1."""
+        return self.config.codebook_size
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of patches of a picture."""
+        return -(-height // self.patch), -(-width // self.patch)
+
+    # Use ------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, n_q: int | None = None) -> Tensor:
+        """Turn pictures or videos into codes, with the same number of levels for every patch.
+
+        Args:
+            x: pictures [B, 3, H, W] or videos [B, 3, T, H, W], RGB in [0, 1], any size from 1 x 1 on.
+            n_q: levels, 1 .. self.n_q; None for the config's default.
+
+        Returns:
+            int64 [B, n_q, h, w] or [B, n_q, G, h, w].
+
+        Raises:
+            CodesError: on a wrong shape or type, or `n_q` out of range.
+        """
+        n_q = self.levels(n_q)
+        video, still = self.pictures(x)
+        codes = self.encode_groups(to_groups(padded(video, self.patch), self.config.group), n_q)
+        return codes[:, :, 0] if still else codes
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor, size: tuple[int, int] | None = None, pictures: int | None = None) -> Tensor:
+        """Turn codes back into pictures or videos.
+
+        Args:
+            codes: integers [B, K, h, w] or [B, K, G, h, w]; -1 where a patch has no further level.
+            size: height and width of the pictures; None for whole patches.
+            pictures: length of the videos; None for whole groups.
+
+        Returns:
+            [B, 3, H, W] or [B, 3, T, H, W] in [0, 1].
+
+        Raises:
+            CodesError: on a wrong shape or type, codes out of range, or a size that does not fit.
+        """
+        codes, still = self.checked_codes(codes)
+        height, width = codes.shape[-2] * self.patch, codes.shape[-1] * self.patch
+        size = size or (height, width)
+        if self.grid(*size) != (codes.shape[-2], codes.shape[-1]):
+            raise CodesError(f"size {size} does not fit {codes.shape[-2]} x {codes.shape[-1]} patches")
+        groups = codes.shape[2]
+        most = 0 if groups == 0 else 1 + (groups - 1) * self.config.group
+        pictures = most if pictures is None else pictures
+        if group_count(pictures, self.config.group) != groups:
+            raise CodesError(f"{pictures} pictures do not make {groups} groups")
+        video = from_groups(self.decode_groups(codes), self.config.group, pictures)
+        video = video[..., : size[0], : size[1]].clamp(0, 1)
+        return video[:, :, 0] if still else video
+
+    def streaming(self, n_q: int | None = None, size: tuple[int, int] | None = None) -> VideoStream:
+        """A stream of pictures in and out, see `VideoStream`."""
+        return VideoStream(self, self.levels(n_q), size)
+
+    def compress(self, x: Tensor, rate: Rate | None = None, pictures_per_second: Fraction | int = 25) -> bytes:
+        """Encode a picture [3, H, W] or a video [3, T, H, W], RGB in [0, 1], to the bytes of a `.josie` file.
+
+        Args:
+            x: the picture or video.
+            rate: what it may take; None for the quality that the model's configuration names.
+            pictures_per_second: of a video.
+
+        Raises:
+            CodesError: on a wrong shape or type.
+        """
+        video, still = self.pictures(x.unsqueeze(0))
+        return compress(self, video, rate or Rate(), Fraction(0 if still else pictures_per_second))
+
+    def decompress(self, data: bytes, n_q: int | None = None) -> Tensor:
+        """Decode the bytes of a `.josie` file: [3, H, W] or [3, T, H, W], with at most `n_q` levels.
+
+        Raises:
+            FormatError: on damaged data.
+            ModelError: if another model made it.
+        """
+        return decompress(self, data, n_q)
+
+    def stream_info(
+        self, size: tuple[int, int], levels: int, pictures: int | None, rate: Fraction = Fraction(0)
+    ) -> VisualInfo:
+        """The header of a stream of pictures of a height and width that this model makes."""
+        return VisualInfo(
+            model=self.config.name,
+            fingerprint=self.fingerprint,
+            levels=levels,
+            codebook_size=self.codebook_size,
+            length=pictures,
+            width=size[1],
+            height=size[0],
+            rate=rate,
+            patch=self.patch,
+            group=self.config.group,
+        )
+
+    def check_stream(self, info: StreamInfo) -> VisualInfo:
+        """Make sure that this is the model that made a stream, and return its header.
+
+        Raises:
+            ModelError: if it is not.
+            FormatError: if the stream contradicts the model.
+        """
+        self.check_maker(info)
+        if not isinstance(info, VisualInfo):
+            raise FormatError(f"a stream of kind {info.kind!r} is no pictures")
+        settings = (info.codebook_size, info.patch, info.group)
+        if settings != (self.codebook_size, self.patch, self.config.group) or info.levels > self.n_q:
+            raise FormatError("the stream's settings contradict its model's")
+        return info
+
+    # Whole groups, offline or with the memory of a stream ------------------------------------------
+
+    def latent(self, groups: Tensor, state: State | None = None) -> Tensor:
+        """Groups [B, G, 6, H, W] of whole patches -> latents [B, G, h, w, D]."""
+        if isinstance(self.encoder, Streaming):
+            return self.encoder(groups, state)
+        encoder, flat = self.encoder, groups.flatten(0, 1)
+        if self.training:
+            z = encoder(flat)
+        else:
+            z = tiled(
+                lambda x: encoder(x).permute(0, 3, 1, 2), (flat,), (self.patch,), 1, self._margin(self.config.encoder)
+            ).permute(0, 2, 3, 1)
+        return z.reshape(*groups.shape[:2], *z.shape[1:])
+
+    def synthesize(self, z: Tensor, counts: Tensor, state: State | None = None) -> Tensor:
+        """Latents [B, G, h, w, D] and levels of each patch [B, G, h, w] -> groups [B, G, 6, H, W]."""
+        if isinstance(self.decoder, Streaming):
+            return self.decoder(z, counts, state)
+        decoder, flat = self.decoder, z.flatten(0, 1)
+        if self.training:
+            y = decoder(flat, counts.flatten(0, 1))
+        else:
+            y = tiled(
+                lambda a, b: decoder(a.permute(0, 2, 3, 1), b),
+                (flat.permute(0, 3, 1, 2), counts.flatten(0, 1)),
+                (1, 1),
+                self.patch,
+                self._margin(self.config.decoder),
+            )
+        return y.reshape(*z.shape[:2], *y.shape[1:])
+
+    def encode_groups(self, groups: Tensor, n_q: int, state: State | None = None) -> Tensor:
+        """Groups [B, G, 6, H, W] of whole patches -> codes [B, n_q, G, h, w]. No checks."""
+        if not groups.shape[1]:
+            h, w = (n // self.patch for n in groups.shape[-2:])
+            return torch.zeros(len(groups), n_q, 0, h, w, dtype=torch.long, device=groups.device)
+        z = self.latent(groups, state)
+        b, g, h, w, d = z.shape
+        return self.rvq.encode(z.reshape(b, g * h * w, d), n_q).transpose(1, 2).reshape(b, n_q, g, h, w)
+
+    def decode_groups(self, codes: Tensor, state: State | None = None) -> Tensor:
+        """Codes [B, K, G, h, w] -> groups [B, G, 6, H, W]. No checks."""
+        b, k, g, h, w = codes.shape
+        if not g:
+            return torch.zeros(b, 0, 6, h * self.patch, w * self.patch, device=codes.device)
+        z = self.dequantize(codes.movedim(1, -1).reshape(-1, k)).view(b, g, h, w, -1)
+        return self.synthesize(z, (codes >= 0).sum(1), state)
+
+    def dequantize(self, codes: Tensor, start: int = 0) -> Tensor:
+        """Codes [N, K] of the levels from `start` on (-1 for none) -> [N, D]."""
+        total = torch.zeros(len(codes), self.config.latent_dim, device=codes.device)
+        for k in range(codes.shape[1]):
+            quantizer, scale = self.rvq.level(start + k)
+            known = (codes[:, k] >= 0).unsqueeze(-1)
+            total = total + quantizer.decode(codes[:, k].clamp_min(0)) * scale * known
+        return total
+
+    # Training -------------------------------------------------------------------------------------
+
+    def forward(self, groups: Tensor, counts: Tensor | None = None, quantize: bool = True) -> JovioOutput:
+        """Encode, quantize and decode for training.
+
+        Args:
+            groups: [B, G, 6, H, W], whole patches, see `to_groups`.
+            counts: int [B, G, h, w] on the CPU, levels of each patch; None for the config's default.
+            quantize: False leaves the codebooks out and alone.
+        """
+        z = self.latent(groups).float()
+        b, g, h, w, d = z.shape
+        if counts is None:
+            counts = torch.full((b, g, h, w), self.config.default_n_q)
+        known = counts.to(z.device)
+        if not quantize:
+            codes = torch.zeros(b, 0, g, h, w, dtype=torch.long, device=z.device)
+            return JovioOutput(self.synthesize(z, known), z, codes, z.new_zeros(()))
+        with torch.autocast(z.device.type, enabled=False):
+            out = self.rvq(z.reshape(b, g * h * w, d), counts.reshape(b, -1))
+        codes = out.codes.transpose(1, 2).reshape(b, -1, g, h, w)
+        return JovioOutput(self.synthesize(out.vectors.view(z.shape), known), z, codes, out.loss)
+
+    # Inside -----------------------------------------------------------------------------------------
+
+    def _margin(self, config: object) -> int:
+        """Patches that a convolutional network looks beyond each patch."""
+        assert isinstance(config, ConvConfig)
+        fine = config.fine_blocks * (config.fine_kernel // 2) * config.fine
+        return config.blocks * (config.kernel // 2) + -(-fine // self.patch)
+
+    def pictures(self, x: Tensor) -> tuple[Tensor, bool]:
+        """`x` as [B, 3, T, H, W], and whether it was a still picture; raises CodesError if it cannot be that."""
+        if not x.is_floating_point():
+            raise CodesError(f"pictures must be floating point in [0, 1], not {x.dtype}")
+        still = x.dim() == 4
+        if still:
+            x = x.unsqueeze(2)
+        if x.dim() != 5 or x.shape[1] != 3 or 0 in x.shape[-2:]:
+            raise CodesError(f"pictures must be [B, 3, H, W] or [B, 3, T, H, W], not {list(x.shape)}")
+        return x, still
+
+    def checked_codes(self, codes: Tensor) -> tuple[Tensor, bool]:
+        """`codes` as int64 [B, K, G, h, w], and whether of a still picture; raises CodesError if they are none."""
+        if codes.is_floating_point() or codes.dtype == torch.bool:
+            raise CodesError(f"codes must be integers, not {codes.dtype}")
+        still = codes.dim() == 4
+        if still:
+            codes = codes.unsqueeze(2)
+        if codes.dim() != 5 or not 1 <= codes.shape[1] <= self.n_q or 0 in codes.shape[-2:]:
+            raise CodesError(f"codes must be [B, 1..{self.n_q}, (G,) h, w], not {list(codes.shape)}")
+        codes = codes.long()
+        if codes.numel() and not -1 <= int(codes.min()) <= int(codes.max()) < self.codebook_size:
+            raise CodesError(f"codes must be in -1..{self.codebook_size - 1}")
+        if bool(((codes[:, :-1] < 0) & (codes[:, 1:] >= 0)).any()):
+            raise CodesError("a code behind a level that is left out")
+        return codes, still

@@ -1,0 +1,35 @@
+"""Configurations of JOVIO by name."""
+
+from __future__ import annotations
+
+from ..errors import ConfigError
+from .config import ConvConfig, JovioConfig, VitConfig
+
+PRESETS: dict[str, JovioConfig] = {
+    # What ships.
+    "jovio-16": JovioConfig(
+        name="jovio-16",
+        encoder=ConvConfig(channels=256, blocks=4, fine_blocks=2),
+        decoder=ConvConfig(channels=320, blocks=7, fine_blocks=3),
+    ),
+    # Seed 001: a vision transformer of 8 layers, 32 codebooks of 2048 codes.
+    "jovio-v4o": JovioConfig(
+        name="jovio-v4o",
+        latent_dim=512,
+        levels=32,
+        shared_from=-1,
+        encoder=VitConfig(),
+        decoder=VitConfig(),
+    ),
+}
+
+
+def preset(name: str) -> JovioConfig:
+    """The configuration of that name.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"no JOVIO preset {name!r} (there are {', '.join(PRESETS)})")
+    return PRESETS[name]

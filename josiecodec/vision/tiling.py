@@ -1,0 +1,46 @@
+"""Running a convolutional network over a large picture tile by tile, with exactly the result of one piece.
+
+Each tile is computed with a margin at least as wide as the network looks, and the margin is thrown away. At the
+borders of the picture there is no margin: there the tile ends where the picture ends, as it would in one piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+TILE = 48  # patches a side
+
+
+def tiled(
+    run: Callable[..., Tensor], inputs: tuple[Tensor, ...], scales: tuple[int, ...], out_scale: int, margin: int
+) -> Tensor:
+    """Apply `run` to tiles of `inputs` and put the results together.
+
+    Args:
+        run: network over tensors whose last two axes are the picture's.
+        inputs: tensors [..., h * scale, w * scale] on grids of h x w patches.
+        scales: places a patch has a side in each input.
+        out_scale: the same of the result.
+        margin: patches that the network looks beyond each patch.
+    """
+    height, width = inputs[0].shape[-2] // scales[0], inputs[0].shape[-1] // scales[0]
+    if height <= TILE + 2 * margin and width <= TILE + 2 * margin:
+        return run(*inputs)
+    out: Tensor | None = None
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            bottom, right = min(top + TILE, height), min(left + TILE, width)
+            up, west = max(0, top - margin), max(0, left - margin)
+            down, east = min(height, bottom + margin), min(width, right + margin)
+            parts = [x[..., up * s : down * s, west * s : east * s] for x, s in zip(inputs, scales)]
+            y = run(*parts)
+            s = out_scale
+            if out is None:
+                out = torch.empty(*y.shape[:-2], height * s, width * s, dtype=y.dtype, device=y.device)
+            inner = y[..., (top - up) * s : (bottom - up) * s, (left - west) * s : (right - west) * s]
+            out[..., top * s : bottom * s, left * s : right * s] = inner
+    assert out is not None
+    return out

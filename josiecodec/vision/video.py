@@ -1,0 +1,171 @@
+"""Reading video files through PyAV, as upright pictures at an even rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import MediaError
+
+VIDEO_SUFFIXES = frozenset([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv", ".flv"])
+MOST_RATE = 1000  # pictures per second
+USUAL_RATE = Fraction(25)
+
+
+def pictures_in(path: str | Path) -> bool:
+    """Whether a file holds moving pictures (and not, say, a song with its cover).
+
+    Raises:
+        MediaError: if it is no media file at all.
+    """
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            return _stream(container) is not None
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise MediaError(f"{path}: not a media file that can be read ({_reason(error)})") from None
+
+
+class VideoReader:
+    """An open video file that gives its pictures in order.
+
+    Pictures whose times lie unevenly are put on an even grid: shown again where one is missing, left out where two
+    fall together.
+
+    Attributes:
+        rate: pictures per second.
+        size: height and width of the upright pictures.
+        expected: number of pictures as far as the file says, or None.
+        sound_offset: seconds by which the sound starts after the first picture, or None without sound.
+    """
+
+    def __init__(self, path: str | Path):
+        """Open a file.
+
+        Raises:
+            MediaError: if it cannot be opened or holds no video.
+        """
+        import av
+
+        self.name = str(path)
+        if not Path(path).is_file():
+            raise MediaError(f"{path}: no such file")
+        try:
+            self._container: Any = av.open(self.name)
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise MediaError(f"{path}: not a video that can be read ({_reason(error)})") from None
+        self._stream = _stream(self._container)
+        if self._stream is None:
+            self.close()
+            raise MediaError(f"{path}: no moving pictures in it")
+        self._stream.thread_type = "AUTO"
+        self.rate = self._rate()
+        self._pictures = self._decoded()
+        try:
+            self._first = next(self._pictures, None)
+        except MediaError:
+            self.close()
+            raise
+        if self._first is None:
+            self.close()
+            raise MediaError(f"{path}: no picture in it")
+        time, picture = self._first
+        self.size = picture.shape[0], picture.shape[1]
+        self.expected = self._length()
+        self.sound_offset = None
+        if self._container.streams.audio:
+            sound = self._container.streams.audio[0]
+            start = float((sound.start_time or 0) * sound.time_base) if sound.time_base else 0.0
+            self.sound_offset = start - (time or 0.0)
+
+    def pictures(self) -> Iterator[Tensor]:
+        """The pictures from the first on: float32 [3, H, W] in [0, 1].
+
+        Raises:
+            MediaError: if the file turns out to be damaged.
+        """
+        assert self._first is not None
+        start, held = self._first
+        slot = 0  # where on the even grid `held` stands
+        count = 1
+        for time, picture in self._pictures:
+            place = count if time is None or start is None else round((time - start) * float(self.rate))
+            count += 1
+            while slot < place:  # `held` stays on the screen until now
+                yield _floating(held)
+                slot += 1
+            if picture.shape[:2] != self.size:
+                raise MediaError(f"{self.name}: the pictures change their size")
+            held = picture
+        yield _floating(held)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _decoded(self) -> Iterator[tuple[float | None, np.ndarray]]:
+        """(time, uint8 [H, W, 3]) of the pictures as they come."""
+        import av
+
+        try:
+            for frame in self._container.decode(self._stream):
+                pixels = frame.to_ndarray(format="rgb24")
+                turns = round(getattr(frame, "rotation", 0) / 90) % 4
+                yield frame.time, np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise MediaError(f"{self.name}: damaged video ({_reason(error)})") from None
+
+    def _rate(self) -> Fraction:
+        for rate in (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate):
+            if rate and 0 < rate <= MOST_RATE:
+                return Fraction(rate).limit_denominator(100_000)
+        return USUAL_RATE
+
+    def _length(self) -> int | None:
+        if self._stream.frames:
+            return int(self._stream.frames)
+        if self._stream.duration and self._stream.time_base:
+            return round(float(self._stream.duration * self._stream.time_base) * float(self.rate))
+        if self._container.duration:
+            return round(self._container.duration / 1e6 * float(self.rate))
+        return None
+
+
+def load_video(path: str | Path) -> tuple[Tensor, Fraction]:
+    """A whole video [3, T, H, W] in [0, 1], and its pictures per second.
+
+    Raises:
+        MediaError: if it cannot be read.
+    """
+    with VideoReader(path) as reader:
+        return torch.stack(list(reader.pictures()), 1), reader.rate
+
+
+def _stream(container: Any) -> Any:
+    """The first stream of moving pictures."""
+    for stream in container.streams.video:
+        if not int(getattr(stream, "disposition", 0)) & 0x400:  # a cover is an "attached picture"
+            return stream
+    return None
+
+
+def _floating(picture: np.ndarray) -> Tensor:
+    return torch.from_numpy(picture).permute(2, 0, 1).float() / 255
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[-1] if text else type(error).__name__

@@ -1,0 +1,132 @@
+"""Writing video files, with or without sound, through PyAV."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ..errors import MediaError
+from .images import to_bytes_rgb
+
+# suffix: container, codec of pictures, its options, codec of sound
+_KINDS: dict[str, tuple[str, str, dict[str, str], str]] = {
+    ".mp4": ("mp4", "libx264", {"crf": "14", "preset": "medium"}, "aac"),
+    ".m4v": ("mp4", "libx264", {"crf": "14", "preset": "medium"}, "aac"),
+    ".mov": ("mov", "libx264", {"crf": "14", "preset": "medium"}, "aac"),
+    ".mkv": ("matroska", "ffv1", {"level": "3"}, "flac"),  # without loss
+}
+WRITABLE_VIDEO = frozenset(_KINDS)
+SOUND_BITS = 128_000
+
+
+class VideoWriter:
+    """A video file; it appears under its name only when complete.
+
+    H.264 and AAC in MP4 and MOV; in MKV FFV1 and FLAC, which lose nothing. Sides that are odd numbers are kept
+    (H.264 then stores colours at full resolution).
+
+    Args:
+        path: where; the suffix says in what format.
+        size: height and width.
+        rate: pictures per second.
+        sample_rate: of the sound; None for none.
+
+    Raises:
+        MediaError: if it cannot be written.
+    """
+
+    def __init__(self, path: str | Path, size: tuple[int, int], rate: Fraction, sample_rate: int | None = None):
+        import av
+
+        self.path = Path(path)
+        suffix = self.path.suffix.lower()
+        if suffix not in _KINDS:
+            raise MediaError(f"{path}: video cannot be written as {suffix or 'a file without a suffix'!r}")
+        kind, codec, options, sound = _KINDS[suffix]
+        self.temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}.tmp{suffix}")
+        self.size, self.shown, self.heard = size, 0, 0
+        self.sample_rate = sample_rate
+        self.rate = rate or Fraction(1)
+        self._sound: Any = None
+        self._container: Any = None
+        try:
+            self._container = av.open(str(self.temporary), "w", format=kind)
+            self._pictures: Any = self._container.add_stream(codec, rate=self.rate, options=options)
+            self._pictures.height, self._pictures.width = size
+            even = size[0] % 2 == 0 and size[1] % 2 == 0
+            self._pictures.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p" if even else "yuv444p"
+            if sample_rate is not None:
+                self._sound = self._container.add_stream(sound, rate=sample_rate, layout="mono")
+                self._sound.bit_rate = SOUND_BITS
+        except (av.FFmpegError, OSError, ValueError) as error:
+            self.abort()
+            raise MediaError(f"{path}: cannot be written ({error})") from None
+
+    def write(self, picture: Tensor) -> None:
+        """Append a picture [3, H, W] in [0, 1]."""
+        import av
+
+        frame = av.VideoFrame.from_ndarray(to_bytes_rgb(picture), format="rgb24")
+        frame.pts = self.shown
+        frame.time_base = 1 / self.rate
+        self.shown += 1
+        self._mux(self._pictures, frame)
+
+    def write_sound(self, samples: Tensor) -> None:
+        """Append samples [n] in [-1, 1]; what lies beyond is clipped."""
+        import av
+
+        block = samples.detach().reshape(1, -1).clamp(-1, 1).cpu().numpy().astype(np.float32)
+        if not block.shape[1] or self.sample_rate is None:
+            return
+        form = "fltp"
+        if self._sound.codec_context.name == "flac":
+            block, form = (block * 32767).round().astype(np.int16), "s16"
+        frame = av.AudioFrame.from_ndarray(block, format=form, layout="mono")
+        frame.sample_rate = self.sample_rate
+        frame.pts, frame.time_base = self.heard, Fraction(1, self.sample_rate)
+        self.heard += block.shape[1]
+        self._mux(self._sound, frame)
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        self._mux(self._pictures, None)
+        if self._sound is not None:
+            self._mux(self._sound, None)
+        try:
+            self._container.close()
+            os.replace(self.temporary, self.path)
+        except (OSError, ValueError) as error:
+            self.abort()
+            raise MediaError(f"{self.path}: cannot be written ({error})") from None
+
+    def abort(self) -> None:
+        """Throw away what was written."""
+        try:
+            if self._container is not None:
+                self._container.close()
+        except (OSError, ValueError, RuntimeError):
+            pass  # it is thrown away anyway
+        self.temporary.unlink(missing_ok=True)
+
+    def _mux(self, stream: Any, frame: Any) -> None:
+        import av
+
+        try:
+            self._container.mux(stream.encode(frame))
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise MediaError(f"{self.path}: cannot be written ({error})") from None
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()

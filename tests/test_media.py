@@ -1,0 +1,219 @@
+"""Pictures and video in and out: every kind of file, through the command line's own process too."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from conftest import speechlike, tiny_model
+from PIL import Image
+from test_jovio import CONV, model, scene
+
+import josiecodec
+from josiecodec.errors import MediaError
+from josiecodec.hub import save
+from josiecodec.media import decode_video, encode_video, kind_of
+from josiecodec.vision.images import load_image, save_image
+from josiecodec.vision.rate import Rate
+from josiecodec.vision.transcode import decode_picture, encode_picture
+from josiecodec.vision.video import VideoReader, load_video
+from josiecodec.vision.videowriter import VideoWriter
+
+
+@pytest.fixture(scope="module")
+def visual():
+    return model(CONV)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return tiny_model()
+
+
+def film(path: Path, size=(48, 64), pictures: int = 20, rate=Fraction(10), sound: bool = False) -> torch.Tensor:
+    """A film on disk; with sound it flashes and beeps in its second second."""
+    x = scene(*size, pictures)[0]
+    if sound:
+        x = 0.5 * x
+        x[:, int(rate) : int(rate) + 5] = 1.0
+    with VideoWriter(path, size, rate, 24000 if sound else None) as writer:
+        for picture in x.unbind(1):
+            writer.write(picture)
+        if sound:
+            wave = torch.zeros(round(24000 * pictures / float(rate)))
+            wave[24000:36000] = 0.5 * torch.sin(torch.arange(12000) * 0.2)
+            for part in wave.split(1000):
+                writer.write_sound(part)
+    return x
+
+
+def test_pictures_of_every_kind(tmp_path):
+    x = scene(20, 30)[0, :, 0]
+    for suffix in (".png", ".bmp", ".tif", ".ppm"):
+        save_image(x, tmp_path / f"x{suffix}")
+        assert torch.allclose(load_image(tmp_path / f"x{suffix}"), x, atol=0.5 / 255 + 1e-6)
+    for suffix in (".jpg", ".webp", ".avif"):
+        save_image(x, tmp_path / f"x{suffix}")
+        assert (load_image(tmp_path / f"x{suffix}") - x).abs().mean() < 0.05
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_pictures_are_turned_upright(tmp_path):
+    image = Image.fromarray(np.zeros((10, 20, 3), np.uint8))
+    exif = image.getexif()
+    exif[274] = 6  # lying on its side
+    image.save(tmp_path / "x.jpg", exif=exif)
+    assert load_image(tmp_path / "x.jpg").shape == (3, 20, 10)
+
+
+def test_fine_greys_and_transparency(tmp_path):
+    grey = (np.arange(400, dtype=np.uint16).reshape(20, 20) * 100).astype(np.uint16)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    assert torch.allclose(load_image(tmp_path / "grey.png")[0], torch.from_numpy(grey / 65535).float())
+    clear = np.zeros((4, 4, 4), np.uint8)
+    Image.fromarray(clear, "RGBA").save(tmp_path / "clear.png")
+    with pytest.warns(UserWarning, match="white"):
+        assert load_image(tmp_path / "clear.png").min() == 1
+
+
+def test_what_is_no_picture(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"not a picture")
+    with pytest.raises(MediaError, match="not a picture"):
+        load_image(tmp_path / "x.png")
+    with pytest.raises(MediaError, match="no such file"):
+        load_image(tmp_path / "y.png")
+    with pytest.raises(MediaError, match="cannot be written"):
+        save_image(torch.zeros(3, 4, 4), tmp_path / "x.xyz")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("size", [(48, 64), (33, 51)])
+def test_films_come_back(tmp_path, suffix, size):
+    x = film(tmp_path / f"x{suffix}", size, rate=Fraction(30000, 1001))
+    back, rate = load_video(tmp_path / f"x{suffix}")
+    assert rate == Fraction(30000, 1001)
+    assert back.shape == x.shape
+    assert (back - x).abs().max() < (0.5 / 255 + 1e-6 if suffix == ".mkv" else 0.5)
+    assert (back - x).abs().mean() < 0.03
+
+
+def test_uneven_times_are_put_on_a_grid(tmp_path):
+    with av.open(str(tmp_path / "x.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "bgr0"
+        for number, time in enumerate([0, 1, 5, 6, 7, 8, 9]):  # 2 to 4 are missing
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 30 * number, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with VideoReader(tmp_path / "x.mkv") as reader:
+        shown = [round(float(p.mean() * 255)) for p in reader.pictures()]
+        step = round(float(reader.rate)) / 10
+    assert shown == [30 * n for n in (0, 1, 1, 1, 1, 2, 3, 4, 5, 6)] or step != 1
+
+
+def test_kinds(tmp_path):
+    film(tmp_path / "x.mp4")
+    assert kind_of(tmp_path / "x.mp4") == "video"
+    assert kind_of("a.PNG") == "picture"
+    assert kind_of("a.wav") == "sound"
+    with av.open(str(tmp_path / "song.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=24000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 24000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert kind_of(tmp_path / "song.mp4") == "sound"
+    (tmp_path / "bad.mp4").write_bytes(b"nothing")
+    with pytest.raises(MediaError, match="not a media file"):
+        kind_of(tmp_path / "bad.mp4")
+
+
+def test_a_picture_file_comes_back(visual, tmp_path):
+    save_image(scene(50, 70)[0, :, 0], tmp_path / "x.png")
+    encode_picture(visual, tmp_path / "x.png", tmp_path / "x.josie", Rate(n_q=4))
+    decode_picture(visual, tmp_path / "x.josie", tmp_path / "back.png")
+    expected = visual.decode(visual.encode(load_image(tmp_path / "x.png")[None], 4), (50, 70))[0]
+    assert torch.allclose(load_image(tmp_path / "back.png"), expected, atol=0.5 / 255 + 1e-6)
+
+
+def test_sound_and_pictures_stay_in_step(visual, tiny, tmp_path):
+    film(tmp_path / "x.mp4", pictures=30, sound=True)
+    encode_video(visual, tiny, tmp_path / "x.mp4", tmp_path / "x.josie", Rate(n_q=4))
+    done = decode_video(visual, tiny, tmp_path / "x.josie", tmp_path / "back.mkv")
+    assert done.seconds == 3
+    back, rate = load_video(tmp_path / "back.mkv")
+    assert (back.shape[1], rate) == (30, 10)
+    info = josiecodec.TokenFile.read(tmp_path / "x.josie").streams[1].info
+    assert info.length == pytest.approx(72000, abs=1100)  # AAC has frames of 1024 samples
+    from josiecodec.audio.files import load_audio
+
+    heard = load_audio(tmp_path / "back.mkv").samples.shape[-1]
+    assert heard == info.length
+
+
+@pytest.mark.parametrize("offset", [-0.2, 0.0, 0.3])
+def test_sound_that_starts_at_another_time_is_moved(tmp_path, offset):
+    from josiecodec.media import _shifted
+
+    wave = torch.arange(1.0, 2401.0)
+    moved = torch.cat(list(_shifted(iter(wave.split(700)), round(offset * 1000))))
+    expected = torch.cat([torch.zeros(max(0, round(offset * 1000))), wave[max(0, round(-offset * 1000)) :]])
+    assert torch.equal(moved, expected)
+
+
+def test_a_cut_off_film_gives_what_is_whole(visual, tiny, tmp_path):
+    film(tmp_path / "x.mp4", pictures=30, sound=True)
+    encode_video(visual, tiny, tmp_path / "x.mp4", tmp_path / "x.josie", Rate(n_q=4))
+    data = (tmp_path / "x.josie").read_bytes()
+    done = decode_video(visual, tiny, data[: len(data) // 2], tmp_path / "back.mkv", salvage=True)
+    assert done.problems
+    assert 0 < load_video(tmp_path / "back.mkv")[0].shape[1] < 30
+
+
+def run(*args: object, code: int = 0) -> str:
+    command = [sys.executable, "-m", "josiecodec_cli.main", *map(str, args)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def test_the_command_line_takes_all_kinds(visual, tiny, tmp_path):
+    models = ("--model", save(visual, tmp_path / "visual"), "--model", save(tiny, tmp_path / "audio"))
+    media = tmp_path / "media"
+    media.mkdir()
+    save_image(scene(50, 70)[0, :, 0], media / "photo.png")
+    film(media / "film.mp4", pictures=30, sound=True)
+    import soundfile
+
+    soundfile.write(media / "talk.wav", speechlike(10)[0, 0].numpy(), 24000)
+    lines = run("encode", media, tmp_path / "tokens", *models, "--n-q", 3, "--json").splitlines()
+    assert {json.loads(line)["kind"] for line in lines} == {"sound", "picture", "video"}
+    described = run("info", *sorted((tmp_path / "tokens").glob("*.josie")))
+    assert "70 x 50, a picture" in described
+    assert "30 pictures at 10/s" in described
+    run("trim", tmp_path / "tokens" / "film.josie", tmp_path / "tokens" / "less.josie", "--n-q", 2)
+    run("decode", tmp_path / "tokens", tmp_path / "back", *models)
+    found = {p.name for p in (tmp_path / "back").iterdir()}
+    assert found == {"photo.png", "film.mp4", "talk.wav", "less.mp4"}
+    run("decode", tmp_path / "tokens" / "film.josie", tmp_path / "only.wav", *models)
+    assert soundfile.info(tmp_path / "only.wav").duration == pytest.approx(3, abs=0.05)
+    error = run("decode", tmp_path / "tokens" / "photo.josie", tmp_path / "no.wav", *models, code=2)
+    assert "pictures" in error
+    run("encode", media / "photo.png", tmp_path / "x.josie", *models, "--kbps", 3, code=2)
+    run("encode", media / "talk.wav", tmp_path / "x.josie", *models, "--bpp", 3, code=2)
+    assert "cannot be reached" in _warned("encode", media / "photo.png", tmp_path / "x.josie", *models, "--bpp", 9)
+    assert not list(tmp_path.rglob(".*"))
+
+
+def _warned(*args: object) -> str:
+    command = [sys.executable, "-m", "josiecodec_cli.main", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
