@@ -1,4 +1,4 @@
-"""`eval audio` and `eval semantic`: figures instead of opinions."""
+"""`eval audio`, `eval vision` and `eval semantic`: figures instead of opinions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .options import Path_, common, use_device
 
 @click.group("eval")
 def eval_group() -> None:
-    """Measure what a model does to recordings."""
+    """Measure what a model does to recordings and pictures."""
 
 
 def _levels(text: str, most: int) -> tuple[int, ...]:
@@ -60,6 +60,56 @@ def audio(
         else:
             shown = "  ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items())
             click.echo(shown)
+
+
+@eval_group.command("vision")
+@click.argument("folder", type=Path_)
+@click.option("--model", default="jovio-16", show_default=True, help="Name of a model, or its folder.")
+@click.option("--n-q", "levels", help="Numbers of levels, the same in every patch, like 1,4,16.")
+@click.option("--bpp", "rates", help="Bits per pixel, spread over the patches, like 0.1,0.4.")
+@click.option("--most", type=click.IntRange(1), help="Judge at most so many pictures and videos.")
+@common
+def vision(
+    folder: Path,
+    model: str,
+    levels: str | None,
+    rates: str | None,
+    most: int | None,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Encode and decode the pictures and videos in FOLDER; print PSNR, MS-SSIM and bits per pixel as written."""
+    from tqdm import tqdm
+
+    import josiecodec
+    from josiecodec.errors import MediaError
+    from josiecodec.metrics.vision_report import means, score_clip, score_picture
+    from josiecodec.vision.images import IMAGE_SUFFIXES, load_image
+    from josiecodec.vision.video import VIDEO_SUFFIXES, load_video
+
+    codec = josiecodec.load(model, use_device(device, threads))
+    wanted = [josiecodec.Rate(n_q=n) for n in (_levels(levels, codec.n_q) if levels else ())]
+    try:
+        wanted += [josiecodec.Rate(bpp=float(r)) for r in (rates.split(",") if rates else ())]
+    except ValueError:
+        raise click.BadParameter(f"--bpp takes numbers like 0.1,0.4, not {rates!r}") from None
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES)
+    if not paths:
+        raise MediaError(f"no pictures in {folder}")
+    rows = []
+    for path in tqdm(paths[:most], unit="file", disable=not sys.stderr.isatty()):
+        for rate in wanted or [josiecodec.Rate()]:
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                row = score_picture(codec, load_image(path), rate, path=path.name)
+            else:
+                row = score_clip(codec, *load_video(path), rate, path=path.name)
+            rows.append(row)
+            if as_json:
+                click.echo(json.dumps(row))
+    for line in means(rows):
+        shown = "  ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items())
+        click.echo(json.dumps(line) if as_json else shown)
 
 
 @eval_group.command("semantic")

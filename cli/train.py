@@ -1,9 +1,12 @@
-"""`train audio` and the labels it can learn from."""
+"""`train audio`, `train vision`, and the labels that sound can be learnt from."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,89 +19,138 @@ if TYPE_CHECKING:
 
 @click.group("train")
 def train_group() -> None:
-    """Train a codec on your own recordings."""
+    """Train a codec on your own recordings or pictures."""
+
+
+def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What all runs are told."""
+    minutes = "Length of the whole run; schedules follow it."
+    stop = "Stop after so many minutes; --resume goes on."
+    for option in (
+        click.option("--threads", type=click.IntRange(1), help="CPU threads to use."),
+        click.option("--device", default="cpu", show_default=True, help="cpu, cuda, ..."),
+        click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting, as in TOML."),
+        click.option("--from", "start", help="Model to start from: a name or a folder."),
+        click.option("--resume", is_flag=True, help="Go on with the run in --out."),
+        click.option("--stop-after", type=click.FloatRange(0, min_open=True), help=stop),
+        click.option("--steps", type=click.IntRange(1), help="Length of the run in steps instead."),
+        click.option("--minutes", type=click.FloatRange(0, min_open=True), help=minutes),
+        click.option("--valid", type=Path_, help="Folder of other files to judge on."),
+        click.option("--out", type=Path_, required=True, help="Folder of the run."),
+        click.option("--data", type=Path_, required=True, help="Folder of files to learn from."),
+        click.argument("experiment"),
+    ):
+        function = option(function)
+    return function
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The options of `_run_options`."""
+
+    experiment: str
+    data: Path
+    out: Path
+    valid: Path | None
+    minutes: float | None
+    steps: int | None
+    stop_after: float | None
+    resume: bool
+    start: str | None
+    changes: tuple[str, ...]
+    device: str
+    threads: int | None
+
+    def check(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.minutes and self.steps:
+            raise click.UsageError("give --minutes or --steps, not both")
+        if (self.out / "checkpoint.safetensors").exists() and not self.resume:
+            raise click.UsageError(f"{self.out} holds a run already: --resume goes on with it")
+
+    def settled(self, config: Any) -> Any:
+        """The config with the options in it."""
+        return dataclasses.replace(config, steps=self.steps) if self.steps else config
+
+    def place(self) -> Any:
+        """The device."""
+        import torch
+
+        from josiecodec.training.loop import distributed_device
+
+        return torch.device(distributed_device(use_device(self.device, self.threads)))
+
+    def go(self, trainer: Any) -> None:
+        """Train to the end; Ctrl-C stops cleanly."""
+        from josiecodec.errors import CodecError
+        from josiecodec.hub import load_for_training
+        from josiecodec.training.loop import leave_group
+
+        if self.start:
+            trainer.start_from(load_for_training(self.start))
+        if self.resume:
+            trainer.resume()
+        try:
+            trainer.run(stop_after=self.stop_after)
+        except KeyboardInterrupt:
+            trainer.save()
+            raise CodecError(f"interrupted at step {trainer.step}; --resume goes on") from None
+        click.echo(f"model in {self.out / 'model'}")
+        leave_group()
 
 
 @train_group.command("audio")
-@click.argument("experiment")
-@click.option("--data", type=Path_, required=True, help="Folder of recordings (with a manifest.tsv, or without).")
-@click.option("--out", type=Path_, required=True, help="Folder of the run.")
-@click.option("--valid", type=Path_, help="Folder of other recordings to judge on.")
-@click.option(
-    "--minutes", type=click.FloatRange(0, min_open=True), help="Length of the whole run; schedules follow it."
-)
-@click.option("--steps", type=click.IntRange(1), help="Length of the run in steps instead.")
-@click.option(
-    "--stop-after", type=click.FloatRange(0, min_open=True), help="Stop after so many minutes; --resume goes on."
-)
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--from", "start", help="Model to start from: a name or a folder.")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting, as in TOML.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, ...")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")
-def audio(
-    experiment: str,
-    data: Path,
-    out: Path,
-    valid: Path | None,
-    minutes: float | None,
-    steps: int | None,
-    stop_after: float | None,
-    resume: bool,
-    start: str | None,
-    changes: tuple[str, ...],
-    device: str,
-    threads: int | None,
-) -> None:
-    """Train the model of EXPERIMENT, a TOML file or the name of one that came with the package.
+@_run_options
+def audio(**options: Any) -> None:
+    """Train the model of EXPERIMENT, a TOML file or the name of one that came with the package, on recordings.
 
-    Stops cleanly on Ctrl-C, after writing a checkpoint. Under torchrun every process takes its share.
+    The folders may have a manifest.tsv, see `josiecodec/training/data.py`. Stops cleanly on Ctrl-C, after writing a
+    checkpoint. Under torchrun every process takes its share.
     """
-    import dataclasses
-
-    import torch
-
-    from josiecodec.errors import CodecError
-    from josiecodec.hub import load_for_training
+    from josiecodec.training.audio import AudioTrainer
     from josiecodec.training.config import read_train_config
     from josiecodec.training.data import load_recordings
-    from josiecodec.training.loop import Trainer, distributed_device, leave_group
     from josiecodec.training.pitch import make_lessons
     from josiecodec.training.teacher import make_teacher
 
-    if minutes and steps:
-        raise click.UsageError("give --minutes or --steps, not both")
-    if (out / "checkpoint.safetensors").exists() and not resume:
-        raise click.UsageError(f"{out} holds a run already: --resume goes on with it")
-    config = read_train_config(experiment, changes)
-    if steps:
-        config = dataclasses.replace(config, steps=steps)
-    place = torch.device(distributed_device(use_device(device, threads)))
-    recordings = load_recordings(data, config.model.sample_rate)
-    judged = load_recordings(valid, config.model.sample_rate) if valid else None
+    run = _Run(**options)
+    run.check()
+    config = run.settled(read_train_config(run.experiment, run.changes))
+    place = run.place()
+    recordings = load_recordings(run.data, config.model.sample_rate)
+    judged = load_recordings(run.valid, config.model.sample_rate) if run.valid else None
     hours = recordings.seconds() / 3600
     click.echo(f"{hours:.2f} h in {len(recordings.segments)} segments by {recordings.voices} voices")
-    config = _with_labels(config, recordings, out)
+    config = _with_labels(config, recordings, run.out)
     teacher = make_teacher(recordings, config.teacher, config.model.frame_size, place)
     lessons = make_lessons(config.pitch, recordings, config.model.decoder, place)
-    trainer = Trainer(config, recordings, out, teacher, minutes, judged, lessons, place, say=click.echo)
-    if start:
-        trainer.start_from(load_for_training(start))
-    if resume:
-        trainer.resume()
-    try:
-        trainer.run(stop_after=stop_after)
-    except KeyboardInterrupt:
-        trainer.save()
-        raise CodecError(f"interrupted at step {trainer.step}; --resume goes on") from None
-    click.echo(f"model in {out / 'model'}")
-    leave_group()
+    run.go(AudioTrainer(config, recordings, run.out, teacher, run.minutes, judged, lessons, place, say=click.echo))
+
+
+@train_group.command("vision")
+@_run_options
+def vision(**options: Any) -> None:
+    """Train the model of EXPERIMENT, a TOML file or the name of one that came with the package, on pictures.
+
+    Every picture and video below the folders is used. Stops cleanly on Ctrl-C, after writing a checkpoint. Under
+    torchrun every process takes its share.
+    """
+    from josiecodec.training.pictures import Pictures
+    from josiecodec.training.vision import VisionTrainer
+    from josiecodec.training.vision_config import read_vision_config
+
+    run = _Run(**options)
+    run.check()
+    config = run.settled(read_vision_config(run.experiment, run.changes))
+    place = run.place()
+    pictures = Pictures(run.data, videos=config.data.video > 0)
+    click.echo(f"{len(pictures.images)} pictures and {len(pictures.videos)} videos")
+    judged = Pictures(run.valid) if run.valid else None
+    run.go(VisionTrainer(config, pictures, run.out, run.minutes, judged, place, say=click.echo))
 
 
 def _with_labels(config: TrainConfig, recordings: Recordings, out: Path) -> TrainConfig:
     """The config with every "auto" replaced by a file of labels, which are made if they are not there."""
-    import dataclasses
-
     from josiecodec.training import phones, pitch
     from josiecodec.training.labels import labels_file
 

@@ -17,9 +17,9 @@ from conftest import RATE, speechlike, tiny_config
 from josiecodec.config import to_dict
 from josiecodec.errors import CodecError, ModelError
 from josiecodec.hub import load, load_for_training
+from josiecodec.training.audio import AudioTrainer
 from josiecodec.training.config import TrainConfig, train_config
 from josiecodec.training.data import CropSampler, DataConfig, crop_frames, load_recordings
-from josiecodec.training.loop import Trainer
 from josiecodec.training.pitch import PitchLessons
 from josiecodec.training.schedule import draw_levels, learning_rate, ramp
 from josiecodec.training.teacher import TeacherConfig, make_teacher
@@ -57,14 +57,14 @@ def config(**changes) -> TrainConfig:
     return train_config({**changes, "model": changes.get("model", to_dict(tiny_config()))})
 
 
-def trainer(recordings, folder, settings=None, **more) -> Trainer:
+def trainer(recordings, folder, settings=None, **more) -> AudioTrainer:
     settings = settings or config()
     teacher = make_teacher(recordings, settings.teacher, settings.model.frame_size, torch.device("cpu"))
     pitch = PitchLessons(torch.full((len(recordings.samples) // 240,), 120.0), 240, 960)
-    return Trainer(settings, recordings, folder, teacher, pitch=pitch, say=lambda _: None, **more)
+    return AudioTrainer(settings, recordings, folder, teacher, pitch=pitch, say=lambda _: None, **more)
 
 
-def weights(t: Trainer) -> dict:
+def weights(t: AudioTrainer) -> dict:
     out = {f"model/{k}": v for k, v in t.model.state_dict().items()}
     out |= {f"average/{k}": v for k, v in t.average.state_dict().items()}
     return out | {f"objective/{k}": v for k, v in t.objective.state_dict().items()}
@@ -98,7 +98,7 @@ def test_what_is_trained_can_be_loaded_and_learns(recordings, tmp_path):
         quantization={"continuous": 0.1, "buffer": 200},
     )
     t = trainer(recordings, tmp_path, settings)
-    first = [float(t._step()["mel"]) for _ in range(3)]
+    first = [float(t.advance()["mel"]) for _ in range(3)]
     t.run()
     last = [float(t.objective.spectral(*_pair(t))["mel"]) for _ in range(3)]
     assert sum(last) < 0.8 * sum(first)
@@ -108,7 +108,7 @@ def test_what_is_trained_can_be_loaded_and_learns(recordings, tmp_path):
     assert codec.decode(codes).isfinite().all()
 
 
-def _pair(t: Trainer):
+def _pair(t: AudioTrainer):
     x, _, _ = t.sampler.batch(4, t.length)
     with torch.no_grad():
         return t.model(x).audio[:, 0], x[:, 0]
@@ -172,7 +172,7 @@ def test_a_bad_batch_does_not_end_a_run(recordings, tmp_path):
     before = weights(t)["model/encoder.input_proj.weight"].clone()
     batch = t.sampler.batch
     t.sampler.batch = lambda *a: (batch(*a)[0] * math.nan, *batch(*a)[1:])
-    assert "skipped" in t._step()
+    assert "skipped" in t.advance()
     assert torch.equal(weights(t)["model/encoder.input_proj.weight"], before)
 
 

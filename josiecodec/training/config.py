@@ -144,6 +144,12 @@ def read_train_config(path: str | Path, changes: tuple[str, ...] = ()) -> TrainC
     Raises:
         ConfigError: if it is not there, is no TOML, or has a key that does not exist.
     """
+    values, where = read_toml(path, changes)
+    return train_config(values, where)
+
+
+def read_toml(path: str | Path, changes: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    """The settings of an experiment with `changes` put in, and the file they are from."""
     file = Path(path)
     if not file.exists():
         file = CONFIGS / f"{path}.toml"
@@ -159,7 +165,7 @@ def read_train_config(path: str | Path, changes: tuple[str, ...] = ()) -> TrainC
             values = merged(values, tomllib.loads(change))
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"setting {change!r}: {error}") from None
-    return train_config(values, str(file))
+    return values, str(file)
 
 
 def train_config(values: dict[str, Any], where: str = "experiment") -> TrainConfig:

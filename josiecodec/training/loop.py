@@ -1,7 +1,7 @@
-"""The training loop: one class, one method per thing that happens in a step.
+"""What every training run does, whatever it trains: the clock, steps, averaged weights, checkpoints, records.
 
 A run is a folder: `config.json`, `log.jsonl` (and TensorBoard events), `checkpoint.safetensors`, the
-averaged weights as a model folder `model/`, and `spectrogram.png` of the latest validation.
+averaged weights as a model folder `model/`, and a picture of the latest validation.
 
 Schedules follow the run's progress, a number from 0 to 1: steps done of all steps, or minutes trained
 of all minutes. So a run of 25 minutes is a complete run, whatever the machine manages in that time.
@@ -13,79 +13,65 @@ import json
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ..audio.jodio import Jodio
+from ..codec import TokenCodec
 from ..config import to_dict
 from ..errors import ModelError
 from ..hub import save, write_bytes
+from ..nn.quantize import ResidualVectorQuantizer, VectorQuantizer
 from . import checkpoint
-from .config import TrainConfig
-from .data import CropSampler, Recordings, crop_frames
-from .objective import Objective
-from .pitch import PitchLessons
 from .runlog import Means, RunLog
-from .schedule import bypass_share, draw_levels, learning_rate
-from .teacher import Teacher
-from .validate import choose_excerpts, spectrogram_picture, validate
+from .schedule import learning_rate
 
 LOG_EVERY = 50
 
 
-class Trainer:
-    """Trains a `Jodio`.
+class Trainer(ABC):
+    """Trains a codec. See `AudioTrainer` and `VisionTrainer`.
 
     Args:
         config: the experiment.
-        recordings: what to train on.
+        make: makes the model of the experiment.
         folder: of the run; made if it is not there.
-        teacher: of the semantic level, or None.
         minutes: length of the run in time; None for `config.steps`.
-        valid: recordings to validate on, or None.
-        pitch: of the recordings, for a decoder with a source, or None.
         device: where to train.
         say: receives lines meant for a person.
     """
 
+    sampler: Any  # gives batches; has `state()` and `restore()`
+    late: tuple[str, ...] = ()  # parts that an earlier checkpoint may not have yet
+    unit = ("items_per_second", 1.0)  # name of the speed in the log, and what an item counts
+
     def __init__(
         self,
-        config: TrainConfig,
-        recordings: Recordings,
+        config: Any,
+        make: Callable[[], TokenCodec],
         folder: str | Path,
-        teacher: Teacher | None = None,
         minutes: float | None = None,
-        valid: Recordings | None = None,
-        pitch: PitchLessons | None = None,
         device: str | torch.device = "cpu",
         say: Callable[[str], None] = print,
     ):
         self.config = config
         self.folder = Path(folder)
         self.minutes = minutes
-        self.pitch = pitch
         self.device = torch.device(device)
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         self.say = say if self.rank == 0 else lambda _: None
         torch.manual_seed(config.seed)
-        self.model = Jodio(config.model).to(self.device).train()
-        self.average = Jodio(config.model).to(self.device).eval().requires_grad_(False)
+        self.model: Any = make().to(self.device).train()
+        self.average: Any = make().to(self.device).eval().requires_grad_(False)
         self.average.load_state_dict(self.model.state_dict())
-        self.objective = Objective(config, teacher).to(self.device)
-        if config.freeze_codes:
-            self._freeze()
-        self._make_optimizers()
-        self.sampler = CropSampler(recordings, config.data, self.device, config.seed + 1000 * self.rank)
         # The same in all processes: they must use the same levels to share statistics of codebooks.
         self.random = torch.Generator().manual_seed(config.seed + 1)
-        torch.manual_seed(config.seed + 1000 * self.rank)
-        self.length = crop_frames(config.seconds, config.model.sample_rate, config.model.frame_size)
-        self.excerpts = choose_excerpts(valid) if valid is not None else []
         self.step = 0
         self.seconds = 0.0
         self.changed_at = 0  # step at which the schedule last changed
@@ -93,7 +79,18 @@ class Trainer:
         self.latents: list[Tensor] = []
         self._logged_at = 0.0
         self._log = RunLog(self.folder)
-        self._forward = torch.compile(self.model) if config.compile else self.model
+
+    @abstractmethod
+    def train_step(self) -> dict[str, Tensor]:
+        """Do one step; returns the terms of the loss, and more that is worth a record, by name."""
+
+    @abstractmethod
+    def validate(self) -> dict[str, float]:
+        """Judge the averaged weights and log what comes out."""
+
+    @abstractmethod
+    def quantizers(self, model: Any) -> list[VectorQuantizer | ResidualVectorQuantizer]:
+        """The stacks of codebooks of a model."""
 
     # The run ------------------------------------------------------------------------------------
 
@@ -114,7 +111,7 @@ class Trainer:
         while self.progress < 1.0 and (until_step is None or self.step < until_step):
             if stop_after is not None and self._agreed(last - begin) > 60 * stop_after:
                 break
-            means.add(self._step())
+            means.add(self.advance())
             now = time.monotonic()
             self.seconds += now - last
             last = now
@@ -133,74 +130,23 @@ class Trainer:
         self.save()
         self.validate()
 
-    def validate(self) -> dict[str, float]:
-        """Judge the averaged weights and log what comes out."""
-        if self.rank or not self.excerpts or not self.codebooks_ready:
-            return {}
-        levels = tuple(sorted({1, self.config.model.default_n_q, self.config.model.n_q}))
-        scores = validate(self.average, self.excerpts, levels)
-        self._log.write({"step": self.step, "minutes": round(self.seconds / 60, 2), "valid": scores})
-        spectrogram_picture(self.average, self.excerpts[0].wave, self.folder / "spectrogram.png")
-        shown = ("pesq_wb", "stoi", "mel", "si_sdr")
-        for n in levels:
-            self.say(f"  n_q {n:2d}  " + "  ".join(f"{k} {scores.get(f'{k}@{n}', float('nan')):.3f}" for k in shown))
-        return scores
-
-    # One step -----------------------------------------------------------------------------------
-
-    def _step(self) -> dict[str, Tensor]:
-        config, progress = self.config, self.progress
-        if not self.codebooks_ready and progress >= config.quantization.continuous:
-            self._start_codebooks()
+    def advance(self) -> dict[str, Tensor]:
+        """Do one step and all that goes with it; returns what `train_step` does."""
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(config.optimizer, progress, self.step - self.changed_at)
-        x, first, speech = self.sampler.batch(config.batch, self.length)
-        n_q = draw_levels(config.quantization, config.batch, config.model.default_n_q, config.model.n_q, self.random)
-        share = bypass_share(config.quantization, progress) if self.codebooks_ready else 1.0
-        quantize = torch.rand(config.batch, generator=self.random) >= share
-        pitch, given = self._pitch(first, progress)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            out = self._forward(x, n_q, quantize, given)
-        if not self.codebooks_ready:
-            self._remember(out.latent)
-        terms = self.objective(out, x[:, 0], first, speech, progress, self.random, pitch)
-        self.optimizer.zero_grad(set_to_none=True)
-        terms["loss"].backward()
-        norm = self._update(self.optimizer, self.parameters, config.optimizer.clip)
-        # One bad batch must not end the run.
-        terms = {**terms, "grad_norm": norm} if bool(torch.isfinite(norm)) else {"skipped": torch.ones(())}
-        if (
-            self.objective.adversary is not None
-            and progress >= config.adversary.start
-            and not self.step % config.adversary.every
-        ):
-            terms["discriminator"] = self._train_adversary(out.audio[:, 0].detach().float(), x[:, 0])
-        self._update_average()
+            group["lr"] = learning_rate(self.config.optimizer, self.progress, self.step - self.changed_at)
+        terms = self.train_step()
+        self.update_average()
         self.step += 1
         return {name: value.detach() for name, value in terms.items()}
 
-    def _pitch(self, first: Tensor, progress: float) -> tuple[Tensor | None, Tensor | None]:
-        """The true pitch of a batch, and what of it the source is given."""
-        if self.pitch is None:
-            return None, None
-        decoder = self.config.model.decoder
-        pitch = self.pitch.targets(first, self.length // getattr(decoder, "hop", 1)).to(self.device)
-        fade = 2 * (1 - progress / max(self.config.pitch_given, 1e-9))
-        told = torch.rand(len(pitch), 1, generator=self.random) < fade
-        return pitch, pitch * told.to(pitch.device)
+    def descend(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Step down `terms["loss"]`; one bad batch does not end the run."""
+        self.optimizer.zero_grad(set_to_none=True)
+        terms["loss"].backward()
+        norm = self.update(self.optimizer, self.parameters, self.config.optimizer.clip)
+        return {**terms, "grad_norm": norm} if bool(torch.isfinite(norm)) else {"skipped": torch.ones(())}
 
-    def _train_adversary(self, decoded: Tensor, original: Tensor) -> Tensor:
-        adversary = self.objective.adversary
-        assert adversary is not None
-        fake, real = self.objective.excerpt(decoded, original, self.random)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            loss = adversary.discriminator_loss(fake, real)
-        self.adversary_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self._update(self.adversary_optimizer, list(adversary.parameters()), 10.0)
-        return loss
-
-    def _update(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], clip: float) -> Tensor:
+    def update(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], clip: float) -> Tensor:
         """Average gradients over all processes, clip, and step unless they are not finite."""
         if self.world > 1:
             for p in parameters:
@@ -218,12 +164,12 @@ class Trainer:
 
     # Codebooks ----------------------------------------------------------------------------------
 
-    def _remember(self, latent: Tensor) -> None:
+    def remember(self, latent: Tensor) -> None:
         self.latents.append(latent.detach().reshape(-1, latent.shape[-1]).cpu())
         keep = self.config.quantization.buffer // (self.world * len(self.latents[0])) + 1
         del self.latents[:-keep]
 
-    def _start_codebooks(self) -> None:
+    def start_codebooks(self) -> None:
         """Place the codes by k-means over the latents of the last continuous steps."""
         self.codebooks_ready = True
         if not self.latents:
@@ -241,18 +187,19 @@ class Trainer:
                 value.copy_(own[name])
         self.say(f"codebooks placed over {len(latents)} vectors at step {self.step}")
 
-    def _freeze(self) -> None:
+    def freeze_codes(self) -> None:
+        """Train the decoder alone from now on: encoder and codebooks stay as they are."""
         for name, parameter in self.model.named_parameters():
             if not name.startswith("decoder"):
                 parameter.requires_grad_(False)
-        for quantizer in (self.model.semantic_rvq, self.model.acoustic_rvq):
+        for quantizer in self.quantizers(self.model):
             quantizer.eval()  # no statistics, no restarts
 
     # Parameters ---------------------------------------------------------------------------------
 
-    def _make_optimizers(self) -> None:
+    def make_optimizer(self, modules: list[nn.Module]) -> None:
+        """AdamW over what can be trained in `modules`."""
         config = self.config.optimizer
-        modules = [self.model] + ([self.objective.head] if self.objective.head is not None else [])
         self.parameters = [p for m in modules for p in m.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in self.parameters if p.dim() > 1], "weight_decay": config.weight_decay},
@@ -260,13 +207,10 @@ class Trainer:
         ]
         betas = (config.betas[0], config.betas[1])
         self.optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=betas, fused=True)
-        if self.objective.adversary is not None:
-            self.adversary_optimizer = torch.optim.AdamW(
-                self.objective.adversary.parameters(), lr=self.config.adversary.lr, betas=(0.8, 0.99), fused=True
-            )
 
     @torch.no_grad()
-    def _update_average(self) -> None:
+    def update_average(self) -> None:
+        """Move the averaged weights a little towards the present ones."""
         decay = min(self.config.optimizer.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
 
@@ -282,14 +226,18 @@ class Trainer:
 
     def _record(self, means: Means) -> None:
         steps, values = means.take()
-        audio = steps * self.config.batch * self.world * self.length / self.config.model.sample_rate
-        speed = audio / max(self.seconds - self._logged_at, 1e-9)
+        done = steps * self.config.batch * self.world * self.unit[1]
+        speed = done / max(self.seconds - self._logged_at, 1e-9)
         self._logged_at = self.seconds
-        entry = {"step": self.step, "minutes": round(self.seconds / 60, 2), "audio_seconds_per_second": round(speed, 1)}
+        entry = {"step": self.step, "minutes": round(self.seconds / 60, 2), self.unit[0]: round(speed, 1)}
         if self.rank == 0:
             self._log.write(entry | {name: round(value, 5) for name, value in values.items()})
         shown = " ".join(f"{k} {v:.3f}" for k, v in values.items() if k != "grad_norm")
-        self.say(f"step {self.step} {self.progress:6.1%} {speed:5.1f} x  {shown}")
+        self.say(f"step {self.step} {self.progress:6.1%} {speed:5.1f}/s  {shown}")
+
+    def record_scores(self, scores: dict[str, float]) -> None:
+        """Log what a validation gave."""
+        self._log.write({"step": self.step, "minutes": round(self.seconds / 60, 2), "valid": scores})
 
     def save(self) -> None:
         """Write the checkpoint and the averaged weights as a model that `josiecodec.load` reads."""
@@ -311,7 +259,7 @@ class Trainer:
             "codebooks_ready": self.codebooks_ready,
             "plan": self._plan(),
         }
-        checkpoint.write(self.folder, checkpoint.pack(*self._state(), extra), meta)
+        checkpoint.write(self.folder, checkpoint.pack(*self.state(), extra), meta)
         save(self.average, self.folder / "model")
 
     def resume(self) -> None:
@@ -324,10 +272,11 @@ class Trainer:
             ModelError: if there is no checkpoint or it does not fit.
         """
         tensors, meta = checkpoint.read(self.folder)
-        modules, optimizers = self._state()
-        if not any(name.startswith("adversary/") for name in tensors):  # it sets in later
-            modules.pop("adversary", None)
-            optimizers.pop("adversary_optimizer", None)
+        modules, optimizers = self.state()
+        for key in self.late:
+            if not any(name.startswith(f"{key}/") for name in tensors):
+                modules.pop(key, None)
+                optimizers.pop(f"{key}_optimizer", None)
         extra = checkpoint.unpack(tensors, modules, optimizers)
         if self.world > 1:
             extra |= checkpoint.unpack(checkpoint.read(self.folder, f"random{self.rank}")[0], {}, {})
@@ -340,7 +289,7 @@ class Trainer:
         self.random.set_state(extra["random"])
         self.latents = list(extra["latents"]) if "latents" in extra else []
 
-    def start_from(self, model: Jodio) -> None:
+    def start_from(self, model: TokenCodec) -> None:
         """Begin with the weights of a trained model of the same architecture (fine-tuning).
 
         Raises:
@@ -351,20 +300,13 @@ class Trainer:
         except RuntimeError:
             raise ModelError("the model to start from has another architecture") from None
         self.average.load_state_dict(model.state_dict())
-        self.model.semantic_rvq.reset_statistics()
-        self.model.acoustic_rvq.reset_statistics()
+        for quantizer in self.quantizers(self.model):
+            quantizer.reset_statistics()
         self.codebooks_ready = True
 
-    def _state(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:
+    def state(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:
         """What a checkpoint holds."""
-        modules: dict[str, nn.Module] = {"model": self.model, "average": self.average}
-        optimizers: dict[str, torch.optim.Optimizer] = {"optimizer": self.optimizer}
-        if self.objective.head is not None:
-            modules["head"] = self.objective.head
-        if self.objective.adversary is not None:
-            modules["adversary"] = self.objective.adversary
-            optimizers["adversary_optimizer"] = self.adversary_optimizer
-        return modules, optimizers
+        return {"model": self.model, "average": self.average}, {"optimizer": self.optimizer}
 
     def _plan(self) -> list[float | None]:
         return [self.minutes, None if self.minutes else self.config.steps]

@@ -1,0 +1,157 @@
+"""Training a codec of pictures.
+
+It starts as a linear codec (`vision/convnet.py`): principal components of patches, codebooks placed by k-means over
+what they leave. Everything is trained from there; in the last part of the run the decoder alone, while the encoder
+and the codebooks, and so the codes, stay as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from ..metrics.vision import ms_ssim_batch
+from ..nn.quantize import ResidualVectorQuantizer, VectorQuantizer
+from ..vision.convnet import ConvDecoder, ConvEncoder, start_linear
+from ..vision.jovio import Jovio, JovioOutput
+from .loop import Trainer
+from .pictures import Pictures, PictureSampler
+from .vision_config import VisionTrainConfig
+from .vision_validate import choose_pictures, contact_sheet, validate
+
+
+class VisionTrainer(Trainer):
+    """Trains a `Jovio`.
+
+    Args:
+        config: the experiment.
+        pictures: what to train on.
+        folder: of the run; made if it is not there.
+        minutes: length of the run in time; None for `config.steps`.
+        valid: pictures to validate on, or None.
+        device: where to train.
+        say: receives lines meant for a person.
+    """
+
+    def __init__(
+        self,
+        config: VisionTrainConfig,
+        pictures: Pictures,
+        folder: str | Path,
+        minutes: float | None = None,
+        valid: Pictures | None = None,
+        device: str | torch.device = "cpu",
+        say: Callable[[str], None] = print,
+    ):
+        super().__init__(config, lambda: Jovio(config.model), folder, minutes, device, say)
+        self.make_optimizer([self.model])
+        self.sampler = PictureSampler(pictures, config.data, config.model.group, config.seed + 1000 * self.rank)
+        torch.manual_seed(config.seed + 1000 * self.rank)
+        self.unit = ("pictures_per_second", 1.0)
+        self.valid = choose_pictures(valid) if valid is not None else []
+        self.frozen = False
+        self._forward: Any = torch.compile(self.model) if config.compile else self.model
+
+    def quantizers(self, model: Jovio) -> list[VectorQuantizer | ResidualVectorQuantizer]:
+        return [model.rvq]
+
+    def train_step(self) -> dict[str, Tensor]:
+        config = self.config
+        if not self.codebooks_ready:
+            self._start()
+        if not self.frozen and self.progress >= config.levels.freeze_after:
+            self.frozen = True
+            self.freeze_codes()
+        for group in self.optimizer.param_groups:
+            group["lr"] *= group.get("share", 1.0)
+        groups = self.sampler.batch(config.batch).to(self.device)
+        b, g, _, height, width = groups.shape
+        counts = self._counts(b, g, *self.model.grid(height, width))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            out = self._forward(groups, counts)
+        return self.descend(self._terms(out, groups))
+
+    def make_optimizer(self, modules: list[nn.Module]) -> None:
+        """As usual, but the encoder moves more slowly than the decoder: codebooks have to follow it."""
+        super().make_optimizer(modules)
+        slow = {id(p) for n, p in self.model.named_parameters() if not n.startswith("decoder")}
+        groups = []
+        for group in self.optimizer.param_groups:
+            for share, chosen in ((1.0, False), (self.config.levels.slow, True)):
+                params = [p for p in group["params"] if (id(p) in slow) == chosen]
+                if params:
+                    groups.append({"params": params, "weight_decay": group["weight_decay"], "share": share})
+        betas = (self.config.optimizer.betas[0], self.config.optimizer.betas[1])
+        self.optimizer = torch.optim.AdamW(groups, lr=self.config.optimizer.lr, betas=betas, fused=True)
+
+    def _terms(self, out: JovioOutput, groups: Tensor) -> dict[str, Tensor]:
+        weights = self.config.loss
+        error = (out.groups.float() - groups).square()
+        mean, half = error[:, :, :3].mean((1, 2, 3, 4)), error[:, :, 3:].mean((1, 2, 3, 4))
+        item = mean + weights.difference * half
+        terms = {"log_mse": (item + 1e-5).log().mean(), "mse": item.mean(), "vq": out.vq_loss}
+        total = weights.log_mse * terms["log_mse"] + weights.mse * terms["mse"] + weights.vq * terms["vq"]
+        if weights.ms_ssim:
+            shown = out.groups[:, :, :3].float().flatten(0, 1).clamp(0, 1)
+            terms["ms_ssim"] = ms_ssim_batch(shown, groups[:, :, :3].flatten(0, 1))
+            total = total + weights.ms_ssim * (1 - terms["ms_ssim"])
+        return {**terms, "psnr": -10 * mean.mean().detach().log10(), "loss": total}
+
+    def _counts(self, items: int, groups: int, height: int, width: int) -> Tensor:
+        """Levels of each patch [B, G, h, w]: drawn evenly on a logarithmic scale, for some items patch by patch."""
+        most, random = self.model.n_q, self.random
+        whole = torch.rand(items, 1, 1, 1, generator=random) * math.log(most + 0.5)
+        uneven = torch.rand(items, 1, 1, 1, generator=random) < self.config.levels.uneven
+        own = torch.randn(items, groups, height, width, generator=random) * 0.8
+        counts = (whole + own * uneven).exp().floor().long()
+        return counts.clamp(1, most)
+
+    def _start(self) -> None:
+        """Begin as the linear codec."""
+        self.codebooks_ready = True
+        patches = self.sampler.patches(self.config.levels.start_patches, self.model.patch).to(self.device)
+        if self.world > 1:
+            dist.broadcast(patches, 0)
+        if isinstance(self.model.encoder, ConvEncoder) and isinstance(self.model.decoder, ConvDecoder):
+            start_linear(self.model.encoder, self.model.decoder, patches)
+        latents = self._latents(patches)
+        self.model.rvq.initialise(latents, torch.Generator().manual_seed(self.config.seed))
+        self.average.load_state_dict(self.model.state_dict())
+        self.say(f"codebooks placed over {len(latents)} patches")
+
+    @torch.no_grad()
+    def _latents(self, patches: Tensor) -> Tensor:
+        """Latents of patches that stand alone [N, D]."""
+        groups = torch.cat([patches, torch.zeros_like(patches)], 1)[:, None]
+        parts = [self.model.latent(p).reshape(len(p), -1) for p in groups.split(4096)]
+        return torch.cat(parts).float()
+
+    def validate(self) -> dict[str, float]:
+        if self.rank or not self.valid or not self.codebooks_ready:
+            return {}
+        levels = [n for n in (1, 2, 4, 8, 16, 32) if n <= self.model.n_q]
+        scores = validate(self.average, self.valid, tuple(levels))
+        self.record_scores(scores)
+        contact_sheet(self.average, self.valid[:4], self.folder / "pictures.png", tuple(levels[::2]))
+        self.say("  psnr  " + "  ".join(f"n_q {n}: {scores[f'psnr@{n}']:.2f}" for n in levels))
+        return scores
+
+    @torch.no_grad()
+    def update_average(self) -> None:
+        """As usual, but the codebooks are taken as they are: those are averages already."""
+        super().update_average()
+        own = dict(self.model.rvq.named_buffers()) | dict(self.model.rvq.named_parameters())
+        for name, value in [*self.average.rvq.named_buffers(), *self.average.rvq.named_parameters()]:
+            value.copy_(own[name])
+
+    def resume(self) -> None:
+        super().resume()
+        if self.progress >= self.config.levels.freeze_after:
+            self.frozen = True
+            self.freeze_codes()

@@ -1,0 +1,191 @@
+"""Training a codec of pictures: it starts linear, learns, stops and goes on, and says how it does."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from test_jovio import CONV, scene
+
+from josiecodec.config import to_dict
+from josiecodec.errors import CodecError, ConfigError, MediaError
+from josiecodec.hub import load
+from josiecodec.metrics.vision import frame_difference_psnr, ms_ssim, psnr
+from josiecodec.training.pictures import PictureConfig, Pictures, PictureSampler
+from josiecodec.training.vision import VisionTrainer
+from josiecodec.training.vision_config import VisionTrainConfig, read_vision_config, vision_config
+from josiecodec.vision.images import save_image
+from josiecodec.vision.patches import to_groups
+from josiecodec.vision.videowriter import VideoWriter
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("pictures")
+    for seed in range(8):
+        save_image(scene(96, 128, seed=seed)[0, :, 0], root / f"{seed}.png")
+    from fractions import Fraction
+
+    with VideoWriter(root / "film.mkv", (96, 128), Fraction(10)) as writer:
+        for picture in scene(96, 128, 9)[0].unbind(1):
+            writer.write(picture)
+    return root
+
+
+def config(**changes) -> VisionTrainConfig:
+    changes = {
+        "steps": 10,
+        "batch": 2,
+        "optimizer": {"warmup": 2},
+        "levels": {"start_patches": 1000, "freeze_after": 0.7},
+        "data": {"size": 64, "video": 0.3},
+        **changes,
+    }
+    return vision_config({**changes, "model": to_dict(CONV)})
+
+
+def trainer(folder, out, settings=None, **more) -> VisionTrainer:
+    return VisionTrainer(settings or config(), Pictures(folder), out, say=lambda _: None, **more)
+
+
+def test_pictures_and_crops(folder):
+    pictures = Pictures(folder)
+    assert (len(pictures.images), len(pictures.videos)) == (8, 1)
+    assert pictures.image(0).shape == (3, 1, 96, 128)
+    assert pictures.video(0).shape == (3, 9, 96, 128)
+    stills = PictureSampler(pictures, PictureConfig(size=64), 2)
+    assert stills.batch(3).shape == (3, 1, 6, 64, 64)
+    films = PictureSampler(pictures, PictureConfig(size=64, video=1.0, groups=3), 2)
+    batch = films.batch(2)
+    assert batch.shape == (2, 3, 6, 64, 64)
+    assert batch[:, 1:, 3:].abs().max() > 0.01
+    assert films.patches(50, 16).shape == (50, 3, 16, 16)
+    with pytest.raises(MediaError, match="no pictures"):
+        Pictures(folder / "none")
+
+
+def test_it_starts_as_the_linear_codec(folder, tmp_path):
+    t = trainer(folder, tmp_path)
+    t._start()
+    x = to_groups(scene(64, 64)[:, :, :1], 2)
+    z = t.model.latent(x)
+    patches = x[0, 0, :3].unfold(1, 16, 16).unfold(2, 16, 16)  # [3, 4, 4, 16, 16]
+    rows = patches.permute(1, 2, 3, 4, 0).reshape(4, 4, -1) - 0.5
+    assert torch.allclose(z[0, 0], t.model.encoder.linear(rows), atol=1e-4)
+    back = t.model.synthesize(z, torch.ones(1, 1, 4, 4, dtype=torch.long))
+    assert psnr(back[:, :, :3], x[:, :, :3]) > 22
+    assert back[:, :, 3:].abs().max() == 0
+
+
+def test_a_resumed_run_is_an_uninterrupted_one_bit_for_bit(folder, tmp_path):
+    whole = trainer(folder, tmp_path / "whole")
+    whole.run()
+    assert whole.step == 10
+    for stop in (3, 8):  # before the encoder is frozen, and after
+        first = trainer(folder, tmp_path / f"cut{stop}")
+        first.run(until_step=stop)
+        second = trainer(folder, tmp_path / f"cut{stop}")
+        torch.manual_seed(99)
+        second.resume()
+        second.run()
+        for own, other in ((whole.model, second.model), (whole.average, second.average)):
+            for name, value in own.state_dict().items():
+                assert torch.equal(value, other.state_dict()[name]), (stop, name)
+
+
+def test_it_learns_and_the_codes_stay_at_the_end(folder, tmp_path):
+    settings = config(
+        steps=80, optimizer={"warmup": 2, "lr": 2e-3, "ema": 0.9}, data={"size": 64}, loss={"ms_ssim": 0.0}
+    )
+    t = trainer(folder, tmp_path, settings, valid=Pictures(folder))
+    t._start()
+    start = t.validate()
+    t.run(until_step=60)
+    x = scene(96, 96)[:, :, 0]
+    before = copy.deepcopy(t.model).eval().encode(x, 8)
+    t.run()
+    assert torch.equal(copy.deepcopy(t.model).eval().encode(x, 8), before)
+    end = t.validate()
+    assert end["psnr@4"] > start["psnr@4"] + 0.3
+    assert (tmp_path / "pictures.png").exists()
+    codec = load(tmp_path / "model")
+    assert codec.decode(codec.encode(x)).isfinite().all()
+    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert any("pictures_per_second" in e for e in entries)
+
+
+def test_levels_are_drawn_over_the_whole_range(folder, tmp_path):
+    t = trainer(folder, tmp_path)
+    counts = t._counts(400, 1, 4, 4)
+    assert counts.min() == 1
+    assert counts.max() == 8
+    even = (counts == counts[:, :, :1, :1]).flatten(1).all(1).float().mean()
+    assert 0.4 < even < 0.75
+
+
+def test_ms_ssim_can_be_learnt_from(folder, tmp_path):
+    settings = config(steps=2, data={"size": 176}, loss={"ms_ssim": 0.3})
+    t = trainer(folder, tmp_path, settings)
+    assert 0 < float(t.advance()["ms_ssim"]) < 1
+
+
+def test_wrong_settings_are_named(tmp_path):
+    for values, text in (({"stpes": 3}, "stpes"), ({"data": {"size": 50}}, "multiple"), ({"steps": 0}, "positive")):
+        with pytest.raises(ConfigError, match=text):
+            vision_config({"model": "jovio-16", **values})
+    assert read_vision_config("jovio_16_cpu", ("batch = 3",)).batch == 3
+
+
+def test_scores_of_pictures():
+    x = scene(192, 192)[0, :, 0]
+    assert psnr(x, x) == math.inf
+    assert psnr(x + 0.1, x) == pytest.approx(20, abs=1e-4)
+    assert ms_ssim(x, x) == pytest.approx(1)
+    assert ms_ssim(x + 0.2 * torch.randn_like(x), x) < 0.95
+    assert math.isnan(ms_ssim(x[:, :100], x[:, :100]))
+    still = x[:, None].expand(-1, 3, -1, -1)
+    assert frame_difference_psnr(still, still) == math.inf
+    flicker = still + torch.tensor([0.05, -0.05, 0.05]).view(1, 3, 1, 1)
+    assert frame_difference_psnr(flicker, still) == pytest.approx(20, abs=1e-3)
+
+
+def test_bytes_are_refused_because_they_wrap_around():
+    a, b = torch.tensor([[[10]]], dtype=torch.uint8), torch.tensor([[[250]]], dtype=torch.uint8)
+    assert int((a - b)[0, 0, 0]) == 16  # 10 - 250: what makes such figures wrong
+    with pytest.raises(CodecError, match="floating"):
+        psnr(a, b)
+    with pytest.raises(CodecError, match="compared"):
+        psnr(torch.zeros(3, 4, 4), torch.zeros(3, 4, 5))
+
+
+def run(*args: object, code: int = 0) -> str:
+    command = [sys.executable, "-W", "ignore", "-m", "josiecodec_cli.main", *map(str, args)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def test_the_command_line_trains_and_judges(folder, tmp_path):
+    lines = ["batch = 2", "steps = 3", "[levels]", "start_patches = 500", "[data]", "size = 64"]
+    lines += ["[model]", "preset = 'jovio-16'", "codebook_size = 32", "levels = 4", "default_n_q = 2"]
+    lines += ["shared_from = 2", "starts = [1, 2, 3]", "latent_dim = 16"]
+    for part in ("encoder", "decoder"):
+        lines += [f"[model.{part}]", "channels = 16", "blocks = 1", "fine_channels = 8", "fine_blocks = 1"]
+    (tmp_path / "tiny.toml").write_text("\n".join(lines))
+    common = ("train", "vision", tmp_path / "tiny.toml", "--data", folder, "--out", tmp_path / "run")
+    assert "8 pictures" in run(*common, "--valid", folder)
+    assert "--resume" in run(*common, code=2)
+    assert "step 5" in run(*common, "--resume", "--steps", 5)
+    model = ("--model", tmp_path / "run" / "model")
+    said = run("eval", "vision", folder, *model, "--n-q", "1,4", "--bpp", "0.1", "--json").splitlines()
+    last = [json.loads(line) for line in said][-6:]
+    assert {(m["kind"], m["rate"]) for m in last} == {
+        (k, r) for k in ("picture", "video") for r in ("n_q 1", "n_q 4", "bpp 0.1")
+    }
+    assert all(m["psnr"] > 5 for m in last)
+    assert "numbers" in run("eval", "vision", folder, *model, "--bpp", "x", code=2)
