@@ -84,6 +84,10 @@ class Trainer(ABC):
     def train_step(self) -> dict[str, Tensor]:
         """Do one step; returns the terms of the loss, and more that is worth a record, by name."""
 
+    def prepare(self) -> None:
+        """What comes before the first step and does not count as training."""
+        return
+
     @abstractmethod
     def validate(self) -> dict[str, float]:
         """Judge the averaged weights and log what comes out."""
@@ -106,6 +110,7 @@ class Trainer(ABC):
         if self.rank == 0:
             text = json.dumps(to_dict(self.config), indent=1) + "\n"
             write_bytes(self.folder / "config.json", text.encode())
+        self.prepare()
         begin = last = saved = validated = time.monotonic()
         means = Means()
         while self.progress < 1.0 and (until_step is None or self.step < until_step):

@@ -63,8 +63,6 @@ class VisionTrainer(Trainer):
 
     def train_step(self) -> dict[str, Tensor]:
         config = self.config
-        if not self.codebooks_ready:
-            self._start()
         if not self.frozen and self.progress >= config.levels.freeze_after:
             self.frozen = True
             self.freeze_codes()
@@ -112,8 +110,10 @@ class VisionTrainer(Trainer):
         counts = (whole + own * uneven).exp().floor().long()
         return counts.clamp(1, most)
 
-    def _start(self) -> None:
+    def prepare(self) -> None:
         """Begin as the linear codec."""
+        if self.codebooks_ready:
+            return
         self.codebooks_ready = True
         patches = self.sampler.patches(self.config.levels.start_patches, self.model.patch).to(self.device)
         if self.world > 1:
