@@ -23,6 +23,7 @@ from ..tokens.patches import PatchRows
 if TYPE_CHECKING:
     from .jovio import Jovio
 
+AT_ONCE = 8192  # patches compared with all codes together
 MAP_BITS = 1.0  # what a prediction costs in the map beside no prediction, about
 
 
@@ -62,6 +63,14 @@ def first_levels(model: Jovio) -> tuple[int, ...]:
 
 
 def _residual_codes(model: Jovio, x: Tensor, start: int, levels: int, enough: float) -> tuple[Tensor, Tensor]:
+    """`_codes_of` piece by piece: the distances to all codes of a large picture would not fit into memory."""
+    if len(x) <= AT_ONCE:
+        return _codes_of(model, x, start, levels, enough)
+    parts = [_codes_of(model, part, start, levels, enough) for part in x.split(AT_ONCE)]
+    return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+
+
+def _codes_of(model: Jovio, x: Tensor, start: int, levels: int, enough: float) -> tuple[Tensor, Tensor]:
     """Code vectors [N, D] with levels `start` .. `start + levels - 1`, each until its error is below `enough`.
 
     Returns codes [N, levels] and the squared error after 0, 1, ... of them [N, levels + 1], infinite where it was

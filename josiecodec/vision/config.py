@@ -100,7 +100,7 @@ class JovioConfig:
     restart_below: float = 0.1
     commitment: float = 0.25
     default_n_q: int = 8
-    weight: float = 0.01
+    weight: float = 0.02
     starts: tuple[int, ...] = (1, 4, 8)
     encoder: ConvConfig | VitConfig = field(default_factory=ConvConfig)
     decoder: ConvConfig | VitConfig = field(default_factory=lambda: ConvConfig(channels=320, blocks=7, fine_blocks=3))

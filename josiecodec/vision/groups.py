@@ -84,18 +84,18 @@ class GroupWriter:
 
     def _gather(self, first: bool) -> None:
         """Make a group of the pictures that wait; encode groups once there are enough for a batch."""
-        video = padded(torch.stack(self._waiting, 1)[None], self.model.patch)
-        self._groups.append(to_groups(video, self.model.config.group, first))
+        video = torch.stack(self._waiting, 1) if len(self._waiting) > 1 else self._waiting[0].unsqueeze(1)
         self._waiting = []
+        self._groups.append(to_groups(padded(video[None], self.model.patch), self.model.config.group, first))
         if len(self._groups) * self.size[0] * self.size[1] >= AT_ONCE:
             self._encode()
 
     @torch.no_grad()
     def _encode(self) -> None:
         if self._groups:
-            latents = self.model.latent(torch.cat(self._groups, 1), self._state)[0]
-            self._latents += list(latents)
+            groups = torch.cat(self._groups, 1) if len(self._groups) > 1 else self._groups[0]
             self._groups = []
+            self._latents += list(self.model.latent(groups, self._state)[0])
 
     def _window(self) -> list[PatchRows]:
         self._encode()

@@ -53,7 +53,8 @@ def load_image(source: str | Path | IO[bytes]) -> Tensor:
     if image.mode == "RGBA":
         image = _on_white(image, name)
     pixels = np.asarray(image.convert("RGB"))
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+    del image
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float().div_(255)
 
 
 def _on_white(image: Image.Image, name: str) -> Image.Image:

@@ -37,9 +37,13 @@ def to_groups(x: Tensor, group: int, first: bool = True) -> Tensor:
     """
     lead = x[:, :, :1] if first else x[:, :, :0]
     rest = x[:, :, lead.shape[2] :]
+    alone = lead.new_zeros(len(lead), 6, *lead.shape[2:])
+    alone[:, :3] = lead
+    if not rest.shape[2]:  # a still picture may be large: no more copies of it
+        return alone.transpose(1, 2)
     if rest.shape[2] % group:
         rest = torch.cat([rest, rest[:, :, -1:]], 2)
-    parts = [torch.cat([lead, torch.zeros_like(lead)], 1)]
+    parts = [alone]
     if group == 1:
         parts.append(torch.cat([rest, torch.zeros_like(rest)], 1))
     else:
