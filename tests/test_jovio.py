@@ -203,10 +203,10 @@ def test_what_stands_still_is_not_coded_again():
 
 def test_adaptive_levels_are_better_at_equal_size():
     codec = model(CONV)
-    x = scene(160, 160)[0, :, 0]
-    x[:, :, :80] = 0.3  # one half is empty
+    x = scene(320, 320)[0, :, 0]
+    x[:, :, :160] = 0.3  # one half is empty
     fixed = codec.compress(x, Rate(n_q=4))
-    free = codec.compress(x, Rate(bpp=8 * len(fixed) / 160**2))
+    free = codec.compress(x, Rate(bpp=8 * len(fixed) / 320**2))
     latent = codec.latent(to_groups(x[None, :, None], 2))[0, 0]
 
     def error(data: bytes) -> float:
