@@ -204,8 +204,8 @@ def test_what_stands_still_is_not_coded_again():
 def test_adaptive_levels_are_better_at_equal_size():
     codec = model(CONV)
     x = scene(320, 320)[0, :, 0]
-    x[:, :, :160] = 0.3  # one half is empty
-    fixed = codec.compress(x, Rate(n_q=2))
+    x[:, :, :160] = 0.5  # one half is empty
+    fixed = codec.compress(x, Rate(n_q=4))
     free = codec.compress(x, Rate(bpp=8 * len(fixed) / 320**2))
     latent = codec.latent(to_groups(x[None, :, None], 2))[0, 0]
 
