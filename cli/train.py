@@ -37,7 +37,7 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--minutes", type=click.FloatRange(0, min_open=True), help=minutes),
         click.option("--valid", type=Path_, help="Folder of other files to judge on."),
         click.option("--out", type=Path_, required=True, help="Folder of the run."),
-        click.option("--data", type=Path_, required=True, help="Folder of files to learn from."),
+        click.option("--data", type=Path_, required=True, multiple=True, help="Folder of files to learn from."),
         click.argument("experiment"),
     ):
         function = option(function)
@@ -49,7 +49,7 @@ class _Run:
     """The options of `_run_options`."""
 
     experiment: str
-    data: Path
+    data: tuple[Path, ...]
     out: Path
     valid: Path | None
     minutes: float | None
@@ -115,9 +115,11 @@ def audio(**options: Any) -> None:
 
     run = _Run(**options)
     run.check()
+    if len(run.data) > 1:
+        raise click.UsageError("recordings come from one folder")
     config = run.settled(read_train_config(run.experiment, run.changes))
     place = run.place()
-    recordings = load_recordings(run.data, config.model.sample_rate)
+    recordings = load_recordings(run.data[0], config.model.sample_rate)
     judged = load_recordings(run.valid, config.model.sample_rate) if run.valid else None
     hours = recordings.seconds() / 3600
     click.echo(f"{hours:.2f} h in {len(recordings.segments)} segments by {recordings.voices} voices")
@@ -132,7 +134,8 @@ def audio(**options: Any) -> None:
 def vision(**options: Any) -> None:
     """Train the model of EXPERIMENT, a TOML file or the name of one that came with the package, on pictures.
 
-    Every picture and video below the folders is used. Stops cleanly on Ctrl-C, after writing a checkpoint. Under
+    Every picture below the folders is used, and every video if the experiment has a share for them; --data may be
+    given more than once. Stops cleanly on Ctrl-C, after writing a checkpoint. Under
     torchrun every process takes its share.
     """
     from josiecodec.training.pictures import Pictures
@@ -143,7 +146,7 @@ def vision(**options: Any) -> None:
     run.check()
     config = run.settled(read_vision_config(run.experiment, run.changes))
     place = run.place()
-    pictures = Pictures(run.data, videos=config.data.video > 0)
+    pictures = Pictures(*run.data, videos=config.data.video > 0)
     click.echo(f"{len(pictures.images)} pictures and {len(pictures.videos)} videos")
     judged = Pictures(run.valid) if run.valid else None
     run.go(VisionTrainer(config, pictures, run.out, run.minutes, judged, place, say=click.echo))

@@ -61,7 +61,7 @@ def test_pictures_and_crops(folder):
     stills = PictureSampler(pictures, PictureConfig(size=64), 2)
     assert stills.batch(3).shape == (3, 1, 6, 64, 64)
     films = PictureSampler(pictures, PictureConfig(size=64, video=1.0, groups=3), 2)
-    batch = films.batch(2)
+    batch = films.batch(6)
     assert batch.shape == (2, 3, 6, 64, 64)
     assert batch[:, 1:, 3:].abs().max() > 0.01
     assert films.patches(50, 16).shape == (50, 3, 16, 16)

@@ -302,7 +302,10 @@ class ResidualVectorQuantizer(nn.Module):
             quantizer, scale = self.level(k)
             if self.training and k >= len(self.quantizers) - 1 and len(self.quantizers) < self.levels:
                 self._follow(k, residual, active)
-            step = quantizer(residual / scale, active)
+            if plain and active.shape[1] > 1:
+                step = self._some(quantizer, residual / scale, active)
+            else:
+                step = quantizer(residual / scale, active)
             vectors = step.vectors * active.unsqueeze(-1) * scale
             residual = residual - (vectors.detach() if plain else vectors)
             total = total + (vectors.detach() if plain else vectors)
@@ -315,6 +318,16 @@ class ResidualVectorQuantizer(nn.Module):
         loss = torch.stack(losses).mean() if losses else z.new_zeros(())
         stacked = torch.cat(codes, -1) if codes else torch.zeros(*x.shape[:2], 0, dtype=torch.long, device=z.device)
         return Quantized(out, stacked, loss)
+
+    @staticmethod
+    def _some(quantizer: VectorQuantizer, x: Tensor, active: Tensor) -> Quantized:
+        """Quantize the active vectors alone: with many levels most have none left to code."""
+        rows = active.flatten().nonzero()[:, 0]
+        flat = x.reshape(-1, x.shape[-1])
+        step = quantizer(flat[rows][None])
+        vectors = torch.zeros_like(flat).index_copy(0, rows, step.vectors[0].to(flat.dtype))
+        codes = rows.new_zeros(len(flat)).index_copy(0, rows, step.codes[0, :, 0])
+        return Quantized(vectors.view_as(x), codes.view(*x.shape[:2], 1), step.loss)
 
     def bypass(self, x: Tensor) -> Tensor:
         """The way of `x` without quantization: [B, T, dim] -> [B, T, dim]."""

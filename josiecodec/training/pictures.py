@@ -22,7 +22,7 @@ class Pictures:
     """Pictures and videos below a folder, each read on first use and kept while there is room.
 
     Args:
-        folder: where they are.
+        folders: where they are.
         device: where they are kept.
         videos: read videos, too.
 
@@ -33,13 +33,13 @@ class Pictures:
         MediaError: if there is nothing.
     """
 
-    def __init__(self, folder: str | Path, device: str | torch.device = "cpu", videos: bool = True):
-        found = sorted(p for p in Path(folder).rglob("*") if p.is_file())
+    def __init__(self, *folders: str | Path, device: str | torch.device = "cpu", videos: bool = True):
+        found = sorted(p for folder in folders for p in Path(folder).rglob("*") if p.is_file())
         self.images = [p for p in found if p.suffix.lower() in IMAGE_SUFFIXES]
         self.videos = [p for p in found if p.suffix.lower() in VIDEO_SUFFIXES] if videos else []
         self.device = torch.device(device)
         if not self.images and not self.videos:
-            raise MediaError(f"no pictures in {folder}")
+            raise MediaError(f"no pictures in {', '.join(map(str, folders))}")
         self._kept: dict[Path, Tensor] = {}
         self._bytes = 0
 
@@ -82,7 +82,7 @@ class PictureConfig:
         scale: crops are made smaller by a factor between these, which hides the blocks and blur of compressed
             originals; a picture that is too small for it is used as it is.
         video: share of the batches that are videos.
-        groups: groups in a video crop.
+        groups: groups in a video crop; a batch of them has so many times fewer items.
         skip: pictures of a video that are left out between two, at most.
         shuffle_colors: share of the crops whose channels are put in another order.
     """
@@ -109,6 +109,7 @@ class PictureSampler:
         c = self.config
         moving = bool(self.pictures.videos) and (not self.pictures.images or self._random() < c.video)
         length = 1 + (c.groups - 1) * self.group if moving else 1
+        items = max(1, items // c.groups) if moving else items
         crops = [self._crop(self._clip(length) if moving else self._still()) for _ in range(items)]
         return to_groups(torch.stack(crops), self.group)
 
