@@ -104,10 +104,14 @@ class PictureSampler:
         self.group = group
         self.random = torch.Generator().manual_seed(seed)
 
-    def batch(self, items: int) -> Tensor:
-        """Draw crops: groups [B, G, 6, size, size], see `to_groups`."""
+    def batch(self, items: int, random: torch.Generator | None = None) -> Tensor:
+        """Draw crops: groups [B, G, 6, size, size], see `to_groups`.
+
+        `random` decides between pictures and videos; processes that train together must share it.
+        """
         c = self.config
-        moving = bool(self.pictures.videos) and (not self.pictures.images or self._random() < c.video)
+        wanted = float(torch.rand((), generator=self.random if random is None else random)) < c.video
+        moving = bool(self.pictures.videos) and (wanted or not self.pictures.images)
         length = 1 + (c.groups - 1) * self.group if moving else 1
         items = max(1, items // c.groups) if moving else items
         crops = [self._crop(self._clip(length) if moving else self._still()) for _ in range(items)]

@@ -68,7 +68,7 @@ class VisionTrainer(Trainer):
             self.freeze_codes()
         for group in self.optimizer.param_groups:
             group["lr"] *= group.get("share", 1.0)
-        groups = self.sampler.batch(config.batch).to(self.device)
+        groups = self.sampler.batch(config.batch, self.random).to(self.device)
         b, g, _, height, width = groups.shape
         counts = self._counts(b, g, *self.model.grid(height, width))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
