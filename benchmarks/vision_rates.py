@@ -145,7 +145,7 @@ def judge_clips(codecs: dict[str, Callable], clips: list[tuple[Tensor, Fraction]
                     bits / (x.numel() / 3),
                     bits * float(rate) / x.shape[1] / 1000,
                     to_psnr(mse(decoded, x)),
-                    sum(similar) / len(similar),
+                    sum(similar) / len(similar),  # clips of less than 161 lines have none
                     frame_difference_psnr(decoded, x),
                 )
             )
@@ -173,7 +173,8 @@ def contact_sheet(codec: Jovio, pictures: list[Tensor], path: Path, bpp: float) 
         for kind in ("JPEG", "AVIF"):
             found = [pillow(kind, q)(x) for q in range(1, 60, 2)]
             shown.append(min(found, key=lambda f: abs(f[0] - size))[1])
-        rows.append(torch.cat([s[:, :SIDE, :SIDE] for s in shown], 2))
+        tiles = [torch.nn.functional.pad(s[:, :SIDE, :SIDE], (0, max(0, SIDE - s.shape[-1]))) for s in shown]
+        rows.append(torch.cat(tiles, 2))
     save_image(torch.cat(rows, 1), path)
 
 

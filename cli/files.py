@@ -108,8 +108,11 @@ def _encode_video(
     models: Models, start: Path, out: Any, rate: Rate, no_sound: bool, progress: Callable[[float], None]
 ) -> Work:
     from josiecodec.media import encode_video
+    from josiecodec.vision.video import VideoReader
 
-    audio = None if no_sound else models.to_encode("jodio")
+    with VideoReader(start) as reader:
+        silent = no_sound or reader.sound_offset is None
+    audio = None if silent else models.to_encode("jodio")
     done = encode_video(models.to_encode("jovio"), audio, str(start), out, rate, None, progress)
     kbps = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
     bpp = 8 * done.size / max(done.pixels, 1)
@@ -166,7 +169,9 @@ def decode(
     """
     if target is None and str(source) == "-":
         raise click.UsageError("standard input needs a TARGET")
-    given = None if suffix is None else f".{suffix.lstrip('.')}"
+    if suffix is not None and not suffix.strip(".").isalnum():
+        raise click.BadParameter(f"--format takes a kind of file like flac, not {suffix!r}")
+    given = None if suffix is None else f".{suffix.strip('.')}"
     jobs = plan(source, target, lambda path: given or _usual_suffix(path), frozenset({".josie"}), overwrite)
     known = Models(models, use_device(device, threads))
 
@@ -206,6 +211,7 @@ def _decode(
     from josiecodec.tokens.container import TokenReader
     from josiecodec.vision.images import IMAGE_SUFFIXES
     from josiecodec.vision.transcode import decode_picture
+    from josiecodec.vision.video import VIDEO_SUFFIXES
     from josiecodec.vision.videowriter import WRITABLE_VIDEO
 
     data: Any = sys.stdin.buffer.read() if str(start) == "-" else str(start)
@@ -217,6 +223,8 @@ def _decode(
     elif "visual" in streams and kind in WRITABLE_VIDEO:
         audio = None if sound is None else models.to_decode(sound)
         done = decode_video(models.to_decode(streams["visual"]), audio, data, end, n_q, salvage, progress)
+    elif "visual" in streams and kind in VIDEO_SUFFIXES:
+        raise click.UsageError(f"{end.name}: video can be written as {', '.join(sorted(WRITABLE_VIDEO))}")
     elif sound is not None:
         done = decode_file(models.to_decode(sound), data, end, n_q, sample_rate, salvage, progress)
     else:

@@ -101,6 +101,10 @@ def trim(source: Path, target: Path, n_q: int | None, kbps: float | None, overwr
 
     if (n_q is None) == (kbps is None):
         raise click.UsageError("give either --n-q or --kbps")
+    if target.is_dir():
+        raise click.UsageError(f"{target} is a folder")
+    if kbps is not None and not kbps < float("inf"):
+        raise click.BadParameter("--kbps must be finite")
     if target.exists() and not overwrite:
         raise click.UsageError(f"{target} is there already; --overwrite replaces it")
     file = TokenFile.read(source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,15 @@ def plan(source: Path, target: Path | None, suffix: Suffix, wanted: frozenset[st
         raise click.UsageError(f"{source}: no such file or folder")
     if source.is_dir():
         out = target if target is not None else source
+        if str(out) == "-":
+            raise click.UsageError("a folder cannot go to standard output")
         found = sorted(p for p in source.rglob("*") if p.suffix.lower() in wanted and p.is_file())
         if not found:
             raise click.UsageError(f"{source}: nothing to do in this folder")
         jobs = list(_placed(found, source, out, suffix))
+        twice = [end for end, count in Counter(end for _, end in jobs).items() if count > 1]
+        if twice:
+            raise click.UsageError(f"two files of this folder would become {twice[0]}")
     else:
         if target is None:
             target = source.with_suffix(suffix(source))
@@ -106,9 +112,9 @@ def plan(source: Path, target: Path | None, suffix: Suffix, wanted: frozenset[st
 
 def _placed(found: list[Path], source: Path, out: Path, suffix: Suffix) -> Iterator[Job]:
     """Targets below `out`; files that differ in their suffix alone keep it (a.wav.josie, a.mp3.josie)."""
-    stems = [p.with_suffix("") for p in found]
-    for path, stem in zip(found, stems):
-        name = (path.name if stems.count(stem) > 1 else path.stem) + suffix(path)
+    stems = Counter(p.with_suffix("") for p in found)
+    for path in found:
+        name = (path.name if stems[path.with_suffix("")] > 1 else path.stem) + suffix(path)
         yield path, out / path.parent.relative_to(source) / name
 
 
@@ -133,14 +139,14 @@ def run(jobs: list[Job], work: Callable[..., dict[str, Any]], as_json: bool) -> 
                 with warnings.catch_warnings(record=True) as heard:
                     warnings.simplefilter("always", UserWarning)
                     result = work(start, end, progress)
-            except (CodecError, OSError) as error:
+            except (CodecError, click.UsageError, OSError) as error:
                 if len(jobs) == 1:
-                    raise CodecError(str(error)) from None
+                    raise error if isinstance(error, click.UsageError) else CodecError(str(error)) from None
                 failed += 1
                 if as_json:
-                    tqdm.write(json.dumps({"input": str(start), "error": str(error)}))
+                    tqdm.write(json.dumps({"input": str(start), "error": _text(error)}))
                 else:
-                    tqdm.write(f"error: {error}", file=sys.stderr)
+                    tqdm.write(f"error: {_text(error)}", file=sys.stderr)
                 continue
             progress(1.0)
             shown = result.pop("shown")
@@ -154,3 +160,7 @@ def run(jobs: list[Job], work: Callable[..., dict[str, Any]], as_json: bool) -> 
             for warning in heard:
                 tqdm.write(f"warning: {warning.message}", file=sys.stderr)
     return 2 if failed else 0
+
+
+def _text(error: Exception) -> str:
+    return error.format_message() if isinstance(error, click.UsageError) else str(error)

@@ -33,12 +33,12 @@ def main() -> None:
     except click.Abort:
         click.echo("interrupted", err=True)
         sys.exit(130)
-    except (click.ClickException, CodecError) as error:
+    except BrokenPipeError:
+        sys.exit(141)
+    except (click.ClickException, CodecError, OSError) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo(f"error: {' '.join(text.split())}", err=True)
         sys.exit(2)
-    except BrokenPipeError:
-        sys.exit(141)
 
 
 if __name__ == "__main__":

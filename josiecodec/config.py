@@ -83,7 +83,7 @@ def _convert_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
     if len(classes) > 1:
         kinds = {get_args(get_type_hints(c)["kind"])[0]: c for c in classes}
         kind = value.get("kind") if isinstance(value, dict) else None
-        if kind not in kinds:
+        if not isinstance(kind, str) or kind not in kinds:
             raise ConfigError(f"{where}.kind: {kind!r} is not one of {', '.join(kinds)}")
         return from_dict(typing.cast(type, kinds[kind]), value, where)
     for option in options:

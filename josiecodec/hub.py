@@ -16,7 +16,7 @@ from .audio.config import JodioConfig
 from .audio.jodio import Jodio
 from .codec import TokenCodec
 from .config import from_dict, to_dict
-from .errors import CodecError, ModelError
+from .errors import CodecError, ConfigError, ModelError
 from .fingerprint import CONFIG_FILE, WEIGHTS_FILE, of_folder
 from .nn.conv import fold_weight_norm
 from .vision.config import JovioConfig
@@ -28,8 +28,8 @@ _TYPES: dict[str, tuple[type, type[TokenCodec]]] = {"jodio": (JodioConfig, Jodio
 
 
 def available() -> list[str]:
-    """Names of the models that came with the package, best first."""
-    return sorted(p.parent.name for p in WEIGHTS.glob(f"*/{WEIGHTS_FILE}"))
+    """Names of the models that came with the package."""
+    return sorted(p.parent.name for p in WEIGHTS.glob(f"*/{WEIGHTS_FILE}") if (p.parent / CONFIG_FILE).is_file())
 
 
 @overload
@@ -67,7 +67,10 @@ def load_for_training(folder: str | Path) -> Any:
     """
     folder = find(folder)
     config = read_config(folder)
-    model = next(made for kind, made in _TYPES.values() if isinstance(config, kind))(config)
+    try:
+        model = next(made for kind, made in _TYPES.values() if isinstance(config, kind))(config)
+    except (CodecError, ValueError, TypeError, ArithmeticError, RuntimeError) as error:
+        raise ModelError(f"{folder / CONFIG_FILE}: no model can be made of this ({error})") from None
     weights_file = folder / WEIGHTS_FILE
     try:
         tensors = safetensors.torch.load_file(str(weights_file))
@@ -120,9 +123,13 @@ def read_config(folder: Path) -> JodioConfig | JovioConfig:
         values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / CONFIG_FILE}: cannot be read ({error})") from None
-    if not isinstance(values, dict) or values.get("format") != FORMAT or values.get("type") not in _TYPES:
+    kind = values.get("type") if isinstance(values, dict) else None
+    if not isinstance(kind, str) or values.get("format") != FORMAT or kind not in _TYPES:
         raise ModelError(f"{folder / CONFIG_FILE}: not the configuration of a model this version knows")
-    return from_dict(_TYPES[values["type"]][0], values.get("config"), str(folder / CONFIG_FILE))
+    try:
+        return from_dict(_TYPES[kind][0], values.get("config"), str(folder / CONFIG_FILE))
+    except (ConfigError, ArithmeticError) as error:
+        raise ModelError(str(error)) from None
 
 
 def save(model: TokenCodec, folder: str | Path, dtype: torch.dtype = torch.float16) -> Path:
@@ -156,6 +163,8 @@ def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _fill(model: TokenCodec, tensors: dict[str, Tensor], where: Path) -> None:
+    if not any("parametrizations" in name for name in tensors):
+        fold_weight_norm(model)  # saved from a model that was loaded for use
     own = model.state_dict()
     missing, extra = sorted(set(own) - set(tensors)), sorted(set(tensors) - set(own))
     if missing or extra:

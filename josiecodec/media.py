@@ -6,6 +6,7 @@ sound    -> frames            -> codes -----------+
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -17,8 +18,9 @@ from .audio.files import AUDIO_SUFFIXES, SoundReader
 from .audio.jodio import Jodio
 from .audio.transcode import BlockDecoder, encode_blocks
 from .codec import Progress, Result
+from .errors import FormatError
 from .tokens.container import TokenReader, TokenWriter
-from .tokens.header import AudioInfo, StreamInfo, VisualInfo
+from .tokens.header import AudioInfo, StreamInfo, find_stream
 from .vision.groups import END_BYTES, GroupDecoder, GroupWriter
 from .vision.images import IMAGE_SUFFIXES
 from .vision.jovio import Jovio
@@ -26,6 +28,7 @@ from .vision.rate import Rate
 from .vision.video import VIDEO_SUFFIXES, VideoReader, pictures_in
 from .vision.videowriter import VideoWriter
 
+LATEST_SOUND = 60.0  # seconds after the first picture
 MEDIA_SUFFIXES = AUDIO_SUFFIXES | IMAGE_SUFFIXES | VIDEO_SUFFIXES
 
 
@@ -77,7 +80,10 @@ def encode_video(
         if audio is not None and reader.sound_offset is not None:
             sound = _Sound(audio, source, audio_n_q, reader.sound_offset)
             streams.append(sound.info)
-        with TokenWriter(target, streams) as writer:
+        with (
+            contextlib.closing(sound) if sound is not None else contextlib.nullcontext(),
+            TokenWriter(target, streams) as writer,
+        ):
             pictures.overhead = 8 * (writer.size + END_BYTES)
             for picture in reader.pictures():
                 for rows in pictures.add(picture):
@@ -103,10 +109,15 @@ class _Sound:
         self.reader = SoundReader(source)
         n_q = codec.levels(n_q)
         self.info: AudioInfo = codec.stream_info(n_q, None, self.reader.sample_rate, min(self.reader.channels, 65535))
+        offset = offset if abs(offset) < LATEST_SOUND else 0.0  # such clocks have nothing to do with each other
         shifted = _shifted(self.reader.mono(codec.sample_rate), round(offset * codec.sample_rate))
         self._blocks = encode_blocks(codec, shifted, n_q)
         self.length = 0  # samples
         self._done = False
+
+    def close(self) -> None:
+        """Close the file."""
+        self.reader.close()
 
     def hear(self, writer: TokenWriter, until: float | None) -> float:
         """Write the codes up to a time in seconds (None: all); returns how many bits they take."""
@@ -124,8 +135,10 @@ class _Sound:
 
 def _shifted(blocks: Iterator[Tensor], samples: int) -> Iterator[Tensor]:
     """The same sound starting so many samples later (silence before it), or earlier (its beginning left out)."""
-    if samples > 0:
-        yield torch.zeros(samples)
+    while samples > 0:
+        silence = min(samples, 1 << 16)
+        samples -= silence
+        yield torch.zeros(silence)
     for block in blocks:
         left_out = min(max(-samples, 0), len(block))
         samples += left_out
@@ -160,6 +173,8 @@ def decode_video(
         pictures, sound = _decoders(visual, audio, reader.streams, n_q, salvage)
         info = pictures[1].info
         rate = audio.sample_rate if audio is not None and sound is not None else None
+        if info.length == 0:
+            raise FormatError("no picture in this file")
         with VideoWriter(target, (info.height, info.width), info.rate, rate) as writer:
             for block in reader.blocks(salvage):
                 if block.stream == pictures[0]:
@@ -182,7 +197,7 @@ def _decoders(
     visual: Jovio, audio: Jodio | None, streams: list[StreamInfo], n_q: int | None, salvage: bool
 ) -> tuple[tuple[int, GroupDecoder], tuple[int, BlockDecoder] | None]:
     """The first stream of each kind and what decodes it."""
-    index = next(i for i, s in enumerate(streams) if isinstance(s, VisualInfo))
+    index = find_stream(streams, "visual")
     pictures = (index, GroupDecoder(visual, visual.check_stream(streams[index]), n_q, salvage))
     for i, info in enumerate(streams):
         if isinstance(info, AudioInfo) and audio is not None:

@@ -202,3 +202,11 @@ def test_every_kind_of_quantizer_round_trips(mode, update):
     codes = model.encode(x)
     assert codes.unique().numel() > 4
     assert model.decode(codes).isfinite().all()
+
+
+def test_any_floating_waveform_is_taken_and_else_refused(spectral):
+    x = speechlike(3)
+    assert torch.equal(spectral.encode(x.double()), spectral.encode(x))
+    for bad in (x[:0], x.numpy(), x.long()):
+        with pytest.raises(CodesError):
+            spectral.encode(bad)

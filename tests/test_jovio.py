@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 
 from josiecodec.errors import CodecError, CodesError, ConfigError, FormatError, ModelError
-from josiecodec.tokens.patches import PatchRows
+from josiecodec.tokens.header import write_header
+from josiecodec.tokens.patches import PatchRows, unpack_rows
 from josiecodec.tokens.tokenfile import TokenFile
 from josiecodec.vision import tiling
 from josiecodec.vision.config import ConvConfig, JovioConfig, VitConfig
@@ -229,7 +232,6 @@ def test_files_of_other_models_are_refused(codec):
 def test_damage_gives_typed_errors(codec):
     data = codec.compress(scene(48, 48, 5)[0], Rate(n_q=3), 10)
     random = torch.Generator().manual_seed(0)
-    refused = 0
     for _ in range(300):
         place = int(torch.randint(len(data), (1,), generator=random))
         flipped = bytearray(data)
@@ -237,8 +239,55 @@ def test_damage_gives_typed_errors(codec):
         for bad in (bytes(flipped), data[:place]):
             with pytest.raises(CodecError):
                 codec.decompress(bad)
-            refused += 1
-    assert refused == 600
+
+
+def test_damage_behind_a_right_checksum_gives_typed_errors():
+    random = np.random.default_rng(0)
+    read = 0
+    for _ in range(3000):
+        data = random.integers(0, 256, random.integers(0, 60), dtype=np.uint8).tobytes()
+        try:
+            rows = unpack_rows(data, 2, 3, 4, 64)
+        except FormatError:
+            continue
+        read += 1
+        assert rows.counts.max() <= 4
+    assert read < 300
+
+
+@pytest.mark.parametrize("size", [(17000, 40), (16, 8192 * 16)])
+def test_narrow_and_wide_pictures_come_back(size):
+    codec = model(CONV)
+    x = torch.full((3, *size), 0.5)
+    assert codec.decompress(codec.compress(x, Rate(n_q=1))).shape == x.shape
+
+
+def test_headers_that_claim_too_much_are_refused():
+    codec = model(CONV)
+    for size in ((1 << 20, 1 << 20), (16, 8193 * 16), (1 << 15, 1 << 14)):
+        with pytest.raises(FormatError):
+            write_header([codec.stream_info(size, 4, 1)])
+    with pytest.raises(FormatError):
+        write_header([codec.stream_info((16, 16), 4, 1, Fraction(5000))])
+
+
+def test_levels_that_cannot_be_are_refused(codec):
+    data = codec.compress(scene(20, 20)[0, :, 0], Rate(n_q=3))
+    assert torch.equal(codec.decompress(data, 300), codec.decompress(data))
+    for bad in (0, -1):
+        with pytest.raises(CodesError):
+            codec.decompress(data, bad)
+    for rate in ({"bpp": float("inf")}, {"kbps": float("nan")}, {"n_q": 0}):
+        with pytest.raises(CodecError):
+            Rate(**rate)
+
+
+def test_a_salvaged_video_can_be_written_again(codec):
+    data = codec.compress(scene(48, 48, 9)[0], Rate(n_q=3), 10)
+    file = TokenFile.from_bytes(data[: len(data) * 2 // 3], salvage=True)
+    again = TokenFile.from_bytes(file.to_bytes())
+    assert again.streams[0].info.length == file.streams[0].info.length
+    assert codec.decompress(file.to_bytes()).shape[1] == file.streams[0].info.length
 
 
 def test_a_cut_off_video_shows_what_is_whole(codec):

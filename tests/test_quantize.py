@@ -168,3 +168,22 @@ def test_statistics():
     one = codebook_statistics(torch.tensor([5.0, 0, 0, 0]))
     assert one["used"] == 0.25
     assert one["entropy_bits"] == pytest.approx(0)
+
+
+def test_codes_are_the_nearest_after_a_fused_optimizer_moved_them():
+    vq = VectorQuantizer(8, codebook_size=32, update="gradient").train()
+    optimizer = torch.optim.AdamW(vq.parameters(), lr=0.1, fused=True)
+    x = torch.randn(1, 500, 8)
+    for _ in range(10):
+        optimizer.zero_grad()
+        vq(x).loss.backward()
+        optimizer.step()
+    nearest = torch.cdist(x[0], vq.codebook.weight).argmin(-1)
+    assert (vq.nearest(x)[0] == nearest).float().mean() > 0.99
+    assert (vq.eval().nearest(x)[0] == nearest).float().mean() > 0.99
+
+
+def test_a_quantizer_made_in_inference_mode_works():
+    with torch.inference_mode():
+        vq = VectorQuantizer(8, codebook_size=32).eval()
+        assert vq.encode(torch.randn(1, 5, 8)).shape == (1, 5)

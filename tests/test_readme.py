@@ -30,7 +30,7 @@ def shell(command: str, cwd: Path) -> None:
     """Run a line of the README with this interpreter's josiecodec."""
     words = shlex.split(command, comments=True)
     assert words[0] == "josiecodec"
-    line = [sys.executable, "-m", "josiecodec_cli.main", *words[1:]]
+    line = [sys.executable, "-P", "-m", "josiecodec_cli.main", *words[1:]]
     done = subprocess.run(line, cwd=cwd, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
     assert done.returncode == 0, f"{command}\n{done.stderr}"
 

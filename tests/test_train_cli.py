@@ -87,3 +87,11 @@ def test_wrong_settings_are_one_line(recordings, experiment, tmp_path):
         _, error = run("train", "audio", experiment, "--data", recordings, "--out", tmp_path / "x", *changes, code=2)
         assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "x").exists()
+
+
+def test_the_shipped_experiment_runs_on_a_plain_folder(recordings, tmp_path):
+    """Nobody said what language these recordings are in, so there are no phones to learn from."""
+    pytest.importorskip("swift_f0")
+    small = ("--set", "batch=1", "--set", "precision='fp32'", "--set", "quantization.continuous=0.9")
+    run("train", "audio", "jodio_24k_cpu", "--data", recordings, "--out", tmp_path / "run", "--steps", 1, *small)
+    assert (tmp_path / "run" / "model" / "model.safetensors").exists()

@@ -111,7 +111,7 @@ def test_it_learns_and_the_codes_stay_at_the_end(folder, tmp_path):
     t.run()
     assert torch.equal(copy.deepcopy(t.model).eval().encode(x, 8), before)
     end = t.validate()
-    assert end["psnr@4"] > start["psnr@4"] + 0.15
+    assert end["psnr@4"] > start["psnr@4"] + 0.08
     assert (tmp_path / "pictures.png").exists()
     codec = load(tmp_path / "model")
     assert codec.decode(codec.encode(x)).isfinite().all()

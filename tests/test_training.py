@@ -15,7 +15,7 @@ import torch
 from conftest import RATE, speechlike, tiny_config
 
 from josiecodec.config import to_dict
-from josiecodec.errors import CodecError, ModelError
+from josiecodec.errors import CodecError, MediaError, ModelError
 from josiecodec.hub import load, load_for_training
 from josiecodec.training.audio import AudioTrainer
 from josiecodec.training.config import TrainConfig, train_config
@@ -303,6 +303,37 @@ def test_labels_of_recordings(recordings, tmp_path):
     assert (labels[music.start // 240 :][: music.length // 240] == UNKNOWN).all()
     with pytest.raises(CodecError):
         load_labels(tmp_path / "none", recordings, 0)
+
+
+def test_labels_of_long_recordings_do_not_hang(tmp_path):
+    """Longer than what one thread works on, after the parent has used several."""
+    from josiecodec.training.phones import UNKNOWN, label_recordings, load_phones
+
+    pytest.importorskip("pocketsphinx")
+    soundfile.write(tmp_path / "a.flac", speechlike(70)[0, 0].numpy(), RATE)
+    lines = "path\tduration_s\tlanguage\na.flac\t5.5\ten\n"
+    (tmp_path / "manifest.tsv").write_text(lines)
+    recordings = load_recordings(tmp_path)
+    torch.rand(1 << 20).clamp(0.1, 0.9)
+    label_recordings(recordings, tmp_path / "phones.safetensors", workers=1)
+    assert (load_phones(tmp_path / "phones.safetensors", recordings) != UNKNOWN).float().mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file\tx\na.flac\t1\n", "column 'path'"),
+        ("path\toffset_s\na.flac\tabc\n", "line 2: a number"),
+        ("path\toffset_s\na.flac\t99\n", "does not lie"),
+        ("path\toffset_s\na.flac\t-1\n", "does not lie"),
+        ("path\tkind\na.flac\tSpeech\n", "kind 'Speech'"),
+    ],
+)
+def test_wrong_manifests_are_named(tmp_path, text, message):
+    soundfile.write(tmp_path / "a.flac", speechlike(10)[0, 0].numpy(), RATE)
+    (tmp_path / "manifest.tsv").write_text(text)
+    with pytest.raises(MediaError, match=message):
+        load_recordings(tmp_path)
 
 
 def test_pitch_labels_follow_the_pitch(tmp_path):

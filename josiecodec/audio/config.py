@@ -41,8 +41,8 @@ class QuantizerConfig:
     commitment: float = 0.25
 
     def __post_init__(self) -> None:
-        if self.acoustic_levels < 0 or not 2 <= self.codebook_size <= 65536:
-            raise ConfigError("quantizer: levels must be >= 0 and codebook_size in 2..65536")
+        if self.acoustic_levels < 1 or not 2 <= self.codebook_size <= 65536:
+            raise ConfigError("quantizer: acoustic_levels must be at least 1 and codebook_size in 2..65536")
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ class JodioConfig:
                 f"encoder and decoder disagree on the frame: {self.encoder.frame_size} and "
                 f"{self.decoder.frame_size} samples"
             )
+        if self.sample_rate < 1 or self.latent_dim < 1:
+            raise ConfigError("sample_rate and latent_dim must be positive")
         if not 1 <= self.default_n_q <= self.n_q:
             raise ConfigError(f"default_n_q must be in 1..{self.n_q}")
         for transformer in (self.encoder_transformer, self.decoder_transformer):

@@ -45,6 +45,7 @@ AUDIO_SUFFIXES = frozenset(
         ".mka",
     ]
 )
+GAP, LONGEST_GAP = 0.05, 60.0  # seconds that a track may leave out, to be filled with silence
 BLOCK = 1 << 16  # samples per channel read at a time
 
 
@@ -139,7 +140,15 @@ class SoundReader:
 
         resampler = av.AudioResampler(format="fltp", layout=None, rate=self.sample_rate)
         try:
+            written, start = 0, None
             for frame in self._container.decode(audio=0):
+                if frame.time is not None:
+                    start = frame.time if start is None else start
+                    missing = round((frame.time - start) * self.sample_rate) - written
+                    if GAP * self.sample_rate < missing < LONGEST_GAP * self.sample_rate:  # a hole in the track
+                        written += missing
+                        yield np.zeros((missing, self.channels), np.float32)
+                written += frame.samples
                 for part in resampler.resample(frame):
                     yield np.ascontiguousarray(part.to_ndarray().T)
             for part in resampler.resample(None):

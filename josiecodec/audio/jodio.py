@@ -31,6 +31,7 @@ from .stream import AudioStream
 
 # Long recordings are run through the network in blocks of this many frames (20 s at 12.5 Hz).
 BLOCK_FRAMES = 250
+MOST_LEVELS = 64
 
 
 @dataclass
@@ -138,7 +139,7 @@ class Jodio(TokenCodec):
         Raises:
             CodecError: if that is less than one level takes.
         """
-        n_q = math.floor(bits_per_second / self.bitrate(1) + 1e-9)
+        n_q = math.floor(min(bits_per_second / self.bitrate(1), MOST_LEVELS) + 1e-9) if bits_per_second > 0 else 0
         if n_q < 1:
             raise CodecError(
                 f"{bits_per_second:g} bit/s is less than one level of {self.config.name} "
@@ -368,15 +369,17 @@ class Jodio(TokenCodec):
 
     def waveform(self, x: Tensor) -> Tensor:
         """`x` as [B, 1, T]; raises CodesError if it cannot be that."""
+        if not isinstance(x, Tensor):
+            raise CodesError(f"waveforms must be tensors, not {type(x).__name__}")
         if not x.is_floating_point():
             raise CodesError(f"waveforms must be floating point in [-1, 1], not {x.dtype}")
         if x.dim() == 1:
             x = x[None, None]
         elif x.dim() == 2:
             x = x[:, None]
-        if x.dim() != 3 or x.shape[1] != 1:
+        if x.dim() != 3 or x.shape[1] != 1 or not len(x):
             raise CodesError(f"waveforms must be [B, 1, T], not {list(x.shape)}")
-        return x
+        return x.to(next(self.parameters()).dtype)
 
     def checked_codes(self, codes: Tensor) -> Tensor:
         """`codes` as int64 [B, K, F]; raises CodesError if they are not codes of this model."""

@@ -158,7 +158,7 @@ class InverseSpectrum(Streaming):
         self.hop = hop
         self.overlap = window // hop
         hann = torch.hann_window(window)
-        # Analysis and synthesis windows together sum to one at any overlap of a squared Hann window.
+        # Analysis and synthesis windows together, squared Hann windows, sum to one from three hops a window on.
         gain = hann.square().reshape(-1, hop).sum(0).mean()
         self.register_buffer("window", hann / gain * (window / 2) ** 0.5, False)
 

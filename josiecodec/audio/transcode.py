@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from ..codec import Progress, Result
-from ..errors import FormatError
+from ..errors import CodesError, FormatError, MediaError
 from ..tokens.container import Block, TokenReader, TokenWriter
 from ..tokens.header import AudioInfo, find_stream
 from .files import SoundReader, StreamResampler
 from .jodio import BLOCK_FRAMES, Jodio
 from .writing import SoundWriter
+
+LONGEST_GAP = 600  # seconds that are filled in at a stretch
 
 
 def encode_file(
@@ -40,7 +42,7 @@ def encode_file(
         MediaError: if the sound cannot be read. Nothing is left at `target` then.
         FormatError: if `target` cannot be written.
     """
-    n_q = codec.config.default_n_q if n_q is None else n_q
+    n_q = codec.levels(n_q)
     with SoundReader(source) as reader:
         info = codec.stream_info(n_q, None, reader.sample_rate, min(reader.channels, 65535))
         expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
@@ -114,7 +116,9 @@ def decode_file(
     with TokenReader(source) as reader:
         index = find_stream(reader.streams, "audio")
         info = codec.check_stream(reader.streams[index])
-        rate = sample_rate or codec.sample_rate
+        rate = codec.sample_rate if sample_rate is None else sample_rate
+        if rate < 1:
+            raise MediaError(f"sample rates are positive, not {rate}")
         resampler = StreamResampler(codec.sample_rate, rate)
         written = 0
         blocks = (b for b in reader.blocks(salvage) if b.stream == index)
@@ -143,6 +147,8 @@ class BlockDecoder:
 
     def __init__(self, codec: Jodio, info: AudioInfo, n_q: int | None = None, salvage: bool = False):
         self.codec, self.info, self.salvage = codec, info, salvage
+        if n_q is not None and n_q < 1:
+            raise CodesError(f"at least one level must be used, not {n_q}")
         self.levels = min(info.levels, n_q or info.levels)
         self.reached = 0  # frames
         self.written = 0  # samples
@@ -159,8 +165,11 @@ class BlockDecoder:
         if block.first != self.reached:
             if not self.salvage:
                 raise FormatError(f"frame {self.reached} is missing")
-            if block.first < self.reached or block.first + block.frames > (1 << 48 if frames is None else frames):
+            gap = block.first - self.reached
+            longest = LONGEST_GAP * self.codec.sample_rate // self.codec.frame_size
+            if gap < 0 or gap > longest or (frames is not None and block.first + block.frames > frames):
                 return  # a block out of place cannot be trusted
+            yield from self._cut(self._decode_whole())
             yield from self._cut(_silence((block.first - self.reached) * self.codec.frame_size))
             self.reached = block.first
             if self._stream is not None:
@@ -179,11 +188,15 @@ class BlockDecoder:
         Raises:
             FormatError: if samples are missing.
         """
-        if self._whole:
-            yield from self._cut([self.codec.decode(torch.cat(self._whole, -1))[0, 0].cpu()])
+        yield from self._cut(self._decode_whole())
         length = self.info.length
         if length is not None and self.written < length and not self.salvage:
             raise FormatError(f"the file holds {self.written} of {length} samples")
+
+    def _decode_whole(self) -> list[Tensor]:
+        """What a codec that has to see everything at once makes of all blocks so far."""
+        whole, self._whole = self._whole, []
+        return [self.codec.decode(torch.cat(whole, -1))[0, 0].cpu()] if whole else []
 
     def _cut(self, parts: Iterable[Tensor]) -> Iterator[Tensor]:
         """Leave out what lies behind the exact length."""

@@ -111,6 +111,8 @@ class SoundWriter:
     def close(self) -> None:
         """Finish the file and give it its name."""
         try:
+            if self._container is not None and not self._written:
+                self._encode(np.zeros(1024, np.float32))  # a file without a frame is no file
             if self._sound is not None:
                 self._sound.close()
             else:

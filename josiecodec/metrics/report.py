@@ -39,7 +39,8 @@ def score_segment(codec: Jodio, wave: Tensor, levels: tuple[int, ...], **labels:
         decoded = codec.decode(codes[:, :n_q].to(device), len(wave))[0, 0].cpu().clamp(-1, 1)
         decoding = time.perf_counter() - begin
         row: dict[str, Any] = {**labels, "seconds": round(seconds, 3), "n_q": n_q, "kbps": codec.bitrate(n_q) / 1000}
-        row |= {name: round(value, 4) for name, value in score(decoded, wave, codec.sample_rate).items()}
+        scores = score(decoded, wave, codec.sample_rate)
+        row |= {name: round(value, 4) if math.isfinite(value) else None for name, value in scores.items()}
         row |= {"encode_rtf": encoding / seconds, "decode_rtf": decoding / seconds, "codes": codes[0, :n_q]}
         rows.append(row)
     return rows
@@ -48,8 +49,8 @@ def score_segment(codec: Jodio, wave: Tensor, levels: tuple[int, ...], **labels:
 def means(rows: list[dict[str, Any]], codebook_size: int) -> list[dict[str, Any]]:
     """Means of the rows of `score_segment`, one line for each kind of recording and number of levels.
 
-    Scores that could not be computed (nan) are left out of a mean and counted as `unscored`. A last line for
-    each number of levels says how the codebooks are used over all recordings.
+    Scores that could not be computed (None) are left out of a mean and counted as `unscored`. A last line for
+    each codebook says how it is used over all recordings.
     """
     out = []
     keys = sorted({(row.get("kind", ""), row["n_q"]) for row in rows}, key=lambda k: (k[1], k[0]))
@@ -58,9 +59,9 @@ def means(rows: list[dict[str, Any]], codebook_size: int) -> list[dict[str, Any]
         line: dict[str, Any] = {"kind": kind, "n_q": n_q, "kbps": chosen[0]["kbps"], "clips": len(chosen)}
         unscored = 0
         for name in ("pesq_wb", "pesq_nb", "stoi", "si_sdr", "mel", "encode_rtf", "decode_rtf"):
-            values = [row[name] for row in chosen if not math.isnan(row[name])]
+            values = [row[name] for row in chosen if row[name] is not None]
             unscored += len(chosen) - len(values)
-            line[name] = round(sum(values) / len(values), 4) if values else math.nan
+            line[name] = round(sum(values) / len(values), 4) if values else None
         out.append({**line, "unscored": unscored})
     most = max((row["n_q"] for row in rows), default=0)
     every = [row["codes"] for row in rows if row["n_q"] == most]

@@ -43,7 +43,7 @@ def score_clip(codec: Jovio, video: Tensor, per_second: Fraction, rate: Rate, **
     end = time.perf_counter()
     row = _row("video", rate, len(data), video, decoded, labels)
     row["kbps"] = round(8 * len(data) * float(per_second) / video.shape[1] / 1000, 3)
-    row["difference_psnr"] = round(frame_difference_psnr(decoded, video), 4)
+    row["difference_psnr"] = _known(frame_difference_psnr(decoded, video), 4)
     return row | {"encode_seconds": middle - begin, "decode_seconds": end - middle}
 
 
@@ -58,9 +58,14 @@ def _row(kind: str, rate: Rate, size: int, original: Tensor, decoded: Tensor, la
         "bytes": size,
         "bpp": round(8 * size * 3 / original.numel(), 5),
         "mse": error,
-        "psnr": round(to_psnr(error), 4),
-        "ms_ssim": round(sum(similar) / len(similar), 5),
+        "psnr": _known(to_psnr(error), 4),
+        "ms_ssim": _known(sum(similar) / len(similar), 5),
     }
+
+
+def _known(value: float, digits: int) -> float | None:
+    """None instead of nan and infinity, which JSON does not have."""
+    return round(value, digits) if math.isfinite(value) else None
 
 
 def rate_name(rate: Rate) -> str:
@@ -80,9 +85,9 @@ def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         chosen = [row for row in rows if (row["kind"], row["rate"]) == (kind, rate)]
         line: dict[str, Any] = {"kind": kind, "rate": rate, "files": len(chosen)}
         for name in SCORES:
-            values = [row[name] for row in chosen if name in row and math.isfinite(row[name])]
+            values = [row[name] for row in chosen if row.get(name) is not None]
             if values:
                 line[name] = round(sum(values) / len(values), 4)
-        line["psnr_of_mean"] = round(to_psnr(sum(row["mse"] for row in chosen) / len(chosen)), 4)
+        line["psnr_of_mean"] = _known(to_psnr(sum(row["mse"] for row in chosen) / len(chosen)), 4)
         out.append(line)
     return out

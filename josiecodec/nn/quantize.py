@@ -82,7 +82,7 @@ class VectorQuantizer(nn.Module):
             self.project_out = RowStableLinear(code_dim, dim)
         self.codebook = nn.Embedding(codebook_size, code_dim)
         self.codebook.weight.requires_grad_(not self.ema)
-        self._kept: tuple[tuple[int, int], tuple[Tensor, Tensor, Tensor]] | None = None
+        self._kept: tuple[tuple[int, int] | None, tuple[Tensor, Tensor, Tensor]] | None = None
         # Statistics of training; not saved with the weights that ship.
         self.register_buffer("usage", torch.full((codebook_size,), 1 / codebook_size), False)
         if self.ema:
@@ -124,8 +124,9 @@ class VectorQuantizer(nn.Module):
         common offset eats the digits that tell close codes apart.
         """
         weight = self.codebook.weight
-        key = (weight.data_ptr(), weight._version)
-        if self._kept is None or self._kept[0] != key:
+        # Not kept while training: a fused optimizer changes weights without counting it as a change.
+        key = None if self.training or weight.is_inference() else (weight.data_ptr(), weight._version)
+        if key is None or self._kept is None or self._kept[0] != key:
             codes = self.codes_in_use()
             center = codes.mean(0)
             codes = codes - center

@@ -22,7 +22,7 @@ class TransformerConfig:
 
     Attributes:
         dim: width D of the sequence.
-        layers: number of blocks; 0 leaves only the final norm out and passes the input through.
+        layers: number of blocks; 0 leaves the final norm alone.
         heads: attention heads; `dim // heads` channels each, so with heads that do not divide `dim`
             the attention is a little narrower than the sequence (as printed for the JODIO decoder).
         hidden: width of the feed-forward layer.

@@ -8,6 +8,7 @@ damaged in places, still gives every whole block. Layout in docs/format.md.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -20,7 +21,7 @@ from typing import IO
 import numpy as np
 
 from ..errors import CodesError, FormatError
-from .header import MAX_HEADER, StreamInfo, VisualInfo, read_header, write_header
+from .header import MAX_HEADER, MAX_PATCHES, StreamInfo, VisualInfo, read_header, write_header
 from .packing import pack, packed_size, unpack
 from .patches import PatchRows, pack_rows, unpack_rows
 from .varint import get_varint, put_varint
@@ -28,7 +29,6 @@ from .varint import get_varint, put_varint
 BLOCK_FRAMES = 25
 MAX_BLOCK_FRAMES = 1024
 MAX_PAYLOAD = 1 << 19
-MAX_PATCHES = 8192  # in a visual block
 BLOCK_PATCHES = 4096  # what the writer puts into one, if a row is not longer
 BLOCK_MARK = 0x42
 END_MARK = 0x45
@@ -127,21 +127,24 @@ class TokenWriter:
             if len(rest):
                 self._block(stream, rest)
         self._write(_end_record(self._blocks))
-        if lengths is not None:
-            self.streams = [s.with_length(n) for s, n in zip(self.streams, lengths)]
-            self.file.seek(0)
-            header = write_header(self.streams)
-            self._write(header)
-            self.size -= len(header)
-            self.file.seek(0, io.SEEK_END)
-        if self.path is not None:
-            self.file.close()
-            os.replace(self.temporary, self.path)
+        try:
+            if lengths is not None:
+                self.streams = [s.with_length(n) for s, n in zip(self.streams, lengths)]
+                self.file.seek(0)
+                self.file.write(write_header(self.streams))
+                self.file.seek(0, io.SEEK_END)
+            if self.path is not None:
+                self.file.close()
+                os.replace(self.temporary, self.path)
+        except OSError as error:
+            self.abort()
+            raise FormatError(f"{self.path or 'output'}: cannot be written ({error.strerror})") from None
 
     def abort(self) -> None:
         """Throw away what was written."""
         if self.path is not None:
-            self.file.close()
+            with contextlib.suppress(OSError):  # it is thrown away anyway
+                self.file.close()
             self.temporary.unlink(missing_ok=True)
 
     def __enter__(self) -> TokenWriter:
@@ -333,12 +336,12 @@ class TokenReader:
 
 def visual_bytes(rows: PatchRows, levels: int, codebook_size: int) -> int:
     """Bytes that rows of patches take in a file, blocks and all (to within a few)."""
-    return sum(12 + len(pack_rows(part, levels, codebook_size)) for part in _block_parts(rows))
+    return sum(14 + len(pack_rows(part, levels, codebook_size)) for part in _block_parts(rows))
 
 
 def _block_parts(rows: PatchRows) -> list[PatchRows]:
     """Rows of patches as they are put into blocks."""
-    return rows.split(max(1, BLOCK_PATCHES // max(rows.counts.shape[1], 1)))
+    return rows.split(min(MAX_BLOCK_FRAMES, max(1, BLOCK_PATCHES // max(rows.counts.shape[1], 1))))
 
 
 def _end_record(blocks: list[tuple[int, int, int]]) -> bytes:
@@ -349,8 +352,8 @@ def _end_record(blocks: list[tuple[int, int, int]]) -> bytes:
             runs[-1] = (runs[-1][0] + 1, block)
         else:
             runs.append((1, block))
-    data = bytes([END_MARK]) + put_varint(len(runs))
+    data = bytearray([END_MARK]) + put_varint(len(runs))
     for count, (stream, frames, size) in runs:
         data += put_varint(count) + bytes([stream]) + put_varint(frames) + put_varint(size)
     data += struct.pack("<I", zlib.crc32(data))
-    return data + struct.pack("<I", len(data) + 8) + END_MAGIC
+    return bytes(data) + struct.pack("<I", len(data) + 8) + END_MAGIC

@@ -22,6 +22,8 @@ MAX_HEADER = 4096
 MAX_STREAMS = 8
 MAX_LEVELS = 64
 MAX_NAME = 64
+MAX_PATCHES = 8192  # in a row of them, and in a block
+MAX_PIXELS = 1 << 28  # of a picture
 UNKNOWN_LENGTH = (1 << 64) - 1
 
 _START = struct.Struct("<8sHH")
@@ -228,7 +230,7 @@ def _known(length: int) -> int | None:
 
 
 def _check(s: StreamInfo) -> None:
-    limits = {
+    limits: dict[str, tuple[int | Fraction, int, int]] = {
         "levels": (s.levels, 1, MAX_LEVELS),
         "codebook_size": (s.codebook_size, 2, 1 << 16),
         "length": (s.length or 0, 0, 1 << 48),
@@ -243,12 +245,16 @@ def _check(s: StreamInfo) -> None:
             "original_channels": (s.original_channels, 1, (1 << 16) - 1),
         }
     elif isinstance(s, VisualInfo):
+        if not 1 <= s.patch <= 255:
+            raise FormatError(f"stream: patch {s.patch} is not in 1..255")
         limits |= {
             "width": (s.width, 1, 1 << 20),
             "height": (s.height, 1, 1 << 20),
-            "rate": (s.rate.numerator, 0, (1 << 32) - 1),
-            "rate's denominator": (s.rate.denominator, 1, (1 << 32) - 1),
-            "patch": (s.patch, 1, 255),
+            "pixels": (s.width * s.height, 1, MAX_PIXELS),
+            "patches in a row": (s.columns, 1, MAX_PATCHES),
+            "rate": (s.rate, 0, 1000),
+            "rate's numerator": (s.rate.numerator, 0, (1 << 31) - 1),
+            "rate's denominator": (s.rate.denominator, 1, (1 << 31) - 1),
             "group": (s.group, 1, 255),
         }
     else:

@@ -14,6 +14,8 @@ from .container import TokenReader, TokenWriter
 from .header import AudioInfo, StreamInfo, VisualInfo
 from .patches import PatchRows
 
+MOST_PATCHES = 1 << 27
+
 
 @dataclass
 class TokenStream:
@@ -40,7 +42,7 @@ class TokenStream:
             length = self.frames * self.info.frame_size if self.info.length is None else self.info.length
             return length / self.info.sample_rate
         if isinstance(self.info, VisualInfo) and self.info.rate:
-            return float((self.info.length or 0) / self.info.rate)
+            return float(_pictures(self.info, self.frames) / self.info.rate)
         return 0.0
 
 
@@ -80,7 +82,12 @@ class TokenFile:
     def _collect(cls, reader: TokenReader, salvage: bool) -> TokenFile:
         parts: list[list[Any]] = [[] for _ in reader.streams]
         reached = [0] * len(parts)
+        patches = 0
         for block in reader.blocks(salvage):
+            if isinstance(block.codes, PatchRows):
+                patches += block.codes.counts.size
+                if patches > MOST_PATCHES:
+                    raise FormatError("too many patches to be held in memory; decode the file block by block")
             if block.first == reached[block.stream]:
                 parts[block.stream].append(block.codes)
                 reached[block.stream] += block.frames
@@ -97,7 +104,13 @@ class TokenFile:
                 reader.problems.append(text)
                 if isinstance(info, AudioInfo):
                     info = info.with_length(min(info.length or 0, frames * info.frame_size))
-            streams.append(TokenStream(info, _joined(info, blocks)))
+                elif isinstance(info, VisualInfo):
+                    info = info.with_length(_pictures(info, frames))
+            codes = _joined(info, blocks)
+            if isinstance(info, VisualInfo) and isinstance(codes, PatchRows):
+                whole = codes.split(info.rows)[: frames // info.rows]
+                codes = PatchRows.joined(whole, info.columns)
+            streams.append(TokenStream(info, codes))
         return cls(streams, reader.problems)
 
     def write(self, path: str | Path) -> None:
@@ -134,9 +147,19 @@ class TokenFile:
                     writer.add_rows(index, picture)
             else:
                 writer.add(index, s.codes.T)
-            whole = s.frames * s.info.frame_size if isinstance(s.info, AudioInfo) else 0
+            if isinstance(s.info, AudioInfo):
+                whole = s.frames * s.info.frame_size
+            else:
+                whole = _pictures(s.info, s.frames) if isinstance(s.info, VisualInfo) else 0
             lengths.append(whole if s.info.length is None else s.info.length)
         writer.close(lengths)
+
+
+def _pictures(info: VisualInfo, rows: int) -> int:
+    """Pictures that so many rows of patches hold, as far as their groups are whole."""
+    groups = rows // info.rows
+    most = 0 if groups == 0 else 1 + (groups - 1) * info.group
+    return most if info.length is None else min(info.length, most)
 
 
 def _joined(info: StreamInfo, blocks: list[Any]) -> np.ndarray | PatchRows:

@@ -98,7 +98,7 @@ class TrainConfig:
         batch: items per step (and process).
         seconds: length of each.
         precision: "bf16" runs convolutions and matrix products in bfloat16.
-        compile: use `torch.compile` on the encoder and decoder.
+        compile: use `torch.compile` on the model.
         pitch: file of pitch labels (`train pitch`), which a decoder with a source learns from; "auto" to
             have them made in the run's folder; "" for none.
         pitch_given: share of the run in which the source is given the true pitch, fading out in its second
@@ -131,6 +131,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1 or self.seconds <= 0:
             raise ConfigError("training: steps, batch and seconds must be positive")
+        if self.loss.stoi and self.seconds < 0.6:
+            raise ConfigError("training: the intelligibility term needs items of at least 0.6 seconds")
+        for name, pair in (("optimizer.betas", self.optimizer.betas), ("data.gain_db", self.data.gain_db)):
+            if len(pair) != 2:
+                raise ConfigError(f"training: {name} takes two numbers")
 
 
 def read_train_config(path: str | Path, changes: tuple[str, ...] = ()) -> TrainConfig:

@@ -21,6 +21,7 @@ from ..errors import MediaError
 
 # Files start at multiples of this many samples (20 ms at 24 kHz), the grid of the teachers' targets.
 GRID = 480
+KINDS = ("speech", "music", "env")
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ def load_recordings(folder: str | Path, sample_rate: int = 24000) -> Recordings:
         rows = [{"path": str(p.relative_to(folder)), "speaker": p.parent.name} for p in found]
     if not rows:
         raise MediaError(f"no recordings in {folder}")
+    if any(not row.get("path") for row in rows):
+        raise MediaError(f"{manifest}: there must be a column 'path', and tabs between columns")
     parts: list[np.ndarray] = []
     files: dict[str, int] = {}
     lengths: dict[str, int] = {}
@@ -106,21 +109,35 @@ def load_recordings(folder: str | Path, sample_rate: int = 24000) -> Recordings:
         files[path], lengths[path] = total, len(wave)
         total += padded
     segments = []
-    for row in rows:
+    for line, row in enumerate(rows, 2):
         path = row["path"]
-        offset = round(float(row.get("offset_s") or 0) * sample_rate)
-        length = round(float(row["duration_s"]) * sample_rate) if row.get("duration_s") else lengths[path]
+        where = f"{manifest}, line {line}" if manifest.exists() else str(folder / path)
+        try:
+            offset = round(float(row.get("offset_s") or 0) * sample_rate)
+            length = round(float(row["duration_s"]) * sample_rate) if row.get("duration_s") else lengths[path]
+            bandwidth = float(row.get("bandwidth_hz") or sample_rate / 2)
+        except (ValueError, OverflowError):
+            raise MediaError(f"{where}: a number is expected in offset_s, duration_s and bandwidth_hz") from None
+        if row.get("kind") not in (None, "", *KINDS):
+            raise MediaError(f"{where}: kind {row['kind']!r} is none of {', '.join(KINDS)}")
+        length = min(length, lengths[path] - offset)
+        if manifest.exists() and not (offset >= 0 and length > 0):
+            raise MediaError(f"{where}: this part does not lie in the file")
+        if length < 1:
+            continue  # an empty file
         segments.append(
             Segment(
                 start=files[path] + offset,
-                length=min(length, lengths[path] - offset),
+                length=length,
                 speaker=row.get("speaker") or path,
                 language=row.get("language") or "",
                 kind=row.get("kind") or "speech",
-                bandwidth=float(row.get("bandwidth_hz") or sample_rate / 2),
+                bandwidth=bandwidth,
                 path=path,
             )
         )
+    if not segments:
+        raise MediaError(f"no recordings in {folder}")
     return Recordings(torch.from_numpy(np.concatenate(parts)), segments, files, sample_rate)
 
 
@@ -152,7 +169,7 @@ class CropSampler:
     """Random crops of `Recordings` as float batches.
 
     Segments are drawn voice by voice (see `DataConfig.voice_power`), and crops start on the `GRID`.
-    A crop longer than its segment runs on into what follows in the same file.
+    A crop longer than its segment runs on into what follows it, or at the end of a file begins earlier.
     """
 
     def __init__(self, recordings: Recordings, config: DataConfig, device: torch.device, seed: int = 0):

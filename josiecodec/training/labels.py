@@ -6,18 +6,27 @@ pitch (`pitch.py`) are kept so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+import multiprocessing
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
 import safetensors.torch
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from ..errors import MediaError
+from ..hub import write_bytes
 from .data import GRID, Recordings, Segment
 
 STEP = GRID // 2  # samples per label: 10 ms
+
+
+class NothingToLabel(MediaError):
+    """There is no recording of the kind that a labeller is made for."""
 
 
 def label_segments(
@@ -37,23 +46,42 @@ def label_segments(
         unknown: label of what was not labelled.
         out: the file.
         workers: processes.
+
+    Raises:
+        NothingToLabel: if there are no segments.
+        MediaError: if they are not at 24 kHz, which `STEP` counts in.
     """
     chosen = list(segments)
+    if recordings.sample_rate != 24000:
+        raise MediaError(f"labels are made of recordings at 24000 Hz, not {recordings.sample_rate}")
     if not chosen:
-        raise MediaError("none of the recordings can be labelled so")
+        raise NothingToLabel("none of the recordings can be labelled so")
     ends = dict(zip(recordings.files, [*list(recordings.files.values())[1:], len(recordings.samples)]))
     labels: dict[str, Tensor] = {}
     waves = (recordings.waveform(s) for s in chosen)
-    with ProcessPoolExecutor(workers) as pool:
-        results = pool.map(labeller, waves, [recordings.sample_rate] * len(chosen), chunksize=4)
-        for segment, found in zip(chosen, results):
+    # A forked process cannot use OpenMP after its parent has: it would hang.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        for segment, found in zip(chosen, _in_order(pool, labeller, waves, recordings.sample_rate, 8 * workers)):
             begin = recordings.files[segment.path]
             if segment.path not in labels:
                 labels[segment.path] = torch.full(((ends[segment.path] - begin) // STEP,), unknown, dtype=found.dtype)
             row = labels[segment.path]
             first = (segment.start - begin) // STEP
             row[first : first + len(found)] = found[: len(row) - first]
-    safetensors.torch.save_file(labels, str(out))
+    write_bytes(out, safetensors.torch.save(labels))
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, labeller: Callable[[Tensor, int], Tensor], waves: Iterator[Tensor], rate: int, ahead: int
+) -> Iterator[Tensor]:
+    """As `pool.map`, but with no more than `ahead` waveforms on their way."""
+    waiting: deque[Future[Tensor]] = deque()
+    for wave in waves:
+        waiting.append(pool.submit(labeller, wave, rate))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def labels_file(
@@ -61,15 +89,22 @@ def labels_file(
 ) -> str:
     """Where the labels are that a setting asks for: its path, or "auto" for a file in `folder`, made if need be.
 
-    Returns "" for a setting of "", which asks for none.
+    Returns "" for a setting of "", which asks for none, and if "auto" finds nothing that it can label. Of several
+    processes that train together the first one makes the file.
     """
     if setting != "auto":
         return setting
     path = folder / f"{name}.safetensors"
-    if not path.exists():
+    together = dist.is_available() and dist.is_initialized()
+    if not path.exists() and (not together or dist.get_rank() == 0):
         folder.mkdir(parents=True, exist_ok=True)
-        maker(recordings, path)
-    return str(path)
+        try:
+            maker(recordings, path)
+        except NothingToLabel as error:
+            warnings.warn(f"no {name}: {error}", stacklevel=2)
+    if together:
+        dist.barrier()
+    return str(path) if path.exists() else ""
 
 
 def load_labels(path: str | Path, recordings: Recordings, unknown: int) -> Tensor:

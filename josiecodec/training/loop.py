@@ -124,7 +124,7 @@ class Trainer(ABC):
                 self.seconds = self._agreed(self.seconds)
             if means.steps == LOG_EVERY:
                 self._record(means)
-            if now - saved > 60 * self.config.save_minutes:
+            if self._agreed(now - saved) > 60 * self.config.save_minutes:
                 self.save()
                 saved = now
             if now - validated > 60 * self.config.validate_minutes:
@@ -153,6 +153,7 @@ class Trainer(ABC):
 
     def update(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], clip: float) -> Tensor:
         """Average gradients over all processes, clip, and step unless they are not finite."""
+        parameters = [p for p in parameters if p.requires_grad]  # zeros would let momentum move what is frozen
         if self.world > 1:
             for p in parameters:
                 if p.grad is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..vision.images import IMAGE_SUFFIXES, load_image
 from ..vision.patches import to_groups
 from ..vision.video import VIDEO_SUFFIXES, VideoReader
 
+MOST_PICTURES = 600  # of a video, from its beginning
 MOST_BYTES = 12 << 30  # of pixels that are kept
 
 
@@ -42,14 +44,27 @@ class Pictures:
             raise MediaError(f"no pictures in {', '.join(map(str, folders))}")
         self._kept: dict[Path, Tensor] = {}
         self._bytes = 0
+        self._bad: set[Path] = set()
 
     def image(self, index: int) -> Tensor:
-        """A picture as uint8 [3, 1, H, W]."""
-        return self._get(self.images[index])
+        """A picture as uint8 [3, 1, H, W]; another one if it cannot be read."""
+        return self._readable(self.images, index)
 
     def video(self, index: int) -> Tensor:
-        """A video as uint8 [3, T, H, W]."""
-        return self._get(self.videos[index])
+        """A video, or its beginning, as uint8 [3, T, H, W]; another one if it cannot be read."""
+        return self._readable(self.videos, index)
+
+    def _readable(self, paths: list[Path], index: int) -> Tensor:
+        for offset in range(len(paths)):
+            path = paths[(index + offset) % len(paths)]
+            if path in self._bad:
+                continue
+            try:
+                return self._get(path)
+            except MediaError as error:
+                self._bad.add(path)
+                warnings.warn(f"left out: {error}", stacklevel=2)
+        raise MediaError("none of the pictures can be read")
 
     def _get(self, path: Path) -> Tensor:
         found = self._kept.get(path)
@@ -63,7 +78,7 @@ class Pictures:
     def _read(self, path: Path) -> Tensor:
         if path.suffix.lower() in VIDEO_SUFFIXES:
             with VideoReader(path) as reader:
-                return torch.stack([_bytes(p) for p in reader.pictures()], 1)
+                return torch.stack([_bytes(p) for p in itertools.islice(reader.pictures(), MOST_PICTURES)], 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # transparency
             return _bytes(load_image(path)).unsqueeze(1)
@@ -80,7 +95,7 @@ class PictureConfig:
     Attributes:
         size: side of the crops in pixels.
         scale: crops are made smaller by a factor between these, which hides the blocks and blur of compressed
-            originals; a picture that is too small for it is used as it is.
+            originals; a picture that is too small for that is made smaller less, or larger.
         video: share of the batches that are videos.
         groups: groups in a video crop; a batch of them has so many times fewer items.
         skip: pictures of a video that are left out between two, at most.

@@ -19,8 +19,8 @@ Labelled = tuple[Recordings, Tensor]
 def probe_levels(codec: Jodio, learn: Labelled, judge: Labelled, levels: int = 3) -> dict[str, float]:
     """How well one code of a level tells the phone of its frame, on voices that were not counted.
 
-    On the recordings of `learn` the phones are counted that go with each code (and with each code of the
-    frame before); on those of `judge` the most frequent phone is the guess. Silence is left out.
+    On the recordings of `learn` the phones are counted that go with each code; on those of `judge` the most
+    frequent phone is the guess. Silence is left out.
 
     Args:
         codec: the model.

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ..config import from_dict, to_dict
 from ..errors import ConfigError
+from ..metrics.vision import SMALLEST
 from ..vision.config import JovioConfig
 from ..vision.presets import preset
 from .config import OptimizerConfig, merged, read_toml
@@ -81,6 +82,8 @@ class VisionTrainConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
             raise ConfigError("training: steps and batch must be positive")
+        if self.loss.ms_ssim and self.data.size < SMALLEST:
+            raise ConfigError(f"training: MS-SSIM needs crops of at least {SMALLEST} pixels")
         if self.data.size % self.model.patch:
             raise ConfigError("training: the size of crops must be a multiple of the patch")
 

@@ -13,6 +13,8 @@ from ..vision.images import save_image
 from ..vision.jovio import Jovio
 from .pictures import Pictures
 
+SIDE = 512  # that is shown of a picture
+
 
 def choose_pictures(pictures: Pictures, most: int = 24) -> list[Tensor]:
     """Evenly chosen pictures, float [3, H, W]; the first pictures of videos if there are no others."""
@@ -50,6 +52,7 @@ def validate(model: Jovio, pictures: list[Tensor], levels: tuple[int, ...]) -> d
 @torch.no_grad()
 def contact_sheet(model: Jovio, pictures: list[Tensor], path: str | Path, levels: tuple[int, ...]) -> None:
     """Save originals and what is left of them at some numbers of levels, a row for each picture."""
+    pictures = [p[:, :SIDE, :SIDE] for p in pictures]
     height, width = max(p.shape[-2] for p in pictures), max(p.shape[-1] for p in pictures)
     sheet = torch.ones(3, len(pictures) * height, (1 + len(levels)) * width)
     for row, picture in enumerate(pictures):

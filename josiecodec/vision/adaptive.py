@@ -93,7 +93,9 @@ def _codes_of(model: Jovio, x: Tensor, start: int, levels: int, enough: float) -
 
 
 @torch.no_grad()
-def candidates(model: Jovio, latent: Tensor, before: Tensor | None, most: int, least_weight: float = 0.0) -> Candidates:
+def candidates(
+    model: Jovio, latent: Tensor, before: Tensor | None, most: int, least_weight: float = -1.0
+) -> Candidates:
     """Try the numbers of levels on a group, with and without a prediction.
 
     Args:
@@ -101,7 +103,8 @@ def candidates(model: Jovio, latent: Tensor, before: Tensor | None, most: int, l
         latent: [h, w, D].
         before: quantized latents of the group before, or None for the first.
         most: levels to try at most.
-        least_weight: the least weight that `decide` will be asked with; levels that cannot pay are left out.
+        least_weight: the least weight that `decide` will be asked with; levels that cannot pay are left out. With a
+            negative one all levels are tried.
     """
     flat = latent.reshape(-1, latent.shape[-1])
     enough = least_weight * code_bits(model.codebook_size)

@@ -31,6 +31,10 @@ class ConvConfig:
     kernel: int = 3
     expansion: int = 3
 
+    def __post_init__(self) -> None:
+        if self.fine < 1 or self.kernel % 2 == 0 or self.fine_kernel % 2 == 0:
+            raise ConfigError("conv: the fine grid must be at least 1, and kernels odd")
+
 
 @dataclass(frozen=True)
 class VitConfig:
@@ -62,7 +66,7 @@ class VitConfig:
     max_frames: int = 12
 
     def __post_init__(self) -> None:
-        if self.channels % self.heads or (self.channels // self.heads) % 2:
+        if self.heads < 1 or self.channels % self.heads or (self.channels // self.heads) % 2:
             raise ConfigError("vit: channels must be an even multiple of heads")
 
 
@@ -106,6 +110,8 @@ class JovioConfig:
     decoder: ConvConfig | VitConfig = field(default_factory=lambda: ConvConfig(channels=320, blocks=7, fine_blocks=3))
 
     def __post_init__(self) -> None:
+        if not 1 <= self.patch <= 255:
+            raise ConfigError("jovio: patch must be in 1..255")
         if self.group not in (1, 2):
             raise ConfigError("jovio: group must be 1 or 2")
         if not 1 <= self.default_n_q <= self.levels <= 64:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import FormatError
+from ..errors import CodesError, FormatError
 from ..nn.streaming import State
 from ..tokens.container import Block, TokenWriter
 from ..tokens.header import VisualInfo, find_stream
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 WINDOW = 64  # groups that share a budget
 AT_ONCE = 1 << 22  # pixels of all the groups that go through a network together
 END_BYTES = 24  # an end record, about
+LONGEST_GAP = 600  # seconds that are filled in at a stretch
 SKIPPED = 1  # a mode with a prediction
 
 
@@ -126,7 +127,10 @@ class GroupDecoder:
     """
 
     def __init__(self, model: Jovio, info: VisualInfo, n_q: int | None = None, salvage: bool = False):
-        self.model, self.info, self.n_q, self.salvage = model, info, n_q, salvage
+        if n_q is not None and n_q < 1:
+            raise CodesError(f"at least one level must be used, not {n_q}")
+        self.model, self.info, self.salvage = model, info, salvage
+        self.n_q = None if n_q is None or n_q >= info.levels else n_q
         self.shown = 0  # pictures
         self.reached = 0  # rows
         self._rows: list[PatchRows] = []  # of the group that is not complete yet
@@ -146,7 +150,8 @@ class GroupDecoder:
             if not self.salvage:
                 raise FormatError(f"row {self.reached} of patches is missing")
             most = self.info.frames
-            if block.first < self.reached or most is None or block.first + block.frames > most:
+            gap = block.first - self.reached
+            if gap < 0 or gap > self._longest_gap() or (most is not None and block.first + block.frames > most):
                 return  # a block out of place cannot be trusted
             while self.reached < block.first:
                 yield from self._take(self._missing(min(block.first - self.reached, self.info.rows)))
@@ -164,6 +169,11 @@ class GroupDecoder:
         yield from self._synthesize()
         if self.info.length is not None and self.shown < self.info.length and not self.salvage:
             raise FormatError(f"the file holds {self.shown} of {self.info.length} pictures")
+
+    def _longest_gap(self) -> int:
+        """Rows that may be missing at a stretch: ten minutes of them."""
+        groups = -(-self.info.rate * LONGEST_GAP // self.info.group) if self.info.rate else 1
+        return int(groups) * self.info.rows
 
     def _missing(self, rows: int) -> PatchRows:
         maps = np.zeros((rows, self.info.columns), np.uint8)

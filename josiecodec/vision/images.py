@@ -24,7 +24,7 @@ MOST_PIXELS = 1 << 28
 def load_image(source: str | Path | IO[bytes]) -> Tensor:
     """Read a picture as RGB [3, H, W], float32 in [0, 1].
 
-    It is turned upright by its EXIF orientation; 16-bit pictures keep their precision; transparency is put on
+    It is turned upright by its EXIF orientation; 16-bit grey keeps its precision; transparency is put on
     white, with a warning.
 
     Raises:
@@ -36,8 +36,11 @@ def load_image(source: str | Path | IO[bytes]) -> Tensor:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # large pictures are judged below
-            Image.MAX_IMAGE_PIXELS = None
-            image: Image.Image = Image.open(source)
+            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                image: Image.Image = Image.open(source)
+            finally:
+                Image.MAX_IMAGE_PIXELS = limit
             if image.width * image.height > MOST_PIXELS:
                 raise MediaError(f"{name}: {image.width} x {image.height} pixels are too many")
             image = ImageOps.exif_transpose(image)

@@ -164,6 +164,8 @@ class Jovio(TokenCodec):
             CodesError: on a wrong shape or type.
         """
         video, still = self.pictures(x.unsqueeze(0))
+        if not still and not (video.shape[2] and pictures_per_second > 0):
+            raise CodesError("a video has at least one picture, and so many per second")
         return compress(self, video, rate or Rate(), Fraction(0 if still else pictures_per_second))
 
     def decompress(self, data: bytes, n_q: int | None = None) -> Tensor:
@@ -298,14 +300,16 @@ class Jovio(TokenCodec):
 
     def pictures(self, x: Tensor) -> tuple[Tensor, bool]:
         """`x` as [B, 3, T, H, W], and whether it was a still picture; raises CodesError if it cannot be that."""
+        if not isinstance(x, Tensor):
+            raise CodesError(f"pictures must be tensors, not {type(x).__name__}")
         if not x.is_floating_point():
             raise CodesError(f"pictures must be floating point in [0, 1], not {x.dtype}")
         still = x.dim() == 4
         if still:
             x = x.unsqueeze(2)
-        if x.dim() != 5 or x.shape[1] != 3 or 0 in x.shape[-2:]:
+        if x.dim() != 5 or x.shape[1] != 3 or 0 in x.shape[-2:] or not len(x):
             raise CodesError(f"pictures must be [B, 3, H, W] or [B, 3, T, H, W], not {list(x.shape)}")
-        return x, still
+        return x.to(next(self.parameters()).dtype), still
 
     def checked_codes(self, codes: Tensor) -> tuple[Tensor, bool]:
         """`codes` as int64 [B, K, G, h, w], and whether of a still picture; raises CodesError if they are none."""

@@ -46,8 +46,8 @@ class Rate:
         given = [v for v in (self.n_q, self.bpp, self.kbps, self.weight) if v is not None]
         if len(given) > 1:
             raise CodecError("give only one of n_q, bpp, kbps and weight")
-        if any(v <= 0 for v in given):
-            raise CodecError("a rate must be positive")
+        if not all(0 < v < math.inf for v in given):
+            raise CodecError("a rate must be positive and finite")
 
     def bits(self, pixels: int, pictures: int, seconds: float) -> float | None:
         """The budget of so many pictures of so many pixels each; None if there is none."""

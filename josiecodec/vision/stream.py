@@ -24,8 +24,8 @@ class VideoStream:
             screen.show(stream.decode(codes))     # [1, 3, their pictures, H, W]
         codes = stream.flush()                    # the last, incomplete group
 
-    On the CPU the codes and pictures are those of `Jovio.encode` and `Jovio.decode` on the whole video (a group
-    that was filled up on `flush` gives a picture too many).
+    On the CPU the codes and pictures are those of `Jovio.encode` and `Jovio.decode` on the whole video (of a
+    transformer but for rounding). A group that was filled up on `flush` gives a picture too many.
 
     Args:
         codec: the model; it is not changed, and any number of streams can share it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -14,8 +15,8 @@ from torch import Tensor
 from ..errors import MediaError
 
 VIDEO_SUFFIXES = frozenset([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv", ".flv"])
-MOST_RATE = 1000  # pictures per second
-USUAL_RATE = Fraction(25)
+SLOWEST, FASTEST = Fraction(1, 3600), Fraction(240)  # pictures per second that are believed
+LONGEST_GAP = 10.0  # seconds without a picture; what is longer is taken for a clock that was set anew
 
 
 def pictures_in(path: str | Path) -> bool:
@@ -66,17 +67,18 @@ class VideoReader:
             self.close()
             raise MediaError(f"{path}: no moving pictures in it")
         self._stream.thread_type = "AUTO"
-        self.rate = self._rate()
-        self._pictures = self._decoded()
+        pictures = self._decoded()
         try:
-            self._first = next(self._pictures, None)
+            begin = list(itertools.islice(pictures, 12))
         except MediaError:
             self.close()
             raise
-        if self._first is None:
+        if not begin:
             self.close()
             raise MediaError(f"{path}: no picture in it")
-        time, picture = self._first
+        self.rate = self._rate([time for time, _ in begin])
+        self._pictures = itertools.chain(begin, pictures)
+        time, picture = begin[0]
         self.size = picture.shape[0], picture.shape[1]
         self.expected = self._length()
         self.sound_offset = None
@@ -91,13 +93,16 @@ class VideoReader:
         Raises:
             MediaError: if the file turns out to be damaged.
         """
-        assert self._first is not None
-        start, held = self._first
+        start, held = next(self._pictures)
         slot = 0  # where on the even grid `held` stands
-        count = 1
         for time, picture in self._pictures:
-            place = count if time is None or start is None else round((time - start) * float(self.rate))
-            count += 1
+            place = slot + 1
+            if time is not None:
+                start = time - place / float(self.rate) if start is None else start
+                place = round((time - start) * float(self.rate))
+                if abs(place - slot) > LONGEST_GAP * float(self.rate):
+                    place = slot + 1
+                    start = time - place / float(self.rate)
             while slot < place:  # `held` stays on the screen until now
                 yield _floating(held)
                 slot += 1
@@ -128,11 +133,14 @@ class VideoReader:
         except (av.FFmpegError, ValueError, OSError) as error:
             raise MediaError(f"{self.name}: damaged video ({_reason(error)})") from None
 
-    def _rate(self) -> Fraction:
+    def _rate(self, times: list[float | None]) -> Fraction:
+        """The rate that the file names, if it can be believed; else that of its first pictures."""
         for rate in (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate):
-            if rate and 0 < rate <= MOST_RATE:
+            if rate and SLOWEST <= rate <= FASTEST:
                 return Fraction(rate).limit_denominator(100_000)
-        return USUAL_RATE
+        steps = sorted(b - a for a, b in itertools.pairwise(t for t in times if t is not None) if b > a)
+        step = steps[len(steps) // 2] if steps else 0.04
+        return min(max(Fraction(1 / step).limit_denominator(1001), SLOWEST), FASTEST)
 
     def _length(self) -> int | None:
         if self._stream.frames:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +22,7 @@ _KINDS: dict[str, tuple[str, str, dict[str, str], str]] = {
     ".mkv": ("matroska", "ffv1", {"level": "3"}, "flac"),  # without loss
 }
 WRITABLE_VIDEO = frozenset(_KINDS)
+BT709, LIMITED = 1, 1  # FFmpeg's numbers for the colours of HD video
 SOUND_BITS = 128_000
 
 
@@ -60,10 +62,14 @@ class VideoWriter:
             self._pictures.height, self._pictures.width = size
             even = size[0] % 2 == 0 and size[1] % 2 == 0
             self._pictures.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p" if even else "yuv444p"
+            if codec != "ffv1":  # what players take untagged video for depends on its size
+                context = self._pictures.codec_context
+                context.colorspace = context.color_primaries = context.color_trc = BT709
+                context.color_range = LIMITED
             if sample_rate is not None:
                 self._sound = self._container.add_stream(sound, rate=sample_rate, layout="mono")
                 self._sound.bit_rate = SOUND_BITS
-        except (av.FFmpegError, OSError, ValueError) as error:
+        except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
             self.abort()
             raise MediaError(f"{path}: cannot be written ({error})") from None
 
@@ -72,6 +78,8 @@ class VideoWriter:
         import av
 
         frame = av.VideoFrame.from_ndarray(to_bytes_rgb(picture), format="rgb24")
+        if self._pictures.pix_fmt.startswith("yuv"):
+            frame = frame.reformat(format=self._pictures.pix_fmt, dst_colorspace="ITU709")
         frame.pts = self.shown
         frame.time_base = 1 / self.rate
         self.shown += 1
@@ -95,23 +103,28 @@ class VideoWriter:
 
     def close(self) -> None:
         """Finish the file and give it its name."""
-        self._mux(self._pictures, None)
-        if self._sound is not None:
-            self._mux(self._sound, None)
+        import av
+
         try:
+            if not self.shown:
+                raise MediaError(f"{self.path}: a video without a picture cannot be written")
+            self._mux(self._pictures, None)
+            if self._sound is not None:
+                self._mux(self._sound, None)
             self._container.close()
             os.replace(self.temporary, self.path)
-        except (OSError, ValueError) as error:
+        except (av.FFmpegError, OSError, ValueError) as error:
             self.abort()
             raise MediaError(f"{self.path}: cannot be written ({error})") from None
+        except MediaError:
+            self.abort()
+            raise
 
     def abort(self) -> None:
         """Throw away what was written."""
-        try:
+        with contextlib.suppress(Exception):  # it is thrown away anyway
             if self._container is not None:
                 self._container.close()
-        except (OSError, ValueError, RuntimeError):
-            pass  # it is thrown away anyway
         self.temporary.unlink(missing_ok=True)
 
     def _mux(self, stream: Any, frame: Any) -> None:
