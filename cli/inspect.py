@@ -17,14 +17,14 @@ from .options import Path_
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 def info(files: tuple[Path, ...], salvage: bool, as_json: bool) -> None:
     """Show what .josie FILES hold; every block is checked."""
-    from josiecodec.tokens.tokenfile import TokenFile
+    from josiecodec.tokens.passes import summarise
 
     for path in files:
-        file = TokenFile.read(path, salvage)
+        found, problems = summarise(path, salvage)
         size = path.stat().st_size
-        streams = [_described(stream) for stream in file.streams]
+        streams = [_described(stream) for stream in found]
         if as_json:
-            click.echo(json.dumps({"file": str(path), "bytes": size, "streams": streams, "problems": file.problems}))
+            click.echo(json.dumps({"file": str(path), "bytes": size, "streams": streams, "problems": problems}))
             continue
         click.echo(f"{path}: {size} bytes")
         for s in streams:
@@ -32,7 +32,7 @@ def info(files: tuple[Path, ...], salvage: bool, as_json: bool) -> None:
             click.echo(
                 f"    {s['levels']} levels x {s['codebook_size']} codes, model {s['model']} {s['fingerprint'][:16]}"
             )
-        for problem in file.problems:
+        for problem in problems:
             click.echo(f"  warning: {problem}", err=True)
 
 
@@ -46,7 +46,7 @@ def _sound(s: dict[str, Any], size: int) -> list[str]:
 
 
 def _pictures(s: dict[str, Any], size: int) -> list[str]:
-    pixels = s["width"] * s["height"] * max(s["length"] or 0, 1)
+    pixels = s["width"] * s["height"] * max(s["length"], 1)
     what = f"{s['length']} pictures at {s['pictures_per_second']:g}/s" if s["seconds"] else "a picture"
     return [
         f"  visual: {s['width']} x {s['height']}, {what}",
@@ -57,6 +57,7 @@ def _pictures(s: dict[str, Any], size: int) -> list[str]:
 
 def _described(stream: Any) -> dict[str, Any]:
     from josiecodec.tokens.header import AudioInfo
+    from josiecodec.tokens.passes import held
 
     i = stream.info
     out = {
@@ -65,7 +66,7 @@ def _described(stream: Any) -> dict[str, Any]:
         "fingerprint": i.fingerprint,
         "levels": i.levels,
         "codebook_size": i.codebook_size,
-        "length": i.length,
+        "length": held(i, stream.frames),
         "frames": stream.frames,
         "seconds": stream.seconds,
     }
@@ -78,13 +79,12 @@ def _described(stream: Any) -> dict[str, Any]:
             "original_channels": i.original_channels,
             "codes_kbps": i.bitrate / 1000,
         }
-    counts = stream.codes.counts
     return out | {
         "width": i.width,
         "height": i.height,
         "pictures_per_second": float(i.rate),
-        "mean_levels": float(counts.mean()) if counts.size else 0.0,
-        "skipped": float((counts == 0).mean()) if counts.size else 0.0,
+        "mean_levels": stream.levels / max(stream.patches, 1),
+        "skipped": stream.skipped / max(stream.patches, 1),
     }
 
 
@@ -96,8 +96,9 @@ def _described(stream: Any) -> dict[str, Any]:
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
 def trim(source: Path, target: Path, n_q: int | None, kbps: float | None, overwrite: bool) -> None:
     """Copy SOURCE to TARGET with fewer levels: a lower bitrate, without decoding or any model."""
+    from josiecodec.tokens.container import TokenReader
     from josiecodec.tokens.header import AudioInfo
-    from josiecodec.tokens.tokenfile import TokenFile
+    from josiecodec.tokens.passes import trim_file
 
     if (n_q is None) == (kbps is None):
         raise click.UsageError("give either --n-q or --kbps")
@@ -107,16 +108,17 @@ def trim(source: Path, target: Path, n_q: int | None, kbps: float | None, overwr
         raise click.BadParameter("--kbps must be finite")
     if target.exists() and not overwrite:
         raise click.UsageError(f"{target} is there already; --overwrite replaces it")
-    file = TokenFile.read(source)
     if n_q is None:
-        sound = next((s.info for s in file.streams if isinstance(s.info, AudioInfo)), None)
-        if sound is None or len(file.streams) > 1:
+        with TokenReader(source) as reader:
+            streams = reader.streams
+        sound = next((s for s in streams if isinstance(s, AudioInfo)), None)
+        if sound is None or len(streams) > 1:
             raise click.UsageError("--kbps is for files of sound alone; give --n-q")
         one = sound.bitrate / sound.levels
         n_q = int(1000 * (kbps or 0) / one + 1e-9)
         if n_q < 1:
             raise click.BadParameter(f"one level takes {one / 1000:g} kbit/s, more than {kbps:g}")
-    file.trimmed(n_q).write(target)
+    trim_file(source, target, n_q)
     click.echo(f"{source} -> {target}: {source.stat().st_size} -> {target.stat().st_size} bytes")
 
 

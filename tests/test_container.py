@@ -15,6 +15,7 @@ from josiecodec.errors import CodecError, CodesError, FormatError
 from josiecodec.tokens.container import TokenReader, TokenWriter
 from josiecodec.tokens.header import MAGIC, AudioInfo, read_header, write_header
 from josiecodec.tokens.packing import code_bits, pack, packed_size, unpack
+from josiecodec.tokens.passes import summarise, trim_file
 from josiecodec.tokens.tokenfile import TokenFile, TokenStream
 from josiecodec.tokens.varint import get_varint, put_varint
 
@@ -35,6 +36,31 @@ def stream(frames=120, seed=0, **changes) -> TokenStream:
 
 def sample(frames=120, length=120 * 1920 - 77) -> bytes:
     return TokenFile([stream(frames, length=length)]).to_bytes()
+
+
+@pytest.mark.parametrize("length", [120 * 1920 - 77, None])
+def test_files_are_described_and_trimmed_in_passing(tmp_path, length):
+    whole = TokenFile([stream(length=length), stream(frames=50, seed=1, levels=3)])
+    whole.write(tmp_path / "a.josie")
+    found, problems = summarise(tmp_path / "a.josie")
+    assert [s.frames for s in found] == [120, 50]
+    assert found[0].seconds == pytest.approx((length or 120 * 1920) / 24000)
+    assert not problems
+    trim_file(tmp_path / "a.josie", tmp_path / "b.josie", 4)
+    trimmed = TokenFile.read(tmp_path / "b.josie")
+    for one, other in zip(trimmed.streams, TokenFile.from_bytes(whole.to_bytes()).trimmed(4).streams):
+        assert one.info == other.info
+        assert np.array_equal(one.codes, other.codes)
+    with pytest.raises(CodesError):
+        trim_file(tmp_path / "a.josie", tmp_path / "b.josie", 0)
+    data = (tmp_path / "a.josie").read_bytes()
+    (tmp_path / "cut.josie").write_bytes(data[: len(data) // 2])
+    with pytest.raises(FormatError):
+        trim_file(tmp_path / "cut.josie", tmp_path / "c.josie", 2)
+    assert not (tmp_path / "c.josie").exists()
+    found, problems = summarise(tmp_path / "cut.josie", salvage=True)
+    assert problems
+    assert 0 < found[0].frames <= 120
 
 
 @pytest.mark.parametrize("codebook_size", [2, 3, 1000, 2048, 65536])

@@ -18,7 +18,7 @@ from test_jovio import CONV, model, scene
 
 import josiecodec
 from josiecodec.errors import MediaError
-from josiecodec.hub import save
+from josiecodec.hub import available, save
 from josiecodec.media import decode_video, encode_video, kind_of
 from josiecodec.vision.images import load_image, save_image
 from josiecodec.vision.rate import Rate
@@ -188,6 +188,38 @@ def test_sound_and_pictures_stay_in_step(visual, tiny, tmp_path):
 
     heard = load_audio(tmp_path / "back.mkv").samples.shape[-1]
     assert heard == info.length
+
+
+def onset(level: torch.Tensor) -> int:
+    """Where a level first rises above the middle of its range."""
+    return int((level > (level.min() + level.max()) / 2).nonzero()[0])
+
+
+@pytest.mark.skipif("jodio-24k" not in available(), reason="no weights in this checkout")
+@pytest.mark.parametrize("late", [0.0, 0.4])
+def test_a_flash_and_its_beep_come_back_together(visual, tmp_path, late):
+    from josiecodec.audio.files import load_audio
+
+    x = 0.2 * scene(48, 64, 40)[0]
+    x[:, 12:20] = 1.0  # 1.2 s
+    wave = torch.zeros(96000)
+    wave[28800:48000] = 0.3 * sum(torch.sin(torch.arange(19200) * 0.05 * k) / k for k in range(1, 6))
+    with VideoWriter(tmp_path / "x.mkv", (48, 64), Fraction(10), 24000) as writer:
+        for picture in x.unbind(1):
+            writer.write(picture)
+        writer.heard = round(24000 * late)  # the track starts later, and without its beginning
+        writer.write_sound(wave[writer.heard :])
+    with VideoReader(tmp_path / "x.mkv") as reader:
+        assert reader.sound_offset == pytest.approx(late, abs=0.002)
+    audio = josiecodec.load("jodio-24k")
+    encode_video(visual, audio, tmp_path / "x.mkv", tmp_path / "x.josie", Rate(n_q=4))
+    decode_video(visual, audio, tmp_path / "x.josie", tmp_path / "back.mkv")
+    back, _ = load_video(tmp_path / "back.mkv")
+    heard = load_audio(tmp_path / "back.mkv").samples[0]
+    flash = onset(back.mean((0, 2, 3))) / 10
+    beep = 240 * onset(heard[: len(heard) // 240 * 240].view(-1, 240).square().mean(1)) / 24000
+    assert flash == pytest.approx(1.2, abs=0.11)  # untrained, it cannot tell the two pictures of a pair apart
+    assert beep == pytest.approx(1.2, abs=0.08)
 
 
 @pytest.mark.parametrize("offset", [-0.2, 0.0, 0.3])

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..errors import CodesError, FormatError
 from .container import TokenReader, TokenWriter
-from .header import AudioInfo, StreamInfo, VisualInfo
+from .header import StreamInfo, VisualInfo
+from .passes import held, in_order, seconds, short
 from .patches import PatchRows
 
 MOST_PATCHES = 1 << 27
@@ -38,12 +39,7 @@ class TokenStream:
     @property
     def seconds(self) -> float:
         """Its length in time; 0 for a still picture."""
-        if isinstance(self.info, AudioInfo):
-            length = self.frames * self.info.frame_size if self.info.length is None else self.info.length
-            return length / self.info.sample_rate
-        if isinstance(self.info, VisualInfo) and self.info.rate:
-            return float(_pictures(self.info, self.frames) / self.info.rate)
-        return 0.0
+        return seconds(self.info, self.frames)
 
 
 @dataclass
@@ -83,29 +79,17 @@ class TokenFile:
         parts: list[list[Any]] = [[] for _ in reader.streams]
         reached = [0] * len(parts)
         patches = 0
-        for block in reader.blocks(salvage):
+        for block in in_order(reader, salvage):
             if isinstance(block.codes, PatchRows):
                 patches += block.codes.counts.size
                 if patches > MOST_PATCHES:
                     raise FormatError("too many patches to be held in memory; decode the file block by block")
-            if block.first == reached[block.stream]:
-                parts[block.stream].append(block.codes)
-                reached[block.stream] += block.frames
-            elif salvage:
-                reader.problems.append(f"stream {block.stream}: frame {reached[block.stream]} is missing")
-            else:
-                raise FormatError(f"stream {block.stream}: expected frame {reached[block.stream]}, found {block.first}")
+            parts[block.stream].append(block.codes)
+            reached[block.stream] += block.frames
         streams = []
         for info, blocks, frames in zip(reader.streams, parts, reached):
-            if info.frames is not None and info.frames != frames:
-                text = f"the header promises {info.frames} frames, the blocks hold {frames}"
-                if not salvage:
-                    raise FormatError(text)
-                reader.problems.append(text)
-                if isinstance(info, AudioInfo):
-                    info = info.with_length(min(info.length or 0, frames * info.frame_size))
-                elif isinstance(info, VisualInfo):
-                    info = info.with_length(_pictures(info, frames))
+            if short(reader, info, frames, salvage):
+                info = info.with_length(held(info, frames))
             codes = _joined(info, blocks)
             if isinstance(info, VisualInfo) and isinstance(codes, PatchRows):
                 whole = codes.split(info.rows)[: frames // info.rows]
@@ -147,19 +131,8 @@ class TokenFile:
                     writer.add_rows(index, picture)
             else:
                 writer.add(index, s.codes.T)
-            if isinstance(s.info, AudioInfo):
-                whole = s.frames * s.info.frame_size
-            else:
-                whole = _pictures(s.info, s.frames) if isinstance(s.info, VisualInfo) else 0
-            lengths.append(whole if s.info.length is None else s.info.length)
+            lengths.append(held(s.info, s.frames) if s.info.length is None else s.info.length)
         writer.close(lengths)
-
-
-def _pictures(info: VisualInfo, rows: int) -> int:
-    """Pictures that so many rows of patches hold, as far as their groups are whole."""
-    groups = rows // info.rows
-    most = 0 if groups == 0 else 1 + (groups - 1) * info.group
-    return most if info.length is None else min(info.length, most)
 
 
 def _joined(info: StreamInfo, blocks: list[Any]) -> np.ndarray | PatchRows:

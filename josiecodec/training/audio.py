@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +65,6 @@ class AudioTrainer(Trainer):
         self.length = crop_frames(config.seconds, config.model.sample_rate, config.model.frame_size)
         self.unit = ("audio_seconds_per_second", self.length / config.model.sample_rate)
         self.excerpts = choose_excerpts(valid) if valid is not None else []
-        self._forward: Any = torch.compile(self.model) if config.compile else self.model
 
     def quantizers(self, model: Jodio) -> list[VectorQuantizer | ResidualVectorQuantizer]:
         return [model.semantic_rvq, model.acoustic_rvq]
@@ -94,7 +92,7 @@ class AudioTrainer(Trainer):
         quantize = torch.rand(config.batch, generator=self.random) >= share
         pitch, given = self._pitch(first, progress)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            out = self._forward(x, n_q, quantize, given)
+            out = self.model(x, n_q, quantize, given)
         if not self.codebooks_ready:
             self.remember(out.latent)
         terms = self.objective(out, x[:, 0], first, speech, progress, self.random, pitch)

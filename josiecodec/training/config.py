@@ -98,7 +98,6 @@ class TrainConfig:
         batch: items per step (and process).
         seconds: length of each.
         precision: "bf16" runs convolutions and matrix products in bfloat16.
-        compile: use `torch.compile` on the model.
         pitch: file of pitch labels (`train pitch`), which a decoder with a source learns from; "auto" to
             have them made in the run's folder; "" for none.
         pitch_given: share of the run in which the source is given the true pitch, fading out in its second
@@ -114,7 +113,6 @@ class TrainConfig:
     batch: int = 8
     seconds: float = 1.6
     precision: Literal["fp32", "bf16"] = "fp32"
-    compile: bool = False
     pitch: str = "auto"
     pitch_given: float = 0.3
     freeze_codes: bool = False

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -56,7 +55,6 @@ class VisionTrainer(Trainer):
         self.unit = ("pictures_per_second", 1.0)
         self.valid = choose_pictures(valid) if valid is not None else []
         self.frozen = False
-        self._forward: Any = torch.compile(self.model) if config.compile else self.model
 
     def quantizers(self, model: Jovio) -> list[VectorQuantizer | ResidualVectorQuantizer]:
         return [model.rvq]
@@ -72,7 +70,7 @@ class VisionTrainer(Trainer):
         b, g, _, height, width = groups.shape
         counts = self._counts(b, g, *self.model.grid(height, width))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            out = self._forward(groups, counts)
+            out = self.model(groups, counts)
         return self.descend(self._terms(out, groups))
 
     def make_optimizer(self, modules: list[nn.Module]) -> None:

@@ -60,7 +60,6 @@ class VisionTrainConfig:
         steps: length of the run, unless the command line gives minutes.
         batch: items per step (and process).
         precision: "bf16" runs convolutions and matrix products in bfloat16.
-        compile: use `torch.compile` on the model.
         seed: of everything random.
         validate_minutes, save_minutes: how often.
         loss, levels, optimizer, data: see the classes.
@@ -70,7 +69,6 @@ class VisionTrainConfig:
     steps: int = 20000
     batch: int = 8
     precision: Literal["fp32", "bf16"] = "fp32"
-    compile: bool = False
     seed: int = 0
     validate_minutes: float = 10.0
     save_minutes: float = 10.0
