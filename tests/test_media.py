@@ -219,7 +219,7 @@ def test_a_flash_and_its_beep_come_back_together(visual, tmp_path, late):
     flash = onset(back.mean((0, 2, 3))) / 10
     beep = 240 * onset(heard[: len(heard) // 240 * 240].view(-1, 240).square().mean(1)) / 24000
     assert flash == pytest.approx(1.2, abs=0.11)  # untrained, it cannot tell the two pictures of a pair apart
-    assert beep == pytest.approx(1.2, abs=0.08)
+    assert beep == pytest.approx(1.2, abs=0.12)
 
 
 @pytest.mark.parametrize("offset", [-0.2, 0.0, 0.3])
