@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .jovio import Jovio
 
 WINDOW = 64  # groups that share a budget
-AT_ONCE = 1 << 22  # pixels of all the groups that go through a network together
+AT_ONCE = 1 << 20  # pixels of all the groups that go through a network together
 END_BYTES = 24  # an end record, about
 LONGEST_GAP = 600  # seconds that are filled in at a stretch
 SKIPPED = 1  # a mode with a prediction
