@@ -7,15 +7,17 @@ import random
 import struct
 import tracemalloc
 import zlib
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from josiecodec.errors import CodecError, CodesError, FormatError
 from josiecodec.tokens.container import TokenReader, TokenWriter
-from josiecodec.tokens.header import MAGIC, AudioInfo, read_header, write_header
+from josiecodec.tokens.header import MAGIC, AudioInfo, VisualInfo, read_header, write_header
 from josiecodec.tokens.packing import code_bits, pack, packed_size, unpack
 from josiecodec.tokens.passes import summarise, trim_file
+from josiecodec.tokens.patches import PatchRows
 from josiecodec.tokens.tokenfile import TokenFile, TokenStream
 from josiecodec.tokens.varint import get_varint, put_varint
 
@@ -260,3 +262,37 @@ def test_missing_files_are_typed_errors(tmp_path):
         TokenFile.read(tmp_path / "none.josie")
     with pytest.raises(FormatError):
         TokenFile.read(tmp_path)
+
+
+def pictures() -> TokenStream:
+    """Codes of nine pictures, with every mode and count."""
+    i = VisualInfo(
+        model="tiny", fingerprint="ab" * 32, levels=8, codebook_size=2048, length=9,
+        width=100, height=70, rate=Fraction(25), patch=16, group=2,
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 9, (i.frames or 0, i.columns)).astype(np.uint8)
+    modes = rng.integers(0, 4, counts.shape).astype(np.uint8)
+    codes = rng.integers(0, 2048, int(counts.sum())).astype(np.uint16)
+    return TokenStream(i, PatchRows(modes, counts, codes))
+
+
+def test_hostile_files_of_pictures_give_typed_errors():
+    whole = pictures()
+    data = TokenFile([whole, stream(20, seed=3, levels=2)]).to_bytes()
+    back = TokenFile.from_bytes(data).streams[0].codes
+    assert isinstance(back, PatchRows)
+    assert isinstance(whole.codes, PatchRows)
+    for one, other in zip(
+        (back.modes, back.counts, back.codes), (whole.codes.modes, whole.codes.counts, whole.codes.codes)
+    ):
+        assert np.array_equal(one, other)
+    random_ = random.Random(2)
+    read = 0
+    for n in range(5000):
+        try:
+            TokenFile.from_bytes(mutate(data, random_), salvage=n % 2 == 0)
+            read += 1
+        except CodecError:
+            pass
+    assert 1000 < read < 4000
