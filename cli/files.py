@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,16 +48,22 @@ def encode(
     "-" is standard input or output (of sound). Without TARGET the file goes beside SOURCE.
     """
     from josiecodec.media import MEDIA_SUFFIXES, kind_of
+    from josiecodec.vision.images import IMAGE_SUFFIXES
 
     if target is None and str(source) == "-":
         raise click.UsageError("standard input needs a TARGET")
     if sum(v is not None for v in (n_q, kbps, bpp)) > 1:
         raise click.UsageError("give only one of --n-q, --kbps and --bpp")
-    jobs = plan(source, target, lambda _: ".josie", MEDIA_SUFFIXES, overwrite)
     known = Models(models, use_device(device, threads))
+    sighted = known.at_hand("jovio")
+    wanted = MEDIA_SUFFIXES if sighted else MEDIA_SUFFIXES - IMAGE_SUFFIXES
+    jobs = plan(source, target, lambda _: ".josie", wanted, overwrite)
 
     def work(start: Path, end: Path, progress: Callable[[float], None]) -> Work:
         kind = "sound" if str(start) == "-" else kind_of(start)
+        if kind == "video" and not sighted:
+            warnings.warn(f"{start}: its sound alone, there is no model for pictures", stacklevel=1)
+            kind = "sound"
         if bpp is not None and kind == "sound":
             raise click.UsageError("--bpp is for pictures and video")
         with Output(end) as out:

@@ -34,6 +34,12 @@ class Models:
             codec = self._load(name)
             self._chosen[type(codec).__name__.lower()] = codec
 
+    def at_hand(self, kind: str) -> bool:
+        """Whether there is a model for sound ("jodio") or pictures ("jovio")."""
+        from josiecodec.hub import available
+
+        return kind in self._chosen or self.USUAL[kind] in available()
+
     def to_encode(self, kind: str) -> Any:
         """The model for sound ("jodio") or pictures ("jovio")."""
         return self._chosen.get(kind) or self._load(self.USUAL[kind])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ class Result:
     pixels: int = 0
 
 
-class TokenCodec(nn.Module):
+class TokenCodec(nn.Module, ABC):
     """Base of `Jodio` and `Jovio`.
 
     Attributes:
@@ -50,9 +51,9 @@ class TokenCodec(nn.Module):
         self.saved_fingerprint = None
 
     @property
+    @abstractmethod
     def n_q(self) -> int:
         """Levels that the model has."""
-        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:

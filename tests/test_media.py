@@ -18,7 +18,7 @@ from test_jovio import CONV, model, scene
 
 import josiecodec
 from josiecodec.errors import MediaError
-from josiecodec.hub import available, save
+from josiecodec.hub import save
 from josiecodec.media import decode_video, encode_video, kind_of
 from josiecodec.vision.images import load_image, save_image
 from josiecodec.vision.rate import Rate
@@ -195,7 +195,6 @@ def onset(level: torch.Tensor) -> int:
     return int((level > (level.min() + level.max()) / 2).nonzero()[0])
 
 
-@pytest.mark.skipif("jodio-24k" not in available(), reason="no weights in this checkout")
 @pytest.mark.parametrize("late", [0.0, 0.4])
 def test_a_flash_and_its_beep_come_back_together(visual, tmp_path, late):
     from josiecodec.audio.files import load_audio
@@ -280,3 +279,21 @@ def test_the_command_line_takes_all_kinds(visual, tiny, tmp_path):
 def _warned(*args: object) -> str:
     command = [sys.executable, "-m", "josiecodec_cli.main", *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+
+def test_without_a_model_for_pictures_videos_are_their_sound(tiny, tmp_path, monkeypatch):
+    from click.testing import CliRunner
+    from josiecodec_cli.files import encode
+    from josiecodec_cli.jobs import Models
+
+    monkeypatch.setattr(Models, "at_hand", lambda self, kind: False)
+    media = tmp_path / "media"
+    media.mkdir()
+    film(media / "film.mp4", pictures=30, sound=True)
+    save_image(scene(20, 20)[0, :, 0], media / "cover.jpg")
+    model_folder = str(save(tiny, tmp_path / "audio"))
+    done = CliRunner().invoke(encode, [str(media), str(tmp_path / "out"), "--model", model_folder])
+    assert done.exit_code == 0, done.output
+    assert "its sound alone" in done.output
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["film.josie"]
+    assert [s.info.kind for s in josiecodec.TokenFile.read(tmp_path / "out" / "film.josie").streams] == ["audio"]

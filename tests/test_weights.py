@@ -11,10 +11,8 @@ from conftest import speechlike
 import josiecodec
 from josiecodec.errors import ModelError
 from josiecodec.fingerprint import of_folder
-from josiecodec.hub import WEIGHTS, available, find_fingerprint, save
+from josiecodec.hub import WEIGHTS, find_fingerprint, save
 from josiecodec.metrics.audio import mel_distance, pesq, stoi
-
-pytestmark = pytest.mark.skipif("jodio-24k" not in available(), reason="no weights in this checkout")
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -174,14 +175,17 @@ def read_toml(path: str | Path, changes: tuple[str, ...]) -> tuple[dict[str, Any
 def train_config(values: dict[str, Any], where: str = "experiment") -> TrainConfig:
     """`TrainConfig` from a dict as a TOML file gives it."""
     values = dict(values)
-    model = values.get("model", "jodio-24k")
-    if isinstance(model, str):
-        model = to_dict(preset(model))
-    elif isinstance(model, dict) and "preset" in model:
-        model = dict(model)
-        model = merged(to_dict(preset(model.pop("preset"))), model)
-    values["model"] = model
+    values["model"] = with_preset(values.get("model", "jodio-24k"), preset)
     return from_dict(TrainConfig, values, where)
+
+
+def with_preset(model: Any, preset: Callable[[str], Any]) -> Any:
+    """The settings of a model that is given by the name of a preset, or as changes to one."""
+    if isinstance(model, str):
+        return to_dict(preset(model))
+    if isinstance(model, dict) and "preset" in model:
+        return merged(to_dict(preset(model["preset"])), {k: v for k, v in model.items() if k != "preset"})
+    return model
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

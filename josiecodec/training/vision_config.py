@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..config import from_dict, to_dict
+from ..config import from_dict
 from ..errors import ConfigError
 from ..metrics.vision import SMALLEST
 from ..vision.config import JovioConfig
 from ..vision.presets import preset
-from .config import OptimizerConfig, merged, read_toml
+from .config import OptimizerConfig, read_toml, with_preset
 from .pictures import PictureConfig
 
 
@@ -99,11 +99,5 @@ def read_vision_config(path: str | Path, changes: tuple[str, ...] = ()) -> Visio
 def vision_config(values: dict[str, Any], where: str = "experiment") -> VisionTrainConfig:
     """`VisionTrainConfig` from a dict as a TOML file gives it."""
     values = dict(values)
-    model = values.get("model", "jovio-16")
-    if isinstance(model, str):
-        model = to_dict(preset(model))
-    elif isinstance(model, dict) and "preset" in model:
-        model = dict(model)
-        model = merged(to_dict(preset(model.pop("preset"))), model)
-    values["model"] = model
+    values["model"] = with_preset(values.get("model", "jovio-16"), preset)
     return from_dict(VisionTrainConfig, values, where)
