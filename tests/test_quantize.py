@@ -134,6 +134,20 @@ def test_averages_move_towards_the_data():
     assert torch.cdist(centers, vq.codebook.weight.detach()).min(1).values.max() < 0.2
 
 
+def test_averages_reach_back_over_a_number_of_vectors():
+    """However few vectors a step brings, a code is the mean of about so many of the last ones."""
+    moved = []
+    for items in (1, 16):
+        torch.manual_seed(0)
+        vq = VectorQuantizer(4, 16, update="ema", decay=0.5, window=50).train()
+        before = vq.codebook.weight.clone()
+        for _ in range(64 // items):
+            vq(before.repeat(items, 1, 1) + 0.01)
+        moved.append(float((vq.codebook.weight - before).mean()) / 0.01)
+    # 64 vectors a code at a window of 50: 1 - 0.98^64, and in four steps 1 - 0.68^4.
+    assert moved == pytest.approx([0.73, 0.79], abs=0.03)
+
+
 def test_dead_codes_come_back():
     vq = VectorQuantizer(2, codebook_size=16, decay=0.8).train()
     with torch.no_grad():
@@ -187,3 +201,16 @@ def test_a_quantizer_made_in_inference_mode_works():
     with torch.inference_mode():
         vq = VectorQuantizer(8, codebook_size=32).eval()
         assert vq.encode(torch.randn(1, 5, 8)).shape == (1, 5)
+
+
+def test_codes_are_placed_over_what_goes_on_alone():
+    x = torch.cat([torch.randn(6000, 4), 100 * torch.randn(6000, 4)])
+    enough = torch.full((12000,), 40.0)
+    plain, chosen = (ResidualVectorQuantizer(4, 2, codebook_size=16, update="ema") for _ in range(2))
+    plain.initialise(x, torch.Generator().manual_seed(0))
+    chosen.initialise(x, torch.Generator().manual_seed(0), enough)
+    errors = []
+    for rvq in (plain, chosen):
+        busy = x[6000:][None]
+        errors.append(float((rvq.decode(rvq.encode(busy, 2)) - busy).square().mean()))
+    assert errors[1] < errors[0]

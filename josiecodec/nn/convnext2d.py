@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,8 +22,57 @@ class DepthwiseConv2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.conv2d(x.permute(0, 3, 1, 2), self.weight, self.bias, padding=self.kernel // 2, groups=len(self.bias))
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
+        if self.training and self.kernel > 3 and x.device.type == "cpu":
+            dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+            x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
+            y = _DepthwiseOnCpu.apply(x.permute(0, 3, 1, 2), weight, bias)
+        else:
+            y = F.conv2d(x.permute(0, 3, 1, 2), weight, bias, padding=self.kernel // 2, groups=len(bias))
         return y.permute(0, 2, 3, 1)
+
+
+class _DepthwiseOnCpu(torch.autograd.Function):
+    """Depthwise convolution whose weights' gradient is put together from squares of 3 x 3.
+
+    For these the CPU library has a fast kernel; for larger ones it takes thirty times as long as the convolution.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2, groups=len(bias))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        kernel, (height, width) = weight.shape[-1], x.shape[-2:]
+        side = kernel // 2
+        to_x = F.conv2d(grad, weight.flip(2, 3), padding=side, groups=len(weight))
+        # Channels stay last in memory: the fast kernel needs that.
+        around = x.new_zeros(len(x), height + 2 * side, width + 2 * side, x.shape[1])
+        around[:, side:-side, side:-side] = x.permute(0, 2, 3, 1)
+        around = around.permute(0, 3, 1, 2)
+        to_weight, small = torch.empty_like(weight), weight[:, :, :3, :3].contiguous()
+        firsts = [*range(0, kernel - 3, 3), kernel - 3]
+        for i in firsts:
+            for j in firsts:
+                part = around[:, :, i : i + height + 2, j : j + width + 2]
+                to_weight[:, :, i : i + 3, j : j + 3] = torch.ops.aten.convolution_backward(
+                    grad,
+                    part.contiguous(memory_format=torch.channels_last),
+                    small,
+                    None,
+                    [1, 1],
+                    [0, 0],
+                    [1, 1],
+                    False,
+                    [0, 0],
+                    len(weight),
+                    [False, True, False],
+                )[1]
+        return to_x, to_weight, grad.sum((0, 2, 3))
 
 
 class ConvNeXtBlock2d(nn.Module):

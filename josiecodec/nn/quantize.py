@@ -49,7 +49,9 @@ class VectorQuantizer(nn.Module):
         code_dim: size of the codes; if it is not `dim`, a linear map leads in and another out.
         normalize: compare directions only (both sides l2-normalised).
         update: "ema" or "gradient".
-        decay: of the moving averages.
+        decay: of the moving averages, per step.
+        window: vectors per code that the averages reach back over at least, however few a step brings (deep levels
+            of a stack may see few); 0 to leave that to `decay`.
         restart_below: a code used less than this fraction of its fair share is restarted (ema).
         commitment: weight of the commitment loss; the codebook loss (gradient) has weight 1.
     """
@@ -66,6 +68,7 @@ class VectorQuantizer(nn.Module):
         normalize: bool = False,
         update: str = "ema",
         decay: float = 0.99,
+        window: int = 0,
         restart_below: float = 0.1,
         commitment: float = 0.25,
     ):
@@ -75,6 +78,7 @@ class VectorQuantizer(nn.Module):
         self.normalize = normalize
         self.ema = update == "ema"
         self.decay = decay
+        self.window = window
         self.restart_below = restart_below
         self.commitment = commitment
         if self.projected:
@@ -153,9 +157,9 @@ class VectorQuantizer(nn.Module):
         codes = self.nearest(z)
         if active is None:
             active = torch.ones(len(x), 1, dtype=torch.bool, device=x.device)
-        if self.training:
-            self._learn(z.detach(), codes, active)
         vectors = F.embedding(codes, self.codes_in_use())
+        if self.training:  # afterwards: codes that have just moved to these inputs would flatter them
+            self._learn(z.detach(), codes, active)
         loss = self.commitment * _masked_mse(z, vectors.detach(), active)
         if not self.ema:
             loss = loss + _masked_mse(vectors, z.detach(), active)
@@ -200,6 +204,8 @@ class VectorQuantizer(nn.Module):
         seen = (total > 0).to(z.dtype)
         total = total.clamp_min(1)
         rate = (1 - self.decay) * seen
+        if self.window:
+            rate = torch.minimum(rate, total / (size * self.window))
         self.usage.lerp_(counts / total, rate)
         if not self.ema:
             return
@@ -218,6 +224,9 @@ class VectorQuantizer(nn.Module):
             dist.broadcast(pick, 0)
         self.embed_sum.copy_(torch.where(dead[:, None], pick, self.embed_sum))
         self.cluster_size.copy_(torch.where(dead, torch.ones_like(self.cluster_size), self.cluster_size))
+
+
+FEWEST = 4096  # vectors that codes are placed over, rather than leave out those that are good enough
 
 
 class ResidualVectorQuantizer(nn.Module):
@@ -297,7 +306,7 @@ class ResidualVectorQuantizer(nn.Module):
         plain = not self._stack()[0].projected
         residual, total = z, torch.zeros_like(z)
         codes, losses = [], []
-        used = int(n_q.max())
+        used = self._most(int(n_q.max()), z.device)
         for k in range(used):
             active = (n_q > k).to(z.device, non_blocking=True)
             quantizer, scale = self.level(k)
@@ -320,10 +329,20 @@ class ResidualVectorQuantizer(nn.Module):
         stacked = torch.cat(codes, -1) if codes else torch.zeros(*x.shape[:2], 0, dtype=torch.long, device=z.device)
         return Quantized(out, stacked, loss)
 
+    def _most(self, used: int, device: torch.device) -> int:
+        """Levels that any process uses: all of them meet at every level, to share statistics."""
+        if not (self.training and dist.is_available() and dist.is_initialized()):
+            return used
+        most = torch.tensor(used, device=device)
+        dist.all_reduce(most, dist.ReduceOp.MAX)
+        return int(most)
+
     @staticmethod
     def _some(quantizer: VectorQuantizer, x: Tensor, active: Tensor) -> Quantized:
         """Quantize the active vectors alone: with many levels most have none left to code."""
         rows = active.flatten().nonzero()[:, 0]
+        if not len(rows):
+            return quantizer(x, active)
         flat = x.reshape(-1, x.shape[-1])
         step = quantizer(flat[rows][None])
         vectors = torch.zeros_like(flat).index_copy(0, rows, step.vectors[0].to(flat.dtype))
@@ -336,10 +355,18 @@ class ResidualVectorQuantizer(nn.Module):
         return self.project_out(z) if self.projected else z
 
     @torch.no_grad()
-    def initialise(self, x: Tensor, generator: torch.Generator | None = None) -> None:
-        """Place the codes of every level by k-means over `x` [N, dim] and its residuals."""
+    def initialise(self, x: Tensor, generator: torch.Generator | None = None, enough: Tensor | None = None) -> None:
+        """Place the codes of every level by k-means over `x` [N, dim] and its residuals.
+
+        With `enough` [N] a vector is left out of further levels once its squared error is below that, as it would be
+        where every vector gets as many levels as it is worth.
+        """
         residual = self._enter(x)
         for k in range(self.levels):
+            if enough is not None:
+                going = residual.square().sum(-1) > enough
+                if int(going.sum()) >= FEWEST:
+                    residual, enough = residual[going], enough[going]
             if k < len(self.quantizers):
                 self._stack()[k].initialise(residual, generator)
             if len(self.quantizers) < self.levels:

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from ..metrics.vision import ms_ssim_batch
 from ..nn.quantize import ResidualVectorQuantizer, VectorQuantizer
+from ..tokens.packing import code_bits
+from ..vision.adaptive import worthwhile
 from ..vision.convnet import ConvDecoder, ConvEncoder, start_linear
 from ..vision.jovio import Jovio, JovioOutput
 from .loop import Trainer
@@ -62,15 +64,12 @@ class VisionTrainer(Trainer):
     def train_step(self) -> dict[str, Tensor]:
         config = self.config
         if not self.frozen and self.progress >= config.levels.freeze_after:
-            self.frozen = True
-            self.freeze_codes()
+            self.settle()
         for group in self.optimizer.param_groups:
             group["lr"] *= group.get("share", 1.0)
         groups = self.sampler.batch(config.batch, self.random).to(self.device)
-        b, g, _, height, width = groups.shape
-        counts = self._counts(b, g, *self.model.grid(height, width))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            out = self.model(groups, counts)
+            out = self.model(groups, self._counts)
         return self.descend(self._terms(out, groups))
 
     def make_optimizer(self, modules: list[nn.Module]) -> None:
@@ -99,14 +98,29 @@ class VisionTrainer(Trainer):
             total = total + weights.ms_ssim * (1 - terms["ms_ssim"])
         return {**terms, "psnr": -10 * mean.mean().detach().log10(), "loss": total}
 
-    def _counts(self, items: int, groups: int, height: int, width: int) -> Tensor:
-        """Levels of each patch [B, G, h, w]: drawn evenly on a logarithmic scale, for some items patch by patch."""
-        most, random = self.model.n_q, self.random
-        whole = torch.rand(items, 1, 1, 1, generator=random) * math.log(most + 0.5)
-        uneven = torch.rand(items, 1, 1, 1, generator=random) < self.config.levels.uneven
-        own = torch.randn(items, groups, height, width, generator=random) * 0.8
-        counts = (whole + own * uneven).exp().floor().long()
-        return counts.clamp(1, most)
+    def _counts(self, z: Tensor) -> Tensor:
+        """Levels of each patch of latents [B, G, h, w, D]: [B, G, h, w].
+
+        For some items the same in all patches, drawn evenly on a logarithmic scale; for the others what the rate
+        control would choose, see `adaptive.worthwhile`.
+        """
+        items, random = len(z), self.random
+        whole = (torch.rand(items, generator=random) * math.log(self.model.n_q + 0.5)).exp().floor().long()
+        uneven = torch.rand(items, generator=random) < self.config.levels.uneven
+        counts = whole.clamp(1, self.model.n_q).view(-1, 1, 1, 1).repeat(1, *z.shape[1:-1])
+        weights = self._weights(items)
+        if bool(uneven.any()):
+            chosen = z[uneven.to(z.device)]
+            each = weights[uneven].to(z.device).view(-1, 1, 1, 1).expand(chosen.shape[:-1]).flatten()
+            with torch.autocast(z.device.type, enabled=False):
+                found = worthwhile(self.model, chosen.flatten(0, -2), each)
+            counts[uneven] = found.view(chosen.shape[:-1]).cpu()
+        return counts
+
+    def _weights(self, count: int) -> Tensor:
+        """Random weights of a bit [count]."""
+        low, high = (math.log(w) for w in self.config.levels.weights)
+        return (low + torch.rand(count, generator=self.random) * (high - low)).exp()
 
     def prepare(self) -> None:
         """Begin as the linear codec."""
@@ -119,9 +133,19 @@ class VisionTrainer(Trainer):
         if isinstance(self.model.encoder, ConvEncoder) and isinstance(self.model.decoder, ConvDecoder):
             start_linear(self.model.encoder, self.model.decoder, patches)
         latents = self._latents(patches)
-        self.model.rvq.initialise(latents, torch.Generator().manual_seed(self.config.seed))
+        # As in training: some patches have all levels, others stop where a level is no longer worth its bits.
+        enough = self._weights(len(latents)) * code_bits(self.model.codebook_size)
+        enough[torch.rand(len(latents), generator=self.random) > self.config.levels.uneven] = 0.0
+        generator = torch.Generator().manual_seed(self.config.seed)
+        self.model.rvq.initialise(latents, generator, enough.to(latents.device))
         self.average.load_state_dict(self.model.state_dict())
         self.say(f"codebooks placed over {len(latents)} patches")
+
+    def settle(self) -> None:
+        """Train the decoder alone from now on, with the averaged encoder."""
+        self.frozen = True
+        self.model.encoder.load_state_dict(self.average.encoder.state_dict())
+        self.freeze_codes()
 
     @torch.no_grad()
     def _latents(self, patches: Tensor) -> Tensor:

@@ -39,13 +39,16 @@ class LevelsConfig:
     """How many levels are used in training.
 
     Attributes:
-        uneven: share of the items in which every patch has a number of its own, as a rate control makes it.
+        uneven: share of the items in which every patch has as many levels as are worth their bits, as the rate
+            control makes it, at a random weight of a bit.
+        weights: range of these weights.
         start_patches: patches that principal components and codebooks are placed over.
         freeze_after: share of the run after which the decoder alone is trained.
         slow: learning rate of the encoder, in units of the decoder's.
     """
 
     uneven: float = 0.5
+    weights: tuple[float, ...] = (0.001, 0.3)
     start_patches: int = 60000
     freeze_after: float = 0.75
     slow: float = 0.5

@@ -70,8 +70,8 @@ def _residual_codes(model: Jovio, x: Tensor, start: int, levels: int, enough: fl
     return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
 
 
-def _codes_of(model: Jovio, x: Tensor, start: int, levels: int, enough: float) -> tuple[Tensor, Tensor]:
-    """Code vectors [N, D] with levels `start` .. `start + levels - 1`, each until its error is below `enough`.
+def _codes_of(model: Jovio, x: Tensor, start: int, levels: int, enough: float | Tensor) -> tuple[Tensor, Tensor]:
+    """Code vectors [N, D] with levels `start` .. `start + levels - 1`, each until its error is below `enough` ([N]).
 
     Returns codes [N, levels] and the squared error after 0, 1, ... of them [N, levels + 1], infinite where it was
     not worth going on.
@@ -81,7 +81,7 @@ def _codes_of(model: Jovio, x: Tensor, start: int, levels: int, enough: float) -
     errors[:, 0] = x.square().sum(-1)
     open_ = torch.arange(len(x), device=x.device)
     for k in range(min(levels, model.n_q - start)):
-        going = errors[open_, k] > enough
+        going = errors[open_, k] > (enough[open_] if isinstance(enough, Tensor) else enough)
         open_, x = open_[going], x[going]
         if not len(open_):
             break
@@ -92,9 +92,35 @@ def _codes_of(model: Jovio, x: Tensor, start: int, levels: int, enough: float) -
     return codes, errors
 
 
+@dataclass
+class Alone:
+    """What every choice would cost the patches of a group without a prediction; see `Candidates`.
+
+    Attributes:
+        weight: the least weight for which everything that can pay was tried.
+        codes: [N, L].
+        errors: [N, L + 1].
+    """
+
+    weight: float
+    codes: Tensor
+    errors: Tensor
+
+
+@torch.no_grad()
+def alone(model: Jovio, latent: Tensor, most: int, least_weight: float = -1.0) -> Alone:
+    """Try up to `most` levels on a group [h, w, D] by itself.
+
+    `least_weight` is the least weight that will be asked about; levels that cannot pay are left out. With a negative
+    one all levels are tried.
+    """
+    flat = latent.reshape(-1, latent.shape[-1])
+    return Alone(least_weight, *_residual_codes(model, flat, 0, most, least_weight * code_bits(model.codebook_size)))
+
+
 @torch.no_grad()
 def candidates(
-    model: Jovio, latent: Tensor, before: Tensor | None, most: int, least_weight: float = -1.0
+    model: Jovio, latent: Tensor, before: Tensor | None, most: int, least_weight: float = -1.0, own: Alone | None = None
 ) -> Candidates:
     """Try the numbers of levels on a group, with and without a prediction.
 
@@ -103,12 +129,13 @@ def candidates(
         latent: [h, w, D].
         before: quantized latents of the group before, or None for the first.
         most: levels to try at most.
-        least_weight: the least weight that `decide` will be asked with; levels that cannot pay are left out. With a
-            negative one all levels are tried.
+        least_weight: as of `alone`.
+        own: what `alone` found, if it was asked before.
     """
     flat = latent.reshape(-1, latent.shape[-1])
     enough = least_weight * code_bits(model.codebook_size)
-    codes, errors = _residual_codes(model, flat, 0, most, enough)
+    own = own or alone(model, latent, most, least_weight)
+    codes, errors = own.codes, own.errors
     none = torch.zeros(len(flat), dtype=torch.long, device=flat.device)
     if before is None:
         return Candidates(none[None], errors[None], codes[None])
@@ -121,6 +148,15 @@ def candidates(
         if mode and len(chosen):
             all_codes[chosen], all_errors[chosen] = _residual_codes(model, left[chosen], start, most, enough)
     return Candidates(torch.stack([none, modes]), torch.stack([errors, all_errors]), torch.stack([codes, all_codes]))
+
+
+@torch.no_grad()
+def worthwhile(model: Jovio, latents: Tensor, weight: Tensor) -> Tensor:
+    """How many levels are worth their bits for latents [N, D], at a weight for each [N]: [N]."""
+    per_level = weight * code_bits(model.codebook_size)
+    errors = _codes_of(model, latents, 0, model.n_q, per_level)[1]
+    cost = errors + per_level.unsqueeze(-1) * torch.arange(errors.shape[1], device=errors.device)
+    return cost.argmin(-1)
 
 
 def _suited(model: Jovio, errors: Tensor, energy: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ class JovioConfig:
         codebook_size: codes of each.
         shared_from: from this level on one codebook serves all, see `ResidualVectorQuantizer`; -1 for none.
         code_dim: width in which codebooks compare; 0 for the latent's own.
-        update, decay, restart_below, commitment: of the codebooks, see `VectorQuantizer`.
+        update, decay, window, restart_below, commitment: of the codebooks, see `VectorQuantizer`.
         default_n_q: levels used where the caller of `encode` does not say.
         weight: of a bit against squared error (see `vision/rate.py`) where a file is made and nothing is said.
         starts: for modes 1 to 3 of a patch of a video, from which level on the leftover of its prediction
@@ -101,6 +101,7 @@ class JovioConfig:
     code_dim: int = 0
     update: Literal["ema", "gradient"] = "ema"
     decay: float = 0.99
+    window: int = 100
     restart_below: float = 0.1
     commitment: float = 0.25
     default_n_q: int = 8

@@ -8,6 +8,7 @@ a patch may have fewer levels than others, its further codes are then -1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -69,6 +70,7 @@ class Jovio(TokenCodec):
             normalize=config.update == "gradient",
             update=config.update,
             decay=config.decay,
+            window=config.window,
             restart_below=config.restart_below,
             commitment=config.commitment,
         )
@@ -269,18 +271,26 @@ class Jovio(TokenCodec):
 
     # Training -------------------------------------------------------------------------------------
 
-    def forward(self, groups: Tensor, counts: Tensor | None = None, quantize: bool = True) -> JovioOutput:
+    def forward(
+        self,
+        groups: Tensor,
+        counts: Tensor | Callable[[Tensor], Tensor] | None = None,
+        quantize: bool = True,
+    ) -> JovioOutput:
         """Encode, quantize and decode for training.
 
         Args:
             groups: [B, G, 6, H, W], whole patches, see `to_groups`.
-            counts: int [B, G, h, w] on the CPU, levels of each patch; None for the config's default.
+            counts: int [B, G, h, w] on the CPU, levels of each patch; or what gives them for latents
+                [B, G, h, w, D]; None for the config's default.
             quantize: False leaves the codebooks out and alone.
         """
         z = self.latent(groups).float()
         b, g, h, w, d = z.shape
         if counts is None:
             counts = torch.full((b, g, h, w), self.config.default_n_q)
+        elif not isinstance(counts, Tensor):
+            counts = counts(z.detach())
         known = counts.to(z.device)
         if not quantize:
             codes = torch.zeros(b, 0, g, h, w, dtype=torch.long, device=z.device)

@@ -16,13 +16,14 @@ from torch import Tensor
 
 from ..errors import CodecError
 from ..tokens.container import visual_bytes
-from .adaptive import Candidates, Group, candidates, carry_out, decide
+from .adaptive import Alone, Group, alone, candidates, carry_out, decide
 
 if TYPE_CHECKING:
     from .jovio import Jovio
 
 TOLERANCE = 0.01
 TRIES = 12
+REMEMBERED = 1 << 19  # patches whose costs are kept while a weight is searched for, half a kilobyte each
 LIGHTEST, HEAVIEST = 1e-7, 1e2
 
 
@@ -83,13 +84,14 @@ class RowCoder:
     def weighted(self, latents: Sequence[Tensor], weight: float) -> list[Group]:
         """Code groups with a weight."""
         self.weight = weight
-        return self._remember(self._run(latents, weight, {}))
+        return self._remember(self._run(latents, weight, None))
 
     def within(self, latents: Sequence[Tensor], bits: float) -> list[Group]:
         """Code groups so that they take about `bits` bits together."""
         size = self.model.codebook_size
         low, high = LIGHTEST, HEAVIEST  # too many bits, too few
-        cache: dict[int, Candidates] = {}
+        patches = sum(latent.shape[0] * latent.shape[1] for latent in latents)
+        cache: dict[int, Alone] | None = {} if patches <= REMEMBERED else None
         best: tuple[float, float, list[Group]] | None = None
         points: list[tuple[float, float]] = []
         weight = self.weight
@@ -108,18 +110,16 @@ class RowCoder:
         self.weight = best[1]
         return self._remember(best[2])
 
-    def _run(self, latents: Sequence[Tensor], weight: float, cache: dict[int, Candidates]) -> list[Group]:
-        """Code groups with a weight; `cache` keeps what does not depend on it."""
+    def _run(self, latents: Sequence[Tensor], weight: float, cache: dict[int, Alone] | None) -> list[Group]:
+        """Code groups with a weight; `cache` keeps what does not depend on the group before."""
         before, groups = self.before, []
         for index, latent in enumerate(latents):
-            alone = before is None
-            found = cache.get(index)
-            if found is None:
-                # A picture by itself is tried with many weights, so everything about it is found out at once.
-                floor = 0.0 if alone and len(latents) == 1 else weight
-                found = candidates(self.model, latent, None if before is None else before.latent, self.most, floor)
-                if alone and len(latents) == 1:
-                    cache[index] = found
+            own = cache.get(index) if cache is not None else None
+            if cache is not None and (own is None or own.weight > weight):
+                # Of one picture everything is found out at once, of many a little more than is asked.
+                own = cache[index] = alone(self.model, latent, self.most, weight / 4 if len(latents) > 1 else 0.0)
+            latent_before = None if before is None else before.latent
+            found = candidates(self.model, latent, latent_before, self.most, weight, own)
             before = carry_out(self.model, found, decide(self.model, found, weight), _shape(latent), before)
             groups.append(before)
         return groups
