@@ -29,7 +29,7 @@ from tqdm import tqdm
 import josiecodec
 from josiecodec import Jovio, Rate
 from josiecodec.metrics.vision import frame_difference_psnr, ms_ssim, mse, to_psnr
-from josiecodec.nn.quantize import ResidualVectorQuantizer
+from josiecodec.nn.residual import ResidualVectorQuantizer
 from josiecodec.training.pictures import PictureConfig, Pictures, PictureSampler
 from josiecodec.vision.convnet import ConvDecoder, ConvEncoder, start_linear
 from josiecodec.vision.images import load_image, save_image, to_bytes_rgb

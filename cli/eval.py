@@ -1,10 +1,12 @@
-"""`eval audio`, `eval vision` and `eval semantic`: figures instead of opinions."""
+"""`eval audio`, `eval vision`, `eval codes` and `eval semantic`: figures instead of opinions."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,50 +18,83 @@ def eval_group() -> None:
     """Measure what a model does to recordings and pictures."""
 
 
-def _levels(text: str, most: int) -> tuple[int, ...]:
+def comparison(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of `eval audio` and `eval vision`."""
+    for option in (
+        click.option("--codecs", help="Others to compare with, like opus@6+12,codec2 or jpeg,avif; see the README."),
+        click.option("--most", type=click.IntRange(1), help="Judge at most so many files, evenly chosen."),
+        click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes for scores."),
+        click.option("--out", type=Path_, help="Folder for tables and decoded files; a run that stopped goes on."),
+        click.option("--html", type=Path_, help="Folder for a page with plots, players and pictures."),
+    ):
+        function = option(function)
+    return function
+
+
+def _numbers(text: str, option: str, kind: Callable[[str], Any]) -> list[Any]:
     try:
-        levels = tuple(int(n) for n in text.split(","))
+        return [kind(n) for n in text.split(",")]
     except ValueError:
-        raise click.BadParameter(f"--n-q takes numbers like 1,9, not {text!r}") from None
-    if not all(1 <= n <= most for n in levels):
-        raise click.BadParameter(f"levels must be in 1..{most}")
-    return levels
+        raise click.BadParameter(f"{option} takes numbers like 1,9, not {text!r}") from None
+
+
+def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given: Any) -> None:
+    """Run a comparison, print its means, and write what is asked for."""
+    import tempfile
+
+    from tqdm import tqdm
+
+    from josiecodec.evaluation import table
+    from josiecodec.evaluation.codecs import expand
+    from josiecodec.evaluation.page import write_page
+    from josiecodec.evaluation.run import compare
+
+    if given["codecs"]:
+        names = list(dict.fromkeys([*names, *expand(given["codecs"], kinds)]))
+    use_device(given["device"], None)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given["out"] or Path(temporary)
+        with tqdm(total=len(names) * len(items), unit="file", disable=not sys.stderr.isatty()) as bar:
+            rows = compare(
+                names,
+                kinds,
+                items,
+                folder,
+                device=given["device"],
+                threads=given["threads"] or 1,
+                workers=given["workers"],
+                words=given.get("wer", False),
+                progress=bar.update,
+                say=lambda text: tqdm.write(text, file=sys.stderr),
+            )
+        lines = table.means(rows)
+        for line in [*rows, *lines] if given["as_json"] else lines:
+            click.echo(json.dumps(line) if given["as_json"] else table.shown(line))
+        for text in table.problems(rows):
+            click.echo(f"note: {text}", err=True)
+        if given["out"]:
+            table.write(given["out"], rows, lines)
+        if given["html"]:
+            write_page(given["html"], items, rows, lines)
 
 
 @eval_group.command("audio")
 @click.argument("folder", type=Path_)
 @click.option("--model", default="jodio-24k", show_default=True, help="Name of a model, or its folder.")
 @click.option("--n-q", "levels", help="Numbers of levels, like 1,9; default: the model's own.")
-@click.option("--most", type=click.IntRange(1), help="Judge at most so many recordings.")
+@click.option("--wer", is_flag=True, help="Also count the words that a recogniser hears differently (English).")
+@comparison
 @common
-def audio(
-    folder: Path, model: str, levels: str | None, most: int | None, device: str, threads: int | None, as_json: bool
-) -> None:
-    """Encode and decode the recordings in FOLDER; print PESQ, STOI, SI-SDR, mel distance and codebook use.
+def audio(folder: Path, model: str, levels: str | None, **given: Any) -> None:
+    """Encode and decode the recordings in FOLDER; print bitrates, PESQ, STOI, SI-SDR, mel distance and times.
 
-    With a manifest.tsv in FOLDER each of its segments is judged, else each file.
+    With a manifest.tsv in FOLDER each of its segments is judged, else each file. Means have 95 % intervals.
     """
-    from tqdm import tqdm
+    from josiecodec.evaluation.items import find_sound
 
-    import josiecodec
-    from josiecodec.metrics.report import means, score_segment
-    from josiecodec.training.data import load_recordings
-
-    codec = josiecodec.load(model, use_device(device, threads))
-    chosen = _levels(levels, codec.n_q) if levels else (codec.config.default_n_q,)
-    recordings = load_recordings(folder, codec.sample_rate)
-    rows = []
-    for segment in tqdm(recordings.segments[:most], unit="clip", disable=not sys.stderr.isatty()):
-        rows += score_segment(codec, recordings.waveform(segment), chosen, path=segment.path, kind=segment.kind)
-        if as_json:
-            for row in rows[-len(chosen) :]:
-                click.echo(json.dumps({k: v for k, v in row.items() if k != "codes"}))
-    for line in means(rows, codec.codebook_size):
-        if as_json:
-            click.echo(json.dumps(line))
-        else:
-            shown = "  ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items())
-            click.echo(shown)
+    chosen = _numbers(levels, "--n-q", int) if levels else [""]
+    names = [f"{model}@{n}" if n else model for n in chosen]
+    _compare(("sound",), names, find_sound(folder, given["most"]), **given)
 
 
 @eval_group.command("vision")
@@ -67,49 +102,31 @@ def audio(
 @click.option("--model", default="jovio-16", show_default=True, help="Name of a model, or its folder.")
 @click.option("--n-q", "levels", help="Numbers of levels, the same in every patch, like 1,4,16.")
 @click.option("--bpp", "rates", help="Bits per pixel, spread over the patches, like 0.1,0.4.")
-@click.option("--most", type=click.IntRange(1), help="Judge at most so many pictures and videos.")
+@comparison
 @common
-def vision(
-    folder: Path,
-    model: str,
-    levels: str | None,
-    rates: str | None,
-    most: int | None,
-    device: str,
-    threads: int | None,
-    as_json: bool,
-) -> None:
-    """Encode and decode the pictures and videos in FOLDER; print PSNR, MS-SSIM and bits per pixel as written."""
-    from tqdm import tqdm
+def vision(folder: Path, model: str, levels: str | None, rates: str | None, **given: Any) -> None:
+    """Encode and decode the pictures and videos in FOLDER; print bits per pixel, PSNR, MS-SSIM and times."""
+    from josiecodec.evaluation.items import find_vision
 
-    import josiecodec
-    from josiecodec.errors import MediaError
-    from josiecodec.metrics.vision_report import means, score_clip, score_picture
-    from josiecodec.vision.images import IMAGE_SUFFIXES, load_image
-    from josiecodec.vision.video import VIDEO_SUFFIXES, load_video
+    names = [f"{model}@n{n}" for n in (_numbers(levels, "--n-q", int) if levels else [])]
+    names += [f"{model}@{rate:g}" for rate in (_numbers(rates, "--bpp", float) if rates else [])]
+    _compare(("picture", "video"), names or [model], find_vision(folder, given["most"]), **given)
 
-    codec = josiecodec.load(model, use_device(device, threads))
-    wanted = [josiecodec.Rate(n_q=n) for n in (_levels(levels, codec.n_q) if levels else ())]
-    try:
-        wanted += [josiecodec.Rate(bpp=float(r)) for r in (rates.split(",") if rates else ())]
-    except ValueError:
-        raise click.BadParameter(f"--bpp takes numbers like 0.1,0.4, not {rates!r}") from None
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES)
-    if not paths:
-        raise MediaError(f"no pictures in {folder}")
-    rows = []
-    for path in tqdm(paths[:most], unit="file", disable=not sys.stderr.isatty()):
-        for rate in wanted or [josiecodec.Rate()]:
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                row = score_picture(codec, load_image(path), rate, path=path.name)
-            else:
-                row = score_clip(codec, *load_video(path), rate, path=path.name)
-            rows.append(row)
-            if as_json:
-                click.echo(json.dumps(row))
-    for line in means(rows):
-        shown = "  ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items())
-        click.echo(json.dumps(line) if as_json else shown)
+
+@eval_group.command("codes")
+@click.argument("files", type=Path_, nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+def codes(files: tuple[Path, ...], as_json: bool) -> None:
+    """Say how the codebooks are used in .josie FILES: share of the codes that occur, entropy, perplexity."""
+    import torch
+
+    from josiecodec.nn.quantize import codebook_statistics
+    from josiecodec.tokens.usage import count_codes
+
+    for level, counts in enumerate(count_codes(files)):
+        line: dict[str, Any] = {"level": level, "codes": int(counts.sum())}
+        line |= {k: round(v, 4) for k, v in codebook_statistics(torch.from_numpy(counts)).items()}
+        click.echo(json.dumps(line) if as_json else "  ".join(f"{k} {v}" for k, v in line.items()))
 
 
 @eval_group.command("semantic")

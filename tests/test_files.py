@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import speechlike
+from conftest import RATE, speechlike
 
 from josiecodec.audio.files import SoundReader, StreamResampler, load_audio, resample
 from josiecodec.audio.writing import WRITABLE, SoundWriter
@@ -135,3 +135,14 @@ def test_loud_sound_is_clipped(tmp_path):
     with SoundWriter(tmp_path / "a.wav", 24000) as writer:
         writer.write(torch.tensor([3.0, -3.0]))
     assert load_audio(tmp_path / "a.wav").samples.abs().max() <= 1
+
+
+def test_opus_files_are_read_in_step(tmp_path):
+    wave = speechlike(30)[0, 0]
+    path = tmp_path / "x.opus"
+    soundfile.write(path, wave.numpy(), RATE, format="OGG", subtype="OPUS")
+    read = load_audio(path).samples[0]
+    assert len(read) == len(wave)
+    size = 2 * len(wave)
+    product = torch.fft.rfft(read, size) * torch.fft.rfft(wave, size).conj()
+    assert int(torch.fft.irfft(product).argmax()) in (0, 1, size - 1)

@@ -21,7 +21,8 @@ ALLOWED = {
     "tokens": {"errors"},
     "audio": {"nn", "tokens", "errors", "codec"},
     "vision": {"nn", "tokens", "errors", "codec"},
-    "metrics": {"audio", "vision", "nn", "errors"},
+    "metrics": {"audio", "nn", "errors"},
+    "evaluation": {"audio", "vision", "tokens", "nn", "errors", "hub", "metrics"},
     "training": {"audio", "vision", "nn", "errors", "codec", "config", "hub", "metrics"},
 }
 

@@ -6,10 +6,9 @@ import math
 
 import pytest
 import torch
-from conftest import RATE, speechlike, tiny_model
+from conftest import RATE, speechlike
 
 from josiecodec.metrics.audio import mel_distance, pesq, score, si_sdr, stoi
-from josiecodec.metrics.report import means, score_segment
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +45,3 @@ def test_silence_cannot_be_scored(speech):
     assert math.isnan(si_sdr(silence, silence))
     assert math.isnan(stoi(speech[:100], speech[:100], RATE))
     assert mel_distance(silence, silence, RATE) == 0
-
-
-def test_means_keep_count_of_what_was_left_out():
-    model = tiny_model()
-    rows = []
-    for wave in (speechlike(20)[0, 0], torch.zeros(20000)):
-        rows += score_segment(model, wave, (1, 4), kind="speech")
-    lines = means(rows, model.codebook_size)
-    assert [line["n_q"] for line in lines[:2]] == [1, 4]
-    assert lines[0]["clips"] == 2
-    assert lines[0]["unscored"] >= 3
-    assert not math.isnan(lines[0]["pesq_wb"])
-    assert [line["level"] for line in lines[2:]] == [0, 1, 2, 3]

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from josiecodec.nn.kmeans import kmeans
-from josiecodec.nn.quantize import ResidualVectorQuantizer, VectorQuantizer, codebook_statistics
+from josiecodec.nn.quantize import VectorQuantizer, codebook_statistics
+from josiecodec.nn.residual import ResidualVectorQuantizer
 
 KINDS = {
     "ema": {"update": "ema"},

@@ -229,8 +229,9 @@ def test_the_command_line_trains_and_judges(folder, tmp_path):
     model = ("--model", tmp_path / "run" / "model")
     said = run("eval", "vision", folder, *model, "--n-q", "1,4", "--bpp", "0.1", "--json").splitlines()
     last = [json.loads(line) for line in said][-6:]
-    assert {(m["kind"], m["rate"]) for m in last} == {
-        (k, r) for k in ("picture", "video") for r in ("n_q 1", "n_q 4", "bpp 0.1")
+    name = str(tmp_path / "run" / "model")
+    assert {(m["label"], m["codec"]) for m in last} == {
+        (k, f"{name}@{r}") for k in ("picture", "video") for r in ("n1", "n4", "0.1")
     }
     assert all(m["psnr"] > 5 for m in last)
     assert "numbers" in run("eval", "vision", folder, *model, "--bpp", "x", code=2)

@@ -132,6 +132,8 @@ class SoundReader:
         """
         if self._sound is not None:
             try:
+                if self._sound.seekable():
+                    self._sound.seek(0)  # else libsndfile gives the priming samples of Opus, which are not sound
                 yield from self._sound.blocks(BLOCK, dtype="float32", always_2d=True)
             except (soundfile.LibsndfileError, RuntimeError) as error:
                 raise MediaError(f"{self.name}: damaged sound file ({_reason(error)})") from None

@@ -19,7 +19,8 @@ from torch import Tensor
 from ..codec import TokenCodec
 from ..errors import CodecError, CodesError, FormatError
 from ..nn.conv import pad_to_multiple
-from ..nn.quantize import ResidualVectorQuantizer, VectorQuantizer
+from ..nn.quantize import VectorQuantizer
+from ..nn.residual import ResidualVectorQuantizer
 from ..nn.streaming import State, Streaming
 from ..nn.transformer import Transformer
 from ..tokens.header import AudioInfo, StreamInfo, find_stream

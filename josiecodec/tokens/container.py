@@ -46,12 +46,14 @@ class Block:
         first: its first frame (audio) or row of patches (visual).
         frames: how many of them.
         codes: uint16 [frames, levels] (audio), or `PatchRows` (visual).
+        size: bytes of the payload, of a block that was read.
     """
 
     stream: int
     first: int
     frames: int
     codes: np.ndarray | PatchRows
+    size: int = 0
 
 
 class TokenWriter:
@@ -284,7 +286,7 @@ class TokenReader:
             codes = unpack_rows(payload, frames, info.columns, info.levels, info.codebook_size)
         else:
             codes = unpack(payload, frames, info.levels, info.codebook_size)
-        return Block(stream, first, frames, codes), end + 4
+        return Block(stream, first, frames, codes, size), end + 4
 
     def _check_end(self, sizes: list[tuple[int, int, int]]) -> None:
         """Check the end record against the blocks seen, and go behind it."""

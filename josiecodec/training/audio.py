@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..audio.jodio import Jodio
-from ..nn.quantize import ResidualVectorQuantizer, VectorQuantizer
+from ..nn.quantize import VectorQuantizer
+from ..nn.residual import ResidualVectorQuantizer
 from .config import TrainConfig
 from .data import CropSampler, Recordings, crop_frames
 from .loop import Trainer

@@ -26,7 +26,8 @@ from ..codec import TokenCodec
 from ..config import to_dict
 from ..errors import ModelError
 from ..hub import save, write_bytes
-from ..nn.quantize import ResidualVectorQuantizer, VectorQuantizer
+from ..nn.quantize import VectorQuantizer
+from ..nn.residual import ResidualVectorQuantizer
 from . import checkpoint
 from .runlog import Means, RunLog
 from .schedule import learning_rate

@@ -16,9 +16,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..metrics.vision import ms_ssim_batch
-from ..nn.quantize import ResidualVectorQuantizer, VectorQuantizer
-from ..tokens.packing import code_bits
-from ..vision.adaptive import worthwhile
+from ..nn.quantize import VectorQuantizer
+from ..nn.residual import ResidualVectorQuantizer
+from ..vision.adaptive import level_bits, worthwhile
 from ..vision.convnet import ConvDecoder, ConvEncoder, start_linear
 from ..vision.jovio import Jovio, JovioOutput
 from .loop import Trainer
@@ -134,7 +134,7 @@ class VisionTrainer(Trainer):
             start_linear(self.model.encoder, self.model.decoder, patches)
         latents = self._latents(patches)
         # As in training: some patches have all levels, others stop where a level is no longer worth its bits.
-        enough = self._weights(len(latents)) * code_bits(self.model.codebook_size)
+        enough = self._weights(len(latents)) * level_bits(self.model)
         enough[torch.rand(len(latents), generator=self.random) > self.config.levels.uneven] = 0.0
         generator = torch.Generator().manual_seed(self.config.seed)
         self.model.rvq.initialise(latents, generator, enough.to(latents.device))

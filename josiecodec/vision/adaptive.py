@@ -57,6 +57,11 @@ class Group:
     fidelity: Tensor
 
 
+def level_bits(model: Jovio) -> int:
+    """Bits that a level takes in a patch."""
+    return code_bits(model.codebook_size)
+
+
 def first_levels(model: Jovio) -> tuple[int, ...]:
     """First level of each mode."""
     return (0, *model.config.starts)
@@ -115,7 +120,7 @@ def alone(model: Jovio, latent: Tensor, most: int, least_weight: float = -1.0) -
     one all levels are tried.
     """
     flat = latent.reshape(-1, latent.shape[-1])
-    return Alone(least_weight, *_residual_codes(model, flat, 0, most, least_weight * code_bits(model.codebook_size)))
+    return Alone(least_weight, *_residual_codes(model, flat, 0, most, least_weight * level_bits(model)))
 
 
 @torch.no_grad()
@@ -133,7 +138,7 @@ def candidates(
         own: what `alone` found, if it was asked before.
     """
     flat = latent.reshape(-1, latent.shape[-1])
-    enough = least_weight * code_bits(model.codebook_size)
+    enough = least_weight * level_bits(model)
     own = own or alone(model, latent, most, least_weight)
     codes, errors = own.codes, own.errors
     none = torch.zeros(len(flat), dtype=torch.long, device=flat.device)
@@ -153,7 +158,7 @@ def candidates(
 @torch.no_grad()
 def worthwhile(model: Jovio, latents: Tensor, weight: Tensor) -> Tensor:
     """How many levels are worth their bits for latents [N, D], at a weight for each [N]: [N]."""
-    per_level = weight * code_bits(model.codebook_size)
+    per_level = weight * level_bits(model)
     errors = _codes_of(model, latents, 0, model.n_q, per_level)[1]
     cost = errors + per_level.unsqueeze(-1) * torch.arange(errors.shape[1], device=errors.device)
     return cost.argmin(-1)
@@ -175,7 +180,7 @@ def _suited(model: Jovio, errors: Tensor, energy: Tensor) -> Tensor:
 def decide(model: Jovio, found: Candidates, weight: float) -> tuple[Tensor, Tensor]:
     """For each patch the row of `found` and the count [N] that make error + weight x bits least."""
     steps = found.errors.shape[2]
-    bits = code_bits(model.codebook_size) * torch.arange(steps, device=found.errors.device)
+    bits = level_bits(model) * torch.arange(steps, device=found.errors.device)
     cost = found.errors + weight * bits
     cost[1:] += weight * MAP_BITS
     best = cost.permute(1, 0, 2).flatten(1).argmin(1)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..codec import TokenCodec
 from ..errors import CodesError, FormatError
-from ..nn.quantize import ResidualVectorQuantizer
+from ..nn.residual import ResidualVectorQuantizer
 from ..nn.streaming import State, Streaming
 from ..tokens.header import StreamInfo, VisualInfo
 from .config import ConvConfig, JovioConfig

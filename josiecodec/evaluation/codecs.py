@@ -1,0 +1,124 @@
+"""Codecs by name, and what a codec has to be able to do.
+
+A name is `NAME`, `NAME@SETTING` or `NAME@SETTING+SETTING`, several of them separated by commas:
+
+    jodio-24k@1+9+32, opus@6+12, codec2, hf:kyutai/mimi@8, python:mypackage.mymodule:MyCodec@3
+
+A model of ours is its name or its folder. `python:` names an object of one's own: something callable that takes the
+setting (a string, empty without one) and gives an object with the methods of `SoundCodec`, `PictureCodec` or
+`VideoCodec`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from ..errors import CodecError
+from . import sound_codecs, vision_codecs
+
+KINDS = ("sound", "picture", "video")
+
+
+class SoundCodec(Protocol):
+    """A codec of sound. It resamples by itself if it works at another rate."""
+
+    def encode(self, wave: Tensor, sample_rate: int) -> bytes:
+        """Samples [T] in [-1, 1] -> what would be written to disk."""
+        ...
+
+    def decode(self, data: bytes, sample_rate: int) -> Tensor:
+        """The inverse; in step with the original, but maybe longer or shorter."""
+        ...
+
+
+class PictureCodec(Protocol):
+    """A codec of still pictures."""
+
+    def encode_picture(self, picture: Tensor) -> bytes:
+        """RGB [3, H, W] in [0, 1] -> what would be written to disk."""
+        ...
+
+    def decode_picture(self, data: bytes) -> Tensor:
+        """The inverse."""
+        ...
+
+
+class VideoCodec(Protocol):
+    """A codec of videos without sound."""
+
+    def encode_video(self, video: Tensor, per_second: Fraction) -> bytes:
+        """RGB [3, T, H, W] in [0, 1] -> what would be written to disk."""
+        ...
+
+    def decode_video(self, data: bytes) -> Tensor:
+        """The inverse."""
+        ...
+
+
+# A codec may also have `payload(data) -> int`, the bytes of `data` without their container.
+
+NEEDS = {"sound": "decode", "picture": "decode_picture", "video": "decode_video"}
+
+
+def expand(text: str, kinds: tuple[str, ...]) -> list[str]:
+    """Names with one setting each, those that are not given being the usual ones of a codec.
+
+    Raises:
+        CodecError: if there is nothing, or a setting is empty.
+    """
+    out = []
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        name, at, settings = part.partition("@")
+        chosen = settings.split("+") if at else list(_known(kinds).get(name, (None, ("",)))[1])
+        if not name or (at and "" in chosen):
+            raise CodecError(f"{part!r} is no codec: NAME or NAME@SETTING+SETTING")
+        out += [f"{name}@{setting}" if setting else name for setting in chosen]
+    if not out:
+        raise CodecError("no codec is named")
+    return list(dict.fromkeys(out))
+
+
+def build(name: str, kinds: tuple[str, ...], device: str = "cpu") -> Any:
+    """The codec of a name with at most one setting.
+
+    Raises:
+        CodecError: if there is none of that name, it cannot be used here, or is not for these kinds of files.
+    """
+    base, _, setting = name.partition("@")
+    known = _known(kinds)
+    try:
+        if base in known:
+            codec = known[base][0](setting)
+        elif base.startswith("hf:") and "sound" in kinds:
+            codec = sound_codecs.Transformers(base[3:], setting, device)
+        elif base.startswith("python:"):
+            codec = _own(base[7:])(setting)
+        else:
+            module = sound_codecs if "sound" in kinds else vision_codecs
+            codec = module.Ours(base, setting, device)
+    except (ValueError, OverflowError):
+        raise CodecError(f"{name}: {setting!r} is no setting of {base}") from None
+    if not any(hasattr(codec, NEEDS[kind]) for kind in kinds):
+        raise CodecError(f"{name}: no codec for {' or '.join(kinds)}")
+    return codec
+
+
+def _known(kinds: tuple[str, ...]) -> dict[str, tuple[Callable[[str], Any], tuple[str, ...]]]:
+    """Codecs of others by name, with their usual settings."""
+    return sound_codecs.KNOWN if "sound" in kinds else vision_codecs.KNOWN
+
+
+def _own(where: str) -> Callable[[str], Any]:
+    module, _, name = where.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise CodecError(f"python:{where}: {error}") from None
+    if not callable(found):
+        raise CodecError(f"python:{where} cannot be called")
+    return found

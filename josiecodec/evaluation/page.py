@@ -1,0 +1,130 @@
+"""The page of a comparison: plots, a table, and some files to hear or see. One folder, no network.
+
+`assets/page.html` is the whole page; this module puts the figures in it and the media beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..audio.files import load_audio
+from ..hub import write_bytes
+from ..nn.spectra import mel_filterbank
+from ..vision.images import save_image
+from .items import RATE, Item, spread
+from .produce import SUFFIX
+
+SHOWN = 6  # files that can be heard or seen
+PLOTS = {
+    "sound": [
+        ["kbps", "pesq_wb", "PESQ-WB"],
+        ["kbps", "stoi", "STOI"],
+        ["kbps", "mel", "mel distance (less is better)"],
+        ["kbps", "wer", "word error rate (less is better)"],
+    ],
+    "picture": [["bpp", "psnr", "PSNR, dB"], ["bpp", "ms_ssim", "MS-SSIM"]],
+    "video": [["kbps", "psnr", "PSNR, dB"], ["kbps", "difference_psnr", "PSNR of frame differences, dB"]],
+}
+# Dark to bright, of spectrograms.
+COLORS = torch.tensor([[0.0, 0.0, 0.02], [0.27, 0.06, 0.42], [0.65, 0.17, 0.39], [0.95, 0.45, 0.2], [0.99, 0.99, 0.75]])
+
+
+def write_page(folder: Path, items: list[Item], rows: list[dict[str, Any]], lines: list[dict[str, Any]]) -> None:
+    """Write `index.html` and its media into a folder.
+
+    Args:
+        folder: made if it is not there.
+        items: what was judged.
+        rows: scores with `decoded` files, see `run.compare`.
+        lines: their means, see `table.means`.
+    """
+    media = folder / "media"
+    media.mkdir(parents=True, exist_ok=True)
+    by_file: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if "error" not in row:
+            by_file.setdefault(row["file"], []).append(row)
+    kinds = [kind for kind in SUFFIX if any(item.kind == kind and item.name in by_file for item in items)]
+    shown = []
+    for kind in kinds:
+        chosen = spread([item for item in items if item.kind == kind and item.name in by_file], SHOWN)
+        shown += [_files(media, f"{kind}{number}", item, by_file[item.name]) for number, item in enumerate(chosen)]
+    labels = {kind: list(dict.fromkeys(item.label for item in items if item.kind == kind)) for kind in kinds}
+    data = {"kinds": kinds, "plots": {kind: PLOTS[kind] for kind in kinds}, "labels": labels, "means": lines}
+    data["files"] = shown
+    template = (Path(__file__).parent / "assets" / "page.html").read_text(encoding="utf-8")
+    # "<" cannot end the script it stands in.
+    text = json.dumps(data).replace("<", "\\u003c")
+    write_bytes(folder / "index.html", template.replace("/*DATA*/", text).encode())
+
+
+def _files(media: Path, stem: str, item: Item, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Copy the original and what codecs made of it; returns what the page needs to know."""
+    original = media / f"{stem}-original{SUFFIX[item.kind]}"
+    versions: list[dict[str, Any]] = [{"name": "original", "source": original}]
+    if item.kind == "sound":
+        import soundfile
+
+        soundfile.write(original, item.sound().numpy(), RATE, subtype="PCM_16")
+    elif item.kind == "picture":
+        save_image(item.picture(), original)
+    else:
+        original = versions[0]["source"] = media / f"{stem}-original{Path(item.path).suffix}"
+        shutil.copyfile(Path(item.folder) / item.path, original)
+    for number, row in enumerate(rows):
+        copy = media / f"{stem}-{number}{SUFFIX[item.kind]}"
+        shutil.copyfile(row["decoded"], copy)
+        scores = {name: row[name] for name in ("kbps", "bpp", "pesq_wb", "stoi", "psnr", "ms_ssim") if row.get(name)}
+        versions.append({"name": row["codec"], "source": copy, **scores})
+    out = []
+    for version in versions:
+        path: Path = version["source"]
+        entry = {**version, "source": f"media/{path.name}"}
+        if item.kind == "sound":
+            picture = path.with_suffix(".png")
+            save_image(spectrogram(load_audio(path, RATE).samples[0]), picture)
+            entry["spectrogram"] = f"media/{picture.name}"
+        elif item.kind == "video":
+            playable = _playable(path)
+            entry["source"] = f"media/{playable.name}"
+        out.append(entry)
+    return {"kind": item.kind, "name": item.name, "versions": out}
+
+
+def spectrogram(wave: Tensor, height: int = 96) -> Tensor:
+    """A picture [3, height, W] of a recording [T]: mel bands, low ones below, 70 dB of range."""
+    window = torch.hann_window(1024)
+    spectrum = torch.stft(wave, 1024, 256, window=window, center=True, pad_mode="constant", return_complex=True).abs()
+    power = (spectrum.t() @ mel_filterbank(513, height, RATE)).clamp_min(1e-5).log10() * 20
+    level = ((power - power.max() + 70) / 70).clamp(0, 1).t().flip(0)
+    place = level * (len(COLORS) - 1)
+    low = place.floor().long().clamp_max(len(COLORS) - 2)
+    share = (place - low).unsqueeze(-1)
+    return (COLORS[low] * (1 - share) + COLORS[low + 1] * share).permute(2, 0, 1)
+
+
+def _playable(path: Path) -> Path:
+    """The video as browsers play it (H.264, nearly without loss); the pictures of the scores stay what they were."""
+    import av
+
+    out = path.with_name(f"{path.stem}-shown.mp4")
+    source: Any
+    target: Any
+    with av.open(str(path)) as source, av.open(str(out), "w") as target:
+        video = source.streams.video[0]
+        stream = target.add_stream("libx264", rate=video.average_rate, options={"crf": "12", "preset": "veryfast"})
+        stream.width, stream.height = video.width // 2 * 2, video.height // 2 * 2
+        stream.pix_fmt = "yuv420p"
+        for number, frame in enumerate(source.decode(video)):
+            shown = frame.reformat(stream.width, stream.height, "yuv420p")
+            shown.pts, shown.time_base = number, 1 / video.average_rate
+            target.mux(stream.encode(shown))
+        target.mux(stream.encode(None))
+    path.unlink()
+    return out

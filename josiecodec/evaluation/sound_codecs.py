@@ -1,0 +1,189 @@
+"""Codecs of sound, ours and those of others, each behind the methods of `codecs.SoundCodec`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..audio.files import resample
+from ..audio.jodio import Jodio
+from ..errors import CodecError, ModelError
+from ..hub import load
+from ..tokens.container import TokenReader
+from ..tokens.packing import code_bits, pack, unpack
+
+CODEC2 = ("700C", "1200", "2400", "3200")
+# How late the decoded sound of Codec 2 is, in seconds: the lag at which its STOI is best.
+CODEC2_DELAY = {"700C": 0.03, "1300": 0.015}
+
+
+class Ours:
+    """A JODIO model at a number of levels, or the model's own."""
+
+    def __init__(self, name: str, setting: str, device: str):
+        self.codec: Any = load(name, device)
+        if not isinstance(self.codec, Jodio):
+            raise CodecError(f"{name} is no codec of sound")
+        self.n_q = int(setting) if setting else None
+
+    def encode(self, wave: Tensor, sample_rate: int) -> bytes:
+        x = resample(wave[None], sample_rate, self.codec.sample_rate)
+        return self.codec.compress(x.to(self.codec.device), self.n_q)
+
+    def decode(self, data: bytes, sample_rate: int) -> Tensor:
+        decoded = self.codec.decompress(data)[0].cpu()
+        return resample(decoded, self.codec.sample_rate, sample_rate)[0]
+
+    def payload(self, data: bytes) -> int:
+        return payload_of(data)
+
+
+def payload_of(data: bytes) -> int:
+    """Bytes of a `.josie` file that are codes."""
+    with TokenReader(data) as reader:
+        return sum(block.size for block in reader.blocks())
+
+
+class Pyav:
+    """A codec of FFmpeg in a container of its own, one channel."""
+
+    def __init__(self, encoder: str, container: str, rate: int, kbps: str, options: dict[str, str] | None = None):
+        self.encoder, self.container, self.rate = encoder, container, rate
+        self.bits = round(1000 * float(kbps))
+        self.options = options or {}
+        try:
+            av.codec.Codec(encoder, "w")
+        except ValueError:
+            raise CodecError(f"PyAV has no encoder {encoder} here") from None
+
+    def encode(self, wave: Tensor, sample_rate: int) -> bytes:
+        x = resample(wave[None], sample_rate, self.rate)[0].clamp(-1, 1)
+        file = io.BytesIO()
+        container: Any
+        with av.open(file, "w", format=self.container) as container:
+            stream: Any = container.add_stream(self.encoder, rate=self.rate, layout="mono", options=self.options)
+            stream.bit_rate = self.bits
+            frame = av.AudioFrame.from_ndarray((x * 32767).round().to(torch.int16).numpy()[None], "s16", "mono")
+            frame.sample_rate = self.rate
+            for packet in [*stream.encode(frame), *stream.encode(None)]:
+                container.mux(packet)
+        return file.getvalue()
+
+    def decode(self, data: bytes, sample_rate: int) -> Tensor:
+        container: Any
+        resampler = av.AudioResampler(format="fltp", layout="mono", rate=self.rate)
+        parts = [np.zeros(0, np.float32)]
+        with av.open(io.BytesIO(data)) as container:
+            for frame in [*container.decode(audio=0), None]:
+                parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
+        return resample(torch.from_numpy(np.concatenate(parts))[None], self.rate, sample_rate)[0]
+
+    def payload(self, data: bytes) -> int:
+        container: Any
+        with av.open(io.BytesIO(data)) as container:
+            return sum(packet.size for packet in container.demux(audio=0))
+
+
+def opus(setting: str) -> Pyav:
+    """Opus in Ogg."""
+    return Pyav("libopus", "ogg", 48000, setting, {"vbr": "on", "application": "audio"})
+
+
+def mp3(setting: str) -> Pyav:
+    """MP3."""
+    return Pyav("libmp3lame", "mp3", 24000, setting)
+
+
+class Codec2:
+    """Codec 2 at 8 kHz, bare frames."""
+
+    def __init__(self, setting: str):
+        try:
+            import pycodec2
+        except ImportError:
+            raise CodecError("Codec 2 needs the package pycodec2 (extra 'eval')") from None
+        if setting not in (*CODEC2, "1300", "1400", "1600"):
+            raise CodecError(f"Codec 2 has no mode {setting!r}")
+        self._make = lambda: pycodec2.Codec2(int(setting.rstrip("C")))
+        self.delay = CODEC2_DELAY.get(setting, 0.02)
+
+    def encode(self, wave: Tensor, sample_rate: int) -> bytes:
+        codec = self._make()
+        size = codec.samples_per_frame()
+        x = resample(wave[None], sample_rate, 8000)[0].clamp(-1, 1)
+        x = torch.nn.functional.pad(x, (0, round(8000 * self.delay)))
+        x = torch.nn.functional.pad(x, (0, -len(x) % size))
+        pcm = (x * 32767).round().to(torch.int16).numpy()
+        return b"".join(codec.encode(frame) for frame in pcm.reshape(-1, size))
+
+    def decode(self, data: bytes, sample_rate: int) -> Tensor:
+        codec = self._make()
+        size = -(-codec.bits_per_frame() // 8)
+        frames = [codec.decode(data[i : i + size]) for i in range(0, len(data), size)]
+        pcm = np.concatenate([np.zeros(0, np.int16), *frames])
+        wave = torch.from_numpy(pcm[round(8000 * self.delay) :]).float() / 32768
+        return resample(wave[None], 8000, sample_rate)[0]
+
+
+class Transformers:
+    """A codec of the package transformers, whose weights are on this machine; its codes packed, without a header.
+
+    The setting is a number of codebooks, for EnCodec a bandwidth in kbit/s.
+    """
+
+    def __init__(self, repository: str, setting: str, device: str):
+        try:
+            from transformers import AutoModel
+        except ImportError:
+            raise CodecError(f"hf:{repository} needs the package transformers") from None
+        try:
+            self.model: Any = AutoModel.from_pretrained(repository, local_files_only=True).to(device).eval()
+        except (OSError, ValueError) as error:
+            raise ModelError(f"hf:{repository}: {str(error).splitlines()[0]}") from None
+        self.config = self.model.config
+        self.rate = self.config.sampling_rate
+        self.device = device
+        kind = self.config.model_type
+        arguments: dict[str, Callable[[], dict[str, Any]]] = {
+            "encodec": lambda: {"bandwidth": float(setting) if setting else None},
+            "mimi": lambda: {"num_quantizers": int(setting) if setting else None},
+            "dac": lambda: {"n_quantizers": int(setting) if setting else None},
+        }
+        if kind not in arguments:
+            raise CodecError(f"hf:{repository} is a {kind} and none of {', '.join(arguments)}")
+        self.arguments = arguments[kind]()
+        self.levels = 0
+
+    @torch.no_grad()
+    def encode(self, wave: Tensor, sample_rate: int) -> bytes:
+        x = resample(wave[None], sample_rate, self.rate)[None].to(self.device)
+        codes = self.model.encode(x, **self.arguments).audio_codes
+        codes = codes.reshape(-1, *codes.shape[-2:])[0]  # EnCodec puts chunks first
+        self.levels = len(codes)
+        return pack(codes.t().cpu().numpy(), self.config.codebook_size)
+
+    @torch.no_grad()
+    def decode(self, data: bytes, sample_rate: int) -> Tensor:
+        size = self.config.codebook_size
+        frames = 8 * len(data) // (self.levels * code_bits(size))
+        codes = torch.from_numpy(unpack(data, frames, self.levels, size).astype(np.int64)).t()[None].to(self.device)
+        if self.config.model_type == "encodec":
+            decoded = self.model.decode(codes[None], [None]).audio_values
+        elif self.config.model_type == "dac":
+            decoded = self.model.decode(audio_codes=codes).audio_values
+        else:
+            decoded = self.model.decode(codes).audio_values
+        return resample(decoded.reshape(1, -1).float().cpu(), self.rate, sample_rate)[0]
+
+
+KNOWN: dict[str, tuple[Callable[[str], Any], tuple[str, ...]]] = {
+    "opus": (opus, ("6", "9", "12", "16")),
+    "mp3": (mp3, ("8", "16", "24")),
+    "codec2": (Codec2, CODEC2),
+}

@@ -1,0 +1,105 @@
+"""Rows of scores on disk, and their means with intervals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..hub import write_bytes
+
+RATES = ("kbps", "payload_kbps", "bpp", "payload_bpp")
+SCORES = ("pesq_wb", "pesq_nb", "stoi", "si_sdr", "mel", "wer", "psnr", "ms_ssim", "difference_psnr")
+ORDER = (*RATES, *SCORES, "encode_rtf", "decode_rtf", "encode_s", "decode_s")
+DRAWS = 2000  # of the bootstrap
+
+
+class Rows:
+    """Rows kept in a file, one JSON object a line, so that a run that was stopped goes on where it stopped.
+
+    Args:
+        path: of the file; None to keep them in memory alone.
+    """
+
+    def __init__(self, path: Path | None):
+        self.path = path
+        self.rows: dict[tuple[str, str], dict[str, Any]] = {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    row = json.loads(line)
+                    self.rows[row["codec"], row["file"]] = row
+                except (json.JSONDecodeError, KeyError, TypeError):
+                    continue  # the last line of a run that was killed
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Keep a row."""
+        self.rows[row["codec"], row["file"]] = row
+        if self.path is not None:
+            with open(self.path, "a", encoding="utf-8") as f:
+                f.write(json.dumps(row) + "\n")
+
+
+def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One line for each codec and label: means over the files, and 95 % intervals as `NAME_low` and `NAME_high`.
+
+    The intervals are percentiles of means of files drawn with replacement. `errors` counts files that a codec failed
+    on, `unscored` those of the others for which some score could not be computed.
+    """
+    lines = []
+    for codec, label in dict.fromkeys((row["codec"], row["label"]) for row in rows):
+        chosen = [row for row in rows if (row["codec"], row["label"]) == (codec, label)]
+        done = [row for row in chosen if "error" not in row]
+        line: dict[str, Any] = {"codec": codec, "label": label, "files": len(done)}
+        line["errors"] = len(chosen) - len(done)
+        line["unscored"] = sum(bool(row["unscored"]) for row in done)
+        for name in ORDER:
+            values = np.array([row[name] for row in done if row.get(name) is not None])
+            if len(values):
+                line[name] = round(float(values.mean()), 5)
+                drawn = np.random.default_rng(0).choice(values, (DRAWS, len(values))).mean(1)
+                low, high = np.percentile(drawn, (2.5, 97.5))
+                line[f"{name}_low"], line[f"{name}_high"] = round(float(low), 5), round(float(high), 5)
+        line["peak_mb"] = max((row["peak_mb"] for row in done), default=None)
+        lines.append(line)
+    return lines
+
+
+def write(folder: Path, rows: list[dict[str, Any]], lines: list[dict[str, Any]]) -> None:
+    """Write `results.json` (means and rows), `means.csv` and `rows.csv`."""
+    write_bytes(folder / "results.json", (json.dumps({"means": lines, "rows": rows}, indent=1) + "\n").encode())
+    for name, table in (("means", lines), ("rows", rows)):
+        file = io.StringIO()
+        columns = list(dict.fromkeys(key for row in table for key in row))
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(table)
+        write_bytes(folder / f"{name}.csv", file.getvalue().encode())
+
+
+def shown(line: dict[str, Any]) -> str:
+    """A line of means as text."""
+    out = [f"{line['codec']:22s} {line['label']:8s} {line['files']:3d} files"]
+    for name in ORDER:
+        if name in line and not name.startswith("payload"):
+            half = (line[f"{name}_high"] - line[f"{name}_low"]) / 2
+            out.append(f"{name} {line[name]:.4g} ±{half:.2g}")
+    for name in ("errors", "unscored"):
+        if line[name]:
+            out.append(f"{name} {line[name]}")
+    return "  ".join(out)
+
+
+def problems(rows: list[dict[str, Any]]) -> list[str]:
+    """What went wrong or could not be scored, a line each."""
+    out = []
+    for row in rows:
+        if "error" in row:
+            out.append(f"{row['codec']}: {row['file']}: {row['error']}")
+        elif row["unscored"]:
+            out.append(f"{row['codec']}: {row['file']}: no {', '.join(row['unscored'])}")
+    return out

@@ -1,0 +1,128 @@
+"""Codecs of pictures and video, ours and those of others, with the methods of `PictureCodec` and `VideoCodec`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from PIL import Image, features
+from torch import Tensor
+
+from ..errors import CodecError
+from ..hub import load
+from ..vision.images import load_image, to_bytes_rgb
+from ..vision.jovio import Jovio
+from ..vision.rate import Rate
+from .sound_codecs import payload_of
+
+
+class Ours:
+    """A JOVIO model. The setting is a rate in bits per pixel, `n` and a number of levels, or nothing."""
+
+    def __init__(self, name: str, setting: str, device: str):
+        self.codec: Any = load(name, device)
+        if not isinstance(self.codec, Jovio):
+            raise CodecError(f"{name} is no codec of pictures")
+        if setting.startswith("n"):
+            self.rate = Rate(n_q=int(setting[1:]))
+        else:
+            self.rate = Rate(bpp=float(setting)) if setting else Rate()
+
+    def encode_picture(self, picture: Tensor) -> bytes:
+        return self.codec.compress(picture.to(self.codec.device), self.rate)
+
+    def decode_picture(self, data: bytes) -> Tensor:
+        return self.codec.decompress(data).cpu()
+
+    def encode_video(self, video: Tensor, per_second: Fraction) -> bytes:
+        return self.codec.compress(video.to(self.codec.device), self.rate, per_second)
+
+    def decode_video(self, data: bytes) -> Tensor:
+        return self.codec.decompress(data).cpu()
+
+    def payload(self, data: bytes) -> int:
+        return payload_of(data)
+
+
+class Pillow:
+    """A format of Pillow at a quality."""
+
+    def __init__(self, kind: str, setting: str, **options: Any):
+        feature = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}.get(kind)
+        if feature and not features.check(feature):
+            raise CodecError(f"Pillow cannot write {kind} here")
+        self.kind, self.options = kind, options
+        if kind == "JPEG2000":
+            self.options |= {"quality_mode": "dB", "quality_layers": [float(setting)]}
+        else:
+            self.options |= {"quality": int(setting)}
+
+    def encode_picture(self, picture: Tensor) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(to_bytes_rgb(picture)).save(file, self.kind, **self.options)
+        return file.getvalue()
+
+    def decode_picture(self, data: bytes) -> Tensor:
+        return load_image(io.BytesIO(data))
+
+
+class Pyav:
+    """A video codec of FFmpeg at a constant quality, without look-ahead, as a live encoder runs."""
+
+    def __init__(self, encoder: str, setting: str, **options: str):
+        try:
+            av.codec.Codec(encoder, "w")
+        except ValueError:
+            raise CodecError(f"PyAV has no encoder {encoder} here") from None
+        self.encoder = encoder
+        self.options = {"crf": str(int(setting)), **options}
+
+    def encode_video(self, video: Tensor, per_second: Fraction) -> bytes:
+        height, width = video.shape[-2:]
+        # Both sides must be even for half the colours; what is added is cut off again.
+        padded = torch.nn.functional.pad(video, (0, width % 2, 0, height % 2), mode="replicate")
+        file = io.BytesIO()
+        container: Any
+        with av.open(file, "w", format="matroska") as container:
+            stream: Any = container.add_stream(self.encoder, rate=per_second, options=self.options)
+            stream.height, stream.width = padded.shape[-2:]
+            stream.pix_fmt = "yuv420p"
+            container.metadata["size"] = f"{height}x{width}"
+            for picture in padded.unbind(1):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(to_bytes_rgb(picture), format="rgb24")))
+            container.mux(stream.encode(None))
+        return file.getvalue()
+
+    def decode_video(self, data: bytes) -> Tensor:
+        container: Any
+        with av.open(io.BytesIO(data)) as container:
+            tags = {name.lower(): value for name, value in container.metadata.items()}
+            height, width = map(int, tags["size"].split("x"))
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        video = torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2).float() / 255
+        return video[..., :height, :width]
+
+    def payload(self, data: bytes) -> int:
+        container: Any
+        with av.open(io.BytesIO(data)) as container:
+            return sum(packet.size for packet in container.demux(video=0))
+
+
+KNOWN: dict[str, tuple[Callable[[str], Any], tuple[str, ...]]] = {
+    "jpeg": (partial(Pillow, "JPEG", optimize=True), ("5", "10", "20", "40", "70")),
+    "webp": (partial(Pillow, "WEBP", method=6), ("0", "5", "20", "50", "80")),
+    "avif": (partial(Pillow, "AVIF", speed=4), ("5", "20", "40", "60")),
+    "jpeg2000": (partial(Pillow, "JPEG2000"), ("24", "28", "32", "36")),
+    "x264": (partial(Pyav, "libx264", preset="medium", tune="zerolatency"), ("24", "30", "36", "42")),
+    "x265": (
+        partial(Pyav, "libx265", preset="medium", tune="zerolatency", **{"x265-params": "log-level=none"}),
+        ("24", "30", "36", "42"),
+    ),
+    "av1": (partial(Pyav, "libsvtav1", preset="8"), ("30", "40", "50", "60")),
+}

@@ -1,0 +1,348 @@
+"""Codecs beside each other: peers, rows, intervals, the page."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import http.server
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import RATE, speechlike, tiny_model
+from test_jovio import CONV, model, scene
+
+from josiecodec.errors import CodecError, CodesError, MediaError
+from josiecodec.evaluation import table
+from josiecodec.evaluation.codecs import build, expand
+from josiecodec.evaluation.items import find_sound, find_vision, spread
+from josiecodec.evaluation.page import write_page
+from josiecodec.evaluation.run import compare
+from josiecodec.evaluation.words import error_rate
+from josiecodec.hub import save
+from josiecodec.metrics.vision import psnr
+from josiecodec.tokens.usage import count_codes
+from josiecodec.vision.images import save_image
+from josiecodec.vision.videowriter import VideoWriter
+
+SOUND = ("sound",)
+VISION = ("picture", "video")
+OWN = '''
+import torch
+class Halves:
+    """Every second sample, as 16-bit numbers; refuses silence."""
+    def __init__(self, setting):
+        self.step = int(setting or 2)
+    def encode(self, wave, sample_rate):
+        if not wave.any():
+            raise RuntimeError("nothing but silence")
+        return (wave[:: self.step] * 32767).short().numpy().tobytes()
+    def decode(self, data, sample_rate):
+        import numpy
+        return torch.from_numpy(numpy.frombuffer(data, numpy.int16).copy()).float().repeat_interleave(self.step) / 32767
+'''
+
+
+def delay(decoded: torch.Tensor, original: torch.Tensor) -> int:
+    """By how many samples the decoded recording is late."""
+    size = 2 * len(original)
+    product = torch.fft.rfft(decoded[: len(original)], size) * torch.fft.rfft(original, size).conj()
+    place = int(torch.fft.irfft(product).abs().argmax())
+    return place if place < size // 2 else place - size
+
+
+def test_names_of_codecs():
+    assert expand("jodio-24k@1+9, opus@6,mp3", SOUND) == [
+        "jodio-24k@1",
+        "jodio-24k@9",
+        "opus@6",
+        "mp3@8",
+        "mp3@16",
+        "mp3@24",
+    ]
+    assert expand("hf:kyutai/mimi@8,python:a.b:C", SOUND) == ["hf:kyutai/mimi@8", "python:a.b:C"]
+    for text in ("", " , ", "opus@", "@6", "opus@6+"):
+        with pytest.raises(CodecError):
+            expand(text, SOUND)
+    for name in ("nosuch", "opus@loud", "python:nosuch:X", "python:math:pi", "hf:no/such", "codec2@12"):
+        with pytest.raises(CodecError):
+            build(name, SOUND)
+    for name in ("jpeg@x", "jodio-24k", "opus@6"):
+        with pytest.raises(CodecError):
+            build(name, VISION)
+
+
+@pytest.mark.parametrize("name", ["opus@12", "mp3@24", "codec2@1300", "codec2@3200"])
+def test_sound_codecs_of_others_are_in_step(name):
+    original = speechlike(40)[0, 0]
+    codec = build(name, SOUND)
+    data = codec.encode(original, RATE)
+    seconds = len(original) / RATE
+    wanted = float(name.split("@")[1]) / (1000 if "codec2" in name else 1)
+    assert len(data) * 8 / seconds / 1000 == pytest.approx(wanted, rel=0.25)
+    decoded = codec.decode(data, RATE)
+    assert abs(len(decoded) - len(original)) < 0.06 * RATE
+    if "codec2" in name:  # draws its own phase: compare how loudness moves, in steps of 5 ms
+        decoded, original = (x.square()[: len(x) // 120 * 120].view(-1, 120).mean(1) for x in (decoded, original))
+    assert abs(delay(decoded, original)) < 4
+    if hasattr(codec, "payload"):
+        assert 0.5 * len(data) < codec.payload(data) < len(data)
+
+
+@pytest.mark.parametrize("kind", ["encodec", "mimi", "dac"])
+def test_codecs_of_transformers(kind, tmp_path):
+    import transformers
+
+    torch.manual_seed(0)
+    if kind == "encodec":
+        settings = transformers.EncodecConfig(num_filters=4, hidden_size=16, codebook_dim=16, codebook_size=64)
+        network, setting, levels = transformers.EncodecModel(settings), "1.5", 3
+    elif kind == "mimi":
+        sizes = {"num_filters": 4, "hidden_size": 32, "codebook_dim": 16, "vector_quantization_hidden_dimension": 16}
+        heads = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16}
+        settings = transformers.MimiConfig(
+            **sizes, **heads, intermediate_size=32, num_quantizers=8, codebook_size=64, upsample_groups=32
+        )
+        network, setting, levels = transformers.MimiModel(settings), "4", 4
+    else:
+        settings = transformers.DacConfig(
+            encoder_hidden_size=8, decoder_hidden_size=64, hidden_size=64, codebook_size=64
+        )
+        network, setting, levels = transformers.DacModel(settings), "3", 3
+    network.save_pretrained(tmp_path / kind)
+    codec = build(f"hf:{tmp_path / kind}@{setting}", SOUND)
+    x = speechlike(13)[0, 0]
+    data = codec.encode(x, RATE)
+    assert codec.levels == levels
+    decoded = codec.decode(data, RATE)
+    assert decoded.isfinite().all()
+    with torch.no_grad():
+        known = codec.model(torch.nn.functional.pad(x, (0, 0))[None, None], **codec.arguments).audio_values
+    if kind != "dac":
+        assert torch.allclose(decoded[: known.shape[-1]], known.flatten()[: len(decoded)], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["jpeg@40", "webp@50", "avif@60", "jpeg2000@32"])
+def test_pictures_of_others(name):
+    x = scene(70, 90)[0, :, 0]
+    codec = build(name, VISION)
+    decoded = codec.decode_picture(codec.encode_picture(x))
+    assert decoded.shape == x.shape
+    assert psnr(decoded, x) > 25
+
+
+@pytest.mark.parametrize("name", ["x264@24", "x265@24", "av1@30"])
+def test_videos_of_others(name):
+    x = scene(71, 97, 6)[0]
+    codec = build(name, VISION)
+    data = codec.encode_video(x, Fraction(10))
+    decoded = codec.decode_video(data)
+    assert decoded.shape == x.shape
+    assert psnr(decoded, x) > 25
+    assert 0 < codec.payload(data) < len(data)
+
+
+def test_word_errors():
+    assert error_rate(("a", "b", "c"), ("a", "b", "c")) == 0
+    assert error_rate(("a", "b", "c"), ("a", "x", "c", "d")) == pytest.approx(2 / 3)
+    assert error_rate(("a", "b"), ()) == 1
+    assert error_rate((), ("a",)) is None
+
+
+def test_even_choice():
+    assert [i for i in spread(list(range(10)), 4)] == [0, 2, 5, 7]
+    assert spread([1, 2], 5) == [1, 2]
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    for seed in range(3):
+        soundfile.write(folder / f"{seed}.wav", speechlike(20, seed=seed)[0, 0].numpy(), RATE)
+    soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
+    (tmp_path / "owncodec.py").write_text(OWN)
+    return folder
+
+
+def test_a_comparison_goes_on_where_it_stopped(sounds, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    items = find_sound(sounds)
+    names = ["python:owncodec:Halves@2", "opus@12", "python:owncodec:Nothing"]
+    said: list[str] = []
+    done = []
+    rows = compare(names, SOUND, items, tmp_path / "out", progress=done.append, say=said.append)
+    assert len(rows) == 8
+    assert sum(done) == 12
+    assert len(said) == 1
+    assert "Nothing" in said[0]
+    bad = [row for row in rows if "error" in row]
+    assert [(row["file"], row["error"]) for row in bad] == [("silent.wav", "nothing but silence")]
+    assert "nothing but silence" in "\n".join(table.problems(rows))
+    half = next(row for row in rows if row["codec"].endswith("@2") and row["file"] == "0.wav")
+    assert half["bytes"] == half["payload_bytes"] == 20 * 1920
+    assert half["kbps"] == pytest.approx(16 * 12)
+    # Killed while it wrote the last row: that one alone is done again.
+    file = tmp_path / "out" / "rows.jsonl"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:30])
+    stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "files").rglob("*.bin")}
+    again = compare(names[:2], SOUND, items, tmp_path / "out")
+    changed = [p for p, stamp in stamps.items() if p.stat().st_mtime_ns != stamp]
+    assert len(changed) == 1
+    assert {(r["codec"], r["file"]) for r in again} == {(r["codec"], r["file"]) for r in rows}
+    with pytest.raises(CodecError, match="none of the codecs"):
+        compare(["nosuch"], SOUND, items, tmp_path / "other", say=said.append)
+
+
+def test_means_have_intervals():
+    values = np.random.default_rng(1).normal(5, 1, 200)
+    rows = [{"codec": "a", "label": "x", "unscored": [], "stoi": float(v), "peak_mb": 1.0} for v in values]
+    rows += [
+        {"codec": "a", "label": "x", "error": "no"},
+        {"codec": "b", "label": "x", "unscored": ["stoi"], "peak_mb": 1},
+    ]
+    first, second = table.means(rows)
+    assert first["stoi"] == pytest.approx(values.mean(), abs=1e-4)
+    assert first["stoi_high"] - first["stoi_low"] == pytest.approx(4 * 1 / 200**0.5, rel=0.15)
+    assert (first["files"], first["errors"]) == (200, 1)
+    assert "stoi" not in second
+    assert second["unscored"] == 1
+
+
+def test_codes_are_counted(tmp_path):
+    jodio = tiny_model()
+    codes = jodio.encode(speechlike(30), 4)
+    (tmp_path / "a.josie").write_bytes(jodio.compress(speechlike(30)[0], 4))
+    counts = count_codes([tmp_path / "a.josie"] * 2)
+    for level in range(4):
+        assert np.array_equal(counts[level], 2 * np.bincount(codes[0, level].numpy(), minlength=64))
+    jovio = model(CONV)
+    (tmp_path / "b.josie").write_bytes(jovio.compress(scene(64, 64)[0, :, 0]))
+    assert count_codes([tmp_path / "b.josie"])[0].sum() <= 16
+    with pytest.raises(CodesError, match="another model"):
+        count_codes([tmp_path / "a.josie", tmp_path / "b.josie"])
+
+
+def test_a_manifest_that_cannot_be_read(sounds):
+    (sounds / "manifest.tsv").write_text("path\toffset_s\n0.wav\tearly\n")
+    with pytest.raises(MediaError, match="line 2"):
+        find_sound(sounds)
+
+
+def run(*args: object, code: int = 0) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-W", "ignore", "-m", "josiecodec_cli.main", *map(str, args)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def test_the_command_line_writes_tables_and_a_page(sounds, tmp_path):
+    save(tiny_model(), tmp_path / "model")
+    common = ("eval", "audio", sounds, "--model", tmp_path / "model", "--n-q", "1,4", "--codecs", "opus@12")
+    done = run(*common, "--out", tmp_path / "out", "--html", tmp_path / "page", "--workers", 2, "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 3 * 4 + 3
+    assert lines[-1]["codec"] == "opus@12"
+    assert "silent.wav: no" in done.stderr
+    result = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert len(result["rows"]) == 12
+    with open(tmp_path / "out" / "means.csv", newline="") as f:
+        assert [row["codec"] for row in csv.DictReader(f)] == [line["codec"] for line in lines[-3:]]
+    assert (tmp_path / "page" / "index.html").exists()
+    assert "'x'" in run("eval", "audio", sounds, "--n-q", "x", code=2).stderr
+    ours, opus = sorted((tmp_path / "out" / "files").rglob("0.wav.bin"))[::2]
+    used = [json.loads(line) for line in run("eval", "codes", ours, "--json").stdout.splitlines()]
+    assert used[0]["codes"] == 20
+    assert 0 < used[0]["entropy_bits"] < 6
+    assert "not a .josie file" in run("eval", "codes", opus, code=2).stderr
+
+
+CHECK = """<!doctype html><iframe src="index.html" style="width:1200px;height:9000px"></iframe><script>
+const found = {errors: []};
+const frame = document.querySelector("iframe");
+frame.addEventListener("load", async () => {
+  const page = frame.contentDocument;
+  const media = [...page.querySelectorAll("audio, video")];
+  const ready = await Promise.all(media.map(m => new Promise(done => {
+    if (m.readyState > 0) return done(m.duration > 0);
+    m.addEventListener("loadedmetadata", () => done(m.duration > 0));
+    m.addEventListener("error", () => done(false));
+  })));
+  const images = [...page.querySelectorAll("img")];
+  images.forEach(i => i.loading = "eager");
+  const decoded = await Promise.all(images.map(i => i.decode().then(() => true, () => false)));
+  found.media = ready; found.images = decoded;
+  found.points = [...page.querySelectorAll("circle")].map(c => c.dataset.codec);
+  found.rows = page.querySelectorAll("tbody tr").length;
+  found.wide = page.documentElement.scrollWidth;
+  const slider = page.querySelector("input[type=range]");
+  if (slider) {
+    slider.value = 20; slider.dispatchEvent(new Event("input"));
+    found.cut = page.querySelector(".pair").style.getPropertyValue("--cut");
+  }
+  const text = "FOUND" + JSON.stringify(found) + "END";
+  document.body.append(Object.assign(document.createElement("pre"), {textContent: text}));
+});
+</script>"""
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium")
+@pytest.mark.parametrize("kind", ["sound", "vision"])
+def test_the_page_in_a_browser(kind, sounds, tmp_path):
+    if kind == "sound":
+        (sounds / "silent.wav").unlink()
+        items, kinds, names = find_sound(sounds), SOUND, ["opus@12", "opus@24"]
+    else:
+        folder = tmp_path / "pictures"
+        folder.mkdir()
+        save_image(scene(180, 200)[0, :, 0], folder / "one <&>.png")
+        with VideoWriter(folder / "film.mkv", (64, 80), Fraction(10)) as writer:
+            for picture in scene(64, 80, 8)[0].unbind(1):
+                writer.write(picture)
+        items, kinds, names = find_vision(folder), VISION, ["jpeg@20", "jpeg@60", "x264@30"]
+    rows = compare(names, kinds, items, tmp_path / "out")
+    page = tmp_path / "page"
+    write_page(page, items, rows, table.means(rows))
+    (page / "check.html").write_text(CHECK)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(page))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        command = (
+            "chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
+            "--disable-background-networking --disable-component-update --enable-logging=stderr "
+            f"--user-data-dir={tmp_path / 'profile'} --virtual-time-budget=20000 --dump-dom "
+            f"http://127.0.0.1:{server.server_port}/check.html"
+        )
+        done = subprocess.run(command.split(), capture_output=True, text=True, timeout=120)
+        server.shutdown()
+    assert "CONSOLE" not in done.stderr, done.stderr
+    found = json.loads(re.search("<pre>FOUND(.*)END", done.stdout).group(1).replace("&lt;", "<").replace("&amp;", "&"))
+    assert found["wide"] <= 1200
+    assert set(found["points"]) == set(names)
+    assert found["rows"] == len(names)
+    assert all(found["images"])
+    assert all(found["media"])
+    assert len(found["media"]) == (3 * 3 if kind == "sound" else 2)
+    assert len(found["images"]) == (3 * 3 if kind == "sound" else 2)
+    assert found.get("cut") == (None if kind == "sound" else "20%")
+
+
+def test_the_folder_of_a_page_needs_nothing_else(sounds, tmp_path):
+    items = find_sound(sounds)[:1]
+    rows = compare(["opus@12"], SOUND, items, tmp_path / "out")
+    write_page(tmp_path / "page", items, rows, table.means(rows))
+    text = (tmp_path / "page" / "index.html").read_text()
+    assert not re.search(r"https?://(?!www\.w3\.org)", text)
+    for source in re.findall(r'"(media/[^"]+)"', text):
+        assert (tmp_path / "page" / source).exists()
+    assert Path(tmp_path / "page" / "media").is_dir()
