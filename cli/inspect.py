@@ -93,12 +93,17 @@ def _described(stream: Any) -> dict[str, Any]:
 @click.argument("target", type=Path_)
 @click.option("--n-q", type=click.IntRange(1), help="Levels to keep.")
 @click.option("--kbps", type=click.FloatRange(0, min_open=True), help="Bitrate instead of --n-q.")
+@click.option("--model", "folders", type=Path_, multiple=True, help="Folder of the model, if it is not one of ours.")
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
-def trim(source: Path, target: Path, n_q: int | None, kbps: float | None, overwrite: bool) -> None:
-    """Copy SOURCE to TARGET with fewer levels: a lower bitrate, without decoding or any model."""
+def trim(
+    source: Path, target: Path, n_q: int | None, kbps: float | None, folders: tuple[Path, ...], overwrite: bool
+) -> None:
+    """Copy SOURCE to TARGET with fewer levels: a lower bitrate, without decoding."""
+    from josiecodec.fingerprint import TABLES_FILE, of_folder
     from josiecodec.tokens.container import TokenReader
     from josiecodec.tokens.header import AudioInfo
     from josiecodec.tokens.passes import trim_file
+    from josiecodec.tokens.tables import read_tables
 
     if (n_q is None) == (kbps is None):
         raise click.UsageError("give either --n-q or --kbps")
@@ -118,7 +123,8 @@ def trim(source: Path, target: Path, n_q: int | None, kbps: float | None, overwr
         n_q = int(1000 * (kbps or 0) / one + 1e-9)
         if n_q < 1:
             raise click.BadParameter(f"one level takes {one / 1000:g} kbit/s, more than {kbps:g}")
-    trim_file(source, target, n_q)
+    tables = {of_folder(f): read_tables(f / TABLES_FILE) for f in folders if (f / TABLES_FILE).is_file()}
+    trim_file(source, target, n_q, tables)
     click.echo(f"{source} -> {target}: {source.stat().st_size} -> {target.stat().st_size} bytes")
 
 

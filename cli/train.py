@@ -188,3 +188,30 @@ def phones(data: Path, out: Path, workers: int) -> None:
 
     label_recordings(load_recordings(data), out, workers)
     click.echo(f"labels in {out}")
+
+
+@train_group.command("entropy")
+@click.argument("model", type=Path_)
+@click.option("--data", type=Path_, multiple=True, required=True, help="Recordings or pictures to count codes in.")
+@click.option("--most", type=click.FloatRange(0, min_open=True), default=1e9, help="Seconds of sound, or pictures.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")
+def entropy(model: Path, data: tuple[Path, ...], most: float, threads: int | None) -> None:
+    """Make the tables that codes of the model in the folder MODEL are coded with, and put them beside it.
+
+    Files that the model made before can no longer be decoded with it: its fingerprint changes.
+    """
+    from josiecodec.audio.config import JodioConfig
+    from josiecodec.hub import read_config
+    from josiecodec.training.data import load_recordings
+    from josiecodec.training.entropy import make_tables
+    from josiecodec.training.pictures import Pictures
+
+    use_device("cpu", threads)
+    material: Any
+    if isinstance(read_config(model), JodioConfig):
+        if len(data) > 1:
+            raise click.UsageError("give one folder of recordings")
+        material = load_recordings(data[0])
+    else:
+        material = Pictures(*data)
+    click.echo(f"{make_tables(model, material, most)} bytes of tables in {model}")

@@ -12,7 +12,9 @@ from torch import nn
 
 from .errors import CodesError, ModelError
 from .fingerprint import of_module
+from .tokens.entropy import EntropyTables
 from .tokens.header import StreamInfo
+from .tokens.tables import Tables
 
 Progress = Callable[[float], None]
 
@@ -39,16 +41,18 @@ class TokenCodec(nn.Module, ABC):
 
     Attributes:
         config: its configuration; has a `name` and a `default_n_q`.
-        saved_fingerprint: set by `josiecodec.load`.
+        saved_fingerprint, tables: set by `josiecodec.load`; tables of how likely codes are, if the model has any.
     """
 
     config: Any
     saved_fingerprint: str | None
+    tables: EntropyTables | None
 
     def __init__(self, config: Any):
         super().__init__()
         self.config = config
         self.saved_fingerprint = None
+        self.tables = None
 
     @property
     @abstractmethod
@@ -64,6 +68,11 @@ class TokenCodec(nn.Module, ABC):
     def fingerprint(self) -> str:
         """sha256 (hex) of configuration and weights; files can only be decoded with the same one."""
         return self.saved_fingerprint or of_module(self, self.config)
+
+    @property
+    def known_tables(self) -> Tables:
+        """Its entropy tables by its fingerprint, as files are read and written with."""
+        return {} if self.tables is None else {self.fingerprint: self.tables}
 
     def levels(self, n_q: int | None) -> int:
         """`n_q`, or the default for None.

@@ -13,13 +13,15 @@ from .config import to_dict
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+TABLES_FILE = "entropy.safetensors"
 
 
 def of_folder(folder: Path) -> str:
-    """sha256 (hex) over the bytes of a model's configuration and weights."""
+    """sha256 (hex) over the bytes of a model's configuration, weights, and tables if it has any."""
     digest = hashlib.sha256()
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        digest.update((folder / name).read_bytes())
+    for name in (CONFIG_FILE, WEIGHTS_FILE, TABLES_FILE):
+        if name != TABLES_FILE or (folder / name).is_file():
+            digest.update((folder / name).read_bytes())
     return digest.hexdigest()
 
 

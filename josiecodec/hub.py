@@ -17,8 +17,9 @@ from .audio.jodio import Jodio
 from .codec import TokenCodec
 from .config import from_dict, to_dict
 from .errors import CodecError, ConfigError, ModelError
-from .fingerprint import CONFIG_FILE, WEIGHTS_FILE, of_folder
+from .fingerprint import CONFIG_FILE, TABLES_FILE, WEIGHTS_FILE, of_folder
 from .nn.conv import fold_weight_norm
+from .tokens.tables import read_tables
 from .vision.config import JovioConfig
 from .vision.jovio import Jovio
 
@@ -56,6 +57,8 @@ def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu") -> 
     model = load_for_training(folder)
     fold_weight_norm(model)
     model.saved_fingerprint = of_folder(folder)
+    if (folder / TABLES_FILE).is_file():
+        model.tables = read_tables(folder / TABLES_FILE)
     return model.eval().requires_grad_(False).to(device)
 
 

@@ -21,6 +21,7 @@ from .codec import Progress, Result
 from .errors import FormatError
 from .tokens.container import TokenReader, TokenWriter
 from .tokens.header import AudioInfo, StreamInfo, find_stream
+from .tokens.tables import Tables
 from .vision.groups import END_BYTES, GroupDecoder, GroupWriter
 from .vision.images import IMAGE_SUFFIXES
 from .vision.jovio import Jovio
@@ -82,7 +83,7 @@ def encode_video(
             streams.append(sound.info)
         with (
             contextlib.closing(sound) if sound is not None else contextlib.nullcontext(),
-            TokenWriter(target, streams) as writer,
+            TokenWriter(target, streams, _tables(visual, audio)) as writer,
         ):
             pictures.overhead = 8 * (writer.size + END_BYTES)
             for picture in reader.pictures():
@@ -99,6 +100,10 @@ def encode_video(
             writer.close([pictures.taken] + ([] if sound is None else [sound.length]))
             pixels = pictures.taken * reader.size[0] * reader.size[1]
             return Result(float(pictures.taken / per_second), writer.size, pixels=pixels)
+
+
+def _tables(visual: Jovio, audio: Jodio | None) -> Tables:
+    return visual.known_tables | ({} if audio is None else audio.known_tables)
 
 
 class _Sound:
@@ -169,7 +174,7 @@ def decode_video(
         ModelError: if another model made it.
         MediaError: if the video cannot be written.
     """
-    with TokenReader(source) as reader:
+    with TokenReader(source, _tables(visual, audio)) as reader:
         pictures, sound = _decoders(visual, audio, reader.streams, n_q, salvage)
         info = pictures[1].info
         rate = audio.sample_rate if audio is not None and sound is not None else None

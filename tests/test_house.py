@@ -18,12 +18,12 @@ ROOT = Path(__file__).parents[1]
 # what each part may import besides itself
 ALLOWED = {
     "nn": {"errors"},
-    "tokens": {"errors"},
+    "tokens": {"errors", "fingerprint"},
     "audio": {"nn", "tokens", "errors", "codec"},
     "vision": {"nn", "tokens", "errors", "codec"},
     "metrics": {"audio", "nn", "errors"},
     "evaluation": {"audio", "vision", "tokens", "nn", "errors", "hub", "metrics"},
-    "training": {"audio", "vision", "nn", "errors", "codec", "config", "hub", "metrics"},
+    "training": {"audio", "vision", "tokens", "nn", "errors", "codec", "config", "fingerprint", "hub", "metrics"},
 }
 
 

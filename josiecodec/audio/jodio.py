@@ -237,11 +237,12 @@ class Jodio(TokenCodec):
             raise CodesError(f"compress takes one waveform at a time, not {len(x)}")
         codes = self.encode(x, n_q)[0]
         info = self.stream_info(len(codes), x.shape[-1])
-        return TokenFile([TokenStream(info, codes.cpu().numpy().astype(np.uint16))]).to_bytes()
+        stream = TokenStream(info, codes.cpu().numpy().astype(np.uint16))
+        return TokenFile([stream]).to_bytes(self.known_tables)
 
     def decompress(self, data: bytes) -> Tensor:
         """Decode the bytes of a `.josie` file to the waveform [1, 1, T], exactly as long as it was."""
-        file = TokenFile.from_bytes(data)
+        file = TokenFile.from_bytes(data, tables=self.known_tables)
         stream = file.streams[find_stream([s.info for s in file.streams], "audio")]
         self.check_stream(stream.info)
         codes = torch.from_numpy(np.asarray(stream.codes).astype(np.int64))[None]

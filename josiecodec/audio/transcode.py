@@ -46,7 +46,7 @@ def encode_file(
     with SoundReader(source) as reader:
         info = codec.stream_info(n_q, None, reader.sample_rate, min(reader.channels, 65535))
         expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
-        with TokenWriter(target, [info]) as writer:
+        with TokenWriter(target, [info], codec.known_tables) as writer:
             length = 0
             for chunk, codes in encode_blocks(codec, reader.mono(codec.sample_rate), n_q):
                 writer.add(0, codes)
@@ -113,7 +113,7 @@ def decode_file(
         ModelError: if another model made it.
         MediaError: if the sound cannot be written.
     """
-    with TokenReader(source) as reader:
+    with TokenReader(source, codec.known_tables) as reader:
         index = find_stream(reader.streams, "audio")
         info = codec.check_stream(reader.streams[index])
         rate = codec.sample_rate if sample_rate is None else sample_rate

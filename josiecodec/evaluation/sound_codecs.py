@@ -46,7 +46,7 @@ class Ours:
 
 def payload_of(data: bytes) -> int:
     """Bytes of a `.josie` file that are codes."""
-    with TokenReader(data) as reader:
+    with TokenReader(data, codes=False) as reader:
         return sum(block.size for block in reader.blocks())
 
 

@@ -21,9 +21,11 @@ from typing import IO
 import numpy as np
 
 from ..errors import CodesError, FormatError
+from .entropy import MOST_PER_BYTE, EntropyTables, check_density, decode_frames, encode_frames
 from .header import MAX_HEADER, MAX_PATCHES, StreamInfo, VisualInfo, read_header, write_header
 from .packing import pack, packed_size, unpack
-from .patches import PatchRows, pack_rows, unpack_rows
+from .patches import PatchRows, estimated_size, pack_rows, unpack_rows
+from .tables import Tables, find_tables, tables_for
 from .varint import get_varint, put_varint
 
 BLOCK_FRAMES = 25
@@ -33,7 +35,7 @@ BLOCK_PATCHES = 4096  # what the writer puts into one, if a row is not longer
 BLOCK_MARK = 0x42
 END_MARK = 0x45
 END_MAGIC = b"JEND"
-PLAIN, PATCHES = 0, 1  # payload codings
+PLAIN, PATCHES, CODED, CODED_PATCHES = 0, 1, 2, 3  # payload codings
 _MOST = 32 + MAX_PAYLOAD  # bytes a block can take
 
 
@@ -45,7 +47,8 @@ class Block:
         stream: its index in the header.
         first: its first frame (audio) or row of patches (visual).
         frames: how many of them.
-        codes: uint16 [frames, levels] (audio), or `PatchRows` (visual).
+        codes: uint16 [frames, levels] (audio), or `PatchRows` (visual); of a reader that leaves codes out, coded
+            ones are all zeros.
         size: bytes of the payload, of a block that was read.
     """
 
@@ -62,17 +65,26 @@ class TokenWriter:
     Args:
         target: a path, or a seekable binary file.
         streams: what will come; a length that is not known yet (None) is put in on `close`.
+        tables: entropy tables by fingerprint, for models that did not come with the package. Codes of models
+            without tables are packed plainly, and so is every block that does not get smaller.
         block_frames: frames in a block.
 
     Raises:
         FormatError: if the place cannot be written to.
     """
 
-    def __init__(self, target: str | Path | IO[bytes], streams: list[StreamInfo], block_frames: int = BLOCK_FRAMES):
+    def __init__(
+        self,
+        target: str | Path | IO[bytes],
+        streams: list[StreamInfo],
+        tables: Tables | None = None,
+        block_frames: int = BLOCK_FRAMES,
+    ):
         if not 1 <= block_frames <= MAX_BLOCK_FRAMES:
             raise FormatError(f"block_frames must be in 1..{MAX_BLOCK_FRAMES}")
         self.streams = list(streams)
         self.block_frames = block_frames
+        self.tables = [find_tables(info.fingerprint, tables) for info in self.streams]
         self.path: Path | None = None
         header = write_header(self.streams)
         if isinstance(target, (str, Path)):
@@ -119,8 +131,8 @@ class TokenWriter:
         if not isinstance(info, VisualInfo) or rows.counts.shape[1:] != (info.columns,):
             raise CodesError(f"rows of patches do not fit stream {stream}")
         for part in _block_parts(rows):
-            payload = pack_rows(part, info.levels, info.codebook_size)
-            self._put(stream, PATCHES, len(part.counts), payload)
+            payload, coded = pack_rows(part, info.levels, info.codebook_size, self.tables[stream])
+            self._put(stream, CODED_PATCHES if coded else PATCHES, len(part.counts), payload)
 
     def close(self, lengths: list[int] | None = None) -> None:
         """Write what waits, the end record, and the exact lengths (in samples) into the header."""
@@ -157,7 +169,13 @@ class TokenWriter:
             self.abort()
 
     def _block(self, stream: int, codes: np.ndarray) -> None:
-        self._put(stream, PLAIN, len(codes), pack(codes, self.streams[stream].codebook_size))
+        plain, tables = pack(codes, self.streams[stream].codebook_size), self.tables[stream]
+        if tables is not None and codes.shape[1] <= len(tables.levels):
+            coded = encode_frames(codes, tables)
+            if len(coded) < len(plain) and codes.size <= MOST_PER_BYTE * len(coded):
+                self._put(stream, CODED, len(codes), coded)
+                return
+        self._put(stream, PLAIN, len(codes), plain)
 
     def _put(self, stream: int, coding: int, frames: int, payload: bytes) -> None:
         if len(payload) > MAX_PAYLOAD:
@@ -183,6 +201,8 @@ class TokenReader:
 
     Args:
         source: a path, bytes, or a binary file.
+        tables: entropy tables by fingerprint, for models that did not come with the package.
+        codes: False leaves out codes that would need tables.
 
     Attributes:
         streams: what the header says.
@@ -192,7 +212,8 @@ class TokenReader:
         FormatError: if it cannot be opened or its header is not in order.
     """
 
-    def __init__(self, source: str | Path | bytes | IO[bytes]):
+    def __init__(self, source: str | Path | bytes | IO[bytes], tables: Tables | None = None, codes: bool = True):
+        self.tables, self.codes = tables, codes
         self._own = isinstance(source, (str, Path))
         if isinstance(source, bytes):
             self.file: IO[bytes] = io.BytesIO(source)
@@ -264,7 +285,7 @@ class TokenReader:
         if stream >= len(self.streams):
             raise FormatError(f"block of stream {stream}, which the header does not have")
         info = self.streams[stream]
-        if coding != (PATCHES if isinstance(info, VisualInfo) else PLAIN):
+        if coding not in ((PATCHES, CODED_PATCHES) if isinstance(info, VisualInfo) else (PLAIN, CODED)):
             raise FormatError(f"payload coding {coding} in a stream of kind {info.kind!r}")
         first, position = get_varint(data, at + 2, 1 << 48)
         frames, position = get_varint(data, position, MAX_BLOCK_FRAMES)
@@ -272,7 +293,8 @@ class TokenReader:
         if isinstance(info, VisualInfo):
             fits = frames > 0 and frames * info.columns <= MAX_PATCHES
         else:
-            fits = frames > 0 and size == packed_size(frames * info.levels, info.codebook_size)
+            plain = packed_size(frames * info.levels, info.codebook_size)
+            fits = frames > 0 and (size == plain if coding == PLAIN else size < plain)
         if not fits:
             raise FormatError(f"{size} bytes of payload for {frames} frames")
         end = position + size
@@ -281,11 +303,22 @@ class TokenReader:
         if struct.unpack_from("<I", data, end)[0] != zlib.crc32(memoryview(data)[at:end]):
             raise FormatError("a block is damaged (checksum)")
         payload = data[position:end]
+        tables = None
+        if coding in (CODED, CODED_PATCHES) and self.codes:
+            tables = tables_for(info.fingerprint, info.model, self.tables)
+            if info.levels > len(tables.levels):
+                raise FormatError("more levels than the model has tables for")
         codes: np.ndarray | PatchRows
         if isinstance(info, VisualInfo):
-            codes = unpack_rows(payload, frames, info.columns, info.levels, info.codebook_size)
-        else:
+            coded = coding == CODED_PATCHES
+            codes = unpack_rows(payload, frames, info.columns, info.levels, info.codebook_size, coded, tables)
+        elif coding == PLAIN:
             codes = unpack(payload, frames, info.levels, info.codebook_size)
+        elif tables is None:
+            check_density(frames * info.levels, size)
+            codes = np.zeros((frames, info.levels), np.uint16)
+        else:
+            codes = decode_frames(payload, frames, info.levels, tables)
         return Block(stream, first, frames, codes, size), end + 4
 
     def _check_end(self, sizes: list[tuple[int, int, int]]) -> None:
@@ -336,9 +369,9 @@ class TokenReader:
         self.problems.append(text)
 
 
-def visual_bytes(rows: PatchRows, levels: int, codebook_size: int) -> int:
+def visual_bytes(rows: PatchRows, levels: int, codebook_size: int, tables: EntropyTables | None = None) -> int:
     """Bytes that rows of patches take in a file, blocks and all (to within a few)."""
-    return sum(14 + len(pack_rows(part, levels, codebook_size)) for part in _block_parts(rows))
+    return sum(14 + estimated_size(part, levels, codebook_size, tables) for part in _block_parts(rows))
 
 
 def _block_parts(rows: PatchRows) -> list[PatchRows]:

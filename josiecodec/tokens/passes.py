@@ -12,6 +12,7 @@ from ..errors import CodesError, FormatError
 from .container import Block, TokenReader, TokenWriter
 from .header import AudioInfo, StreamInfo, VisualInfo
 from .patches import PatchRows
+from .tables import Tables
 
 
 @dataclass
@@ -42,7 +43,7 @@ def summarise(path: str | Path, salvage: bool = False) -> tuple[list[Summary], l
     Raises:
         FormatError: if it is damaged (and not to be salvaged), or no `.josie` file at all.
     """
-    with TokenReader(path) as reader:
+    with TokenReader(path, codes=False) as reader:
         found = [Summary(info) for info in reader.streams]
         for block in in_order(reader, salvage):
             summary = found[block.stream]
@@ -56,19 +57,25 @@ def summarise(path: str | Path, salvage: bool = False) -> tuple[list[Summary], l
         return found, reader.problems
 
 
-def trim_file(source: str | Path, target: str | Path, levels: int) -> None:
+def trim_file(source: str | Path, target: str | Path, levels: int, tables: Tables | None = None) -> None:
     """Copy a file of any length with at most the first `levels` levels.
+
+    Args:
+        source, target: paths.
+        levels: to keep.
+        tables: entropy tables by fingerprint, for models that did not come with the package.
 
     Raises:
         CodesError: if `levels` is less than 1.
+        ModelError: if the codes need tables that are not there.
         FormatError: if the source is damaged, or the target cannot be written.
     """
     if levels < 1:
         raise CodesError(f"at least one level must stay, not {levels}")
-    with TokenReader(source) as reader:
+    with TokenReader(source, tables) as reader:
         streams = [replace(info, levels=min(levels, info.levels)) for info in reader.streams]
         reached = [0] * len(streams)
-        with TokenWriter(target, streams) as writer:
+        with TokenWriter(target, streams, tables) as writer:
             for block in in_order(reader, False):
                 reached[block.stream] += block.frames
                 if isinstance(block.codes, PatchRows):

@@ -4,7 +4,7 @@ A patch has a *mode* and a *count*. Mode 0 codes the patch by itself, from the f
 code what is left of it after a prediction from the picture before, from a deeper level on (which one is the
 model's business); with a count of 0 such a patch is skipped: it is the prediction. The map of modes and
 counts is range coded, each patch in the context of its left and upper neighbours; the codes follow, packed
-plainly. See docs/format.md.
+plainly or coded with the tables of the model. See docs/format.md.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import CodesError, FormatError
+from .entropy import MOST_PER_BYTE, EntropyTables, check_density, decode_patches, encode_patches, patch_bits
 from .packing import pack, packed_size, unpack
 from .rangecoder import (
     HALF,
@@ -72,12 +73,33 @@ class PatchRows:
         )
 
 
-def pack_rows(rows: PatchRows, levels: int, codebook_size: int) -> bytes:
-    """Rows -> payload.
+def pack_rows(
+    rows: PatchRows, levels: int, codebook_size: int, tables: EntropyTables | None = None
+) -> tuple[bytes, bool]:
+    """Rows -> payload, and whether it is coded with `tables`, which it is if that makes it smaller.
 
     Raises:
         CodesError: if something is out of range.
     """
+    map_ = _pack_map(rows, levels)
+    codes, coded = pack(rows.codes, codebook_size), False
+    if tables is not None:
+        found = encode_patches(rows.modes, rows.counts, rows.codes, tables)
+        if len(found) < len(codes) and len(rows.codes) <= MOST_PER_BYTE * len(found):
+            codes, coded = found, True
+    return put_varint(len(map_)) + map_ + codes, coded
+
+
+def estimated_size(rows: PatchRows, levels: int, codebook_size: int, tables: EntropyTables | None) -> int:
+    """Bytes of the payload, to within one or two if it is coded."""
+    map_ = _pack_map(rows, levels)
+    codes = packed_size(len(rows.codes), codebook_size)
+    if tables is not None:
+        codes = min(codes, round(patch_bits(rows.modes, rows.counts, rows.codes, tables) / 8 + 0.5))
+    return len(put_varint(len(map_))) + len(map_) + codes
+
+
+def _pack_map(rows: PatchRows, levels: int) -> bytes:
     if rows.counts.shape != rows.modes.shape or int(rows.counts.sum()) != len(rows.codes):
         raise CodesError("maps and codes of patches do not fit each other")
     if int(rows.counts.max(initial=0)) > levels or int(rows.modes.max(initial=0)) >= MODES:
@@ -87,15 +109,22 @@ def pack_rows(rows: PatchRows, levels: int, codebook_size: int) -> bytes:
     for modes, counts in zip(rows.modes.tolist(), rows.counts.tolist()):
         for column, (mode, count) in enumerate(zip(modes, counts)):
             model.encode(coder, column, mode, count)
-    data = coder.finish()
-    return put_varint(len(data)) + data + pack(rows.codes, codebook_size)
+    return coder.finish()
 
 
-def unpack_rows(data: bytes, rows: int, columns: int, levels: int, codebook_size: int) -> PatchRows:
-    """Payload -> rows.
+def unpack_rows(
+    data: bytes,
+    rows: int,
+    columns: int,
+    levels: int,
+    codebook_size: int,
+    coded: bool = False,
+    tables: EntropyTables | None = None,
+) -> PatchRows:
+    """Payload -> rows. Coded ones for which there are no tables get zeros as codes.
 
     Raises:
-        FormatError: if it is not in order. No more is allocated than the maps and the payload itself.
+        FormatError: if it is not in order. No more is allocated than the maps and a few times the payload itself.
     """
     size, position = get_varint(data, 0, len(data))
     if position + size > len(data):
@@ -105,12 +134,16 @@ def unpack_rows(data: bytes, rows: int, columns: int, levels: int, codebook_size
     found = [[model.decode(coder, column) for column in range(columns)] for _ in range(rows)]
     check_end(coder)
     maps = np.array(found, np.uint8).reshape(rows, columns, 2)
-    total = int(maps[..., 1].sum())
+    modes, counts = maps[..., 0], maps[..., 1]
+    total = int(counts.sum(dtype=np.int64))
     rest = data[position + size :]
+    if coded:
+        check_density(total, len(rest))
+        codes = np.zeros(total, np.uint16) if tables is None else decode_patches(rest, modes, counts, tables)
+        return PatchRows(modes, counts, codes)
     if len(rest) != packed_size(total, codebook_size):
         raise FormatError(f"{len(rest)} bytes of codes where the map asks for {total} codes")
-    codes = unpack(rest, total, 1, codebook_size)[:, 0]
-    return PatchRows(maps[..., 0], maps[..., 1], codes)
+    return PatchRows(modes, counts, unpack(rest, total, 1, codebook_size)[:, 0])
 
 
 class _Model:

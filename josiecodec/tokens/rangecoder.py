@@ -39,8 +39,23 @@ class BitEncoder:
             self.range = (self.range << 8) & 0xFFFFFFFF
             self._shift()
 
+    def encode_share(self, start: int, size: int, bits: int) -> None:
+        """Code a symbol that has the share `start` .. `start + size - 1` of 2^bits (at most 16 bits)."""
+        step = self.range >> bits
+        self.low += step * start
+        self.range = step * size
+        while self.range < TOP:
+            self.range = (self.range << 8) & 0xFFFFFFFF
+            self._shift()
+
     def finish(self) -> bytes:
         """End the row of bits and give the bytes."""
+        # Any number of the last range will do: take one that ends in zeros, which are not stored.
+        for bits in (24, 16, 8):
+            rounded = (self.low + self.range - 1) >> bits << bits
+            if rounded >= self.low:
+                self.low = rounded
+                break
         for _ in range(5):
             self._shift()
         # The first byte is always 0, and a decoder takes missing bytes for zeros.
@@ -86,6 +101,21 @@ class BitDecoder:
             self.code = ((self.code << 8) | byte) & 0xFFFFFFFF
             self.position += 1
         return bit
+
+    def share(self, bits: int) -> int:
+        """Where in 0 .. 2^bits - 1 the next symbol's share lies; `take` it then."""
+        return min(self.code // (self.range >> bits), (1 << bits) - 1)
+
+    def take(self, start: int, size: int, bits: int) -> None:
+        """Go on behind a symbol that was coded with `BitEncoder.encode_share`."""
+        step = self.range >> bits
+        self.code -= step * start
+        self.range = step * size
+        while self.range < TOP:
+            byte = self.data[self.position] if self.position < len(self.data) else 0
+            self.range = (self.range << 8) & 0xFFFFFFFF
+            self.code = ((self.code << 8) | byte) & 0xFFFFFFFF
+            self.position += 1
 
 
 def encode_number(coder: BitEncoder, probabilities: list[int], context: int, value: int, most: int) -> None:

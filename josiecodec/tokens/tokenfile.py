@@ -14,6 +14,7 @@ from .container import TokenReader, TokenWriter
 from .header import StreamInfo, VisualInfo
 from .passes import held, in_order, seconds, short
 from .patches import PatchRows
+from .tables import Tables
 
 MOST_PATCHES = 1 << 27
 
@@ -55,24 +56,26 @@ class TokenFile:
     problems: list[str] = field(default_factory=list)
 
     @classmethod
-    def read(cls, path: str | Path, salvage: bool = False) -> TokenFile:
+    def read(cls, path: str | Path, salvage: bool = False, tables: Tables | None = None) -> TokenFile:
         """Read a file.
 
         Args:
             path: where it is.
             salvage: keep the whole blocks of a damaged or cut-off file. Only the unbroken beginning
                 of each stream is kept; `TokenReader` gives what lies behind a gap, too.
+            tables: entropy tables by fingerprint, for models that did not come with the package.
 
         Raises:
             FormatError: if it is damaged (and not to be salvaged), or no `.josie` file at all.
+            ModelError: if its codes need tables that are not there.
         """
-        with TokenReader(path) as reader:
+        with TokenReader(path, tables) as reader:
             return cls._collect(reader, salvage)
 
     @classmethod
-    def from_bytes(cls, data: bytes, salvage: bool = False) -> TokenFile:
+    def from_bytes(cls, data: bytes, salvage: bool = False, tables: Tables | None = None) -> TokenFile:
         """As `read`, from memory."""
-        return cls._collect(TokenReader(data), salvage)
+        return cls._collect(TokenReader(data, tables), salvage)
 
     @classmethod
     def _collect(cls, reader: TokenReader, salvage: bool) -> TokenFile:
@@ -97,15 +100,15 @@ class TokenFile:
             streams.append(TokenStream(info, codes))
         return cls(streams, reader.problems)
 
-    def write(self, path: str | Path) -> None:
+    def write(self, path: str | Path, tables: Tables | None = None) -> None:
         """Write the file, whole or not at all."""
-        with TokenWriter(path, [s.info for s in self.streams]) as writer:
+        with TokenWriter(path, [s.info for s in self.streams], tables) as writer:
             self._fill(writer)
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self, tables: Tables | None = None) -> bytes:
         """The bytes of the file."""
         out = io.BytesIO()
-        self._fill(TokenWriter(out, [s.info for s in self.streams]))
+        self._fill(TokenWriter(out, [s.info for s in self.streams], tables))
         return out.getvalue()
 
     def trimmed(self, levels: int) -> TokenFile:

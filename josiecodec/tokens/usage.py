@@ -10,9 +10,10 @@ import numpy as np
 from ..errors import CodesError
 from .container import TokenReader
 from .patches import PatchRows
+from .tables import Tables
 
 
-def count_codes(paths: Iterable[str | Path]) -> np.ndarray:
+def count_codes(paths: Iterable[str | Path], tables: Tables | None = None) -> np.ndarray:
     """Count the codes of files that one model made: int64 [levels, codebook_size].
 
     Codes of predicted patches are left out: which levels they are of is the model's business.
@@ -24,7 +25,7 @@ def count_codes(paths: Iterable[str | Path]) -> np.ndarray:
     counts: np.ndarray | None = None
     maker = None
     for path in paths:
-        with TokenReader(path) as reader:
+        with TokenReader(path, tables) as reader:
             if {info.fingerprint for info in reader.streams} - {maker or reader.streams[0].fingerprint}:
                 raise CodesError(f"{path}: codes of another model than those before")
             maker = reader.streams[0].fingerprint

@@ -56,15 +56,14 @@ class VisionTrainer(Trainer):
         torch.manual_seed(config.seed + 1000 * self.rank)
         self.unit = ("pictures_per_second", 1.0)
         self.valid = choose_pictures(valid) if valid is not None else []
-        self.frozen = False
+        self.encoding, self.frozen = True, False  # what still learns
 
     def quantizers(self, model: Jovio) -> list[VectorQuantizer | ResidualVectorQuantizer]:
         return [model.rvq]
 
     def train_step(self) -> dict[str, Tensor]:
         config = self.config
-        if not self.frozen and self.progress >= config.levels.freeze_after:
-            self.settle()
+        self._settle()
         for group in self.optimizer.param_groups:
             group["lr"] *= group.get("share", 1.0)
         groups = self.sampler.batch(config.batch, self.random).to(self.device)
@@ -141,11 +140,16 @@ class VisionTrainer(Trainer):
         self.average.load_state_dict(self.model.state_dict())
         self.say(f"codebooks placed over {len(latents)} patches")
 
-    def settle(self) -> None:
-        """Train the decoder alone from now on, with the averaged encoder."""
-        self.frozen = True
-        self.model.encoder.load_state_dict(self.average.encoder.state_dict())
-        self.freeze_codes()
+    def _settle(self) -> None:
+        """When its time has come, keep the encoder as it is on average, and later the codebooks, too."""
+        levels = self.config.levels
+        if self.encoding and self.progress >= min(levels.encoder_until, levels.freeze_after):
+            self.encoding = False
+            self.model.encoder.load_state_dict(self.average.encoder.state_dict())
+            self.model.encoder.requires_grad_(False)
+        if not self.frozen and self.progress >= levels.freeze_after:
+            self.frozen = True
+            self.freeze_codes()
 
     @torch.no_grad()
     def _latents(self, patches: Tensor) -> Tensor:
@@ -174,6 +178,4 @@ class VisionTrainer(Trainer):
 
     def resume(self) -> None:
         super().resume()
-        if self.progress >= self.config.levels.freeze_after:
-            self.frozen = True
-            self.freeze_codes()
+        self._settle()

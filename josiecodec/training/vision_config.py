@@ -43,6 +43,7 @@ class LevelsConfig:
             control makes it, at a random weight of a bit.
         weights: range of these weights.
         start_patches: patches that principal components and codebooks are placed over.
+        encoder_until: share of the run after which the encoder stays as it is, so that codebooks can settle.
         freeze_after: share of the run after which the decoder alone is trained.
         slow: learning rate of the encoder, in units of the decoder's.
     """
@@ -50,7 +51,8 @@ class LevelsConfig:
     uneven: float = 0.5
     weights: tuple[float, ...] = (0.001, 0.3)
     start_patches: int = 60000
-    freeze_after: float = 0.75
+    encoder_until: float = 0.4
+    freeze_after: float = 0.85
     slow: float = 0.5
 
 

@@ -113,14 +113,14 @@ class Alone:
 
 
 @torch.no_grad()
-def alone(model: Jovio, latent: Tensor, most: int, least_weight: float = -1.0) -> Alone:
-    """Try up to `most` levels on a group [h, w, D] by itself.
+def alone(model: Jovio, latent: Tensor, most: int, least_weight: float = -1.0, start: int = 0) -> Alone:
+    """Try up to `most` levels, from level `start` on, on a group [h, w, D] by itself.
 
     `least_weight` is the least weight that will be asked about; levels that cannot pay are left out. With a negative
     one all levels are tried.
     """
     flat = latent.reshape(-1, latent.shape[-1])
-    return Alone(least_weight, *_residual_codes(model, flat, 0, most, least_weight * level_bits(model)))
+    return Alone(least_weight, *_residual_codes(model, flat, start, most, least_weight * level_bits(model)))
 
 
 @torch.no_grad()

@@ -216,7 +216,7 @@ def compress(model: Jovio, video: Tensor, rate: Rate, pictures_per_second: Fract
     size = (video.shape[-2], video.shape[-1])
     coder = GroupWriter(model, rate, size, pictures_per_second)
     info = model.stream_info(size, coder.levels, video.shape[2], pictures_per_second)
-    writer = TokenWriter(out, [info])
+    writer = TokenWriter(out, [info], model.known_tables)
     coder.overhead = 8 * (writer.size + END_BYTES)
     for picture in video[0].unbind(1):
         for rows in coder.add(picture):
@@ -229,7 +229,7 @@ def compress(model: Jovio, video: Tensor, rate: Rate, pictures_per_second: Fract
 
 def decompress(model: Jovio, data: bytes, n_q: int | None = None) -> Tensor:
     """The bytes of a file as a picture [3, H, W] or a video [3, T, H, W]. See `Jovio.decompress`."""
-    file = TokenFile.from_bytes(data)
+    file = TokenFile.from_bytes(data, tables=model.known_tables)
     stream = file.streams[find_stream([s.info for s in file.streams], "visual")]
     info, rows = model.check_stream(stream.info), stream.codes
     assert isinstance(rows, PatchRows)

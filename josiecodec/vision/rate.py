@@ -97,7 +97,7 @@ class RowCoder:
         weight = self.weight
         for _ in range(TRIES):
             groups = self._run(latents, weight, cache)
-            taken = 8 * sum(visual_bytes(g.rows, self.most, size) for g in groups)
+            taken = 8 * sum(visual_bytes(g.rows, self.most, size, self.model.tables) for g in groups)
             off = abs(math.log(max(taken, 1) / max(bits, 1)))
             if best is None or off < best[0]:
                 best = (off, weight, groups)

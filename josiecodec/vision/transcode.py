@@ -35,7 +35,8 @@ def encode_picture(
     picture = load_image(source)
     size = (picture.shape[-2], picture.shape[-1])
     coder = GroupWriter(codec, rate or Rate(), size, codec.stream_info(size, 1, 1).rate)
-    with TokenWriter(target, [codec.stream_info(size, coder.levels, 1)]) as writer:
+    info = codec.stream_info(size, coder.levels, 1)
+    with TokenWriter(target, [info], codec.known_tables) as writer:
         coder.overhead = 8 * (writer.size + END_BYTES)
         for rows in [*coder.add(picture), *coder.finish()]:
             writer.add_rows(0, rows)
@@ -64,7 +65,7 @@ def decode_picture(
         ModelError: if another model made it.
         MediaError: if the picture cannot be written.
     """
-    with TokenReader(source) as reader:
+    with TokenReader(source, codec.known_tables) as reader:
         picture = _first_picture(codec, reader, n_q, salvage)
         save_image(picture, target)
         return Result(0.0, Path(target).stat().st_size, tuple(reader.problems))

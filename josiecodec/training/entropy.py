@@ -1,0 +1,223 @@
+"""Entropy tables from the codes that a model gives for a lot of material."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..audio.jodio import Jodio
+from ..errors import ModelError
+from ..fingerprint import TABLES_FILE
+from ..hub import load, write_bytes
+from ..nn.kmeans import assign, kmeans
+from ..nn.quantize import VectorQuantizer
+from ..tokens.entropy import BITS, TO_COME, bucket
+from ..tokens.tables import tables_bytes
+from ..vision.adaptive import alone, level_bits
+from ..vision.jovio import Jovio
+from ..vision.patches import padded, to_groups
+from .data import Recordings
+from .pictures import Pictures
+
+SOUND_CLASSES, PICTURE_CLASSES = 32, 24
+SOUND_LEVELS = 2  # with contexts; deeper ones gain nothing from them
+BLOCK = 25  # frames that have a frame before them, but for the first
+WEIGHTS = (0.002, 0.3)  # of a bit, in pictures
+EVEN = 0.15  # share of the pictures that have all levels everywhere
+PRIOR = 20.0  # observations that a context is worth before it has any
+
+
+@dataclass
+class Seen:
+    """What was seen of the codes of a level: three arrays [N], contexts -1 where there is none."""
+
+    codes: list[np.ndarray] = field(default_factory=list)
+    first: list[np.ndarray] = field(default_factory=list)
+    second: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, codes: np.ndarray, first: np.ndarray, second: np.ndarray) -> None:
+        """Take more."""
+        self.codes.append(codes.reshape(-1))
+        self.first.append(first.reshape(-1))
+        self.second.append(second.reshape(-1))
+
+
+def classes_of(quantizer: VectorQuantizer, count: int) -> np.ndarray:
+    """Sort the codes of a codebook into at most `count` classes of like codes: [S]."""
+    codes = quantizer.codes_in_use().detach().cpu()
+    centers, _ = kmeans(codes, min(count, len(codes)), generator=torch.Generator().manual_seed(0))
+    found = assign(codes, centers).numpy()
+    return np.unique(found, return_inverse=True)[1].astype(np.int64)
+
+
+def fit_level(classes: np.ndarray, seen: Seen, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Classes, shares of classes in context and of codes in their class, as `LevelTable` takes them.
+
+    Args:
+        classes: [S].
+        seen: what was seen; contexts are classes (or -1), of which a dimension of 1 means that they do not matter.
+        shape: numbers of contexts, with "none" as the last one.
+    """
+    codes, a, b = (np.concatenate([*part, np.zeros(0, np.int64)]).astype(np.int64) for part in _parts(seen))
+    count = int(classes.max()) + 1
+    own = classes[codes]
+    within = np.bincount(codes, minlength=len(classes)) + 0.5
+    sums = np.bincount(classes, within, count)
+    a, b = (x % n if n > 1 else x * 0 for x, n in zip((a, b), shape))
+    overall = np.bincount(own, minlength=count) + 0.5
+    overall = overall / overall.sum()
+    one = _smoothed(_counted((a, own), (shape[0], count)), overall)  # [A, C]
+    other = _smoothed(_counted((b, own), (shape[1], count)), overall)
+    both = one[:, None] * other[None] / overall
+    both /= both.sum(-1, keepdims=True)
+    given = _smoothed(_counted((a, b, own), (*shape, count)), both)
+    shares = np.zeros(len(classes), np.int64)
+    for c in range(count):
+        members = classes == c
+        shares[members] = to_shares(within[members] / sums[c])
+    return classes, np.apply_along_axis(to_shares, -1, given), shares
+
+
+def _parts(seen: Seen) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    return seen.codes, seen.first, seen.second
+
+
+def _counted(places: tuple[np.ndarray, ...], shape: tuple[int, ...]) -> np.ndarray:
+    flat = np.ravel_multi_index(places, shape)
+    return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape).astype(float)
+
+
+def _smoothed(counts: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    mixed = counts + PRIOR * prior
+    return mixed / mixed.sum(-1, keepdims=True)
+
+
+def to_shares(likely: np.ndarray) -> np.ndarray:
+    """Probabilities [N] -> whole numbers of at least 1, 2^BITS together."""
+    room = (1 << BITS) - len(likely)
+    shares = np.floor(likely / likely.sum() * room).astype(np.int64) + 1
+    shares[np.argsort(-likely, kind="stable")[: (1 << BITS) - int(shares.sum())]] += 1
+    return shares
+
+
+def _books(model: Jodio | Jovio) -> list[VectorQuantizer]:
+    """The codebook of each level."""
+    if isinstance(model, Jovio):
+        return [model.rvq.level(k)[0] for k in range(model.n_q)]
+    found = [m for m in model.modules() if isinstance(m, VectorQuantizer)]
+    if len(found) != model.n_q:
+        raise ModelError(f"{model.config.name}: {len(found)} codebooks for {model.n_q} levels")
+    return found
+
+
+@torch.no_grad()
+def sound_tables(model: Jodio, recordings: Recordings, seconds: float = 1e9) -> bytes:
+    """Tables of a codec of sound, from recordings (at most so many seconds of them)."""
+    order = np.random.default_rng(0).permutation(len(recordings.segments))
+    found = []
+    for index in order:
+        wave = recordings.waveform(recordings.segments[index])
+        found.append(model.encode(wave[None, None].to(model.device), model.n_q)[0].cpu().numpy())
+        seconds -= len(wave) / model.sample_rate
+        if seconds < 0:
+            break
+    return fit_sound(model, found)
+
+
+def fit_sound(model: Jodio, found: list[np.ndarray]) -> bytes:
+    """Tables from codes [K, F] of recordings."""
+    classes = [classes_of(book, SOUND_CLASSES) for book in _books(model)]
+    seen = [Seen() for _ in classes]
+    for codes in found:
+        known = np.stack([c[row] for c, row in zip(classes, codes)])
+        before = np.concatenate([np.full((len(codes), 1), -1), known[:, :-1]], 1)
+        before[:, ::BLOCK] = -1
+        for k, part in enumerate(seen):
+            part.add(codes[k], before[k], known[k - 1] if k else np.full(codes.shape[1], -1))
+    parts = []
+    for k, part in enumerate(seen):
+        before_count = len(np.unique(classes[k - 1])) if k else 0
+        shape = (len(np.unique(classes[k])) + 1, before_count + 1) if k < SOUND_LEVELS else (1, 1)
+        parts.append(fit_level(classes[k], part, shape))
+    return tables_bytes(parts, (0,))
+
+
+@torch.no_grad()
+def picture_tables(model: Jovio, pictures: Pictures, most: int = 1 << 30) -> bytes:
+    """Tables of a codec of pictures, from pictures and pairs of a video's pictures (at most so many of each)."""
+    classes = [classes_of(book, PICTURE_CLASSES) for book in _books(model)]
+    seen = [Seen() for _ in classes]
+    random = np.random.default_rng(0)
+    for index in random.permutation(len(pictures.images))[:most]:
+        video = pictures.image(int(index)).float()[None] / 255
+        latent = model.latent(to_groups(padded(video.to(model.device), model.patch), model.config.group))[0, 0]
+        counts, codes = _chosen(model, latent, 0, random)
+        _see(seen, classes, counts, codes, (latent.shape[0], latent.shape[1]), 0)
+    starts = (0, *model.config.starts)
+    for index in random.permutation(len(pictures.videos))[:most] if pictures.videos else ():
+        video = pictures.video(int(index))[:, :9].float()[None] / 255
+        latents = model.latent(to_groups(padded(video.to(model.device), model.patch), model.config.group))[0]
+        for before, latent in itertools.pairwise(latents):
+            for start in starts[1:]:
+                counts, codes = _chosen(model, latent - before, start, random)
+                _see(seen, classes, counts, codes, (latent.shape[0], latent.shape[1]), start)
+    parts = []
+    for k, part in enumerate(seen):
+        contexts = len(np.unique(classes[max(k - 1, 0)])) + 1
+        parts.append(fit_level(classes[k], part, (contexts, contexts if k == 0 else TO_COME + 1)))
+    return tables_bytes(parts, starts)
+
+
+def _chosen(
+    model: Jovio, latent: torch.Tensor, start: int, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Counts [N] and codes [N, L] that a random weight of a bit would choose; now and then all of them."""
+    weight = 0.0 if random.random() < EVEN else float(np.exp(random.uniform(*np.log(WEIGHTS))))
+    found = alone(model, latent, model.n_q - start, weight, start)
+    cost = found.errors + weight * level_bits(model) * torch.arange(found.errors.shape[1], device=found.errors.device)
+    return cost.argmin(-1).cpu().numpy(), found.codes.cpu().numpy()
+
+
+def _see(
+    seen: list[Seen],
+    classes: list[np.ndarray],
+    counts: np.ndarray,
+    codes: np.ndarray,
+    shape: tuple[int, int],
+    start: int,
+) -> None:
+    """Note the codes of patches in their contexts, as `tokens.entropy.encode_patches` has them."""
+    before = np.full(len(counts), -1)
+    for k in range(int(counts.max(initial=0))):
+        has = counts > k
+        own = np.where(has, classes[start + k][codes[:, k]], -1)
+        if start + k == 0:
+            grid = own.reshape(shape)
+            left, above = np.full_like(grid, -1), np.full_like(grid, -1)
+            left[:, 1:], above[1:] = grid[:, :-1], grid[:-1]
+            first, second = left.reshape(-1), above.reshape(-1)
+        else:
+            first, second = before, np.array([bucket(max(n - k - 1, 0)) for n in counts])
+        seen[start + k].add(codes[has, k], first[has], second[has])
+        before = own
+
+
+def make_tables(folder: Path, material: Recordings | Pictures, most: float = 1e9) -> int:
+    """Write the tables of the model in `folder` beside it, which changes its fingerprint. Returns their bytes.
+
+    Raises:
+        ModelError: if the model cannot be loaded, or is not for this material.
+    """
+    model = load(folder)
+    if isinstance(model, Jodio) and isinstance(material, Recordings):
+        data = sound_tables(model, material, most)
+    elif isinstance(model, Jovio) and isinstance(material, Pictures):
+        data = picture_tables(model, material, round(most))
+    else:
+        raise ModelError(f"{folder}: not a model for this material")
+    write_bytes(folder / TABLES_FILE, data)
+    return len(data)

@@ -1,0 +1,253 @@
+"""Codes coded with a model's tables: exact, smaller, and safe against any bytes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import RATE, speechlike, tiny_model
+from test_jovio import CONV, model, scene
+
+from josiecodec import TokenFile
+from josiecodec.errors import FormatError, ModelError
+from josiecodec.fingerprint import TABLES_FILE
+from josiecodec.hub import load, save
+from josiecodec.tokens.container import CODED, CODED_PATCHES, TokenReader
+from josiecodec.tokens.entropy import (
+    BITS,
+    MOST_PER_BYTE,
+    EntropyTables,
+    LevelTable,
+    decode_frames,
+    decode_patches,
+    encode_frames,
+    encode_patches,
+    patch_bits,
+)
+from josiecodec.tokens.packing import packed_size
+from josiecodec.tokens.tables import read_tables, tables_bytes
+from josiecodec.training.data import load_recordings
+from josiecodec.training.entropy import Seen, fit_level, fit_sound, make_tables, to_shares
+from josiecodec.training.pictures import Pictures
+from josiecodec.vision.images import save_image
+from josiecodec.vision.patches import to_groups
+from josiecodec.vision.rate import Rate
+
+SIZE = 64
+
+
+def random_tables(random: np.random.Generator, levels: int, sound: bool) -> EntropyTables:
+    """Tables with likely and unlikely codes."""
+    counts = random.integers(2, 9, levels)
+    found = []
+    for k in range(levels):
+        classes = np.concatenate([np.arange(counts[k]), random.integers(0, counts[k], SIZE - counts[k])])
+        if sound:
+            shape = (counts[k] + 1, counts[k - 1] + 1 if k else 1) if k < 2 else (1, 1)
+        else:
+            shape = (counts[max(k - 1, 0)] + 1, counts[k] + 1 if k == 0 else 9)
+        given = np.apply_along_axis(to_shares, -1, random.exponential(1, (*shape, counts[k])) ** 2 + 1e-9)
+        within = np.zeros(SIZE, np.int64)
+        for c in range(counts[k]):
+            within[classes == c] = to_shares(random.exponential(1, int((classes == c).sum())) ** 2 + 1e-9)
+        found.append(LevelTable(classes, given, within))
+    return EntropyTables(found, (0,) if sound else (0, 1, 2, 4))
+
+
+def random_patches(random: np.random.Generator, levels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rows, columns = random.integers(1, 5, 2)
+    modes = random.integers(0, 4, (rows, columns)).astype(np.uint8)
+    most = levels - np.array((0, 1, 2, 4))[modes]
+    counts = (random.random((rows, columns)) * (most + 1)).astype(np.uint8)
+    return modes, counts, random.integers(0, SIZE, int(counts.sum())).astype(np.uint16)
+
+
+def test_ten_thousand_round_trips_are_exact():
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        sound, pictures = random_tables(random, 6, True), random_tables(random, 8, False)
+        for _ in range(125):
+            frames, levels = int(random.integers(1, 12)), int(random.integers(1, 7))
+            codes = random.integers(0, SIZE, (frames, levels)).astype(np.uint16)
+            data = encode_frames(codes, sound)
+            if codes.size <= MOST_PER_BYTE * len(data):
+                assert np.array_equal(decode_frames(data, frames, levels, sound), codes)
+            modes, counts, codes = random_patches(random, 8)
+            data = encode_patches(modes, counts, codes, pictures)
+            if len(codes) <= MOST_PER_BYTE * len(data):
+                assert np.array_equal(decode_patches(data, modes, counts, pictures), codes)
+            assert abs(patch_bits(modes, counts, codes, pictures) / 8 - len(data)) < 2
+
+
+def test_any_bytes_give_codes_or_an_error():
+    random = np.random.default_rng(1)
+    sound, pictures = random_tables(random, 6, True), random_tables(random, 8, False)
+    refused = 0
+    for _ in range(2000):
+        data = random.bytes(int(random.integers(0, 60)))
+        try:
+            assert decode_frames(data, 8, 6, sound).max() < SIZE
+        except FormatError:
+            refused += 1
+        modes, counts, _ = random_patches(random, 8)
+        try:
+            assert decode_patches(data, modes, counts, pictures).max(initial=0) < SIZE
+        except FormatError:
+            refused += 1
+    assert 1000 < refused < 4000
+    with pytest.raises(FormatError, match="codes in"):
+        decode_frames(b"12", 1000, 6, sound)
+    with pytest.raises(FormatError, match="codes in"):
+        decode_patches(b"", np.zeros((1, 1), np.uint8), np.full((1, 1), 8, np.uint8), pictures)
+
+
+def test_tables_that_do_not_add_up_are_refused(tmp_path):
+    classes, given, within = np.zeros(4, np.int64), np.full((1, 1, 1), 1 << BITS), np.full(4, 1 << BITS - 2)
+    LevelTable(classes, given, within)
+    for bad in ((classes + 1, given, within), (classes, given - 1, within), (classes, given, within + 1)):
+        with pytest.raises(FormatError):
+            LevelTable(*bad)
+    (tmp_path / "x").write_bytes(tables_bytes([(classes, given, within)], (0, 3)))
+    with pytest.raises(ModelError, match="start"):
+        read_tables(tmp_path / "x")
+    (tmp_path / "x").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="cannot be read"):
+        read_tables(tmp_path / "x")
+
+
+def test_tables_learn_what_follows_on_what():
+    """A code that is a function of the one before takes hardly any bits; one that is random takes all of them."""
+    random = np.random.default_rng(0)
+    classes = np.arange(16)
+    for order, least, most in ((True, 0.0, 0.2), (False, 3.9, 4.1)):
+        before = random.integers(0, 16, 20000)
+        codes = before * 5 % 16 if order else random.integers(0, 16, 20000)
+        seen = Seen()
+        seen.add(codes, before, np.full(len(codes), -1))
+        table = LevelTable(*fit_level(classes, seen, (17, 1)))
+        bits = table.class_bits[before, 0, codes].mean() + table.code_bits[codes].mean()
+        assert least <= bits < most
+
+
+@pytest.fixture(scope="module")
+def sound_model(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sound") / "model"
+    save(tiny_model(), folder)
+    codec = load(folder)
+
+    (folder / TABLES_FILE).write_bytes(fit_sound(codec, [_all_levels(codec, s) for s in range(6)]))
+
+    return folder
+
+
+def _all_levels(codec, seed: int) -> np.ndarray:
+    return codec.encode(speechlike(300, seed=seed), codec.n_q)[0].numpy()
+
+
+def codings(data: bytes) -> list[int]:
+    """Payload codings of the blocks of a file, read from its bytes."""
+    found = []
+    with TokenReader(data, codes=False) as reader:
+        blocks = reader.blocks()
+        while True:
+            at = reader._start + reader._at
+            if next(blocks, None) is None:
+                return found
+            found.append(data[at + 1] & 15)
+
+
+def test_a_model_with_tables_makes_smaller_files(sound_model, tmp_path):
+    codec = load(sound_model)
+    plain = tmp_path / "plain"
+    save(codec, plain)
+    wave = speechlike(200, seed=9)
+    data, more = codec.compress(wave[0]), load(plain).compress(wave[0])
+    assert set(codings(data)) == {CODED}
+    assert len(data) < len(more) - 10
+    assert torch.equal(codec.decompress(data), load(plain).decompress(more))
+    assert codec.fingerprint != load(plain).fingerprint
+    with pytest.raises(ModelError, match="give its folder"):
+        TokenFile.from_bytes(data)
+    file = TokenFile.from_bytes(data, tables=codec.known_tables)
+    assert file.to_bytes(codec.known_tables) == data
+    assert np.array_equal(file.streams[0].codes, TokenFile.from_bytes(more).streams[0].codes)
+    # A cut-off file gives every whole block.
+    half = TokenFile.from_bytes(data[: len(data) // 2], salvage=True, tables=codec.known_tables)
+    frames = half.streams[0].codes.shape[1]
+    assert frames % 25 == 0
+    assert 25 <= frames < 200
+    assert np.array_equal(half.streams[0].codes, file.streams[0].codes[:, :frames])
+
+
+def test_damaged_blocks_are_errors(sound_model):
+    codec = load(sound_model)
+    data = codec.compress(speechlike(60)[0])
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(data)
+        damaged[random.integers(120, len(data))] ^= 1 << random.integers(8)
+        with pytest.raises(FormatError):
+            TokenFile.from_bytes(bytes(damaged), tables=codec.known_tables)
+
+
+@pytest.fixture(scope="module")
+def visual_model(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("visual")
+    codec = model(CONV)
+    with torch.no_grad():
+        latents = torch.cat([codec.latent(to_groups(scene(160, 160, seed=s)[:, :, :1], 2)) for s in range(8)])
+        codec.rvq.initialise(latents.flatten(0, -2), torch.Generator().manual_seed(0))
+    save(codec, root / "model")
+    (root / "pictures").mkdir()
+    for seed in range(40):
+        save_image(scene(160, 160, seed=seed)[0, :, 0], root / "pictures" / f"{seed}.png")
+    make_tables(root / "model", Pictures(root / "pictures"))
+    return root / "model"
+
+
+def test_pictures_and_videos_with_tables(visual_model, tmp_path):
+    codec = load(visual_model)
+    save(codec, tmp_path / "plain")
+    plain = load(tmp_path / "plain")
+    x = scene(200, 240, 5, seed=50)[0]
+    for rate in (Rate(n_q=4), Rate(weight=0.01)):
+        for picture in (x[:, 0], x):
+            data, more = codec.compress(picture, rate, 10), plain.compress(picture, rate, 10)
+            assert set(codings(data)) == {CODED_PATCHES}
+            assert len(data) < len(more)
+            assert torch.equal(codec.decompress(data), plain.decompress(more))
+    for bpp in (0.08, 0.15):
+        size = 8 * len(codec.compress(x[:, 0], Rate(bpp=bpp)))
+        assert size / (200 * 240) == pytest.approx(bpp, rel=0.05)
+
+
+def run(*args: object, code: int = 0) -> str:
+    command = [sys.executable, "-W", "ignore", "-m", "josiecodec_cli.main", *map(str, args)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def test_the_command_line(sound_model, tmp_path):
+    folder = tmp_path / "model"
+    save(load(sound_model), folder)
+    (tmp_path / "sounds").mkdir()
+    soundfile.write(tmp_path / "sounds" / "a.wav", speechlike(200)[0, 0].numpy(), RATE)
+    assert len(load_recordings(tmp_path / "sounds").segments) == 1
+    assert "bytes of tables" in run("train", "entropy", folder, "--data", tmp_path / "sounds")
+    source, file = tmp_path / "sounds" / "a.wav", tmp_path / "a.josie"
+    run("encode", source, file, "--model", folder)
+    assert CODED in codings(file.read_bytes())
+    run("decode", file, tmp_path / "b.wav", "--model", folder)
+    assert soundfile.info(tmp_path / "b.wav").frames == 200 * 1920
+    assert "4 levels" in run("info", file)
+    assert "give its folder" in run("trim", file, tmp_path / "c.josie", "--n-q", 2, code=2)
+    run("trim", file, tmp_path / "c.josie", "--n-q", 2, "--model", folder)
+    tables = load(folder).known_tables
+    assert TokenFile.read(tmp_path / "c.josie", tables=tables).streams[0].info.levels == 2
+    assert packed_size(200 * 4, 64) > 8
