@@ -136,13 +136,20 @@ def read_config(folder: Path) -> JodioConfig | JovioConfig:
 
 
 def save(model: TokenCodec, folder: str | Path, dtype: torch.dtype = torch.float16) -> Path:
-    """Write a model to `folder` (made if need be), its weights as `dtype`. Returns the folder."""
+    """Write a model to `folder` (made if need be), its weights as `dtype`, with its tables if it has any.
+
+    Returns the folder.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     name = next(name for name, (_, made) in _TYPES.items() if isinstance(model, made))
     values = {"format": FORMAT, "type": name, "config": to_dict(model.config)}
     tensors = {name: _stored(value, dtype) for name, value in model.state_dict().items()}
     write_bytes(folder / WEIGHTS_FILE, safetensors.torch.save(tensors))
+    if model.tables is None:
+        (folder / TABLES_FILE).unlink(missing_ok=True)  # those of other weights
+    else:
+        write_bytes(folder / TABLES_FILE, model.tables.data)
     write_bytes(folder / CONFIG_FILE, (json.dumps(values, indent=1) + "\n").encode())
     return folder
 

@@ -103,10 +103,12 @@ class EntropyTables:
     Attributes:
         levels: one for each level.
         starts: in pictures, the level that the codes of each mode of a patch begin with.
+        data: the file that they were read from.
     """
 
     levels: list[LevelTable]
     starts: tuple[int, ...] = (0,)
+    data: bytes = b""
 
 
 def bucket(to_come: int) -> int:

@@ -25,7 +25,8 @@ def read_tables(path: Path) -> EntropyTables:
         ModelError: if it cannot be read or is not in order.
     """
     try:
-        tensors = safetensors.numpy.load_file(path)
+        data = path.read_bytes()
+        tensors = safetensors.numpy.load(data)
         starts = tuple(int(s) for s in tensors.pop("starts"))
         count = len(tensors) // 3
         parts = [[tensors[f"{k}.{name}"].astype(np.int64) for name in _NAMES] for k in range(count)]
@@ -34,7 +35,7 @@ def read_tables(path: Path) -> EntropyTables:
         raise ModelError(f"{path}: cannot be read ({error})") from None
     if not 1 <= count <= MOST_LEVELS or not starts or not all(0 <= s < count for s in starts):
         raise ModelError(f"{path}: {count} levels, of which patches start with {starts}")
-    return EntropyTables(levels, starts)
+    return EntropyTables(levels, starts, data)
 
 
 _NAMES = ("classes", "given", "within")
