@@ -219,6 +219,13 @@ def test_means_have_intervals():
     assert second["unscored"] == 1
 
 
+def test_scores_at_equal_rates():
+    lines = [{"bpp": 0.4, "psnr": 32.0}, {"bpp": 0.1, "psnr": 28.0}, {"bpp": 0.2}]
+    assert table.at_rate(lines, "bpp", 0.2, "psnr") == pytest.approx(30)
+    assert table.at_rate(lines, "bpp", 0.1, "psnr") == 28
+    assert table.at_rate(lines, "bpp", 0.5, "psnr") is None
+
+
 def test_codes_are_counted(tmp_path):
     jodio = tiny_model()
     codes = jodio.encode(speechlike(30), 4)

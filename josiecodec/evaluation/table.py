@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,16 @@ def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         line["peak_mb"] = max((row["peak_mb"] for row in done), default=None)
         lines.append(line)
     return lines
+
+
+def at_rate(lines: list[dict[str, Any]], rate_name: str, rate: float, score: str) -> float | None:
+    """A score at a rate, on straight lines over the logarithm of the rate between means; None outside of them."""
+    points = sorted((line[rate_name], line[score]) for line in lines if score in line and rate_name in line)
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
+        if x0 <= rate <= x1 and x1 > x0:
+            share = (math.log(rate) - math.log(x0)) / (math.log(x1) - math.log(x0))
+            return float(y0 + share * (y1 - y0))
+    return None
 
 
 def write(folder: Path, rows: list[dict[str, Any]], lines: list[dict[str, Any]]) -> None:
