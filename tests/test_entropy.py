@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -205,7 +206,7 @@ def test_damaged_blocks_are_errors(sound_model):
 @pytest.fixture(scope="module")
 def visual_model(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("visual")
-    codec = model(CONV)
+    codec = model(dataclasses.replace(CONV, beams=1))  # the nearest codes are easier to foretell
     with torch.no_grad():
         latents = torch.cat([codec.latent(to_groups(scene(160, 160, seed=s)[:, :, :1], 2)) for s in range(8)])
         codec.rvq.initialise(latents.flatten(0, -2), torch.Generator().manual_seed(0))

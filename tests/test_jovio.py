@@ -171,7 +171,7 @@ def test_compressing_uniformly_is_encoding(codec):
     x = scene(40, 56, 5)
     data = codec.compress(x[0], Rate(n_q=3), 10)
     assert same(codec, codec.decompress(data), codec.decode(codec.encode(x, 3), (40, 56), 5)[0])
-    assert same(codec, codec.decompress(data, 2), codec.decode(codec.encode(x, 2), (40, 56), 5)[0])
+    assert same(codec, codec.decompress(data, 2), codec.decode(codec.encode(x, 3)[:, :2], (40, 56), 5)[0])
     still = scene(40, 56)[0, :, 0]
     back = codec.decompress(codec.compress(still, Rate(n_q=3)))
     assert same(codec, back, codec.decode(codec.encode(still[None], 3), (40, 56))[0])

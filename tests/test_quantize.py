@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from josiecodec.nn.beam import search
 from josiecodec.nn.kmeans import kmeans
 from josiecodec.nn.quantize import VectorQuantizer, codebook_statistics
 from josiecodec.nn.residual import ResidualVectorQuantizer
@@ -215,3 +216,38 @@ def test_codes_are_placed_over_what_goes_on_alone():
         busy = x[6000:][None]
         errors.append(float((rvq.decode(rvq.encode(busy, 2)) - busy).square().mean()))
     assert errors[1] < errors[0]
+
+
+def test_a_search_with_one_beam_takes_the_nearest_code():
+    rvq = ResidualVectorQuantizer(8, 5, codebook_size=32, shared_from=3, update="ema").eval()
+    x = torch.randn(50, 8)
+    rvq.initialise(torch.randn(2000, 8), torch.Generator().manual_seed(0))
+    found = search(rvq, x, 5, 1)
+    assert torch.equal(found.path(torch.full((50,), 5)), rvq.encode(x[None], 5)[0])
+    counts = torch.randint(0, 6, (50,))
+    path = found.path(counts)
+    for row, n in enumerate(counts.tolist()):
+        assert torch.equal(path[row, :n], rvq.encode(x[None, row : row + 1], n)[0, 0])
+        assert not path[row, n:].any()
+
+
+def test_more_beams_find_better_codes_and_know_how_good_they_are():
+    rvq = ResidualVectorQuantizer(8, 6, codebook_size=32, update="ema").eval()
+    rvq.initialise(torch.randn(2000, 8), torch.Generator().manual_seed(0))
+    x = torch.randn(200, 8)
+    means = []
+    for beams in (1, 2, 8):
+        found = search(rvq, x, 6, beams)
+        for n in (1, 3, 6):
+            decoded = rvq.decode(found.path(torch.full((200,), n))[None, :, :n])[0]
+            assert torch.allclose((decoded - x).square().sum(-1), found.errors[:, n], atol=1e-4)
+        means.append(float(found.errors[:, 6].mean()))
+    assert means[2] < means[1] < 0.97 * means[0]
+    # Vectors that are good enough are left alone, and what is found does not depend on the vectors beside.
+    enough = torch.full((200,), float(found.errors[:, 3].median()))
+    some = search(rvq, x, 6, 8, 0, enough)
+    assert some.errors[:, 6].isinf().any()
+    assert torch.equal(search(rvq, x[7:9], 6, 8).path(torch.full((2,), 6)), found.path(torch.full((200,), 6))[7:9])
+    deep = search(rvq, x, 6, 2, start=4)
+    assert deep.errors[:, :3].isfinite().all()
+    assert deep.errors[:, 3:].isinf().all()

@@ -114,12 +114,12 @@ class VectorQuantizer(nn.Module):
 
     def nearest(self, z: Tensor) -> Tensor:
         """Index of the nearest code of each vector of `to_code_space`, [..., code_dim] -> [...]."""
-        center, codes, bias = self._table()
+        center, codes, bias = self.table()
         with torch.autocast(z.device.type, enabled=False):
             return stable_linear(z.detach() - center, codes, bias, exact=not self.training).argmax(-1)
 
     @torch.no_grad()
-    def _table(self) -> tuple[Tensor, Tensor, Tensor]:
+    def table(self) -> tuple[Tensor, Tensor, Tensor]:
         """What distances are computed from; kept while the codes stay as they are.
 
         argmin |z - c|^2 = argmax z.c - |c|^2 / 2, and with both taken from the middle of the codes: else a

@@ -178,8 +178,9 @@ def _chosen(
     """Counts [N] and codes [N, L] that a random weight of a bit would choose; now and then all of them."""
     weight = 0.0 if random.random() < EVEN else float(np.exp(random.uniform(*np.log(WEIGHTS))))
     found = alone(model, latent, model.n_q - start, weight, start)
-    cost = found.errors + weight * level_bits(model) * torch.arange(found.errors.shape[1], device=found.errors.device)
-    return cost.argmin(-1).cpu().numpy(), found.codes.cpu().numpy()
+    levels = torch.arange(found.found.errors.shape[1], device=latent.device)
+    counts = (found.found.errors + weight * level_bits(model) * levels).argmin(-1)
+    return counts.cpu().numpy(), found.found.path(counts).cpu().numpy()
 
 
 def _see(

@@ -34,12 +34,13 @@ def validate(model: Jovio, pictures: list[Tensor], levels: tuple[int, ...]) -> d
     found: dict[int, list[float]] = {n: [] for n in levels}
     usage = torch.zeros(max(levels), model.codebook_size)
     for picture in pictures:
-        codes = model.encode(picture[None].to(device), max(levels))
-        for k in range(max(levels)):
-            usage[k] += torch.bincount(codes[0, k].flatten().cpu(), minlength=model.codebook_size)
         size = (picture.shape[-2], picture.shape[-1])
         for n in levels:
-            decoded = model.decode(codes[:, :n], size)[0].cpu()
+            codes = model.encode(picture[None].to(device), n)
+            if n == max(levels):
+                for k in range(n):
+                    usage[k] += torch.bincount(codes[0, k].flatten().cpu(), minlength=model.codebook_size)
+            decoded = model.decode(codes, size)[0].cpu()
             found[n].append(to_psnr(mse(decoded, picture)))
     out = {f"psnr@{n}": round(sum(v) / len(v), 4) for n, v in found.items()}
     for k, counts in enumerate(usage):
@@ -57,8 +58,8 @@ def contact_sheet(model: Jovio, pictures: list[Tensor], path: str | Path, levels
     sheet = torch.ones(3, len(pictures) * height, (1 + len(levels)) * width)
     for row, picture in enumerate(pictures):
         h, w = picture.shape[-2:]
-        codes = model.encode(picture[None].to(model.device), max(levels))
-        shown = [picture] + [model.decode(codes[:, :n], (h, w))[0].cpu() for n in levels]
+        x = picture[None].to(model.device)
+        shown = [picture] + [model.decode(model.encode(x, n), (h, w))[0].cpu() for n in levels]
         for column, x in enumerate(shown):
             sheet[:, row * height : row * height + h, column * width : column * width + w] = x
     save_image(sheet, path)

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..nn.beam import Found, search
 from ..tokens.packing import code_bits
 from ..tokens.patches import PatchRows
 
 if TYPE_CHECKING:
     from .jovio import Jovio
 
-AT_ONCE = 8192  # patches compared with all codes together
 MAP_BITS = 1.0  # what a prediction costs in the map beside no prediction, about
 
 
@@ -34,12 +34,12 @@ class Candidates:
     Attributes:
         modes: [M, N], 0 in the first row, in the second the prediction that would suit the patch.
         errors: [M, N, L + 1], squared error with 0 .. L levels.
-        codes: [M, N, L], the codes of these levels, from the first level of the mode on.
+        found: for each row where the codes come from.
     """
 
     modes: Tensor
     errors: Tensor
-    codes: Tensor
+    found: list[Found]
 
 
 @dataclass
@@ -67,49 +67,17 @@ def first_levels(model: Jovio) -> tuple[int, ...]:
     return (0, *model.config.starts)
 
 
-def _residual_codes(model: Jovio, x: Tensor, start: int, levels: int, enough: float) -> tuple[Tensor, Tensor]:
-    """`_codes_of` piece by piece: the distances to all codes of a large picture would not fit into memory."""
-    if len(x) <= AT_ONCE:
-        return _codes_of(model, x, start, levels, enough)
-    parts = [_codes_of(model, part, start, levels, enough) for part in x.split(AT_ONCE)]
-    return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
-
-
-def _codes_of(model: Jovio, x: Tensor, start: int, levels: int, enough: float | Tensor) -> tuple[Tensor, Tensor]:
-    """Code vectors [N, D] with levels `start` .. `start + levels - 1`, each until its error is below `enough` ([N]).
-
-    Returns codes [N, levels] and the squared error after 0, 1, ... of them [N, levels + 1], infinite where it was
-    not worth going on.
-    """
-    codes = torch.zeros(len(x), levels, dtype=torch.long, device=x.device)
-    errors = torch.full((len(x), levels + 1), float("inf"), device=x.device)
-    errors[:, 0] = x.square().sum(-1)
-    open_ = torch.arange(len(x), device=x.device)
-    for k in range(min(levels, model.n_q - start)):
-        going = errors[open_, k] > (enough[open_] if isinstance(enough, Tensor) else enough)
-        open_, x = open_[going], x[going]
-        if not len(open_):
-            break
-        quantizer, scale = model.rvq.level(start + k)
-        found = quantizer.encode(x / scale)
-        x = x - quantizer.decode(found) * scale
-        codes[open_, k], errors[open_, k + 1] = found, x.square().sum(-1)
-    return codes, errors
-
-
 @dataclass
 class Alone:
     """What every choice would cost the patches of a group without a prediction; see `Candidates`.
 
     Attributes:
         weight: the least weight for which everything that can pay was tried.
-        codes: [N, L].
-        errors: [N, L + 1].
+        found: codes and errors.
     """
 
     weight: float
-    codes: Tensor
-    errors: Tensor
+    found: Found
 
 
 @torch.no_grad()
@@ -120,7 +88,8 @@ def alone(model: Jovio, latent: Tensor, most: int, least_weight: float = -1.0, s
     one all levels are tried.
     """
     flat = latent.reshape(-1, latent.shape[-1])
-    return Alone(least_weight, *_residual_codes(model, flat, start, most, least_weight * level_bits(model)))
+    enough = least_weight * level_bits(model)
+    return Alone(least_weight, search(model.rvq, flat, most, model.config.beams, start, enough))
 
 
 @torch.no_grad()
@@ -140,26 +109,27 @@ def candidates(
     flat = latent.reshape(-1, latent.shape[-1])
     enough = least_weight * level_bits(model)
     own = own or alone(model, latent, most, least_weight)
-    codes, errors = own.codes, own.errors
+    errors = own.found.errors
     none = torch.zeros(len(flat), dtype=torch.long, device=flat.device)
     if before is None:
-        return Candidates(none[None], errors[None], codes[None])
+        return Candidates(none[None], errors[None], [own.found])
     left = flat - before.reshape(flat.shape)
     energy = left.square().sum(-1)
     modes = _suited(model, errors, energy)
-    all_codes, all_errors = torch.zeros_like(codes), torch.full_like(errors, float("inf"))
+    predicted = Found.nothing(left, most, model.config.beams)
+    predicted.errors[:] = float("inf")
     for mode, start in enumerate(first_levels(model)):
         chosen = (modes == mode).nonzero()[:, 0]
         if mode and len(chosen):
-            all_codes[chosen], all_errors[chosen] = _residual_codes(model, left[chosen], start, most, enough)
-    return Candidates(torch.stack([none, modes]), torch.stack([errors, all_errors]), torch.stack([codes, all_codes]))
+            predicted.put(chosen, search(model.rvq, left[chosen], most, model.config.beams, start, enough))
+    return Candidates(torch.stack([none, modes]), torch.stack([errors, predicted.errors]), [own.found, predicted])
 
 
 @torch.no_grad()
 def worthwhile(model: Jovio, latents: Tensor, weight: Tensor) -> Tensor:
     """How many levels are worth their bits for latents [N, D], at a weight for each [N]: [N]."""
     per_level = weight * level_bits(model)
-    errors = _codes_of(model, latents, 0, model.n_q, per_level)[1]
+    errors = search(model.rvq, latents, model.n_q, 1, 0, per_level).errors
     cost = errors + per_level.unsqueeze(-1) * torch.arange(errors.shape[1], device=errors.device)
     return cost.argmin(-1)
 
@@ -198,7 +168,9 @@ def carry_out(
     """The group [h, w] that a choice makes."""
     row, counts = choice
     place = torch.arange(len(row), device=row.device)
-    codes, modes = found.codes[row, place], found.modes[row, place]
+    codes, modes = found.found[0].path(counts), found.modes[row, place]
+    if len(found.found) > 1:
+        codes = torch.where((row == 1).unsqueeze(-1), found.found[1].path(counts), codes)
     keep = torch.arange(codes.shape[1], device=codes.device) < counts.unsqueeze(-1)
     rows = PatchRows(
         modes.view(shape).cpu().numpy().astype(np.uint8),

@@ -84,6 +84,7 @@ class JovioConfig:
         shared_from: from this level on one codebook serves all, see `ResidualVectorQuantizer`; -1 for none.
         code_dim: width in which codebooks compare; 0 for the latent's own.
         update, decay, window, restart_below, commitment: of the codebooks, see `VectorQuantizer`.
+        beams: sums of codes that are kept in the search for the best one, see `nn/beam.py`.
         default_n_q: levels used where the caller of `encode` does not say.
         weight: of a bit against squared error (see `vision/rate.py`) where a file is made and nothing is said.
         starts: for modes 1 to 3 of a patch of a video, from which level on the leftover of its prediction
@@ -104,6 +105,7 @@ class JovioConfig:
     window: int = 100
     restart_below: float = 0.1
     commitment: float = 0.25
+    beams: int = 4
     default_n_q: int = 8
     weight: float = 0.02
     starts: tuple[int, ...] = (1, 4, 8)
@@ -119,6 +121,10 @@ class JovioConfig:
             raise ConfigError("jovio: default_n_q and levels must be in 1..64, in this order")
         if len(self.starts) != 3 or any(not 0 <= s < self.levels for s in self.starts):
             raise ConfigError("jovio: starts must be three levels")
+        if not 1 <= self.beams <= 256 or self.codebook_size > 1 << 16:
+            raise ConfigError("jovio: beams must be in 1..256, and there are at most 65536 codes")
+        if self.code_dim or self.update == "gradient":
+            raise ConfigError("jovio: codebooks must compare latents as they are (code_dim 0, update ema)")
         if self.weight <= 0:
             raise ConfigError("jovio: weight must be positive")
         for part in (self.encoder, self.decoder):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..codec import TokenCodec
 from ..errors import CodesError, FormatError
+from ..nn.beam import search
 from ..nn.residual import ResidualVectorQuantizer
 from ..nn.streaming import State, Streaming
 from ..tokens.header import StreamInfo, VisualInfo
@@ -250,7 +251,9 @@ class Jovio(TokenCodec):
             return torch.zeros(len(groups), n_q, 0, h, w, dtype=torch.long, device=groups.device)
         z = self.latent(groups, state)
         b, g, h, w, d = z.shape
-        return self.rvq.encode(z.reshape(b, g * h * w, d), n_q).transpose(1, 2).reshape(b, n_q, g, h, w)
+        found = search(self.rvq, z.reshape(-1, d), n_q, self.config.beams)
+        codes = found.path(torch.full((b * g * h * w,), n_q, device=z.device))
+        return codes.view(b, g, h, w, n_q).movedim(-1, 1)
 
     def decode_groups(self, codes: Tensor, state: State | None = None) -> Tensor:
         """Codes [B, K, G, h, w] -> groups [B, G, 6, H, W]. No checks."""

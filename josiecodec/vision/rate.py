@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.01
 TRIES = 12
-REMEMBERED = 1 << 19  # patches whose costs are kept while a weight is searched for, half a kilobyte each
+REMEMBERED = 1 << 18  # patches whose costs are kept while a weight is searched for, half a kilobyte each
 LIGHTEST, HEAVIEST = 1e-7, 1e2
 
 

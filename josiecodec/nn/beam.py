@@ -1,0 +1,113 @@
+"""Beam search for the codes of a residual stack: at every level several sums are kept, not the nearest code alone.
+
+The nearest code of one level need not leave what the next levels can code best. Keeping the M best sums so far finds
+better ones (Chan, Gupta and Gersho 1992 on tree-searched multistage vector quantizers); decoders need not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .linear import stable_linear
+from .quantize import VectorQuantizer
+from .residual import ResidualVectorQuantizer
+
+AT_ONCE = 1024  # vectors compared with all codes together
+
+
+@dataclass
+class Found:
+    """What a search found for N vectors and L levels, M sums being kept.
+
+    Attributes:
+        errors: [N, L + 1], squared error of the best sum of 0, 1, ... levels; infinite where the search had stopped.
+        codes: int16 [L, N, M], last code of each sum, the best sum first.
+        parents: uint8 [L, N, M], which sum of the level before it goes on from.
+    """
+
+    errors: Tensor
+    codes: Tensor
+    parents: Tensor
+
+    @staticmethod
+    def nothing(x: Tensor, levels: int, beams: int) -> Found:
+        """Of vectors [N, D], before any search."""
+        errors = torch.full((len(x), levels + 1), float("inf"), device=x.device)
+        errors[:, 0] = x.square().sum(-1)
+        codes = torch.zeros(levels, len(x), beams, dtype=torch.int16, device=x.device)
+        return Found(errors, codes, torch.zeros_like(codes, dtype=torch.uint8))
+
+    def path(self, counts: Tensor) -> Tensor:
+        """Codes of the best sum of `counts` levels [N]: int64 [N, L], zeros behind the last one."""
+        out = torch.zeros(len(counts), len(self.codes), dtype=torch.long, device=counts.device)
+        beam = torch.zeros(len(counts), 1, dtype=torch.long, device=counts.device)
+        for k in range(int(counts.max()) - 1 if len(counts) else -1, -1, -1):
+            inside = counts > k
+            code = self.codes[k].gather(1, beam)[:, 0].long() & 0xFFFF
+            out[:, k] = torch.where(inside, code, out[:, k])
+            beam = torch.where(inside[:, None], self.parents[k].gather(1, beam).long(), beam)
+        return out
+
+    def put(self, where: Tensor, other: Found) -> None:
+        """Take over what another search found for the vectors `where`."""
+        levels = len(other.codes)
+        self.errors[where, : levels + 1] = other.errors
+        self.codes[:levels, where], self.parents[:levels, where] = other.codes, other.parents
+
+
+@torch.no_grad()
+def search(
+    rvq: ResidualVectorQuantizer, x: Tensor, levels: int, beams: int, start: int = 0, enough: float | Tensor = -1.0
+) -> Found:
+    """Search codes for vectors [N, D] of the stack's own space.
+
+    Args:
+        rvq: the stack; its codebooks must compare vectors as they are.
+        x: the vectors.
+        levels: of codes wanted, from level `start` on; as many as there are.
+        beams: sums that are kept.
+        start: the first level.
+        enough: squared error [N] below which a vector needs no further levels.
+    """
+    found = Found.nothing(x, levels, beams)
+    for first in range(0, len(x), AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        limit = enough[part] if isinstance(enough, Tensor) else torch.full_like(found.errors[part, 0], enough)
+        _search(rvq, x[part], start, limit, found.errors[part], found.codes[:, part], found.parents[:, part])
+    return found
+
+
+def _search(
+    rvq: ResidualVectorQuantizer, x: Tensor, start: int, enough: Tensor, errors: Tensor, codes: Tensor, parents: Tensor
+) -> None:
+    """`search` for a few vectors, into views of what it returns."""
+    levels, beams = codes.shape[0], codes.shape[2]
+    open_ = torch.arange(len(x), device=x.device)
+    rest = x.unsqueeze(1)  # [n, m, D], what each sum leaves over
+    for k in range(min(levels, rvq.levels - start)):
+        going = errors[open_, k] > enough[open_]
+        open_, rest = open_[going], rest[going]
+        if not len(open_):
+            return
+        quantizer, scale = rvq.level(start + k)
+        code, parent, left = _step(quantizer, rest / scale, beams)
+        kept = rest.gather(1, parent.unsqueeze(-1).expand(-1, -1, rest.shape[-1]))
+        rest = kept - quantizer.decode(code) * scale
+        errors[open_, k + 1] = left[:, 0].clamp_min(0) * scale**2
+        width = code.shape[1]
+        codes[k, open_, :width], parents[k, open_, :width] = code.to(torch.int16), parent.to(torch.uint8)
+
+
+def _step(quantizer: VectorQuantizer, rest: Tensor, beams: int) -> tuple[Tensor, Tensor, Tensor]:
+    """One level: codes, which sums they go on from, and squared errors, each [n, up to `beams`], best first."""
+    center, table, bias = quantizer.table()
+    shifted = rest - center
+    # |z - c|^2 = |z|^2 - 2 (z.c - |c|^2 / 2)
+    likeness = stable_linear(shifted, table, bias)
+    left = shifted.square().sum(-1, keepdim=True) - 2 * likeness  # [n, m, S]
+    size = left.shape[-1]
+    best = left.flatten(1).topk(min(beams, left[0].numel()), dim=1, largest=False)
+    return best.indices % size, best.indices // size, best.values
