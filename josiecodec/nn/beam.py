@@ -58,6 +58,16 @@ class Found:
         self.codes[:levels, where], self.parents[:levels, where] = other.codes, other.parents
 
 
+def encode(rvq: ResidualVectorQuantizer, x: Tensor, levels: int, beams: int) -> Tensor:
+    """[B, T, dim] -> codes [B, T, levels]; the nearest ones where codebooks do not compare vectors as they are."""
+    levels = min(levels, rvq.levels)
+    if beams == 1 or not levels or not rvq.compares_plainly:
+        return rvq.encode(x, levels)
+    z = rvq.enter(x)
+    found = search(rvq, z.reshape(-1, z.shape[-1]), levels, beams)
+    return found.path(torch.full((z.shape[0] * z.shape[1],), levels, device=z.device)).view(*z.shape[:2], levels)
+
+
 @torch.no_grad()
 def search(
     rvq: ResidualVectorQuantizer, x: Tensor, levels: int, beams: int, start: int = 0, enough: float | Tensor = -1.0

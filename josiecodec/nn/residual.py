@@ -49,6 +49,11 @@ class ResidualVectorQuantizer(nn.Module):
     def _stack(self) -> list[VectorQuantizer]:
         return list(self.quantizers)  # type: ignore[arg-type]
 
+    @property
+    def compares_plainly(self) -> bool:
+        """Whether codebooks compare vectors of the stack's space as they are, neither projected nor normalised."""
+        return not any(quantizer.projected or quantizer.normalize for quantizer in self._stack())
+
     def level(self, k: int) -> tuple[VectorQuantizer, Tensor | float]:
         """The codebook of level k, and the size of what it codes in units of that codebook."""
         own = len(self.quantizers)
@@ -57,7 +62,7 @@ class ResidualVectorQuantizer(nn.Module):
 
     def encode(self, x: Tensor, levels: int) -> Tensor:
         """[B, T, dim] -> codes [B, T, levels]."""
-        residual = self._enter(x)
+        residual = self.enter(x)
         codes = []
         for k in range(min(levels, self.levels)):
             quantizer, scale = self.level(k)
@@ -88,7 +93,7 @@ class ResidualVectorQuantizer(nn.Module):
                 the caller's choice).
         """
         n_q = n_q.reshape(len(x), -1)
-        z = self._enter(x)
+        z = self.enter(x)
         plain = not self._stack()[0].projected
         residual, total = z, torch.zeros_like(z)
         codes, losses = [], []
@@ -141,7 +146,7 @@ class ResidualVectorQuantizer(nn.Module):
 
     def bypass(self, x: Tensor) -> Tensor:
         """The way of `x` without quantization: [B, T, dim] -> [B, T, dim]."""
-        z = self._enter(x)
+        z = self.enter(x)
         return self.project_out(z) if self.projected else z
 
     @torch.no_grad()
@@ -151,7 +156,7 @@ class ResidualVectorQuantizer(nn.Module):
         With `enough` [N] a vector is left out of further levels once its squared error is below that, as it would be
         where every vector gets as many levels as it is worth.
         """
-        residual = self._enter(x)
+        residual = self.enter(x)
         for k in range(self.levels):
             if enough is not None:
                 going = residual.square().sum(-1) > enough
@@ -179,7 +184,8 @@ class ResidualVectorQuantizer(nn.Module):
         for quantizer in self._stack():
             quantizer.reset_statistics()
 
-    def _enter(self, x: Tensor) -> Tensor:
+    def enter(self, x: Tensor) -> Tensor:
+        """[..., dim] -> fp32 in the stack's own space."""
         return (self.project_in(x) if self.projected else x).float()
 
     def _dim(self) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..codec import TokenCodec
 from ..errors import CodesError, FormatError
-from ..nn.beam import search
+from ..nn.beam import encode
 from ..nn.residual import ResidualVectorQuantizer
 from ..nn.streaming import State, Streaming
 from ..tokens.header import StreamInfo, VisualInfo
@@ -251,9 +251,8 @@ class Jovio(TokenCodec):
             return torch.zeros(len(groups), n_q, 0, h, w, dtype=torch.long, device=groups.device)
         z = self.latent(groups, state)
         b, g, h, w, d = z.shape
-        found = search(self.rvq, z.reshape(-1, d), n_q, self.config.beams)
-        codes = found.path(torch.full((b * g * h * w,), n_q, device=z.device))
-        return codes.view(b, g, h, w, n_q).movedim(-1, 1)
+        codes = encode(self.rvq, z.reshape(b, g * h * w, d), n_q, self.config.beams)
+        return codes.transpose(1, 2).reshape(b, n_q, g, h, w)
 
     def decode_groups(self, codes: Tensor, state: State | None = None) -> Tensor:
         """Codes [B, K, G, h, w] -> groups [B, G, 6, H, W]. No checks."""
