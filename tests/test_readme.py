@@ -12,6 +12,11 @@ from pathlib import Path
 
 import soundfile
 from conftest import RATE, speechlike
+from PIL import Image
+from test_jovio import scene
+from test_media import film
+
+from josiecodec.vision.images import save_image
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -54,26 +59,35 @@ def test_the_command_line_block_runs(tmp_path):
     soundfile.write(tmp_path / "talk.wav", speechlike(40)[0, 0].numpy(), RATE)
     (tmp_path / "recordings").mkdir()
     shutil.copy(tmp_path / "talk.wav", tmp_path / "recordings")
+    (tmp_path / "pictures").mkdir()
+    save_image(scene(180, 240)[0, :, 0], tmp_path / "pictures" / "one.png")
+    Image.open(tmp_path / "pictures" / "one.png").save(tmp_path / "photo.jpg", quality=92)
+    film(tmp_path / "clip.mp4", (96, 128), 20, sound=True)
     lines = [line for line in blocks("sh")[0].splitlines() if line.strip()]
     assert len(lines) > 6
     for line in lines:
         shell(line, tmp_path)
     assert (tmp_path / "tokens" / "talk.josie").exists()
     assert soundfile.info(tmp_path / "back.wav").frames == 40 * 1920
+    assert Image.open(tmp_path / "photo.png").size == (240, 180)
+    assert (tmp_path / "photo.josie").stat().st_size * 8 < 0.21 * 240 * 180
 
 
-def test_the_python_block_runs():
+def test_the_python_blocks_run():
     names: dict = {}
     exec(blocks("python")[0], names)  # the README's own code
     assert names["codes"].shape == (1, 9, 13)
     assert names["back"].shape == (1, 1, 24000)
+    exec(blocks("python")[1], names)
+    assert names["codes"].shape == (1, 8, 17, 30)
+    assert names["back"].shape == (3, 270, 480)
 
 
 def test_training_commands_exist():
     """They are too long to run here; their options must at least be known (test_training runs the rest)."""
     text = blocks("sh")[1].replace("\\\n", " ")
     lines = [line.strip() for line in text.splitlines() if line.startswith("josiecodec train")]
-    assert len(lines) == 1
+    assert len(lines) == 2
     for line in lines:
         words = shlex.split(line, comments=True)[1:3]
         out = subprocess.run(

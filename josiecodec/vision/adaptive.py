@@ -81,20 +81,28 @@ class Alone:
 
 
 @torch.no_grad()
-def alone(model: Jovio, latent: Tensor, most: int, least_weight: float = -1.0, start: int = 0) -> Alone:
+def alone(
+    model: Jovio, latent: Tensor, most: int, least_weight: float = -1.0, start: int = 0, beams: int | None = None
+) -> Alone:
     """Try up to `most` levels, from level `start` on, on a group [h, w, D] by itself.
 
     `least_weight` is the least weight that will be asked about; levels that cannot pay are left out. With a negative
-    one all levels are tried.
+    one all levels are tried. `beams` of the search are the model's own if nothing else is said.
     """
     flat = latent.reshape(-1, latent.shape[-1])
     enough = least_weight * level_bits(model)
-    return Alone(least_weight, search(model.rvq, flat, most, model.config.beams, start, enough))
+    return Alone(least_weight, search(model.rvq, flat, most, beams or model.config.beams, start, enough))
 
 
 @torch.no_grad()
 def candidates(
-    model: Jovio, latent: Tensor, before: Tensor | None, most: int, least_weight: float = -1.0, own: Alone | None = None
+    model: Jovio,
+    latent: Tensor,
+    before: Tensor | None,
+    most: int,
+    least_weight: float = -1.0,
+    own: Alone | None = None,
+    beams: int | None = None,
 ) -> Candidates:
     """Try the numbers of levels on a group, with and without a prediction.
 
@@ -103,12 +111,13 @@ def candidates(
         latent: [h, w, D].
         before: quantized latents of the group before, or None for the first.
         most: levels to try at most.
-        least_weight: as of `alone`.
+        least_weight, beams: as of `alone`.
         own: what `alone` found, if it was asked before.
     """
     flat = latent.reshape(-1, latent.shape[-1])
     enough = least_weight * level_bits(model)
-    own = own or alone(model, latent, most, least_weight)
+    beams = beams or model.config.beams
+    own = own or alone(model, latent, most, least_weight, beams=beams)
     errors = own.found.errors
     none = torch.zeros(len(flat), dtype=torch.long, device=flat.device)
     if before is None:
@@ -116,12 +125,12 @@ def candidates(
     left = flat - before.reshape(flat.shape)
     energy = left.square().sum(-1)
     modes = _suited(model, errors, energy)
-    predicted = Found.nothing(left, most, model.config.beams)
+    predicted = Found.nothing(left, most, beams)
     predicted.errors[:] = float("inf")
     for mode, start in enumerate(first_levels(model)):
         chosen = (modes == mode).nonzero()[:, 0]
         if mode and len(chosen):
-            predicted.put(chosen, search(model.rvq, left[chosen], most, model.config.beams, start, enough))
+            predicted.put(chosen, search(model.rvq, left[chosen], most, beams, start, enough))
     return Candidates(torch.stack([none, modes]), torch.stack([errors, predicted.errors]), [own.found, predicted])
 
 

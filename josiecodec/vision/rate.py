@@ -21,8 +21,9 @@ from .adaptive import Alone, Group, alone, candidates, carry_out, decide
 if TYPE_CHECKING:
     from .jovio import Jovio
 
-TOLERANCE = 0.01
+TOLERANCE, NEAR = 0.01, 0.05  # of the logarithm of a rate
 TRIES = 12
+VIDEO_BEAMS = 2
 REMEMBERED = 1 << 18  # patches whose costs are kept while a weight is searched for, half a kilobyte each
 LIGHTEST, HEAVIEST = 1e-7, 1e2
 
@@ -57,6 +58,30 @@ class Rate:
         return None if self.kbps is None else 1000 * self.kbps * seconds
 
 
+class _Trial:
+    """The search for the weight at which groups take a number of bits."""
+
+    def __init__(self, weight: float, patches: int):
+        self.weight = weight
+        self.cache: dict[int, Alone] | None = {} if patches <= REMEMBERED else None
+        self.best: tuple[float, float, list[Group]] = (math.inf, weight, [])
+        self._low, self._high = LIGHTEST, HEAVIEST  # too many bits, too few
+        self._points: list[tuple[float, float]] = []
+
+    def take(self, taken: float, bits: float, groups: list[Group], enough: float) -> bool:
+        """Note what the weight led to, and choose the next one; True if there is nothing more to be found."""
+        wanted, found = math.log(max(bits, 1)), math.log(max(taken, 1))
+        if abs(found - wanted) < self.best[0]:
+            self.best = (abs(found - wanted), self.weight, groups)
+        if abs(found - wanted) < enough or self._high / self._low < 1.001:
+            self.weight = self.best[1]
+            return True
+        self._low, self._high = (self.weight, self._high) if taken > bits else (self._low, self.weight)
+        self._points.append((math.log(self.weight), found))
+        self.weight = _next(self._points, wanted, self._low, self._high)
+        return False
+
+
 class RowCoder:
     """Codes groups one after the other, remembering what predictions are made from.
 
@@ -84,42 +109,45 @@ class RowCoder:
     def weighted(self, latents: Sequence[Tensor], weight: float) -> list[Group]:
         """Code groups with a weight."""
         self.weight = weight
-        return self._remember(self._run(latents, weight, None))
+        return self._remember(self._run(latents, weight, None, self._beams(latents)))
 
     def within(self, latents: Sequence[Tensor], bits: float) -> list[Group]:
         """Code groups so that they take about `bits` bits together."""
         size = self.model.codebook_size
-        low, high = LIGHTEST, HEAVIEST  # too many bits, too few
         patches = sum(latent.shape[0] * latent.shape[1] for latent in latents)
-        cache: dict[int, Alone] | None = {} if patches <= REMEMBERED else None
-        best: tuple[float, float, list[Group]] | None = None
-        points: list[tuple[float, float]] = []
-        weight = self.weight
+        beams = self._beams(latents)
+        # Of a video the weight is first found with quick searches, which come near what thorough ones will take.
+        quick = beams > 1 and len(latents) > 1
+        trial = _Trial(self.weight, patches)
         for _ in range(TRIES):
-            groups = self._run(latents, weight, cache)
+            groups = self._run(latents, trial.weight, trial.cache, 1 if quick else beams)
             taken = 8 * sum(visual_bytes(g.rows, self.most, size, self.model.tables) for g in groups)
-            off = abs(math.log(max(taken, 1) / max(bits, 1)))
-            if best is None or off < best[0]:
-                best = (off, weight, groups)
-            if off < TOLERANCE or high / low < 1.001:
-                break
-            low, high = (weight, high) if taken > bits else (low, weight)
-            points.append((math.log(weight), math.log(max(taken, 1))))
-            weight = _next(points, math.log(max(bits, 1)), low, high)
-        assert best is not None
-        self.weight = best[1]
-        return self._remember(best[2])
+            if trial.take(taken, bits, groups, NEAR if quick else TOLERANCE):
+                if not quick:
+                    break
+                quick, trial = False, _Trial(trial.weight, patches)
+        if quick:  # the quick searches did not come near: take what the best weight gives
+            return self.weighted(latents, trial.best[1])
+        self.weight = trial.best[1]
+        return self._remember(trial.best[2])
 
-    def _run(self, latents: Sequence[Tensor], weight: float, cache: dict[int, Alone] | None) -> list[Group]:
+    def _beams(self, latents: Sequence[Tensor]) -> int:
+        """Sums kept in searches: fewer in videos, most of which is predicted."""
+        return self.model.config.beams if len(latents) == 1 else min(self.model.config.beams, VIDEO_BEAMS)
+
+    def _run(
+        self, latents: Sequence[Tensor], weight: float, cache: dict[int, Alone] | None, beams: int | None = None
+    ) -> list[Group]:
         """Code groups with a weight; `cache` keeps what does not depend on the group before."""
         before, groups = self.before, []
         for index, latent in enumerate(latents):
             own = cache.get(index) if cache is not None else None
             if cache is not None and (own is None or own.weight > weight):
                 # Of one picture everything is found out at once, of many a little more than is asked.
-                own = cache[index] = alone(self.model, latent, self.most, weight / 4 if len(latents) > 1 else 0.0)
+                floor = weight / 4 if len(latents) > 1 else 0.0
+                own = cache[index] = alone(self.model, latent, self.most, floor, beams=beams)
             latent_before = None if before is None else before.latent
-            found = candidates(self.model, latent, latent_before, self.most, weight, own)
+            found = candidates(self.model, latent, latent_before, self.most, weight, own, beams)
             before = carry_out(self.model, found, decide(self.model, found, weight), _shape(latent), before)
             groups.append(before)
         return groups
