@@ -69,6 +69,8 @@ def test_the_command_line_block_runs(tmp_path):
         shell(line, tmp_path)
     assert (tmp_path / "tokens" / "talk.josie").exists()
     assert soundfile.info(tmp_path / "back.wav").frames == 40 * 1920
+    assert (tmp_path / "page" / "index.html").exists()
+    assert (tmp_path / "back.mp4").exists()
     assert Image.open(tmp_path / "photo.png").size == (240, 180)
     assert (tmp_path / "photo.josie").stat().st_size * 8 < 0.21 * 240 * 180
 

@@ -76,8 +76,8 @@ def test_a_run_from_nothing_to_figures(recordings, experiment, tmp_path):
     )
     said, _ = run("eval", "audio", recordings, "--model", out / "model", "--n-q", "1,4", "--json")
     lines = [json.loads(line) for line in said.splitlines()]
-    assert len([line for line in lines if "path" in line]) == 6
-    assert [line["n_q"] for line in lines if "clips" in line] == [1, 4]
+    assert len([line for line in lines if "file" in line]) == 6
+    assert [line["codec"].split("@")[1] for line in lines if "files" in line] == ["1", "4"]
     said, _ = run("eval", "audio", recordings, "--model", out / "model", "--most", 1)
     assert "pesq_wb" in said
 

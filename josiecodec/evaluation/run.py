@@ -55,6 +55,9 @@ def compare(
         for name in names:
             todo = [item for item in items if (name, item.name) not in rows.rows]
             progress(len(items) - len(todo))
+            if not todo:
+                used.append(name)
+                continue
             try:
                 _run(name, kinds, todo, folder, device, threads, words, pool, rows, progress)
             except CodecError as error:

@@ -143,9 +143,8 @@ class RowCoder:
         for index, latent in enumerate(latents):
             own = cache.get(index) if cache is not None else None
             if cache is not None and (own is None or own.weight > weight):
-                # Of one picture everything is found out at once, of many a little more than is asked.
-                floor = weight / 4 if len(latents) > 1 else 0.0
-                own = cache[index] = alone(self.model, latent, self.most, floor, beams=beams)
+                # A little more is found out than is asked, for the weights that will be tried next.
+                own = cache[index] = alone(self.model, latent, self.most, weight / 4, beams=beams)
             latent_before = None if before is None else before.latent
             found = candidates(self.model, latent, latent_before, self.most, weight, own, beams)
             before = carry_out(self.model, found, decide(self.model, found, weight), _shape(latent), before)
