@@ -152,7 +152,7 @@ def vision_report(
         names += f",{linear}{adaptive},{linear}{LEVELS}"
     lines = run(expand(f"{names},{PICTURES}", ("picture",)), ("picture",), pictures, work / "pictures", workers)
     columns = {"bpp": "bits per pixel", "psnr": "PSNR, dB", "ms_ssim": "MS-SSIM", "encode_s": "encode, s"}
-    columns |= {"decode_s": "decode, s", "peak_mb": "memory, MB"}
+    columns |= {"decode_s": "decode, s"}
     text = f"# Pictures\n\n{len(pictures)} pictures. At equal rates, PSNR in dB:\n\n{at_rates(lines, 'psnr')}"
     text += f"\nMS-SSIM:\n\n{at_rates(lines, 'ms_ssim')}\nAll points:\n\n{markdown(lines, columns)}"
     contact_sheet(pictures[:: max(1, len(pictures) // 6)][:6], sheet)
