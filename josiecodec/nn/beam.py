@@ -15,7 +15,8 @@ from .linear import stable_linear
 from .quantize import VectorQuantizer
 from .residual import ResidualVectorQuantizer
 
-AT_ONCE = 1024  # vectors compared with all codes together
+AT_ONCE = 512  # vectors compared with all codes together
+GROUP = 16
 
 
 @dataclass
@@ -117,7 +118,20 @@ def _step(quantizer: VectorQuantizer, rest: Tensor, beams: int) -> tuple[Tensor,
     shifted = rest - center
     # |z - c|^2 = |z|^2 - 2 (z.c - |c|^2 / 2)
     likeness = stable_linear(shifted, table, bias)
-    left = shifted.square().sum(-1, keepdim=True) - 2 * likeness  # [n, m, S]
+    left = likeness.mul_(-2).add_(shifted.square().sum(-1, keepdim=True))  # [n, m, S]
     size = left.shape[-1]
-    best = left.flatten(1).topk(min(beams, left[0].numel()), dim=1, largest=False)
-    return best.indices % size, best.indices // size, best.values
+    values, places = _least(left.flatten(1), min(beams, left[0].numel()))
+    return places % size, places // size, values
+
+
+def _least(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` least numbers of each row of [n, s], in order, and where they are: `topk`, but faster."""
+    width = x.shape[1] // GROUP
+    if x.shape[1] % GROUP or width < 4 * count:
+        best = x.topk(count, dim=1, largest=False)
+        return best.values, best.indices
+    groups = x.view(len(x), GROUP, width)
+    # They all lie in the groups with the least minima.
+    chosen = groups.amin(1).topk(count, dim=1, largest=False).indices
+    best = groups.gather(2, chosen.unsqueeze(1).expand(-1, GROUP, -1)).flatten(1).topk(count, dim=1, largest=False)
+    return best.values, best.indices // count * width + chosen.gather(1, best.indices % count)
