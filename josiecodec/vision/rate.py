@@ -58,30 +58,6 @@ class Rate:
         return None if self.kbps is None else 1000 * self.kbps * seconds
 
 
-class _Trial:
-    """The search for the weight at which groups take a number of bits."""
-
-    def __init__(self, weight: float, patches: int):
-        self.weight = weight
-        self.cache: dict[int, Alone] | None = {} if patches <= REMEMBERED else None
-        self.best: tuple[float, float, list[Group]] = (math.inf, weight, [])
-        self._low, self._high = LIGHTEST, HEAVIEST  # too many bits, too few
-        self._points: list[tuple[float, float]] = []
-
-    def take(self, taken: float, bits: float, groups: list[Group], enough: float) -> bool:
-        """Note what the weight led to, and choose the next one; True if there is nothing more to be found."""
-        wanted, found = math.log(max(bits, 1)), math.log(max(taken, 1))
-        if abs(found - wanted) < self.best[0]:
-            self.best = (abs(found - wanted), self.weight, groups)
-        if abs(found - wanted) < enough or self._high / self._low < 1.001:
-            self.weight = self.best[1]
-            return True
-        self._low, self._high = (self.weight, self._high) if taken > bits else (self._low, self.weight)
-        self._points.append((math.log(self.weight), found))
-        self.weight = _next(self._points, wanted, self._low, self._high)
-        return False
-
-
 class RowCoder:
     """Codes groups one after the other, remembering what predictions are made from.
 
@@ -113,23 +89,35 @@ class RowCoder:
 
     def within(self, latents: Sequence[Tensor], bits: float) -> list[Group]:
         """Code groups so that they take about `bits` bits together."""
+        weight, beams = self.weight, self._beams(latents)
+        if len(latents) > 1 and beams > 1:
+            # Of a video the weight is first found with quick searches, which come near what thorough ones will take.
+            weight, _ = self._matched(latents, bits, weight, 1, NEAR)
+        self.weight, groups = self._matched(latents, bits, weight, beams, TOLERANCE)
+        return self._remember(groups)
+
+    def _matched(
+        self, latents: Sequence[Tensor], bits: float, weight: float, beams: int, enough: float
+    ) -> tuple[float, list[Group]]:
+        """The weight at which groups take about `bits` bits, and what they become."""
         size = self.model.codebook_size
+        low, high = LIGHTEST, HEAVIEST  # too many bits, too few
         patches = sum(latent.shape[0] * latent.shape[1] for latent in latents)
-        beams = self._beams(latents)
-        # Of a video the weight is first found with quick searches, which come near what thorough ones will take.
-        quick = beams > 1 and len(latents) > 1
-        trial = _Trial(self.weight, patches)
+        cache: dict[int, Alone] | None = {} if patches <= REMEMBERED else None
+        best: tuple[float, float, list[Group]] = (math.inf, weight, [])
+        points: list[tuple[float, float]] = []
+        wanted = math.log(max(bits, 1))
         for _ in range(TRIES):
-            groups = self._run(latents, trial.weight, trial.cache, 1 if quick else beams)
-            taken = 8 * sum(visual_bytes(g.rows, self.most, size, self.model.tables) for g in groups)
-            if trial.take(taken, bits, groups, NEAR if quick else TOLERANCE):
-                if not quick:
-                    break
-                quick, trial = False, _Trial(trial.weight, patches)
-        if quick:  # the quick searches did not come near: take what the best weight gives
-            return self.weighted(latents, trial.best[1])
-        self.weight = trial.best[1]
-        return self._remember(trial.best[2])
+            groups = self._run(latents, weight, cache, beams)
+            taken = math.log(max(8 * sum(visual_bytes(g.rows, self.most, size, self.model.tables) for g in groups), 1))
+            if abs(taken - wanted) < best[0]:
+                best = (abs(taken - wanted), weight, groups)
+            if best[0] < enough or high / low < 1.001:
+                break
+            low, high = (weight, high) if taken > wanted else (low, weight)
+            points.append((math.log(weight), taken))
+            weight = _next(points, wanted, low, high)
+        return best[1], best[2]
 
     def _beams(self, latents: Sequence[Tensor]) -> int:
         """Sums kept in searches: fewer in videos, most of which is predicted."""
