@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,34 @@ def model(request) -> Jodio:
 @pytest.fixture(scope="session")
 def spectral() -> Jodio:
     return tiny_model("spectral")
+
+
+def run_cli(*args: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own; it must exit with `code`, and never with a traceback."""
+    command = [sys.executable, "-W", "ignore", "-m", "josiecodec_cli.main", *map(str, args)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def run(*args: object, code: int = 0) -> str:
+    """What the command line says: on standard output, or, if it is to fail, on standard error."""
+    done = run_cli(*args, code=code)
+    return done.stderr if code else done.stdout
+
+
+@pytest.fixture(scope="session")
+def valid_pictures() -> list[Tensor]:
+    """A few real pictures [3, H, W], where the data are at hand; else made ones."""
+    from test_jovio import scene
+
+    from josiecodec.vision.images import load_image
+
+    folder = SHARED / "vision" / "valid" / "images"
+    if not folder.is_dir():
+        return [scene(192, 256, seed=seed)[0, :, 0] for seed in range(4)]
+    return [load_image(path) for path in sorted(folder.iterdir())[::8]]
 
 
 @pytest.fixture(scope="session")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, speechlike, tiny_model
+from conftest import RATE, run, speechlike, tiny_model
 from test_jovio import CONV, model, scene
 
 from josiecodec import TokenFile
@@ -231,13 +229,6 @@ def test_pictures_and_videos_with_tables(visual_model, tmp_path):
     for bpp in (0.08, 0.15):
         size = 8 * len(codec.compress(x[:, 0], Rate(bpp=bpp)))
         assert size / (200 * 240) == pytest.approx(bpp, rel=0.05)
-
-
-def run(*args: object, code: int = 0) -> str:
-    command = [sys.executable, "-W", "ignore", "-m", "josiecodec_cli.main", *map(str, args)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr
-    return done.stdout if code == 0 else done.stderr
 
 
 def test_the_command_line(sound_model, tmp_path):

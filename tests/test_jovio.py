@@ -184,6 +184,12 @@ def test_a_budget_is_kept(codec, bpp):
     assert 8 * len(data) / (320 * 320) == pytest.approx(bpp, rel=0.05)
 
 
+@pytest.mark.parametrize("bpp", [1e-4, 50.0])
+def test_a_budget_that_cannot_be_met_still_gives_every_picture(codec, bpp):
+    x = scene(40, 56, 9)[0]
+    assert codec.decompress(codec.compress(x, Rate(bpp=bpp), 10)).shape == x.shape
+
+
 def test_a_budget_of_a_video_is_kept(codec):
     x = scene(160, 160, 30)[0]
     data = codec.compress(x, Rate(kbps=12), 10)

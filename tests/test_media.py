@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from conftest import speechlike, tiny_model
+from conftest import run, speechlike, tiny_model
 from PIL import Image
 from test_jovio import CONV, model, scene
 
@@ -238,14 +238,6 @@ def test_a_cut_off_film_gives_what_is_whole(visual, tiny, tmp_path):
     done = decode_video(visual, tiny, data[: len(data) // 2], tmp_path / "back.mkv", salvage=True)
     assert done.problems
     assert 0 < load_video(tmp_path / "back.mkv")[0].shape[1] < 30
-
-
-def run(*args: object, code: int = 0) -> str:
-    command = [sys.executable, "-m", "josiecodec_cli.main", *map(str, args)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout if code == 0 else done.stderr
 
 
 def test_the_command_line_takes_all_kinds(visual, tiny, tmp_path):

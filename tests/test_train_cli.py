@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 import soundfile
-from conftest import RATE, speechlike, tiny_config
+from conftest import RATE, run, speechlike, tiny_config
 
 from josiecodec.config import to_dict
 from josiecodec.hub import load
-
-
-def run(*args, code=0):
-    line = [sys.executable, "-W", "ignore", "-m", "josiecodec_cli.main", *map(str, args)]
-    done = subprocess.run(line, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr
-    return done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +44,10 @@ def test_a_run_from_nothing_to_figures(recordings, experiment, tmp_path):
     pytest.importorskip("swift_f0")
     out = tmp_path / "run"
     common = ("train", "audio", experiment, "--data", recordings, "--out", out)
-    said, _ = run(*common, "--steps", 4)
+    said = run(*common, "--steps", 4)
     assert "by 3 voices" in said
     assert (out / "pitch.safetensors").exists()
-    _, error = run(*common, code=2)
+    error = run(*common, code=2)
     assert "--resume" in error
     run(*common, "--resume", "--valid", recordings)
     assert json.loads((out / "log.jsonl").read_text().splitlines()[-1])["step"] == 6
@@ -74,17 +65,17 @@ def test_a_run_from_nothing_to_figures(recordings, experiment, tmp_path):
         "--steps",
         1,
     )
-    said, _ = run("eval", "audio", recordings, "--model", out / "model", "--n-q", "1,4", "--json")
+    said = run("eval", "audio", recordings, "--model", out / "model", "--n-q", "1,4", "--json")
     lines = [json.loads(line) for line in said.splitlines()]
     assert len([line for line in lines if "file" in line]) == 6
     assert [line["codec"].split("@")[1] for line in lines if "files" in line] == ["1", "4"]
-    said, _ = run("eval", "audio", recordings, "--model", out / "model", "--most", 1)
+    said = run("eval", "audio", recordings, "--model", out / "model", "--most", 1)
     assert "pesq_wb" in said
 
 
 def test_wrong_settings_are_one_line(recordings, experiment, tmp_path):
     for changes in (("--set", "steps = 0"), ("--set", "nonsense = 1"), ("--minutes", "1", "--steps", "1")):
-        _, error = run("train", "audio", experiment, "--data", recordings, "--out", tmp_path / "x", *changes, code=2)
+        error = run("train", "audio", experiment, "--data", recordings, "--out", tmp_path / "x", *changes, code=2)
         assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "x").exists()
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import math
-import subprocess
-import sys
 
 import pytest
 import torch
+from conftest import run
 from test_jovio import CONV, scene
 
 from josiecodec.config import to_dict
@@ -206,13 +205,6 @@ def test_bytes_are_refused_because_they_wrap_around():
         psnr(a, b)
     with pytest.raises(CodecError, match="compared"):
         psnr(torch.zeros(3, 4, 4), torch.zeros(3, 4, 5))
-
-
-def run(*args: object, code: int = 0) -> str:
-    command = [sys.executable, "-W", "ignore", "-m", "josiecodec_cli.main", *map(str, args)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr
-    return done.stdout if code == 0 else done.stderr
 
 
 def test_the_command_line_trains_and_judges(folder, tmp_path):

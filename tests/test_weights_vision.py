@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import SHARED
 from test_jovio import scene
 
 import josiecodec
@@ -12,9 +11,6 @@ from josiecodec import Rate
 from josiecodec.fingerprint import of_folder
 from josiecodec.hub import WEIGHTS
 from josiecodec.metrics.vision import psnr
-from josiecodec.vision.images import load_image
-
-PICTURES = SHARED / "vision" / "valid" / "images"
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +49,10 @@ def test_a_still_film_does_not_flicker(codec):
     assert back.diff(dim=1).abs().mean() < 0.01
 
 
-@pytest.mark.skipif(not PICTURES.is_dir(), reason="no pictures to judge on")
-def test_real_pictures_are_recognised(codec):
-    pictures = [load_image(p) for p in sorted(PICTURES.iterdir())[::8]]
+def test_pictures_are_recognised(codec, valid_pictures):
     scores = []
     for n in (1, 4, 16):
-        found = [psnr(codec.decode(codec.encode(x[None], n), x.shape[-2:])[0], x) for x in pictures]
+        found = [psnr(codec.decode(codec.encode(x[None], n), x.shape[-2:])[0], x) for x in valid_pictures]
         scores.append(sum(found) / len(found))
     assert scores == sorted(scores)
     assert scores[1] > 24
