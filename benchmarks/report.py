@@ -31,7 +31,7 @@ from josiecodec.vision.presets import preset
 
 SOUND = "jodio-24k@1+2+5+9+17+32,opus@6+9+12,mp3@8+16,codec2"
 LEVELS = "@n1+n2+n4+n8+n16+n32"
-PICTURES = "jpeg@1+5+10+20+40+70,webp@0+5+20+50+80,avif@5+20+40+60,jpeg2000@22+25+28+32"
+PICTURES = "jpeg@1+5+10+20+40+70,webp@0+5+20+50+80,avif@5+20+40+60,jpeg2000@30+60+120+240"
 CLIPS = "@0.03+0.1,x264@30+36+42,x265@30+36+42"
 BPP = (0.05, 0.1, 0.2, 0.4, 0.8)
 SIDE = 320  # of the tiles of the contact sheet

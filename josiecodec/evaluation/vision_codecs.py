@@ -59,7 +59,8 @@ class Pillow:
             raise CodecError(f"Pillow cannot write {kind} here")
         self.kind, self.options = kind, options
         if kind == "JPEG2000":
-            self.options |= {"quality_mode": "dB", "quality_layers": [float(setting)]}
+            # The setting is how many times smaller than three bytes a pixel.
+            self.options |= {"quality_mode": "rates", "quality_layers": [float(setting)], "irreversible": True}
         else:
             self.options |= {"quality": int(setting)}
 
@@ -118,7 +119,7 @@ KNOWN: dict[str, tuple[Callable[[str], Any], tuple[str, ...]]] = {
     "jpeg": (partial(Pillow, "JPEG", optimize=True), ("5", "10", "20", "40", "70")),
     "webp": (partial(Pillow, "WEBP", method=6), ("0", "5", "20", "50", "80")),
     "avif": (partial(Pillow, "AVIF", speed=4), ("5", "20", "40", "60")),
-    "jpeg2000": (partial(Pillow, "JPEG2000"), ("24", "28", "32", "36")),
+    "jpeg2000": (partial(Pillow, "JPEG2000"), ("30", "60", "120", "240")),
     "x264": (partial(Pyav, "libx264", preset="medium", tune="zerolatency"), ("24", "30", "36", "42")),
     "x265": (
         partial(Pyav, "libx265", preset="medium", tune="zerolatency", **{"x265-params": "log-level=none"}),

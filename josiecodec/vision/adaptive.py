@@ -24,6 +24,7 @@ from ..tokens.patches import PatchRows
 if TYPE_CHECKING:
     from .jovio import Jovio
 
+SHARE = 0.6  # of what is left over, the most that one more level takes away
 MAP_BITS = 1.0  # what a prediction costs in the map beside no prediction, about
 
 
@@ -90,7 +91,7 @@ def alone(
     one all levels are tried. `beams` of the search are the model's own if nothing else is said.
     """
     flat = latent.reshape(-1, latent.shape[-1])
-    enough = least_weight * level_bits(model)
+    enough = least_weight * level_bits(model) / SHARE
     return Alone(least_weight, search(model.rvq, flat, most, beams or model.config.beams, start, enough))
 
 
@@ -115,7 +116,7 @@ def candidates(
         own: what `alone` found, if it was asked before.
     """
     flat = latent.reshape(-1, latent.shape[-1])
-    enough = least_weight * level_bits(model)
+    enough = least_weight * level_bits(model) / SHARE
     beams = beams or model.config.beams
     own = own or alone(model, latent, most, least_weight, beams=beams)
     errors = own.found.errors

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TOLERANCE, NEAR = 0.01, 0.05  # of the logarithm of a rate
 TRIES = 12
 VIDEO_BEAMS = 2
+FAR = 4  # how far a weight may move in a rough search
 REMEMBERED = 1 << 18  # patches whose costs are kept while a weight is searched for, half a kilobyte each
 LIGHTEST, HEAVIEST = 1e-7, 1e2
 
@@ -132,7 +133,8 @@ class RowCoder:
             own = cache.get(index) if cache is not None else None
             if cache is not None and (own is None or own.weight > weight):
                 # A little more is found out than is asked, for the weights that will be tried next.
-                own = cache[index] = alone(self.model, latent, self.most, weight / 4, beams=beams)
+                least = weight / (FAR if beams == 1 else 1 + NEAR * 4)
+                own = cache[index] = alone(self.model, latent, self.most, least, beams=beams)
             latent_before = None if before is None else before.latent
             found = candidates(self.model, latent, latent_before, self.most, weight, own, beams)
             before = carry_out(self.model, found, decide(self.model, found, weight), _shape(latent), before)
