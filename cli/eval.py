@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .options import Path_, common, use_device
+from .options import Path_, common, given_tables, use_device
 
 
 @click.group("eval")
@@ -115,17 +115,27 @@ def vision(folder: Path, model: str, levels: str | None, rates: str | None, **gi
 
 @eval_group.command("codes")
 @click.argument("files", type=Path_, nargs=-1, required=True)
+@click.option("--model", "folders", type=Path_, multiple=True, help="Folder of the model, if it is not one of ours.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-def codes(files: tuple[Path, ...], as_json: bool) -> None:
-    """Say how the codebooks are used in .josie FILES: share of the codes that occur, entropy, perplexity."""
+def codes(files: tuple[Path, ...], folders: tuple[Path, ...], as_json: bool) -> None:
+    """Say how the codebooks are used in .josie FILES.
+
+    For each level: the share of its codes that occur, entropy, perplexity, and the bits that a code takes with range
+    coding beside those of plain packing.
+    """
     import torch
 
     from josiecodec.nn.quantize import codebook_statistics
-    from josiecodec.tokens.usage import count_codes
+    from josiecodec.tokens.packing import code_bits
+    from josiecodec.tokens.usage import use_of_codes
 
-    for level, counts in enumerate(count_codes(files)):
+    use = use_of_codes(files, given_tables(folders))
+    for level, counts in enumerate(use.counts):
         line: dict[str, Any] = {"level": level, "codes": int(counts.sum())}
         line |= {k: round(v, 4) for k, v in codebook_statistics(torch.from_numpy(counts)).items()}
+        line["plain_bits"] = code_bits(len(counts))
+        if use.bits is not None and counts.any():
+            line["coded_bits"] = round(float(use.bits[level] / counts.sum()), 4)
         click.echo(json.dumps(line) if as_json else "  ".join(f"{k} {v}" for k, v in line.items()))
 
 

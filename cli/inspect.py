@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import Path_
+from .options import Path_, given_tables
 
 
 @click.command()
@@ -99,11 +99,9 @@ def trim(
     source: Path, target: Path, n_q: int | None, kbps: float | None, folders: tuple[Path, ...], overwrite: bool
 ) -> None:
     """Copy SOURCE to TARGET with fewer levels: a lower bitrate, without decoding."""
-    from josiecodec.fingerprint import TABLES_FILE, of_folder
     from josiecodec.tokens.container import TokenReader
     from josiecodec.tokens.header import AudioInfo
     from josiecodec.tokens.passes import trim_file
-    from josiecodec.tokens.tables import read_tables
 
     if (n_q is None) == (kbps is None):
         raise click.UsageError("give either --n-q or --kbps")
@@ -123,8 +121,7 @@ def trim(
         n_q = int(1000 * (kbps or 0) / one + 1e-9)
         if n_q < 1:
             raise click.BadParameter(f"one level takes {one / 1000:g} kbit/s, more than {kbps:g}")
-    tables = {of_folder(f): read_tables(f / TABLES_FILE) for f in folders if (f / TABLES_FILE).is_file()}
-    trim_file(source, target, n_q, tables)
+    trim_file(source, target, n_q, given_tables(folders))
     click.echo(f"{source} -> {target}: {source.stat().st_size} -> {target.stat().st_size} bytes")
 
 

@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from josiecodec import Jodio
+    from josiecodec.tokens.tables import Tables
 
 Path_ = click.Path(path_type=Path)
 
@@ -23,6 +24,14 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def given_tables(folders: tuple[Path, ...]) -> Tables:
+    """Entropy tables of models that did not come with the package, from their folders."""
+    from josiecodec.fingerprint import TABLES_FILE, of_folder
+    from josiecodec.tokens.tables import read_tables
+
+    return {of_folder(f): read_tables(f / TABLES_FILE) for f in folders if (f / TABLES_FILE).is_file()}
 
 
 def use_device(device: str, threads: int | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,12 @@ from josiecodec.tokens.entropy import (
     decode_patches,
     encode_frames,
     encode_patches,
+    frame_bits,
     patch_bits,
 )
 from josiecodec.tokens.packing import packed_size
 from josiecodec.tokens.tables import read_tables, tables_bytes
+from josiecodec.tokens.usage import use_of_codes
 from josiecodec.training.data import load_recordings
 from josiecodec.training.entropy import Seen, fit_level, fit_sound, make_tables, to_shares
 from josiecodec.training.pictures import Pictures
@@ -76,11 +79,12 @@ def test_ten_thousand_round_trips_are_exact():
             data = encode_frames(codes, sound)
             if codes.size <= MOST_PER_BYTE * len(data):
                 assert np.array_equal(decode_frames(data, frames, levels, sound), codes)
+            assert abs(frame_bits(codes, sound).sum() / 8 - len(data)) < 2
             modes, counts, codes = random_patches(random, 8)
             data = encode_patches(modes, counts, codes, pictures)
             if len(codes) <= MOST_PER_BYTE * len(data):
                 assert np.array_equal(decode_patches(data, modes, counts, pictures), codes)
-            assert abs(patch_bits(modes, counts, codes, pictures) / 8 - len(data)) < 2
+            assert abs(patch_bits(modes, counts, codes, pictures).sum() / 8 - len(data)) < 2
 
 
 def test_any_bytes_give_codes_or_an_error():
@@ -226,6 +230,10 @@ def test_pictures_and_videos_with_tables(visual_model, tmp_path):
             assert set(codings(data)) == {CODED_PATCHES}
             assert len(data) < len(more)
             assert torch.equal(codec.decompress(data), plain.decompress(more))
+            (tmp_path / "a.josie").write_bytes(data)
+            use = use_of_codes([tmp_path / "a.josie"], codec.known_tables)
+            # What is written beside the codes: modes and counts, heads of blocks.
+            assert use.bits.sum() / 8 < len(data) < use.bits.sum() / 8 + 400
     for bpp in (0.08, 0.15):
         size = 8 * len(codec.compress(x[:, 0], Rate(bpp=bpp)))
         assert size / (200 * 240) == pytest.approx(bpp, rel=0.05)
@@ -241,6 +249,8 @@ def test_the_command_line(sound_model, tmp_path):
     source, file = tmp_path / "sounds" / "a.wav", tmp_path / "a.josie"
     run("encode", source, file, "--model", folder)
     assert CODED in codings(file.read_bytes())
+    used = [json.loads(line) for line in run("eval", "codes", file, "--model", folder, "--json").splitlines()]
+    assert all(line["coded_bits"] < line["plain_bits"] == 6 for line in used)
     run("decode", file, tmp_path / "b.wav", "--model", folder)
     assert soundfile.info(tmp_path / "b.wav").frames == 200 * 1920
     assert "4 levels" in run("info", file)

@@ -29,7 +29,7 @@ from josiecodec.evaluation.run import compare
 from josiecodec.evaluation.words import error_rate
 from josiecodec.hub import save
 from josiecodec.metrics.vision import psnr
-from josiecodec.tokens.usage import count_codes
+from josiecodec.tokens.usage import use_of_codes
 from josiecodec.vision.images import load_image, save_image
 from josiecodec.vision.video import load_video
 from josiecodec.vision.videowriter import VideoWriter
@@ -230,14 +230,14 @@ def test_codes_are_counted(tmp_path):
     jodio = tiny_model()
     codes = jodio.encode(speechlike(30), 4)
     (tmp_path / "a.josie").write_bytes(jodio.compress(speechlike(30)[0], 4))
-    counts = count_codes([tmp_path / "a.josie"] * 2)
+    counts = use_of_codes([tmp_path / "a.josie"] * 2).counts
     for level in range(4):
         assert np.array_equal(counts[level], 2 * np.bincount(codes[0, level].numpy(), minlength=64))
     jovio = model(CONV)
     (tmp_path / "b.josie").write_bytes(jovio.compress(scene(64, 64)[0, :, 0]))
-    assert count_codes([tmp_path / "b.josie"])[0].sum() <= 16
+    assert use_of_codes([tmp_path / "b.josie"]).counts[0].sum() <= 16
     with pytest.raises(CodesError, match="another model"):
-        count_codes([tmp_path / "a.josie", tmp_path / "b.josie"])
+        use_of_codes([tmp_path / "a.josie", tmp_path / "b.josie"])
 
 
 def test_a_manifest_that_cannot_be_read(sounds):

@@ -95,7 +95,7 @@ def estimated_size(rows: PatchRows, levels: int, codebook_size: int, tables: Ent
     map_ = _pack_map(rows, levels)
     codes = packed_size(len(rows.codes), codebook_size)
     if tables is not None:
-        codes = min(codes, round(patch_bits(rows.modes, rows.counts, rows.codes, tables) / 8 + 0.5))
+        codes = min(codes, round(patch_bits(rows.modes, rows.counts, rows.codes, tables).sum() / 8 + 0.5))
     return len(put_varint(len(map_))) + len(map_) + codes
 
 

@@ -1,51 +1,86 @@
-"""How often each code of each level occurs in `.josie` files."""
+"""How often each code of each level occurs in `.josie` files, and how many bits it takes there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import CodesError
 from .container import TokenReader
+from .entropy import EntropyTables, frame_bits, patch_bits
 from .patches import PatchRows
-from .tables import Tables
+from .tables import Tables, find_tables
 
 
-def count_codes(paths: Iterable[str | Path], tables: Tables | None = None) -> np.ndarray:
-    """Count the codes of files that one model made: int64 [levels, codebook_size].
+@dataclass
+class Usage:
+    """The codes of some files, level by level.
 
-    Codes of predicted patches are left out: which levels they are of is the model's business.
+    Attributes:
+        counts: int64 [levels, codebook_size], how often each occurs. Codes of predicted patches are left out where
+            the model has no tables: which levels they are of is written there.
+        bits: float64 [levels], bits that range coding takes for all of a level; None without tables.
+    """
+
+    counts: np.ndarray
+    bits: np.ndarray | None = None
+
+
+def use_of_codes(paths: Iterable[str | Path], tables: Tables | None = None) -> Usage:
+    """Count the codes of files that one model made.
 
     Raises:
         CodesError: if the files are of several models, or of none.
         FormatError: if one is damaged.
     """
-    counts: np.ndarray | None = None
+    found: Usage | None = None
     maker = None
     for path in paths:
         with TokenReader(path, tables) as reader:
             if {info.fingerprint for info in reader.streams} - {maker or reader.streams[0].fingerprint}:
                 raise CodesError(f"{path}: codes of another model than those before")
             maker = reader.streams[0].fingerprint
+            prices = find_tables(maker, tables)
             levels = max(info.levels for info in reader.streams)
             size = reader.streams[0].codebook_size
-            counts = np.zeros((levels, size), np.int64) if counts is None else counts
-            if levels > len(counts):
-                counts = np.concatenate([counts, np.zeros((levels - len(counts), size), np.int64)])
+            if found is None:
+                found = Usage(np.zeros((levels, size), np.int64), None if prices is None else np.zeros(levels))
+            _widen(found, levels)
             for block in reader.blocks():
-                for level, codes in enumerate(_by_level(block.codes)):
-                    counts[level] += np.bincount(codes, minlength=size)
-    if counts is None:
+                _add(found, block.codes, prices)
+    if found is None:
         raise CodesError("no files")
-    return counts
+    return found
 
 
-def _by_level(codes: np.ndarray | PatchRows) -> list[np.ndarray]:
+def _widen(found: Usage, levels: int) -> None:
+    more = levels - len(found.counts)
+    if more > 0:
+        found.counts = np.pad(found.counts, ((0, more), (0, 0)))
+        found.bits = None if found.bits is None else np.pad(found.bits, (0, more))
+
+
+def _add(found: Usage, codes: np.ndarray | PatchRows, prices: EntropyTables | None) -> None:
+    for level, part in enumerate(_by_level(codes, (0,) if prices is None else prices.starts)):
+        found.counts[level] += np.bincount(part, minlength=found.counts.shape[1])
+    if prices is None or found.bits is None:
+        return
+    if isinstance(codes, PatchRows):
+        found.bits += patch_bits(codes.modes, codes.counts, codes.codes, prices)[: len(found.bits)]
+    else:
+        found.bits[: codes.shape[1]] += frame_bits(codes, prices)
+
+
+def _by_level(codes: np.ndarray | PatchRows, starts: tuple[int, ...]) -> list[np.ndarray]:
+    """Codes of each level; `starts` are the levels that each mode of a patch begins with, as far as is known."""
     if not isinstance(codes, PatchRows):
         return list(codes.T)
     numbers = codes.counts.reshape(-1).astype(np.int64)
-    level = np.arange(len(codes.codes)) - np.repeat(np.cumsum(numbers) - numbers, numbers)
-    alone = np.repeat(codes.modes.reshape(-1) == 0, numbers)
-    return [codes.codes[alone & (level == k)] for k in range(int(numbers.max(initial=0)))]
+    modes = codes.modes.reshape(-1)
+    first = np.array(starts)[np.minimum(modes, len(starts) - 1)]
+    level = np.arange(len(codes.codes)) - np.repeat(np.cumsum(numbers) - numbers, numbers) + np.repeat(first, numbers)
+    known = np.repeat(modes < len(starts), numbers)
+    return [codes.codes[known & (level == k)] for k in range(int((first + numbers).max(initial=0)))]
