@@ -120,6 +120,18 @@ def test_it_learns_and_the_codes_stay_at_the_end(folder, tmp_path):
     assert any("pictures_per_second" in e for e in entries)
 
 
+def test_the_decoder_alone_learns_from_the_codes_of_a_search(folder, tmp_path):
+    levels = {"start_patches": 1000, "freeze_after": 0.0, "beams": 3}
+    settings = config(steps=150, optimizer={"warmup": 2, "lr": 2e-3, "ema": 0.9}, data={"size": 64}, levels=levels)
+    t = trainer(folder, tmp_path, settings, valid=Pictures(folder))
+    t.prepare()
+    start, before = t.validate(), copy.deepcopy(t.model.state_dict())
+    t.run()
+    assert t.validate()["psnr@4"] > start["psnr@4"] + 0.02
+    for name, value in t.model.state_dict().items():
+        assert torch.equal(value, before[name]) == (not name.startswith("decoder")), name
+
+
 def test_levels_are_drawn_over_the_whole_range(folder, tmp_path):
     t = trainer(folder, tmp_path)
     t.prepare()

@@ -17,7 +17,7 @@ from ..nn.kmeans import assign, kmeans
 from ..nn.quantize import VectorQuantizer
 from ..tokens.entropy import BITS, TO_COME, bucket
 from ..tokens.tables import tables_bytes
-from ..vision.adaptive import alone, level_bits
+from ..vision.adaptive import alone, cheapest
 from ..vision.jovio import Jovio
 from ..vision.patches import padded, to_groups
 from .data import Recordings
@@ -178,8 +178,7 @@ def _chosen(
     """Counts [N] and codes [N, L] that a random weight of a bit would choose; now and then all of them."""
     weight = 0.0 if random.random() < EVEN else float(np.exp(random.uniform(*np.log(WEIGHTS))))
     found = alone(model, latent, model.n_q - start, weight, start)
-    levels = torch.arange(found.found.errors.shape[1], device=latent.device)
-    counts = (found.found.errors + weight * level_bits(model) * levels).argmin(-1)
+    counts = cheapest(model, found.found.errors, weight)
     return counts.cpu().numpy(), found.found.path(counts).cpu().numpy()
 
 

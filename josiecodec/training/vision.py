@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from ..metrics.vision import ms_ssim_batch
 from ..nn.quantize import VectorQuantizer
 from ..nn.residual import ResidualVectorQuantizer
-from ..vision.adaptive import level_bits, worthwhile
+from ..vision.adaptive import alone, cheapest, level_bits, worthwhile
 from ..vision.convnet import ConvDecoder, ConvEncoder, start_linear
-from ..vision.jovio import Jovio, JovioOutput
+from ..vision.jovio import Jovio
 from .loop import Trainer
 from .pictures import Pictures, PictureSampler
 from .vision_config import VisionTrainConfig
@@ -68,8 +68,12 @@ class VisionTrainer(Trainer):
             group["lr"] *= group.get("share", 1.0)
         groups = self.sampler.batch(config.batch, self.random).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            out = self.model(groups, self._counts)
-        return self.descend(self._terms(out, groups))
+            if self.frozen and config.levels.beams > 1:
+                decoded, vq = self._searched(groups), torch.zeros((), device=groups.device)
+            else:
+                out = self.model(groups, self._counts)
+                decoded, vq = out.groups, out.vq_loss
+        return self.descend(self._terms(decoded, vq, groups))
 
     def make_optimizer(self, modules: list[nn.Module]) -> None:
         """As usual, but the encoder moves more slowly than the decoder: codebooks have to follow it."""
@@ -84,15 +88,15 @@ class VisionTrainer(Trainer):
         betas = (self.config.optimizer.betas[0], self.config.optimizer.betas[1])
         self.optimizer = torch.optim.AdamW(groups, lr=self.config.optimizer.lr, betas=betas, fused=True)
 
-    def _terms(self, out: JovioOutput, groups: Tensor) -> dict[str, Tensor]:
+    def _terms(self, decoded: Tensor, vq: Tensor, groups: Tensor) -> dict[str, Tensor]:
         weights = self.config.loss
-        error = (out.groups.float() - groups).square()
+        error = (decoded.float() - groups).square()
         mean, half = error[:, :, :3].mean((1, 2, 3, 4)), error[:, :, 3:].mean((1, 2, 3, 4))
         item = mean + weights.difference * half
-        terms = {"log_mse": (item + 1e-5).log().mean(), "mse": item.mean(), "vq": out.vq_loss}
+        terms = {"log_mse": (item + 1e-5).log().mean(), "mse": item.mean(), "vq": vq}
         total = weights.log_mse * terms["log_mse"] + weights.mse * terms["mse"] + weights.vq * terms["vq"]
         if weights.ms_ssim:
-            shown = out.groups[:, :, :3].float().flatten(0, 1).clamp(0, 1)
+            shown = decoded[:, :, :3].float().flatten(0, 1).clamp(0, 1)
             terms["ms_ssim"] = ms_ssim_batch(shown, groups[:, :, :3].flatten(0, 1))
             total = total + weights.ms_ssim * (1 - terms["ms_ssim"])
         return {**terms, "psnr": -10 * mean.mean().detach().log10(), "loss": total}
@@ -103,11 +107,8 @@ class VisionTrainer(Trainer):
         For some items the same in all patches, drawn evenly on a logarithmic scale; for the others what the rate
         control would choose, see `adaptive.worthwhile`.
         """
-        items, random = len(z), self.random
-        whole = (torch.rand(items, generator=random) * math.log(self.model.n_q + 0.5)).exp().floor().long()
-        uneven = torch.rand(items, generator=random) < self.config.levels.uneven
-        counts = whole.clamp(1, self.model.n_q).view(-1, 1, 1, 1).repeat(1, *z.shape[1:-1])
-        weights = self._weights(items)
+        whole, uneven, weights = self._rates(len(z))
+        counts = whole.view(-1, 1, 1, 1).repeat(1, *z.shape[1:-1])
         if bool(uneven.any()):
             chosen = z[uneven.to(z.device)]
             each = weights[uneven].to(z.device).view(-1, 1, 1, 1).expand(chosen.shape[:-1]).flatten()
@@ -115,6 +116,32 @@ class VisionTrainer(Trainer):
                 found = worthwhile(self.model, chosen.flatten(0, -2), each)
             counts[uneven] = found.view(chosen.shape[:-1]).cpu()
         return counts
+
+    def _searched(self, groups: Tensor) -> Tensor:
+        """Encode and decode groups with the codes that a search finds; nothing but the decoder learns from it."""
+        model, levels = self.model, self.config.levels
+        with torch.no_grad(), torch.autocast(groups.device.type, enabled=False):
+            z = model.latent(groups).float()
+            counts = torch.zeros(z.shape[:-1], dtype=torch.long, device=z.device)
+            quantized = torch.zeros_like(z)
+            for item, (whole, uneven, weight) in enumerate(zip(*(part.tolist() for part in self._rates(len(z))))):
+                most = model.n_q if uneven else whole
+                found = alone(model, z[item], most, weight if uneven else -1.0, beams=levels.beams).found
+                taken = torch.full_like(found.errors[:, 0], most, dtype=torch.long)
+                if uneven:
+                    taken = cheapest(model, found.errors, weight)
+                codes = found.path(taken)
+                codes[torch.arange(codes.shape[1], device=z.device) >= taken.unsqueeze(-1)] = -1
+                counts[item] = taken.view(counts.shape[1:])
+                quantized[item] = model.dequantize(codes, 0).view(z.shape[1:])
+        return model.synthesize(quantized, counts)
+
+    def _rates(self, items: int) -> tuple[Tensor, Tensor, Tensor]:
+        """For each item: levels of all patches; whether they vary instead; and the weight of a bit if they do."""
+        random = self.random
+        whole = (torch.rand(items, generator=random) * math.log(self.model.n_q + 0.5)).exp().floor().long()
+        uneven = torch.rand(items, generator=random) < self.config.levels.uneven
+        return whole.clamp(1, self.model.n_q), uneven, self._weights(items)
 
     def _weights(self, count: int) -> Tensor:
         """Random weights of a bit [count]."""

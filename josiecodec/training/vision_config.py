@@ -46,6 +46,8 @@ class LevelsConfig:
         encoder_until: share of the run after which the encoder stays as it is, so that codebooks can settle.
         freeze_after: share of the run after which the decoder alone is trained.
         slow: learning rate of the encoder, in units of the decoder's.
+        beams: sums that are kept in the search for codes while the decoder alone is trained, see `nn/beam.py`. Its
+            codes are what the decoder meets in use.
     """
 
     uneven: float = 0.5
@@ -54,6 +56,7 @@ class LevelsConfig:
     encoder_until: float = 0.4
     freeze_after: float = 0.85
     slow: float = 0.5
+    beams: int = 1
 
 
 @dataclass(frozen=True)

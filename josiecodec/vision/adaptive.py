@@ -138,10 +138,14 @@ def candidates(
 @torch.no_grad()
 def worthwhile(model: Jovio, latents: Tensor, weight: Tensor) -> Tensor:
     """How many levels are worth their bits for latents [N, D], at a weight for each [N]: [N]."""
-    per_level = weight * level_bits(model)
-    errors = search(model.rvq, latents, model.n_q, 1, 0, per_level).errors
-    cost = errors + per_level.unsqueeze(-1) * torch.arange(errors.shape[1], device=errors.device)
-    return cost.argmin(-1)
+    errors = search(model.rvq, latents, model.n_q, 1, 0, weight * level_bits(model)).errors
+    return cheapest(model, errors, weight.unsqueeze(-1))
+
+
+def cheapest(model: Jovio, errors: Tensor, weight: Tensor | float) -> Tensor:
+    """The number of levels [N] that makes error + weight x bits least, from errors [N, L + 1]."""
+    levels = torch.arange(errors.shape[1], device=errors.device)
+    return (errors + weight * level_bits(model) * levels).argmin(-1)
 
 
 def _suited(model: Jovio, errors: Tensor, energy: Tensor) -> Tensor:
