@@ -23,6 +23,8 @@ from josiecodec.evaluation.items import Item, find_sound, find_vision, spread
 from josiecodec.evaluation.page import write_page
 from josiecodec.evaluation.run import compare
 from josiecodec.hub import save
+from josiecodec.tokens.packing import code_bits
+from josiecodec.tokens.usage import use_of_codes
 from josiecodec.training.pictures import PictureConfig, Pictures, PictureSampler
 from josiecodec.vision.convnet import ConvDecoder, ConvEncoder, start_linear
 from josiecodec.vision.images import save_image
@@ -99,6 +101,22 @@ def _family(codec: str) -> str:
     return f"{name}, even" if setting.startswith("n") else name
 
 
+def prices(title: str, files: list[Path]) -> str:
+    """What range coding takes for the codes of each level, beside plain packing."""
+    use = use_of_codes(files)
+    if use.bits is None:
+        return ""
+    plain = code_bits(use.counts.shape[1])
+    numbers = use.counts.sum(1)
+    out = f"\n## {title}\n\nPlain packing takes {plain} bits a code; all codes together take "
+    out += f"{1 - use.bits.sum() / (plain * numbers.sum()):.1%} less with range coding.\n\n"
+    out += "| level | codes | bits a code | saving |\n|---|---|---|---|\n"
+    for level, (bits, number) in enumerate(zip(use.bits, numbers)):
+        if number:
+            out += f"| {level} | {number} | {bits / number:.2f} | {1 - bits / number / plain:.1%} |\n"
+    return out
+
+
 def contact_sheet(items: list[Item], path: Path) -> None:
     """Originals, ours, JPEG and AVIF at equal size, one picture in a row."""
     ours = build(f"jovio-16@{SHEET_BPP}", ("picture",))
@@ -126,7 +144,8 @@ def sound_report(folder: Path, work: Path, workers: int, most: int | None) -> st
     text = "# Sound\n"
     for label in dict.fromkeys(line["label"] for line in lines):
         text += f"\n## {label}\n\n" + markdown([line for line in lines if line["label"] == label], columns)
-    return text
+    files = sorted((work / "sound" / "files" / "jodio-24k@32").glob("*.bin"))
+    return text + prices("Range coding of all 32 levels", files)
 
 
 def vision_report(
@@ -159,6 +178,8 @@ def vision_report(
     text += (
         f"\nSix of them: original, ours, JPEG and AVIF at {SHEET_BPP} bits per pixel: [{sheet.name}]({sheet.name}).\n"
     )
+    files = sorted((work / "pictures" / "files" / "jovio-16@0.4").glob("*.bin"))
+    text += prices("Range coding at 0.4 bits per pixel", files)
     if clips:
         lines = run(expand(f"jovio-16{CLIPS}", ("video",)), ("video",), clips, work / "clips", workers)
         columns = {"bpp": "bits per pixel", "kbps": "kbit/s", "psnr": "PSNR, dB", "ms_ssim": "MS-SSIM"}
