@@ -21,6 +21,7 @@ ALLOWED = {
     "tokens": {"errors", "fingerprint", "config", "atomic"},
     "audio": {"nn", "tokens", "errors", "codec"},
     "vision": {"nn", "tokens", "errors", "codec"},
+    "datasets": {"audio", "vision", "tokens", "errors", "hub", "media", "codec", "atomic"},
     "metrics": {"audio", "nn", "errors"},
     "evaluation": {"audio", "vision", "tokens", "nn", "errors", "hub", "metrics", "atomic"},
     "training": {

@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -136,6 +136,14 @@ class Clip:
         return np.where(np.arange(codes.shape[1]) < self.levels[:, None], codes, -1)
 
 
+class Crop(NamedTuple):
+    """A part of a clip: `dataset[Crop(clip, start, frames)]` is `dataset.crop(clip, start, frames)`."""
+
+    clip: int
+    start: int
+    frames: int
+
+
 class ShardWriter:
     """Writes the shards of a dataset; any number of processes can write different ones at a time.
 
@@ -187,6 +195,7 @@ class ShardWriter:
 
         def codes_of() -> Iterator[np.ndarray]:
             for codes, meta in clips:
+                codes = np.asanyarray(codes)  # a memory map stays one
                 lines.append(_line({**meta, "n_frames": len(codes)}))
                 yield codes
 
@@ -220,6 +229,7 @@ class TokenDataset:
     Args:
         folder: of the dataset.
         n_q: levels to give, the first ones; None for all that are stored.
+        shards: numbers of the shards to read; None for all that are complete.
 
     Attributes:
         info: its `dataset.json`.
@@ -233,16 +243,13 @@ class TokenDataset:
         CodesError: if so many levels are not stored.
     """
 
-    def __init__(self, folder: str | Path, n_q: int | None = None):
+    def __init__(self, folder: str | Path, n_q: int | None = None, shards: list[int] | None = None):
         self.folder = Path(folder)
         self.info = read_info(folder)
         self.n_q = self.info.n_q if n_q is None else n_q
         if isinstance(self.n_q, bool) or not isinstance(self.n_q, int) or not 1 <= self.n_q <= self.info.n_q:
             raise CodesError(f"{folder}: n_q must be in 1..{self.info.n_q}, not {n_q!r}")
-        self._map(done_shards(folder))
-
-    def _map(self, shards: list[int]) -> None:
-        self.shards = shards
+        self.shards = done_shards(folder) if shards is None else list(shards)
         self._files = [self._open(index) for index in self.shards]
         counts = [len(f.offsets) - 1 for f in self._files]
         self._first = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).tolist()  # clip of each shard
@@ -252,9 +259,14 @@ class TokenDataset:
     def __len__(self) -> int:
         return int(self._first[-1])
 
-    def __getitem__(self, i: int) -> Clip:
-        if i < 0:
-            i += len(self)
+    @overload
+    def __getitem__(self, i: int) -> Clip: ...
+    @overload
+    def __getitem__(self, i: Crop) -> np.ndarray: ...
+    def __getitem__(self, i: int | Crop) -> Clip | np.ndarray:
+        if isinstance(i, Crop):
+            return self.crop(*i)
+        i = i + len(self) if i < 0 else i
         shard, place = self._find(i)
         file = self._files[shard]
         begin, end = int(file.offsets[place]), int(file.offsets[place + 1])
@@ -295,9 +307,30 @@ class TokenDataset:
             raise FormatError(f"{self.folder}: shard {self.shards[shard]:05d} has a damaged line, {place + 1}")
         return found
 
-    def shard_of(self, i: int) -> int:
-        """Number of the shard that clip `i` is in."""
-        return self.shards[self._find(i)[0]]
+    def blocks(self, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """All codes in order, uint16 [up to `rows`, n_q], with their levels if they are of pictures; views."""
+        for file in self._files:
+            for begin in range(0, len(file.codes), rows):
+                levels = None if file.levels is None else np.minimum(file.levels[begin : begin + rows], self.n_q)
+                yield file.codes[begin : begin + rows, : self.n_q], levels
+
+    def number_of(self, name: str) -> int:
+        """Number of the clip with this id; else `name` is taken for a number itself.
+
+        Raises:
+            CodesError: if there is no such clip.
+        """
+        for i in range(len(self)):
+            if self.meta(i).get("id") == name:
+                return i
+        if name.isascii() and name.isdigit() and int(name) < len(self):
+            return int(name)
+        raise CodesError(f"{self.folder}: no clip {name!r} among {len(self)}")
+
+    @property
+    def bounds(self) -> list[tuple[int, int]]:
+        """First clip of each shard, and the first behind it."""
+        return list(zip(self._first, self._first[1:]))
 
     def _find(self, i: int) -> tuple[int, int]:
         if not 0 <= i < self._first[-1]:
@@ -323,9 +356,5 @@ class TokenDataset:
             raise FormatError(f"{path}: {len(lines)} lines for {expected} clips")
         return lines
 
-    def __getstate__(self) -> dict[str, Any]:  # memory maps would be sent as copies of the files
-        return {name: getattr(self, name) for name in ("folder", "info", "n_q", "shards")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.folder, self.info, self.n_q = state["folder"], state["info"], state["n_q"]
-        self._map(state["shards"])  # these, even if there are more by now
+    def __reduce__(self) -> tuple[Any, ...]:  # memory maps would be sent as copies of the files
+        return TokenDataset, (self.folder, self.n_q, self.shards)
