@@ -76,10 +76,10 @@ class Plan:
         return {
             "version": VERSION,
             "kind": self.kind,
-            "shards": len(self.shards),
-            "clips": self.clips,
-            "shard_clips": self.shard_clips,
             "adaptive": settings.adaptive,
+            "shard_clips": self.shard_clips,
+            "clips": self.clips,
+            "shards": len(self.shards),
             "bytes": sum(i.size for shard in self.shards for i in shard),
             "sha256": digest.hexdigest(),
         }

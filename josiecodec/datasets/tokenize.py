@@ -110,25 +110,25 @@ def tokenize(
     """
     writer = begin(codec, plan, folder, settings)
     todo = [index for index in plan.share(part, parts) if not writer.done(index)]
-    reports = [tokenize_shard(codec, plan, index, writer, settings, on_clip) for index in todo]
+    reports = [tokenize_shard(codec, plan.shards[index], index, writer, settings, on_clip) for index in todo]
     collect_errors(writer.folder)
     return reports
 
 
 def tokenize_shard(
     codec: Jodio | Jovio,
-    plan: Plan,
+    items: Iterable[Item],
     index: int,
     writer: ShardWriter,
     settings: Settings,
     on_clip: Callable[[float], None] | None = None,
 ) -> Report:
-    """Make one shard."""
+    """Make the shard of number `index` of `items`."""
     bad: list[dict[str, Any]] = []
     seconds: list[float] = []
 
     def clips() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-        for item, found in encode_items(codec, plan.shards[index], settings):
+        for item, found in encode_items(codec, items, settings):
             if isinstance(found, CodecError):
                 reason = str(found).removeprefix(f"{item.path}: ")
                 bad.append({"id": item.id, "source": item.source, "error": reason})

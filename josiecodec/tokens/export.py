@@ -4,7 +4,7 @@
     webdataset  00000.tar            00000-000000.codes.npy and 00000-000000.json, ...
     npy         00000/000000.npy     and 00000.jsonl, whose lines name their `file`
 
-`dataset.json` goes along with all of them.
+`dataset.json` goes along, in Parquet as the key "josiecodec" of the files' metadata.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def export(dataset: TokenDataset, folder: str | Path, kind: str) -> int:
         try:
             info = json.loads(dataset.info.to_json()) | {"n_q": dataset.n_q}
             info["semantic_levels"] = min(info["semantic_levels"], dataset.n_q)
-            (made / INFO_FILE).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+            if kind != "parquet":  # whose files carry it themselves; readers of folders would stumble over it
+                (made / INFO_FILE).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
             for shard, clips in _by_shard(dataset):
                 _WRITERS[kind](made, f"{shard:05d}", clips, info)
             made.rename(folder)
