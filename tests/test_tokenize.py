@@ -114,18 +114,18 @@ def test_batches_are_of_like_length_and_bounded():
 
 
 def test_long_recordings_take_no_more_memory(saved, codec, tmp_path):
-    """Twenty minutes, 115 MB of samples as they go through the model."""
+    """Fourteen minutes, 80 MB of samples as they go through the model."""
     path = tmp_path / "long.wav"
     wave = (speechlike(20 * 12.5)[0, 0] * 32767).short().numpy()
     with soundfile.SoundFile(path, "w", RATE, 1) as file:
-        for _ in range(60):
+        for _ in range(42):
             file.write(wave)
     assert in_child(run_measured, saved, path, tmp_path / "out", tmp_path / "grown") == 0
     dataset = TokenDataset(tmp_path / "out")
-    assert dataset.lengths.tolist() == [60 * 250]
+    assert dataset.lengths.tolist() == [42 * 250]
     again = codec.encode(load_audio(path).samples[:, : 40 * RATE], 4)[0]
     assert np.array_equal(dataset.crop(0, 0, 500).T, again.numpy())
-    assert float((tmp_path / "grown").read_text()) < 100
+    assert float((tmp_path / "grown").read_text()) < 70
 
 
 # Input ----------------------------------------------------------------------------------------------
@@ -283,21 +283,23 @@ def test_pictures_and_films(tmp_path, adaptive):
 
 def test_killed_at_any_moment_nothing_is_lost_or_there_twice(saved, folder, whole, tmp_path):
     draw = random.Random(0)
-    began = time.monotonic()
-    assert in_child(run, saved, folder, tmp_path / "calm") == 0
-    usual = time.monotonic() - began
-    assert contents_of(tmp_path / "calm") == contents_of(whole)
-    kills, useful = 0, 0
-    for n in range(3):
-        out = tmp_path / str(n)
+    for n in range(2):  # the first starts the server of processes, too
+        began = time.monotonic()
+        assert in_child(run, saved, folder, tmp_path / f"calm{n}") == 0
+        usual = time.monotonic() - began
+        assert contents_of(tmp_path / f"calm{n}") == contents_of(whole)
+    kills = useful = datasets = 0
+    while kills < 8:
+        out = tmp_path / str(datasets)
+        datasets += 1
         while in_child(run, saved, folder, out, kill_after=draw.uniform(0.1, 0.9 + 0.02 * kills) * usual) == KILLED:
             kills += 1
             done = _finished(out)
             useful += bool(done)
             assert done == {name: data for name, data in contents_of(whole).items() if name in done}
         assert contents_of(out) == contents_of(whole)
-    assert kills >= 5
-    assert useful >= 1
+        assert datasets < 30
+    assert useful >= 2
 
 
 def _finished(out: Path) -> dict[str, bytes]:
