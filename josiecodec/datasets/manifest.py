@@ -6,7 +6,7 @@ import glob
 import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ def _of_file(name: str, path: Path, **more: Any) -> Item:
 
 def _of_manifest(path: Path) -> Iterator[Item]:
     try:
-        lines: Iterable[str] = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # no other line ends: texts may hold such characters
     except (OSError, UnicodeDecodeError) as error:
         raise CodecError(f"{path}: cannot be read ({error})") from None
     for number, line in enumerate(lines, 1):

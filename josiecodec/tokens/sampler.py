@@ -9,26 +9,23 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from ..errors import CodesError, ModelError
-from .shards import Clip, Crop, TokenDataset
+from .shards import Clip, ClipSource, Crop, TokenDataset
 
 AT_ONCE = 4096  # samples computed together
 ROUNDS = 6
 
 
-class MixedDataset:
+class MixedDataset(ClipSource):
     """Several datasets of one codec one after the other.
 
     Args:
         datasets: of the same codec, kind and number of levels.
         weights: how large a share of random crops comes from each; None for shares in proportion to their frames.
-
-    Attributes:
-        lengths: int64 [N], frames of each clip.
 
     Raises:
         ModelError: if they are of several codecs.
@@ -57,26 +54,15 @@ class MixedDataset:
         self.first = np.concatenate([[0], np.cumsum([len(d) for d in datasets], dtype=np.int64)]).tolist()
         self.lengths = np.concatenate([d.lengths for d in datasets])
 
-    def __len__(self) -> int:
-        return int(self.first[-1])
-
-    @overload
-    def __getitem__(self, i: int) -> Clip: ...
-    @overload
-    def __getitem__(self, i: Crop) -> np.ndarray: ...
-    def __getitem__(self, i: int | Crop) -> Clip | np.ndarray:
-        if isinstance(i, Crop):
-            return self.crop(*i)
-        dataset, place = self._find(i + len(self) if i < 0 else i)
-        return dataset[place]
+    def clip(self, i: int) -> Clip:
+        dataset, place = self._find(i)
+        return dataset.clip(place)
 
     def crop(self, i: int, start: int, n: int) -> np.ndarray:
-        """Frames `start` to `start + n` of clip `i`, see `TokenDataset.crop`."""
         dataset, place = self._find(i)
         return dataset.crop(place, start, n)
 
     def meta(self, i: int) -> dict[str, Any]:
-        """What is known of clip `i`."""
         dataset, place = self._find(i)
         return dataset.meta(place)
 
@@ -109,7 +95,7 @@ class TokenSampler:
 
     def __init__(
         self,
-        dataset: TokenDataset | MixedDataset,
+        dataset: ClipSource,
         frames: int | None = None,
         seed: int = 0,
         rank: int = 0,
@@ -208,7 +194,7 @@ class TokenSampler:
         return [Crop(c, s, self.frames) for c, s in zip(clips.tolist(), starts.tolist())]
 
 
-def _chances(dataset: TokenDataset | MixedDataset, shortest: int) -> np.ndarray:
+def _chances(dataset: ClipSource, shortest: int) -> np.ndarray:
     """How likely each clip is to be cropped (not normalised): by its length and its dataset's weight."""
     chances = np.where(dataset.lengths >= shortest, dataset.lengths, 0).astype(np.float64)
     if isinstance(dataset, MixedDataset) and dataset.weights is not None:

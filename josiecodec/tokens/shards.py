@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -220,7 +221,60 @@ def _line(meta: dict[str, Any]) -> bytes:
         raise CodesError(f"clip {meta.get('id')!r}: what is known of it is no JSON ({error})") from None
 
 
-class TokenDataset:
+class ClipSource(ABC):
+    """Clips by their numbers: `source[i]` is a `Clip`, `source[Crop(i, start, frames)]` codes alone.
+
+    Attributes:
+        info: what made the codes.
+        n_q: levels that are given.
+        lengths: int64 [N], frames (patches) of each clip.
+    """
+
+    info: DatasetInfo
+    n_q: int
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @overload
+    def __getitem__(self, i: int) -> Clip: ...
+    @overload
+    def __getitem__(self, i: Crop) -> np.ndarray: ...
+    def __getitem__(self, i: int | Crop) -> Clip | np.ndarray:
+        if isinstance(i, Crop):
+            return self.crop(*i)
+        return self.clip(i + len(self) if i < 0 else i)
+
+    @abstractmethod
+    def clip(self, i: int) -> Clip:
+        """Clip `i`, 0 <= i < N.
+
+        Raises:
+            IndexError: if there is no such clip.
+            FormatError: if its line is damaged.
+        """
+
+    @abstractmethod
+    def crop(self, i: int, start: int, n: int) -> np.ndarray:
+        """Frames `start` to `start + n` of clip `i`, fewer where it ends: uint16 [n', n_q], a copy.
+
+        Raises:
+            CodesError: if `start` or `n` is negative.
+            IndexError: if there is no such clip.
+        """
+
+    @abstractmethod
+    def meta(self, i: int) -> dict[str, Any]:
+        """What is known of clip `i`: its line of the jsonl.
+
+        Raises:
+            IndexError: if there is no such clip.
+            FormatError: if that is damaged.
+        """
+
+
+class TokenDataset(ClipSource):
     """All complete shards of a dataset, read through memory maps: opening it reads no codes.
 
     It can be handed to the workers of a `torch.utils.data.DataLoader`. Indexing gives a whole clip, with its
@@ -233,8 +287,6 @@ class TokenDataset:
 
     Attributes:
         info: its `dataset.json`.
-        n_q: levels that are given.
-        lengths: int64 [N], frames (patches) of each clip.
         shards: numbers of the shards.
 
     Raises:
@@ -256,17 +308,7 @@ class TokenDataset:
         self.lengths = np.concatenate([np.zeros(0, np.int64), *(np.diff(f.offsets) for f in self._files)])
         self._lines: dict[int, list[bytes]] = {}
 
-    def __len__(self) -> int:
-        return int(self._first[-1])
-
-    @overload
-    def __getitem__(self, i: int) -> Clip: ...
-    @overload
-    def __getitem__(self, i: Crop) -> np.ndarray: ...
-    def __getitem__(self, i: int | Crop) -> Clip | np.ndarray:
-        if isinstance(i, Crop):
-            return self.crop(*i)
-        i = i + len(self) if i < 0 else i
+    def clip(self, i: int) -> Clip:
         shard, place = self._find(i)
         file = self._files[shard]
         begin, end = int(file.offsets[place]), int(file.offsets[place + 1])
@@ -274,12 +316,6 @@ class TokenDataset:
         return Clip(file.codes[begin:end, : self.n_q].copy(), self.meta(i), levels)
 
     def crop(self, i: int, start: int, n: int) -> np.ndarray:
-        """Frames `start` to `start + n` of clip `i`, fewer where it ends: uint16 [n', n_q], a copy.
-
-        Raises:
-            CodesError: if `start` or `n` is negative.
-            IndexError: if there is no such clip.
-        """
         if start < 0 or n < 0:
             raise CodesError(f"a crop cannot begin at {start} or be {n} long")
         shard, place = self._find(i)
@@ -289,11 +325,6 @@ class TokenDataset:
         return file.codes[begin : min(begin + n, end), : self.n_q].copy()
 
     def meta(self, i: int) -> dict[str, Any]:
-        """What is known of clip `i`: its line of the jsonl.
-
-        Raises:
-            FormatError: if that is damaged.
-        """
         shard, place = self._find(i)
         if shard not in self._lines:
             if len(self._lines) >= MOST_OPEN:
