@@ -65,10 +65,12 @@ class RowCoder:
     Args:
         model: the codec.
         most: levels a patch may have at most.
+        predict: whether to try predictions from the group before.
     """
 
-    def __init__(self, model: Jovio, most: int | None = None):
+    def __init__(self, model: Jovio, most: int | None = None, predict: bool = True):
         self.model = model
+        self.predict = predict
         self.most = most or model.n_q
         self.before: Group | None = None
         self.weight = model.config.weight
@@ -135,7 +137,7 @@ class RowCoder:
                 # A little more is found out than is asked, for the weights that will be tried next.
                 least = weight / (FAR if beams == 1 else 1 + NEAR * 4)
                 own = cache[index] = alone(self.model, latent, self.most, least, beams=beams)
-            latent_before = None if before is None else before.latent
+            latent_before = before.latent if before is not None and self.predict else None
             found = candidates(self.model, latent, latent_before, self.most, weight, own, beams)
             before = carry_out(self.model, found, decide(self.model, found, weight), _shape(latent), before)
             groups.append(before)
