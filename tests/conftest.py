@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+# Tests run side by side (see pyproject.toml), each with a thread of its own; so do the processes that they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
