@@ -52,6 +52,7 @@ class VectorQuantizer(nn.Module):
             of a stack may see few); 0 to leave that to `decay`.
         restart_below: a code used less than this fraction of its fair share is restarted (ema).
         commitment: weight of the commitment loss; the codebook loss (gradient) has weight 1.
+        bias: of the linear maps.
     """
 
     cluster_size: Tensor
@@ -69,6 +70,7 @@ class VectorQuantizer(nn.Module):
         window: int = 0,
         restart_below: float = 0.1,
         commitment: float = 0.25,
+        bias: bool = True,
     ):
         super().__init__()
         code_dim = code_dim or dim
@@ -80,8 +82,8 @@ class VectorQuantizer(nn.Module):
         self.restart_below = restart_below
         self.commitment = commitment
         if self.projected:
-            self.project_in = RowStableLinear(dim, code_dim)
-            self.project_out = RowStableLinear(code_dim, dim)
+            self.project_in = RowStableLinear(dim, code_dim, bias=bias)
+            self.project_out = RowStableLinear(code_dim, dim, bias=bias)
         self.codebook = nn.Embedding(codebook_size, code_dim)
         self.codebook.weight.requires_grad_(not self.ema)
         self._kept: tuple[tuple[int, int] | None, tuple[Tensor, Tensor, Tensor]] | None = None
