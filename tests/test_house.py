@@ -22,7 +22,7 @@ ALLOWED = {
     "audio": {"nn", "tokens", "errors", "codec"},
     "vision": {"nn", "tokens", "errors", "codec"},
     "metrics": {"audio", "nn", "errors"},
-    "evaluation": {"audio", "vision", "tokens", "nn", "errors", "hub", "metrics"},
+    "evaluation": {"audio", "vision", "tokens", "nn", "errors", "hub", "metrics", "remote"},
     "training": {"audio", "vision", "tokens", "nn", "errors", "codec", "config", "fingerprint", "hub", "metrics"},
 }
 

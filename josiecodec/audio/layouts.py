@@ -12,7 +12,7 @@ named by a rule below; one that is missing or not expected is an error. What dif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -108,9 +108,9 @@ def write_layout(own: dict[str, Tensor], config: JodioConfig, layout: Layout) ->
     return {name: value.contiguous() for name, value in out.items()}
 
 
-def acoustic_levels(tensors: dict[str, Tensor]) -> int:
+def acoustic_levels(names: Iterable[str]) -> int:
     """Levels of the acoustic stack in a file of Kyutai's layout, which has no configuration."""
-    return sum(name.startswith("quantizer.rvq_rest.") and name.endswith("cluster_usage") for name in tensors)
+    return sum(name.startswith("quantizer.rvq_rest.") and name.endswith("cluster_usage") for name in names)
 
 
 def _older_name(name: str) -> str:

@@ -50,9 +50,7 @@ class CausalReplicate1d(Streaming):
         return x
 
 
-def causal_conv1d(
-    channels: int, out_channels: int, kernel: int, stride: int = 1, dilation: int = 1
-) -> nn.Sequential:
+def causal_conv1d(channels: int, out_channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """A padded convolution: [B, C, T] -> [B, C_out, T / stride], T a multiple of `stride`."""
     pad = CausalPad1d((kernel - 1) * dilation + 1 - stride)
     return nn.Sequential(pad, normed_conv1d(channels, out_channels, kernel, stride=stride, dilation=dilation))

@@ -92,8 +92,8 @@ class KeyValueCache:
         keys, values = torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2)
         capacity = self.keys.shape[2]
         first = keys.shape[2] - capacity
-        kept = (x.narrow(2, first, capacity).clone() for x in (keys, values))
-        return keys, values, KeyValueCache(*kept, self.seen + first)
+        kept, kept_values = (x.narrow(2, first, capacity).clone() for x in (keys, values))
+        return keys, values, KeyValueCache(kept, kept_values, self.seen + first)
 
 
 @dataclass
