@@ -21,7 +21,7 @@ from torch.nn.utils import parametrize
 
 from .audio.config import JodioConfig
 from .audio.jodio import Jodio
-from .audio.layouts import Layout, acoustic_levels, is_mimi, read_layout, write_layout
+from .audio.layouts import acoustic_levels, is_mimi, read_layout, write_layout
 from .audio.mimi_config import MODEL_TYPE, read_mimi_config, write_mimi_config
 from .audio.presets import preset
 from .codec import TokenCodec

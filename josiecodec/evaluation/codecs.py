@@ -5,9 +5,9 @@ A name is `NAME`, `NAME@SETTING` or `NAME@SETTING+SETTING`, several of them sepa
     jodio-24k@1+9+32, opus@6+12, codec2, hf:kyutai/mimi@8, python:mypackage.mymodule:MyCodec@3
 
 A model of ours is its name, its folder or its repository. `hf:` names a repository of the Hugging Face hub; an EnCodec
-or DAC there is run by the package transformers, and so is any codec after `transformers:`. `python:` names an object of one's own: something callable that takes the
-setting (a string, empty without one) and gives an object with the methods of `SoundCodec`, `PictureCodec` or
-`VideoCodec`.
+or DAC there is run by the package transformers, and so is any codec after `transformers:`. `python:` names an object of
+one's own: something callable that takes the setting (a string, empty without one) and gives an object with the methods
+of `SoundCodec`, `PictureCodec` or `VideoCodec`.
 """
 
 from __future__ import annotations
