@@ -6,7 +6,6 @@ Hugging Face hub, `hf:org/repo`, are fetched by `remote.py`.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 import os
@@ -289,10 +288,11 @@ def _fingerprint(model: TokenCodec, place: Path) -> str:
 
 def _plain_tensors(model: TokenCodec) -> dict[str, Tensor]:
     """The tensors of a model without weight norm."""
-    if any(parametrize.is_parametrized(part) for part in model.modules()):
-        model = copy.deepcopy(model)
-        fold_weight_norm(model)
-    return model.state_dict()
+    plain = {name: value for name, value in model.state_dict().items() if ".parametrizations." not in name}
+    for name, part in model.named_modules():
+        if parametrize.is_parametrized(part, "weight"):
+            plain[f"{name}.weight"] = part.weight.detach()  # type: ignore[union-attr]
+    return plain
 
 
 def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:

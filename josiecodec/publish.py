@@ -9,7 +9,7 @@ from pathlib import Path
 from .audio.config import JodioConfig
 from .codec import TokenCodec
 from .errors import ModelError
-from .hub import Stored, save_pretrained, write_bytes
+from .hub import KYUTAI_FILE, Stored, load, save_pretrained, write_bytes
 from .remote import PREFIX, first_line, huggingface_hub
 
 CARD = "README.md"
@@ -50,11 +50,11 @@ def push_to_hub(
     api = huggingface_hub().HfApi(token=token)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        save_pretrained(codec, folder, layout)
+        written = save_pretrained(codec, folder, layout)
         try:
             address = str(api.create_repo(repository, private=private, exist_ok=True))
             if card is not None or not api.file_exists(repository, CARD, revision=revision):
-                text = model_card(codec, repository, layout, licence) if card is None else card
+                text = model_card(load(written), repository, layout, licence) if card is None else card
                 write_bytes(folder / CARD, text.encode())
             api.upload_folder(repo_id=repository, folder_path=folder, revision=revision, commit_message=message)
         except (OSError, ValueError) as error:  # all errors of the hub are one or the other
@@ -63,7 +63,8 @@ def push_to_hub(
 
 
 def model_card(codec: TokenCodec, repository: str, layout: Stored = "josiecodec", licence: str | None = None) -> str:
-    """The text of a model card: what the codec is, how to use it, and its fingerprint."""
+    """The text of a model card: what the codec, as it was loaded, is, how to use it, and its fingerprint."""
+    name = PREFIX + repository + (f"/{KYUTAI_FILE}" if layout == "kyutai" else "")
     sound = isinstance(codec.config, JodioConfig)
     tags = ["neural-codec", "tokenizer", "audio-codec" if sound else "image-codec"]
     library = "transformers" if layout == "transformers" else "josiecodec"
@@ -86,14 +87,14 @@ def model_card(codec: TokenCodec, repository: str, layout: Stored = "josiecodec"
             "",
             "```sh",
             'pip install "josiecodec[hub]"',
-            f"josiecodec encode {source} {target} --model {PREFIX}{repository}",
-            f"josiecodec decode {target} back{Path(source).suffix} --model {PREFIX}{repository}",
+            f"josiecodec encode {source} {target} --model {name}",
+            f"josiecodec decode {target} back{Path(source).suffix} --model {name}",
             "```",
             "",
             "```python",
             "import josiecodec",
             "",
-            f'codec = josiecodec.load("{PREFIX}{repository}")',
+            f'codec = josiecodec.load("{name}")',
             "```",
             "",
             f"Fingerprint of configuration and weights: `{codec.fingerprint}`. Files that this model made carry "

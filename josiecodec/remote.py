@@ -103,7 +103,7 @@ class _Repository:
             path = Path(hub.hf_hub_download(self.name, file, revision=self.revision, local_files_only=here))
         except LocalEntryNotFoundError:
             raise ModelError(
-                f"{PREFIX}{self.name}: {file} is not in the local cache, and the hub cannot be reached"
+                f"{PREFIX}{self.name}: not all of it is in the local cache, and the hub cannot be reached"
             ) from None
         except EntryNotFoundError:
             raise _NotThere(f"{PREFIX}{self.name}: there is no {file} in this repository") from None
