@@ -56,9 +56,10 @@ def rules(config: JodioConfig, layout: Layout) -> list[Rule]:
     for side in ("encoder", "decoder"):
         found += _seanet(side, getattr(config, side), layout)
         found += _transformer(side, getattr(config, side), layout)
+    kernel = 2 * config.encoder.final_stride  # type: ignore[union-attr]
     resampling = {"transformers": ("conv", "conv"), "kyutai": ("conv.conv.conv", "convtr.convtr.convtr")}[layout]
-    found.append(_copy("encoder.downsample.1.weight", f"downsample.{resampling[0]}.weight"))
-    found.append(_copy("decoder.upsample.conv.weight", f"upsample.{resampling[1]}.weight"))
+    found.append(_convolution("encoder.downsample.linear.weight", f"downsample.{resampling[0]}.weight", kernel))
+    found.append(_depthwise("decoder.upsample.weight", f"upsample.{resampling[1]}.weight"))
     return found + list(_quantizers(config, layout))
 
 
@@ -127,37 +128,75 @@ def _pointwise(ours: str, theirs: str) -> Rule:
     return Rule((ours,), (theirs,), lambda x: [x[0].squeeze(-1)], lambda x: [x[0].unsqueeze(-1)])
 
 
+def _convolution(ours: str, theirs: str, kernel: int) -> Rule:
+    """[out, in, kernel] there, [out, kernel * in] here."""
+
+    def read(x: list[Tensor]) -> list[Tensor]:
+        return [x[0].transpose(1, 2).flatten(1)]
+
+    def write(x: list[Tensor]) -> list[Tensor]:
+        return [x[0].unflatten(1, (kernel, -1)).transpose(1, 2)]
+
+    return Rule((ours,), (theirs,), read, write)
+
+
+def _transposed(ours: str, theirs: str, channels: int) -> Rule:
+    """[in, out, (now, later) * stride] there, [stride * out, (before, now) * in] here."""
+
+    def read(x: list[Tensor]) -> list[Tensor]:
+        now, later = x[0].permute(2, 1, 0).flatten(0, 1).chunk(2)
+        return [torch.cat([later, now], 1)]
+
+    def write(x: list[Tensor]) -> list[Tensor]:
+        before, now = x[0].chunk(2, 1)
+        return [torch.cat([now, before]).unflatten(0, (-1, channels)).permute(2, 1, 0)]
+
+    return Rule((ours,), (theirs,), read, write)
+
+
+def _depthwise(ours: str, theirs: str) -> Rule:
+    """[channels, 1, (now, later) * stride] there, [(before, now), stride, channels] here."""
+
+    def read(x: list[Tensor]) -> list[Tensor]:
+        return [x[0][:, 0].t().unflatten(0, (2, -1)).flip(0)]
+
+    def write(x: list[Tensor]) -> list[Tensor]:
+        return [x[0].flip(0).flatten(0, 1).t().unsqueeze(1)]
+
+    return Rule((ours,), (theirs,), read, write)
+
+
 def _seanet(side: str, config: MimiConfig, layout: Layout) -> Iterator[Rule]:
     """Convolutions of the encoder or decoder; theirs are numbered, with the activations between them."""
     stack, conv, transposed = {
         "transformers": (f"{side}.layers", "conv", "conv"),
         "kyutai": (f"{side}.model", "conv.conv", "convtr.convtr"),
     }[layout]
-    place = 0
-
-    def rule(ours: str, kind: str, inside: str = "") -> Iterator[Rule]:
-        for part in ("weight", "bias"):
-            yield _copy(f"{side}.{ours}.{part}", f"{stack}.{place}{inside}.{kind}.{part}")
-
-    yield from rule("input_proj.1", conv)
-    place += 1
-    units = config.residual_units
+    down = side == "encoder"
+    yield from _conv(f"{side}.input_proj", f"{stack}.0.{conv}", config.kernel)
+    place = 1
     for stage in range(len(config.strides)):
-        first = 0 if side == "encoder" else 2  # where in our stage the residual units begin
-        if side == "decoder":
+        ours = f"{side}.stages.{stage}"
+        if not down:
+            width = config.channels * 2 ** (len(config.strides) - 1 - stage)
+            theirs = f"{stack}.{place + 1}.{transposed}"
+            yield _transposed(f"{ours}.resample.linear.weight", f"{theirs}.weight", width)
+            yield _copy(f"{ours}.resample.step_bias", f"{theirs}.bias")
+            place += 2
+        for unit in range(config.residual_units):
+            block = f"{stack}.{place}.block"
+            yield from _conv(f"{ours}.units.{unit}.narrow", f"{block}.1.{conv}", config.residual_kernel)
+            yield from _conv(f"{ours}.units.{unit}.widen", f"{block}.3.{conv}", 1)
             place += 1
-            yield from rule(f"stages.{stage}.1.conv", transposed)
-            place += 1
-        for unit in range(units):
-            yield from rule(f"stages.{stage}.{first + unit}.branch.1.1", conv, ".block.1")
-            yield from rule(f"stages.{stage}.{first + unit}.branch.3.1", conv, ".block.3")
-            place += 1
-        if side == "encoder":
-            place += 1
-            yield from rule(f"stages.{stage}.{units + 1}.1", conv)
-            place += 1
-    place += 1
-    yield from rule("output_proj.1.1", conv)
+        if down:
+            yield from _conv(f"{ours}.resample", f"{stack}.{place + 1}.{conv}", 2 * config.strides[stage])
+            place += 2
+    yield from _conv(f"{side}.output_proj", f"{stack}.{place + 1}.{conv}", config.last_kernel)
+
+
+def _conv(ours: str, theirs: str, kernel: int) -> Iterator[Rule]:
+    yield _convolution(f"{ours}.linear.weight", f"{theirs}.weight", kernel)
+    yield _copy(f"{ours}.linear.bias", f"{theirs}.bias")
 
 
 def _transformer(side: str, config: MimiConfig, layout: Layout) -> Iterator[Rule]:

@@ -31,31 +31,6 @@ class CausalPad1d(Streaming):
         return with_past(self, x, self.left, 2, state)
 
 
-class CausalReplicate1d(Streaming):
-    """As `CausalPad1d`, but before the start of a stream counts as many copies of its first sample."""
-
-    def __init__(self, left: int):
-        super().__init__()
-        self.left = left
-
-    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
-        past = x[..., :1].expand(-1, -1, self.left)
-        begun = None if state is None else state.get(self)
-        if begun is not None:
-            past = torch.where(begun[1], begun[0], past)
-        x = torch.cat([past, x], -1)
-        if state is not None:
-            begun = torch.ones((), dtype=torch.bool, device=x.device)
-            state[self] = (x[..., x.shape[-1] - self.left :].clone(), begun)
-        return x
-
-
-def causal_conv1d(channels: int, out_channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """A padded convolution: [B, C, T] -> [B, C_out, T / stride], T a multiple of `stride`."""
-    pad = CausalPad1d((kernel - 1) * dilation + 1 - stride)
-    return nn.Sequential(pad, normed_conv1d(channels, out_channels, kernel, stride=stride, dilation=dilation))
-
-
 def normed_conv1d(channels: int, out_channels: int, kernel: int, **settings: Any) -> nn.Module:
     """`nn.Conv1d` with its weight split into direction and length (Salimans and Kingma 2016)."""
     return weight_norm(nn.Conv1d(channels, out_channels, kernel, **settings))
@@ -77,13 +52,13 @@ class CausalConvTranspose1d(Streaming):
     """Transposed convolution by `stride`, kernel 2 * stride, whose output starts with its input.
 
     [B, C, T] -> [B, C_out, T * stride]. The last `stride` samples of each chunk's full output
-    overlap the next chunk and are carried over to it. `settings` are those of the convolution.
+    overlap the next chunk and are carried over to it.
     """
 
-    def __init__(self, channels: int, out_channels: int, stride: int, **settings: Any):
+    def __init__(self, channels: int, out_channels: int, stride: int):
         super().__init__()
         self.stride = stride
-        self.conv = normed_conv_transpose1d(channels, out_channels, 2 * stride, stride=stride, **settings)
+        self.conv = normed_conv_transpose1d(channels, out_channels, 2 * stride, stride=stride)
 
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
         y = self.conv(x)

@@ -92,7 +92,9 @@ class KeyValueCache:
         keys, values = torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2)
         capacity = self.keys.shape[2]
         first = keys.shape[2] - capacity
-        kept, kept_values = (x.narrow(2, first, capacity).clone() for x in (keys, values))
+        kept, kept_values = (x.narrow(2, first, capacity) for x in (keys, values))
+        if first > capacity:  # else a view: a copy at every step would cost more than what it holds on to
+            kept, kept_values = kept.clone(), kept_values.clone()
         return keys, values, KeyValueCache(kept, kept_values, self.seen + first)
 
 
