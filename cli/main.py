@@ -9,7 +9,7 @@ import click
 from .eval import eval_group
 from .files import decode, encode
 from .inspect import info, models, trim
-from .share import push, save
+from .share import export, push, save
 from .train import train_group
 
 
@@ -19,7 +19,7 @@ def cli() -> None:
     """Sound and pictures as tokens: encode media files to small .josie files and decode them again."""
 
 
-for command in (encode, decode, info, trim, models, save, push, train_group, eval_group):
+for command in (encode, decode, info, trim, models, save, push, export, train_group, eval_group):
     cli.add_command(command)
 
 

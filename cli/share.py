@@ -54,3 +54,24 @@ def push(model: str, repository: str, layout: str, private: bool, licence: str |
         card=text,
     )
     click.echo(f"{model} -> {address}")
+
+
+@click.command()
+@click.argument("model")
+@click.argument("folder", type=Path_)
+@click.option("--to", type=click.Choice(["onnx", "torchscript", "torch.export"]), default="onnx", show_default=True)
+@click.option("--n-q", type=click.IntRange(1), help="Levels of the codes; else the model's default.")
+@click.option("--overwrite", is_flag=True, help="Replace graphs that are there.")
+def export(model: str, folder: Path, to: str, n_q: int | None, overwrite: bool) -> None:
+    """Write MODEL, a codec of sound, to FOLDER as graphs for other runtimes, and check them against it."""
+    import josiecodec
+    from josiecodec.export import REPORT, export_codec
+
+    if (folder / REPORT).exists() and not overwrite:
+        raise click.UsageError(f"{folder / REPORT} is there already; --overwrite replaces it")
+    report = export_codec(josiecodec.load(model), folder, to, n_q)  # type: ignore[arg-type]
+    check = report["check"]
+    click.echo(
+        f"{model} -> {folder}: {report['n_q']} levels, {check['equal_codes']:.2%} of the codes equal, samples within "
+        f"{check['largest_difference']:.1e}"
+    )

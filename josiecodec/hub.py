@@ -291,7 +291,7 @@ def _plain_tensors(model: TokenCodec) -> dict[str, Tensor]:
     plain = {name: value for name, value in model.state_dict().items() if ".parametrizations." not in name}
     for name, part in model.named_modules():
         if parametrize.is_parametrized(part, "weight"):
-            plain[f"{name}.weight"] = part.weight.detach()  # type: ignore[union-attr]
+            plain[f"{name}.weight"] = part.weight.detach()
     return plain
 
 

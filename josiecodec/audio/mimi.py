@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ConfigError
+from ..nn.linear import exporting
 from ..nn.matrixconv import CausalConv, CausalUpsampling, DepthwiseUpsampling
 from ..nn.streaming import State, Streaming, run
 from ..nn.transformer import Transformer, TransformerConfig
@@ -152,12 +153,12 @@ class MimiEncoder(Streaming):
 
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
         x = _in_tiles(self._first, x.transpose(1, 2), self.tile, state)
-        x = run(self.stages[self.fast :], x, state)  # type: ignore[arg-type]
+        x = run(self.stages[self.fast :], x, state)
         x = self.output_proj(_elu(x), state)
         return self.downsample(self.transformer(x, state), state)
 
     def _first(self, x: Tensor, state: State | None) -> Tensor:
-        return run(self.stages[: self.fast], self.input_proj(x, state), state)  # type: ignore[arg-type]
+        return run(self.stages[: self.fast], self.input_proj(x, state), state)
 
 
 class MimiDecoder(Streaming):
@@ -178,11 +179,11 @@ class MimiDecoder(Streaming):
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
         x = self.transformer(self.upsample(x, state), state)
         x = self.input_proj(x, state)
-        x = run(self.stages[: self.slow], x, state)  # type: ignore[arg-type]
+        x = run(self.stages[: self.slow], x, state)
         return _in_tiles(self._last, x, self.tile, state).transpose(1, 2)
 
     def _last(self, x: Tensor, state: State | None) -> Tensor:
-        x = run(self.stages[self.slow :], x, state)  # type: ignore[arg-type]
+        x = run(self.stages[self.slow :], x, state)
         return self.output_proj(_elu(x), state)
 
 
@@ -193,7 +194,7 @@ def _fast_stages(config: MimiConfig) -> int:
 
 def _in_tiles(part: Callable[[Tensor, State | None], Tensor], x: Tensor, tile: int, state: State | None) -> Tensor:
     """Run layers over [B, T, C] piece by piece, so that what passes between them stays in the processor's cache."""
-    if torch.is_grad_enabled() or x.device.type != "cpu" or x.shape[1] <= tile:
+    if torch.is_grad_enabled() or x.device.type != "cpu" or exporting() or x.shape[1] <= tile:
         return part(x, state)
     memory = State() if state is None else state
     return torch.cat([part(piece, memory) for piece in x.split(tile, 1)], 1)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from ..errors import ConfigError
-from .linear import FEW_ROWS, ROW_BLOCK, stable_linear
+from .linear import FEW_ROWS, ROW_BLOCK, exporting, stable_linear
 from .streaming import State, Streaming, with_past
 
 # Below so many numbers a row is widened to the whole kernel: products of thin matrices are slow.
@@ -56,7 +56,7 @@ class CausalConv(Streaming):
         x = with_past(self, x, self.left, 1, state, self.replicate)
         weight, bias = self.linear.weight, self.bias()
         width = self.stride * self.channels
-        if self.taps > 1 and width < THIN:
+        if self.taps > 1 and width < THIN and not exporting():
             windows = x.unfold(1, self.left + self.stride, self.stride)[..., :: self.dilation]
             return stable_linear(windows.transpose(2, 3).flatten(2), weight, bias, exact=not self.training)
         rows = x.reshape(batch, -1, width)
@@ -65,8 +65,9 @@ class CausalConv(Streaming):
         # All items in one matrix; rows that reach from one item into the next are left out afterwards.
         per_item, reach = rows.shape[1], (self.taps - 1) * self.dilation
         flat = rows.reshape(-1, width)
-        count = len(flat) - reach
-        missing = -count % ROW_BLOCK if not self.training and x.device.type == "cpu" and count < FEW_ROWS else 0
+        count = flat.shape[0] - reach
+        plain = self.training or x.device.type != "cpu" or exporting() or count >= FEW_ROWS
+        missing = 0 if plain else -count % ROW_BLOCK
         if missing:
             flat = F.pad(flat, (0, 0, 0, missing))
         y = F.linear(flat[: count + missing], weight[:, :width], bias)
@@ -97,7 +98,7 @@ class CausalUpsampling(CausalConv):
 
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
         y = super().forward(x, state)
-        return y.reshape(len(y), -1, len(self.step_bias))
+        return y.reshape(y.shape[0], -1, self.step_bias.shape[0])
 
     def bias(self) -> Tensor:
         return self.step_bias.repeat(self.factor)

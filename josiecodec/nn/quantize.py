@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .kmeans import kmeans
-from .linear import RowStableLinear, stable_linear
+from .linear import RowStableLinear, exporting, stable_linear
 
 
 @dataclass
@@ -129,12 +129,15 @@ class VectorQuantizer(nn.Module):
         """
         weight = self.codebook.weight
         # Not kept while training: a fused optimizer changes weights without counting it as a change.
-        key = None if self.training or weight.is_inference() else (weight.data_ptr(), weight._version)
+        key = None if self.training or weight.is_inference() or exporting() else (weight.data_ptr(), weight._version)
         if key is None or self._kept is None or self._kept[0] != key:
             codes = self.codes_in_use()
             center = codes.mean(0)
             codes = codes - center
-            self._kept = (key, (center, codes, -0.5 * codes.square().sum(-1)))
+            table = center, codes, -0.5 * codes.square().sum(-1)
+            if exporting():
+                return table
+            self._kept = (key, table)
         return self._kept[1]
 
     def encode(self, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ConfigError
+from .linear import exporting
 from .rotary import rotary_angles, turned
 from .streaming import State, Streaming
 
@@ -93,7 +94,9 @@ class KeyValueCache:
         capacity = self.keys.shape[2]
         first = keys.shape[2] - capacity
         kept, kept_values = (x.narrow(2, first, capacity) for x in (keys, values))
-        if first > capacity:  # else a view: a copy at every step would cost more than what it holds on to
+        if (
+            not exporting() and first > capacity
+        ):  # else a view: a copy at every step would cost more than what it holds on to
             kept, kept_values = kept.clone(), kept_values.clone()
         return keys, values, KeyValueCache(kept, kept_values, self.seen + first)
 
