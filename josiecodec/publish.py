@@ -10,7 +10,7 @@ from .audio.config import JodioConfig
 from .codec import TokenCodec
 from .errors import ModelError
 from .hub import KYUTAI_FILE, Stored, load, save_pretrained, write_bytes
-from .remote import PREFIX, first_line, huggingface_hub
+from .remote import PREFIX, first_line, hub_errors, huggingface_hub
 
 CARD = "README.md"
 
@@ -57,7 +57,7 @@ def push_to_hub(
                 text = model_card(load(written), repository, layout, licence) if card is None else card
                 write_bytes(folder / CARD, text.encode())
             api.upload_folder(repo_id=repository, folder_path=folder, revision=revision, commit_message=message)
-        except (OSError, ValueError) as error:  # all errors of the hub are one or the other
+        except hub_errors() as error:
             raise ModelError(f"{PREFIX}{repository}: {first_line(error)}") from None
     return address
 

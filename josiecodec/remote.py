@@ -62,7 +62,7 @@ def cached_kind(name: str) -> str | None:
 
 def _parts(name: str) -> tuple[str, str | None]:
     match = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:/(.+\.safetensors))?", name.removeprefix(PREFIX))
-    if not match:
+    if not match or ".." in name.split("/"):
         raise ModelError(f"{name}: repositories are {PREFIX}org/repo or {PREFIX}org/repo/file.safetensors")
     return match[1], match[2]
 
@@ -107,7 +107,7 @@ class _Repository:
             ) from None
         except EntryNotFoundError:
             raise _NotThere(f"{PREFIX}{self.name}: there is no {file} in this repository") from None
-        except (OSError, ValueError) as error:  # all other errors of the hub are one or the other
+        except hub_errors() as error:
             raise ModelError(f"{PREFIX}{self.name}: {first_line(error)}") from None
         snapshots = next(parent for parent in path.parents if parent.name == "snapshots")
         self.revision = path.relative_to(snapshots).parts[0]
@@ -133,6 +133,11 @@ def _check_hash(path: Path) -> None:
             digest.update(piece)
     if digest.hexdigest() != known:
         raise ModelError(f"{path}: is damaged (its hash is not that of the hub); delete it to fetch it again")
+
+
+def hub_errors() -> tuple[type[Exception], ...]:
+    """What huggingface_hub raises: its own errors are of the first two kinds, those of the connection of the last."""
+    return OSError, ValueError, importlib.import_module("httpx").HTTPError
 
 
 def first_line(error: Exception) -> str:

@@ -158,6 +158,15 @@ def test_what_the_hub_refuses_is_one_error(hub):
         push_to_hub(tiny_model(), "me/new", token="nothing")
 
 
+def test_a_hub_that_cannot_be_reached_takes_nothing(hub):
+    hub.shutdown()
+    hub.server_close()
+    with pytest.raises(ModelError, match="me/new"):
+        push_to_hub(tiny_model(), "me/new", token="nothing")
+    with pytest.raises(ModelError, match="cannot be reached"):
+        load("hf:me/new")
+
+
 @pytest.mark.parametrize("name", ["hf:", "hf:alone", "hf:a/b/c.bin", "hf:../x/y", "hf:a/b/../../etc.safetensors"])
 def test_names_that_are_no_repositories(cache, name):
     with pytest.raises(ModelError):

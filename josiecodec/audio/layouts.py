@@ -68,7 +68,8 @@ def is_mimi(config: JodioConfig) -> bool:
     q = config.quantizer
     parts = isinstance(config.encoder, MimiConfig) and config.encoder == config.decoder
     around = config.encoder_transformer is None and config.decoder_transformer is None
-    return parts and around and q.mode == "mimi" and 0 < q.dim != config.latent_dim and not q.code_dim
+    plain = q.mode == "mimi" and 0 < q.dim != config.latent_dim and not q.code_dim and not q.normalize
+    return parts and around and plain
 
 
 def read_layout(tensors: dict[str, Tensor], own: dict[str, Tensor], config: JodioConfig, layout: Layout) -> dict:

@@ -161,7 +161,9 @@ def write_mimi_config(config: JodioConfig) -> dict[str, Any]:
         "rope_theta": t.theta,
         "layer_scale_initial_scale": t.layer_scale,
     }
-    if dataclasses.replace(read_mimi_config(values), name=config.name, default_n_q=config.default_n_q,
-                           quantizer=config.quantizer) != config:  # fmt: skip
+    said = dataclasses.replace(
+        read_mimi_config(values), name=config.name, default_n_q=config.default_n_q, quantizer=config.quantizer
+    )
+    if said != config:
         raise ModelError(f"{config.name} has settings that transformers' Mimi does not know")
     return values
