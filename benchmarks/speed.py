@@ -2,7 +2,8 @@
 
     python benchmarks/speed.py [--seconds 10] [--threads 1 2] [--longest 3600] [--out benchmarks/results/speed.json]
 
-The peers are those of the package transformers with random weights: speed does not depend on the values.
+The peers are those of the package transformers with random weights: speed does not depend on the values. Mimi is run
+by our own code, too, with the same weights.
 Runs of the codecs alternate, and medians are compared, so that a machine whose speed drifts is fair to all.
 With --longest the time and memory of whole files are measured, too: 1 s, 10 s, ... up to so many seconds, each in a
 process of its own. On a machine with a GPU everything is timed there as well.
@@ -11,6 +12,7 @@ process of its own. On a machine with a GPU everything is timed there as well.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import platform
 import statistics
@@ -20,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -56,13 +59,33 @@ def encodec(wave: torch.Tensor) -> Pair:
     return (lambda: model.encode(wave, bandwidth=1.5)), (lambda: model.decode(codes.audio_codes, codes.audio_scales))
 
 
-def mimi(wave: torch.Tensor) -> Pair:
-    """Mimi with 8 codebooks, 1.1 kbit/s."""
+@functools.cache
+def two_mimis(device: str) -> tuple[Any, Jodio]:
+    """Mimi of transformers with random weights, and ours with the same."""
     from transformers import MimiConfig, MimiModel
 
-    model = MimiModel(MimiConfig()).eval().to(wave.device)
+    model = MimiModel(MimiConfig()).eval()
+    for name, value in model.named_buffers():
+        if name.endswith("embed_sum"):
+            value.normal_()
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        codec = josiecodec.load(folder, device)
+    return model.to(device), codec
+
+
+def mimi(wave: torch.Tensor) -> Pair:
+    """Mimi of transformers with 8 codebooks, 1.1 kbit/s."""
+    model, _ = two_mimis(str(wave.device))
     codes = model.encode(wave, num_quantizers=8).audio_codes
     return (lambda: model.encode(wave, num_quantizers=8)), (lambda: model.decode(codes))
+
+
+def our_mimi(wave: torch.Tensor) -> Pair:
+    """Ours with the same weights and as many levels."""
+    _, codec = two_mimis(str(wave.device))
+    codes = codec.encode(wave, 8)
+    return (lambda: codec.encode(wave, 8)), (lambda: codec.decode(codes))
 
 
 def dac(wave: torch.Tensor) -> Pair:
@@ -127,10 +150,40 @@ def streaming_latency(threads: int, frames: int = 250) -> dict[str, float]:
 
 
 @torch.no_grad()
+def mimi_streaming(threads: int, frames: int = 60) -> dict[str, float]:
+    """Milliseconds to encode and decode a frame of 80 ms on a stream, by turns with both Mimis: medians.
+
+    That of transformers keeps the convolutions' past in the encoder only; what it decodes is not seamless.
+    """
+    from transformers import DynamicCache
+
+    torch.set_num_threads(threads)
+    model, codec = two_mimis("cpu")
+    stream, keys, pads, decoder_keys = codec.streaming(n_q=8), None, None, DynamicCache(config=model.config)
+    times: dict[str, list[float]] = {"ours": [], "transformers": []}
+    for chunk in (0.1 * torch.randn(1, 1, frames * codec.frame_size)).split(codec.frame_size, -1):
+        times["ours"].append(timed(lambda c=chunk: stream.decode(stream.encode(c))))
+        begin = time.perf_counter()
+        out = model.encode(
+            chunk, num_quantizers=8, encoder_past_key_values=keys, padding_cache=pads, use_streaming=True
+        )
+        keys, pads = out.encoder_past_key_values, out.padding_cache
+        model.decode(out.audio_codes, decoder_past_key_values=decoder_keys)
+        times["transformers"].append(time.perf_counter() - begin)
+    return {name: round(1000 * statistics.median(taken[5:]), 2) for name, taken in times.items()}
+
+
+@torch.no_grad()
 def compare(wave: torch.Tensor, where: str, runs: int) -> list[dict[str, object]]:
     """Time all codecs on a waveform [1, 1, T], and print a line for each."""
     seconds = wave.shape[-1] / 24000
-    codecs = {"jodio-24k": ours(wave), "EnCodec": encodec(wave), "Mimi": mimi(wave), "DAC": dac(wave)}
+    codecs = {
+        "jodio-24k": ours(wave),
+        "EnCodec": encodec(wave),
+        "Mimi": mimi(wave),
+        "Mimi, ours": our_mimi(wave),
+        "DAC": dac(wave),
+    }
     times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in codecs}
     for run in range(runs + 1):
         for name, (encode, decode) in codecs.items():
@@ -172,6 +225,8 @@ def main() -> None:
         rows += compare(wave, torch.cuda.get_device_name(), arguments.runs)
     latency = {str(t): {k: round(v, 2) for k, v in streaming_latency(t).items()} for t in arguments.threads}
     print(f"streaming, encode + decode of an 80 ms frame: {latency}")
+    mimis = {str(t): mimi_streaming(t) for t in arguments.threads}
+    print(f"the same with Mimi: {mimis}")
     files = []
     for seconds in [10**n for n in range(6) if arguments.longest and 10**n < arguments.longest] + [arguments.longest]:
         if seconds:
@@ -179,6 +234,7 @@ def main() -> None:
             print(files[-1])
     if arguments.out:
         result = {"machine": platform.machine(), "torch": torch.__version__, "rows": rows, "streaming": latency}
+        result["streaming_mimi"] = mimis
         result["whole_files"] = files
         arguments.out.write_text(json.dumps(result, indent=1) + "\n")
 

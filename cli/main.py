@@ -9,6 +9,7 @@ import click
 from .eval import eval_group
 from .files import decode, encode
 from .inspect import info, models, trim
+from .share import export, push, save
 from .tokenize import tokenize
 from .tokens import tokens_group
 from .train import train_group
@@ -20,7 +21,9 @@ def cli() -> None:
     """Sound and pictures as tokens: encode media files to small .josie files and decode them again."""
 
 
-for command in (encode, decode, info, trim, models, train_group, eval_group, tokenize, tokens_group):
+for command in (
+    encode, decode, info, trim, models, save, push, export, train_group, eval_group, tokenize, tokens_group,
+):  # fmt: skip
     cli.add_command(command)
 
 

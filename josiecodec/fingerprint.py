@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from .config import to_dict
 
@@ -27,7 +27,14 @@ def of_folder(folder: Path) -> str:
 
 def of_module(module: nn.Module, config: Any) -> str:
     """sha256 (hex) over the configuration and tensors of a model that has not been saved."""
-    digest = hashlib.sha256(json.dumps(to_dict(config), sort_keys=True).encode())
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return of_tensors(module.state_dict(), to_dict(config))
+
+
+def of_tensors(tensors: dict[str, Tensor], values: dict[str, Any], tables: bytes = b"") -> str:
+    """sha256 (hex) over settings, tensors by their names, and the bytes of tables if there are any."""
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    digest.update(tables)
     return digest.hexdigest()

@@ -1,7 +1,12 @@
-"""Finding, loading and saving models: `config.json` beside `model.safetensors`, never a pickle."""
+"""Finding, loading and saving models: `config.json` beside `model.safetensors`, never a pickle.
+
+A Mimi is also read, and written, in the two layouts in which it is published (`audio/layouts.py`). Repositories of the
+Hugging Face hub, `hf:org/repo`, are fetched by `remote.py`.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -10,21 +15,36 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from .atomic import write_bytes
 from .audio.config import JodioConfig
 from .audio.jodio import Jodio
+from .audio.layouts import acoustic_levels, is_mimi, read_layout, write_layout
+from .audio.mimi_config import MODEL_TYPE, read_mimi_config, write_mimi_config
+from .audio.presets import preset
 from .codec import TokenCodec
 from .config import from_dict, to_dict
 from .errors import CodecError, ConfigError, ModelError
-from .fingerprint import CONFIG_FILE, TABLES_FILE, WEIGHTS_FILE, of_folder
+from .fingerprint import CONFIG_FILE, TABLES_FILE, WEIGHTS_FILE, of_folder, of_tensors
 from .nn.conv import fold_weight_norm
+from .remote import PREFIX, fetch
 from .tokens.tables import read_tables
 from .vision.config import JovioConfig
 from .vision.jovio import Jovio
 
 WEIGHTS = Path(__file__).parent / "weights"
 FORMAT = 1
+Stored = Literal["josiecodec", "transformers", "kyutai"]
+KYUTAI_FILE = "mimi.safetensors"
+# What transformers' feature extractor for Mimi wants to know.
+EXTRACTOR = {
+    "feature_extractor_type": "EncodecFeatureExtractor",
+    "feature_size": 1,
+    "padding_side": "right",
+    "padding_value": 0.0,
+    "return_attention_mask": True,
+}
 _TYPES: dict[str, tuple[type, type[TokenCodec]]] = {"jodio": (JodioConfig, Jodio), "jovio": (JovioConfig, Jovio)}
 
 
@@ -38,14 +58,16 @@ def load(name: Literal["jodio-24k"] = ..., device: str | torch.device = ...) -> 
 @overload
 def load(name: Literal["jovio-16"], device: str | torch.device = ...) -> Jovio: ...
 @overload
-def load(name: str | Path, device: str | torch.device = ...) -> Any: ...
-def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu") -> Any:
+def load(name: str | Path, device: str | torch.device = ..., revision: str | None = ...) -> Any: ...
+def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu", revision: str | None = None) -> Any:
     """Load a trained codec, ready for use.
 
     Args:
-        name: of a model that came with the package, or a folder with `config.json` and
-            `model.safetensors`.
+        name: of a model that came with the package; or a folder with `config.json` and `model.safetensors`, ours or
+            those of a Mimi of transformers; or a file of Mimi's weights in Kyutai's layout; or "hf:org/repo", or
+            "hf:org/repo/file.safetensors", of the Hugging Face hub (needs the extra `hub`).
         device: where to put it.
+        revision: of a repository: branch, tag or commit.
 
     Returns:
         the `Jodio` or `Jovio` in evaluation mode, with `fingerprint` set to the sha256 of config and weights.
@@ -53,49 +75,66 @@ def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu") -> 
     Raises:
         ModelError: if it cannot be found or its files do not fit together.
     """
-    folder = find(name)
-    model = load_for_training(folder)
+    place = find(name, revision)
+    model = load_for_training(place)
     fold_weight_norm(model)
-    model.saved_fingerprint = of_folder(folder)
-    if (folder / TABLES_FILE).is_file():
-        model.tables = read_tables(folder / TABLES_FILE)
+    tables = place / TABLES_FILE
+    if tables.is_file():
+        model.tables = read_tables(tables)
+    model.saved_fingerprint = _fingerprint(model, place)
     return model.eval().requires_grad_(False).to(device)
 
 
-def load_for_training(folder: str | Path) -> Any:
+def load_for_training(name: str | Path) -> Any:
     """Load a model with all its parameters trainable, as `training` continues from.
 
     Raises:
         ModelError: as `load`.
     """
-    folder = find(folder)
-    config = read_config(folder)
-    try:
-        model = next(made for kind, made in _TYPES.values() if isinstance(config, kind))(config)
-    except (CodecError, ValueError, TypeError, ArithmeticError, RuntimeError) as error:
-        raise ModelError(f"{folder / CONFIG_FILE}: no model can be made of this ({error})") from None
-    weights_file = folder / WEIGHTS_FILE
+    place = find(name)
+    layout = _layout(place)
+    weights_file = place if place.is_file() else place / WEIGHTS_FILE
     try:
         tensors = safetensors.torch.load_file(str(weights_file))
     except (OSError, safetensors.SafetensorError) as error:
         raise ModelError(f"{weights_file}: cannot be read ({error})") from None
+    config = read_config(place)
+    try:
+        model = next(made for kind, made in _TYPES.values() if isinstance(config, kind))(config)
+    except (CodecError, ValueError, TypeError, ArithmeticError, RuntimeError) as error:
+        raise ModelError(f"{place}: no model can be made of this configuration ({error})") from None
+    if isinstance(config, JodioConfig) and layout != "josiecodec":
+        fold_weight_norm(model)
+        try:
+            tensors = read_layout(tensors, model.state_dict(), config, layout)
+        except ModelError as error:
+            raise ModelError(f"{weights_file}: {error}") from None
     _fill(model, tensors, weights_file)
     return model
 
 
-def find(name: str | Path) -> Path:
-    """The folder of a model.
+def find(name: str | Path, revision: str | None = None) -> Path:
+    """The folder of a model, or the file of one in Kyutai's layout.
 
     Raises:
         ModelError: if there is none.
     """
-    for folder in (Path(name), WEIGHTS / str(name)):
-        if (folder / WEIGHTS_FILE).is_file() and (folder / CONFIG_FILE).is_file():
-            return folder
+    if str(name).startswith(PREFIX):
+        return fetch(str(name), revision)
+    if revision is not None:
+        raise ModelError(f"{name}: only repositories ({PREFIX}org/repo) have revisions")
+    for place in (Path(name), WEIGHTS / str(name)):
+        if (place / WEIGHTS_FILE).is_file() and (place / CONFIG_FILE).is_file():
+            return place
+    if Path(name).is_file() and Path(name).suffix == ".safetensors":
+        return Path(name)
     if Path(name).is_dir():
         raise ModelError(f"{name}: no {CONFIG_FILE} and {WEIGHTS_FILE} in this folder")
     known = ", ".join(available()) or "none"
-    raise ModelError(f"no model {str(name)!r}: neither a folder nor one of those that came along ({known})")
+    raise ModelError(
+        f"no model {str(name)!r}: neither a folder nor a repository ({PREFIX}org/repo) nor one of those that came "
+        f"along ({known})"
+    )
 
 
 def find_fingerprint(mark: str, name: str) -> Path:
@@ -112,46 +151,138 @@ def find_fingerprint(mark: str, name: str) -> Path:
         if of_folder(folder) == mark:
             return folder
     raise ModelError(
-        f"the file was made by model {name} ({mark[:12]}), which did not come with this version; give its folder"
+        f"the file was made by model {name} ({mark[:12]}), which did not come with this version; give its folder "
+        f"or repository"
     )
 
 
-def read_config(folder: Path) -> JodioConfig | JovioConfig:
-    """The configuration of the model in `folder`.
+def read_config(place: Path) -> JodioConfig | JovioConfig:
+    """The configuration of the model in a folder, or in a file of Kyutai's layout.
 
     Raises:
         ModelError: if it is damaged or made by a later version.
     """
+    if place.is_file():
+        return _config_of_file(place)
+    file = place / CONFIG_FILE
+    values = _values(file)
+    kind = values.get("type")
     try:
-        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / CONFIG_FILE}: cannot be read ({error})") from None
-    kind = values.get("type") if isinstance(values, dict) else None
-    if not isinstance(kind, str) or values.get("format") != FORMAT or kind not in _TYPES:
-        raise ModelError(f"{folder / CONFIG_FILE}: not the configuration of a model this version knows")
-    try:
-        return from_dict(_TYPES[kind][0], values.get("config"), str(folder / CONFIG_FILE))
+        if values.get("model_type") == MODEL_TYPE:
+            return read_mimi_config(values)
+        if not isinstance(kind, str) or values.get("format") != FORMAT or kind not in _TYPES:
+            raise ModelError("not the configuration of a model this version knows")
+        return from_dict(_TYPES[kind][0], values.get("config"), str(file))
+    except ModelError as error:
+        raise ModelError(f"{file}: {error}") from None
     except (ConfigError, ArithmeticError) as error:
         raise ModelError(str(error)) from None
 
 
-def save(model: TokenCodec, folder: str | Path, dtype: torch.dtype = torch.float16) -> Path:
+def save(
+    model: TokenCodec,
+    folder: str | Path,
+    dtype: torch.dtype = torch.float16,
+    layout: Stored = "josiecodec",
+) -> Path:
     """Write a model to `folder` (made if need be), its weights as `dtype`, with its tables if it has any.
 
-    Returns the folder.
+    Args:
+        model: any codec of ours.
+        folder: where to.
+        dtype: of the floating-point tensors in the file.
+        layout: "josiecodec"; for a Mimi also "transformers", or "kyutai": one file without a configuration.
+
+    Returns:
+        the folder; in the layout "kyutai" the file in it.
+
+    Raises:
+        ModelError: if the layout is not for this model.
     """
     folder = Path(folder)
+    tensors = _plain_tensors(model) if layout != "josiecodec" else model.state_dict()
+    values: dict[str, Any]
+    if layout == "josiecodec":
+        name = next(name for name, (_, made) in _TYPES.items() if isinstance(model, made))
+        values = {"format": FORMAT, "type": name, "config": to_dict(model.config)}
+    else:
+        tensors = write_layout(tensors, model.config, layout)
+        values = write_mimi_config(model.config) | {"dtype": str(dtype).removeprefix("torch.")}
+    metadata = {"format": "pt"} if layout == "transformers" else None
+    data = safetensors.torch.save({name: _stored(value, dtype) for name, value in tensors.items()}, metadata)
     folder.mkdir(parents=True, exist_ok=True)
-    name = next(name for name, (_, made) in _TYPES.items() if isinstance(model, made))
-    values = {"format": FORMAT, "type": name, "config": to_dict(model.config)}
-    tensors = {name: _stored(value, dtype) for name, value in model.state_dict().items()}
-    write_bytes(folder / WEIGHTS_FILE, safetensors.torch.save(tensors))
+    if layout == "kyutai":
+        write_bytes(folder / KYUTAI_FILE, data)
+        return folder / KYUTAI_FILE
+    write_bytes(folder / WEIGHTS_FILE, data)
     if model.tables is None:
         (folder / TABLES_FILE).unlink(missing_ok=True)  # those of other weights
     else:
         write_bytes(folder / TABLES_FILE, model.tables.data)
-    write_bytes(folder / CONFIG_FILE, (json.dumps(values, indent=1) + "\n").encode())
+    if layout == "transformers":
+        _write_json(folder / "preprocessor_config.json", EXTRACTOR | {"sampling_rate": model.config.sample_rate})
+    _write_json(folder / CONFIG_FILE, values)
     return folder
+
+
+def save_pretrained(model: TokenCodec, folder: str | Path, layout: Stored = "josiecodec") -> Path:
+    """`save` without any loss: as float16 where that holds every weight exactly, else as float32."""
+    values = (value for value in model.state_dict().values() if value.is_floating_point())
+    exact = layout == "josiecodec" and all(torch.equal(v.half().to(v.dtype), v) for v in values)
+    return save(model, folder, torch.float16 if exact else torch.float32, layout)
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    write_bytes(path, (json.dumps(values, indent=1) + "\n").encode())
+
+
+def _values(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file}: cannot be read ({error})") from None
+    return values if isinstance(values, dict) else {}
+
+
+def _layout(place: Path) -> Stored:
+    if place.is_file():
+        return "kyutai"
+    return "transformers" if _values(place / CONFIG_FILE).get("model_type") == MODEL_TYPE else "josiecodec"
+
+
+def _config_of_file(file: Path) -> JodioConfig:
+    """The preset "mimi" with as many levels as the file has; all else is fixed in Kyutai's code."""
+    try:
+        with safetensors.safe_open(str(file), "pt") as opened:
+            levels = acoustic_levels(opened.keys())
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ModelError(f"{file}: cannot be read ({error})") from None
+    if not levels:
+        raise ModelError(f"{file}: not the weights of a Mimi in Kyutai's layout")
+    config = preset("mimi")
+    quantizer = dataclasses.replace(config.quantizer, acoustic_levels=levels)
+    return dataclasses.replace(config, quantizer=quantizer, default_n_q=min(config.default_n_q, levels + 1))
+
+
+def _fingerprint(model: TokenCodec, place: Path) -> str:
+    """sha256 (hex) of a loaded model: of the bytes of its files; of a Mimi, the same in every layout."""
+    if not isinstance(model, Jodio) or not is_mimi(model.config):
+        return of_folder(place)
+    try:
+        values = write_mimi_config(model.config)
+    except ModelError:  # one that only our layout can say
+        return of_folder(place)
+    tables = b"" if model.tables is None else model.tables.data
+    return of_tensors(write_layout(_plain_tensors(model), model.config, "transformers"), values, tables)
+
+
+def _plain_tensors(model: TokenCodec) -> dict[str, Tensor]:
+    """The tensors of a model without weight norm."""
+    plain = {name: value for name, value in model.state_dict().items() if ".parametrizations." not in name}
+    for name, part in model.named_modules():
+        if parametrize.is_parametrized(part, "weight"):
+            plain[f"{name}.weight"] = part.weight.detach()
+    return plain
 
 
 def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:

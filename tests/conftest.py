@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import subprocess
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from josiecodec.audio.config import JodioConfig, QuantizerConfig
 from josiecodec.audio.jodio import Jodio
+from josiecodec.audio.mimi import MimiConfig
 from josiecodec.audio.seanet import SeaNetConfig
 from josiecodec.audio.spectral import SpectralDecoderConfig, SpectralEncoderConfig
 from josiecodec.nn.transformer import TransformerConfig
@@ -37,6 +39,12 @@ def tiny_config(kind: str = "spectral", **changes) -> JodioConfig:
     if kind == "spectral":
         encoder = SpectralEncoderConfig(channels=(32, 32), blocks=(1, 1))
         decoder = SpectralDecoderConfig(channels=(32, 32, 32), blocks=(1, 1, 1))
+    elif kind == "mimi":
+        quantizer = dataclasses.replace(quantizer, mode="mimi")
+        transformer = dataclasses.replace(
+            transformer, norm="layer", activation="gelu", layer_scale=0.5, final_norm=False
+        )
+        encoder = decoder = MimiConfig(channels=4, transformer=transformer)
     else:
         encoder = decoder = SeaNetConfig(channels=(4, 4, 8, 8, 16))
         changes |= {"encoder_transformer": transformer, "decoder_transformer": transformer}
@@ -77,7 +85,7 @@ def speechlike(frames: float, batch: int = 1, seed: int = 0, rate: int = RATE) -
     return torch.stack(rows)[:, None]
 
 
-@pytest.fixture(scope="session", params=["spectral", "seanet"])
+@pytest.fixture(scope="session", params=["spectral", "seanet", "mimi"])
 def model(request) -> Jodio:
     """Every causal family in turn."""
     return tiny_model(request.param)

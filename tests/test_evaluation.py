@@ -119,7 +119,7 @@ def test_codecs_of_transformers(kind, tmp_path):
         )
         network, setting, levels = transformers.DacModel(settings), "3", 3
     network.save_pretrained(tmp_path / kind)
-    codec = build(f"hf:{tmp_path / kind}@{setting}", SOUND)
+    codec = build(f"transformers:{tmp_path / kind}@{setting}", SOUND)
     x = speechlike(13)[0, 0]
     data = codec.encode(x, RATE)
     assert codec.levels == levels

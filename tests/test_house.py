@@ -23,7 +23,7 @@ ALLOWED = {
     "vision": {"nn", "tokens", "errors", "codec"},
     "datasets": {"audio", "vision", "tokens", "errors", "hub", "media", "codec", "atomic"},
     "metrics": {"audio", "nn", "errors"},
-    "evaluation": {"audio", "vision", "tokens", "nn", "errors", "hub", "metrics", "atomic"},
+    "evaluation": {"audio", "vision", "tokens", "nn", "errors", "hub", "metrics", "atomic", "remote"},
     "training": {
         "audio",
         "vision",

@@ -10,6 +10,7 @@ from josiecodec.audio.spectral import InverseSpectrum, Spectrum
 from josiecodec.nn.conv import CausalConvTranspose1d, CausalPad1d
 from josiecodec.nn.convnext import ConvNeXtBlock
 from josiecodec.nn.linear import RowStableLinear
+from josiecodec.nn.matrixconv import CausalConv, CausalUpsampling, DepthwiseUpsampling
 from josiecodec.nn.streaming import State
 from josiecodec.nn.transformer import Attention, Transformer, TransformerConfig
 
@@ -41,6 +42,12 @@ LAYERS = {
     "convnext": (lambda: ConvNeXtBlock(32), lambda t: (2, t, 32), 1, 1, 1, True),
     "pad": (lambda: CausalPad1d(3), lambda t: (2, 4, t), 2, None, 1, True),
     "transpose": (lambda: CausalConvTranspose1d(4, 6, 5), lambda t: (2, 4, t), 2, 2, 1, False),
+    "conv": (lambda: CausalConv(40, 6, 3, dilation=2), lambda t: (2, t, 40), 1, 1, 1, True),
+    "thin conv": (lambda: CausalConv(2, 6, 3, dilation=2), lambda t: (2, t, 2), 1, 1, 1, False),
+    "strided conv": (lambda: CausalConv(16, 24, 8, 4), lambda t: (2, t, 16), 1, 1, 4, True),
+    "replicating conv": (lambda: CausalConv(16, 8, 4, 2, replicate=True), lambda t: (2, t, 16), 1, 1, 2, True),
+    "upsampling": (lambda: CausalUpsampling(32, 6, 5), lambda t: (2, t, 32), 1, 1, 1, True),
+    "depthwise": (lambda: DepthwiseUpsampling(8, 3), lambda t: (2, t, 8), 1, 1, 1, True),
     "attention": (lambda: Attention(CONTEXT), lambda t: (2, t, 16), 1, 1, 1, False),
     "transformer": (lambda: Transformer(CONTEXT), lambda t: (2, t, 16), 1, 1, 1, False),
     "spectrum": (lambda: Spectrum(480, 960), lambda t: (2, 1, t), 2, 1, 480, True),
@@ -78,6 +85,36 @@ def test_the_future_does_not_matter(name):
     same = a.shape[out_axis] * 7 // 12
     torch.testing.assert_close(a.narrow(out_axis, 0, same), b.narrow(out_axis, 0, same))
     assert not torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernel", "stride", "dilation"),
+    [
+        (40, 3, 1, 1),
+        (40, 3, 1, 4),
+        (40, 1, 1, 1),
+        (16, 8, 4, 1),
+        (16, 4, 4, 1),
+        (1, 7, 1, 1),
+        (3, 6, 3, 1),
+        (3, 5, 1, 2),
+    ],
+)
+@pytest.mark.parametrize("training", [False, True])
+def test_products_of_matrices_are_convolutions(channels, kernel, stride, dilation, training):
+    layer = CausalConv(channels, 10, kernel, stride, dilation).train(training)
+    x = torch.randn(3, 24, channels)
+    weight = layer.linear.weight.unflatten(1, (kernel, channels)).transpose(1, 2)
+    padded = torch.nn.functional.pad(x.transpose(1, 2), ((kernel - 1) * dilation + 1 - stride, 0))
+    known = torch.nn.functional.conv1d(padded, weight, layer.linear.bias, stride=stride, dilation=dilation)
+    torch.testing.assert_close(layer(x), known.transpose(1, 2), atol=1e-5, rtol=1e-5)
+    up = CausalUpsampling(channels, 5, kernel).train(training)
+    up.step_bias.data.normal_()
+    before, now = up.linear.weight.unflatten(0, (kernel, 5)).permute(2, 1, 0).chunk(2)
+    known = torch.nn.functional.conv_transpose1d(
+        x.transpose(1, 2), torch.cat([now, before], -1), up.step_bias, stride=kernel
+    )
+    torch.testing.assert_close(up(x), known[..., : 24 * kernel].transpose(1, 2), atol=1e-5, rtol=1e-5)
 
 
 def test_the_pad_remembers():

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..errors import ConfigError
 from ..nn.transformer import TransformerConfig
+from .mimi import MimiConfig
 from .seanet import SeaNetConfig
 from .spectral import SpectralDecoderConfig, SpectralEncoderConfig
 
@@ -17,7 +18,8 @@ class QuantizerConfig:
 
     Attributes:
         mode: "split": both code the latent itself, and their vectors are added (Mimi, Moshi table 3);
-            "residual": the acoustic stack codes what the semantic codebook left over (seed 002, 6.2).
+            "residual": the acoustic stack codes what the semantic codebook left over (seed 002, 6.2);
+            "mimi": as "split", with no bias in the linear maps around the semantic and the acoustic part.
         acoustic_levels: codebooks of the acoustic stack; the model has one level more in all.
         codebook_size: codes in each codebook.
         dim: width of the spaces in which the two quantizers work; 0 for the latent's own.
@@ -29,7 +31,7 @@ class QuantizerConfig:
         commitment: weight of the commitment loss.
     """
 
-    mode: Literal["split", "residual"] = "split"
+    mode: Literal["split", "residual", "mimi"] = "split"
     acoustic_levels: int = 31
     codebook_size: int = 2048
     dim: int = 48
@@ -63,8 +65,8 @@ class JodioConfig:
     sample_rate: int = 24000
     latent_dim: int = 384
     default_n_q: int = 9
-    encoder: SeaNetConfig | SpectralEncoderConfig = field(default_factory=SpectralEncoderConfig)
-    decoder: SeaNetConfig | SpectralDecoderConfig = field(default_factory=SpectralDecoderConfig)
+    encoder: SeaNetConfig | SpectralEncoderConfig | MimiConfig = field(default_factory=SpectralEncoderConfig)
+    decoder: SeaNetConfig | SpectralDecoderConfig | MimiConfig = field(default_factory=SpectralDecoderConfig)
     encoder_transformer: TransformerConfig | None = None
     decoder_transformer: TransformerConfig | None = None
     quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
@@ -79,7 +81,8 @@ class JodioConfig:
             raise ConfigError("sample_rate and latent_dim must be positive")
         if not 1 <= self.default_n_q <= self.n_q:
             raise ConfigError(f"default_n_q must be in 1..{self.n_q}")
-        for transformer in (self.encoder_transformer, self.decoder_transformer):
+        inside = [part.transformer for part in (self.encoder, self.decoder) if isinstance(part, MimiConfig)]
+        for transformer in (self.encoder_transformer, self.decoder_transformer, *inside):
             if transformer and transformer.dim != self.latent_dim:
                 raise ConfigError("the transformers' dim must be latent_dim")
 

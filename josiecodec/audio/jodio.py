@@ -26,6 +26,7 @@ from ..nn.transformer import Transformer
 from ..tokens.header import AudioInfo, StreamInfo, find_stream
 from ..tokens.tokenfile import TokenFile, TokenStream
 from .config import JodioConfig
+from .mimi import MimiConfig, MimiDecoder, MimiEncoder
 from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
 from .spectral import SpectralDecoder, SpectralEncoder
 from .stream import AudioStream
@@ -70,22 +71,27 @@ class Jodio(TokenCodec):
             restart_below=q.restart_below,
             commitment=q.commitment,
         )
+        bias = q.mode != "mimi"
         self.encoder: Streaming
         self.decoder: Streaming
         if isinstance(config.encoder, SeaNetConfig):
             self.encoder = SeaNetEncoder(dim, config.encoder)
+        elif isinstance(config.encoder, MimiConfig):
+            self.encoder = MimiEncoder(dim, config.encoder)
         else:
             self.encoder = SpectralEncoder(dim, config.encoder)
         if config.encoder_transformer:
             self.encoder_transformer = Transformer(config.encoder_transformer)
-        self.semantic_rvq = VectorQuantizer(dim, code_dim=q.code_dim or q.dim or None, **settings)
+        self.semantic_rvq = VectorQuantizer(dim, code_dim=q.code_dim or q.dim or None, bias=bias, **settings)
         self.acoustic_rvq = ResidualVectorQuantizer(
-            dim, q.acoustic_levels, rvq_dim=q.dim or None, code_dim=q.code_dim or None, **settings
+            dim, q.acoustic_levels, rvq_dim=q.dim or None, bias=bias, code_dim=q.code_dim or None, **settings
         )
         if config.decoder_transformer:
             self.decoder_transformer = Transformer(config.decoder_transformer)
         if isinstance(config.decoder, SeaNetConfig):
             self.decoder = SeaNetDecoder(dim, config.decoder)
+        elif isinstance(config.decoder, MimiConfig):
+            self.decoder = MimiDecoder(dim, config.decoder)
         else:
             self.decoder = SpectralDecoder(dim, config.decoder, config.sample_rate)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import ModelError
 from ..nn.transformer import TransformerConfig
 from .config import JodioConfig, QuantizerConfig
+from .mimi import MimiConfig
 from .seanet import SeaNetConfig
 
 
@@ -43,7 +44,19 @@ def _spectral() -> JodioConfig:
     return JodioConfig(name="jodio-24k")
 
 
-PRESETS = {"jodio-24k": _spectral, "jodio-seanet": _seanet, "jodio-v4o": _v4o}
+def _mimi() -> JodioConfig:
+    """Mimi as Kyutai published it (seed 004): the weights of kyutai/mimi fit."""
+    return JodioConfig(
+        name="mimi",
+        latent_dim=512,
+        default_n_q=8,
+        encoder=MimiConfig(),
+        decoder=MimiConfig(),
+        quantizer=QuantizerConfig(mode="mimi", acoustic_levels=31, dim=256),
+    )
+
+
+PRESETS = {"jodio-24k": _spectral, "jodio-seanet": _seanet, "jodio-v4o": _v4o, "mimi": _mimi}
 
 
 def preset(name: str) -> JodioConfig:

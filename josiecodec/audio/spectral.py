@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from ..errors import ConfigError
 from ..nn.convnext import ConvNeXtBlock, Downsample, Upsample
 from ..nn.linear import RowStableLinear
+from ..nn.spectra import fourier_matrix
 from ..nn.streaming import State, Streaming, run, with_past
 from .source import HarmonicNoiseSource
 
@@ -116,19 +117,31 @@ class Spectrum(Streaming):
     """
 
     window: Tensor
+    matrix: Tensor | None
 
     def __init__(self, hop: int, window: int):
         super().__init__()
         self.hop = hop
         self.register_buffer("window", torch.hann_window(window) * (2 / window) ** 0.5, False)
+        self.register_buffer("matrix", None, False)
         self.bins = window // 2 + 1
+
+    def as_matrix(self) -> None:
+        """From now on transform by a matrix, for graphs that have no Fourier transform."""
+        self.matrix = fourier_matrix(len(self.window)).t().contiguous()
 
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
         size = len(self.window)
         x = with_past(self, x[:, 0], size - self.hop, 1, state)
-        frames = x.unfold(1, size, self.hop) * self.window
-        spectrum = torch.fft.rfft(frames)
-        magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-10).sqrt()
+        if self.matrix is None:
+            spectrum = torch.fft.rfft(x.unfold(1, size, self.hop) * self.window)
+            real, imag = spectrum.real, spectrum.imag
+        else:
+            hops = x.unflatten(1, (-1, self.hop))
+            over = size // self.hop
+            frames = torch.cat([hops[:, j : hops.shape[1] - over + 1 + j] for j in range(over)], -1) * self.window
+            real, imag = (frames @ self.matrix).chunk(2, -1)
+        magnitude = (real.square() + imag.square() + 1e-10).sqrt()
         return magnitude.log() * 0.4 + 1.8
 
 
@@ -152,19 +165,38 @@ class InverseSpectrum(Streaming):
     """
 
     window: Tensor
+    matrix: Tensor | None
 
     def __init__(self, hop: int, window: int):
         super().__init__()
         self.hop = hop
+        self.register_buffer("matrix", None, False)
         self.overlap = window // hop
         hann = torch.hann_window(window)
         # Analysis and synthesis windows together, squared Hann windows, sum to one from three hops a window on.
         gain = hann.square().reshape(-1, hop).sum(0).mean()
         self.register_buffer("window", hann / gain * (window / 2) ** 0.5, False)
 
+    def as_matrix(self) -> None:
+        """From now on transform by a matrix, for graphs that have no Fourier transform."""
+        size = len(self.window)
+        twice = torch.full((size // 2 + 1,), 2.0)  # the bins that stand for their mirror images, too
+        twice[0] = twice[-1] = 1.0
+        self.matrix = fourier_matrix(size) * twice.repeat(2)[:, None] / size
+
     def forward(self, spectrum: Tensor, state: State | None = None) -> Tensor:
-        batch, steps, _ = spectrum.shape
-        frames = torch.fft.irfft(spectrum, n=len(self.window)) * self.window
+        return self.overlap_add(torch.fft.irfft(spectrum, n=len(self.window)), state)
+
+    def from_parts(self, real: Tensor, imag: Tensor, state: State | None = None) -> Tensor:
+        """`forward` of the real and imaginary part."""
+        if self.matrix is None:
+            return self(torch.complex(real, imag), state)
+        return self.overlap_add(torch.cat([real, imag], -1) @ self.matrix, state)
+
+    def overlap_add(self, frames: Tensor, state: State | None) -> Tensor:
+        """Windows [B, n, window], not yet weighted -> [B, 1, n * hop]."""
+        batch, steps, _ = frames.shape
+        frames = frames * self.window
         # Each frame is `overlap` pieces of one hop; piece j of frame k belongs to hop k + j.
         pieces = frames.reshape(batch, steps, self.overlap, self.hop)
         tail = self.overlap - 1
@@ -253,4 +285,4 @@ class SpectralDecoder(Streaming):
             if self.source is not None:
                 voiced_real, voiced_imag, logits = self.source(x, state, pitch)
                 real, imag = real + voiced_real, imag + voiced_imag
-            return self.synthesis(torch.complex(real, imag), state), logits
+            return self.synthesis.from_parts(real, imag, state), logits

@@ -4,9 +4,10 @@ A name is `NAME`, `NAME@SETTING` or `NAME@SETTING+SETTING`, several of them sepa
 
     jodio-24k@1+9+32, opus@6+12, codec2, hf:kyutai/mimi@8, python:mypackage.mymodule:MyCodec@3
 
-A model of ours is its name or its folder. `python:` names an object of one's own: something callable that takes the
-setting (a string, empty without one) and gives an object with the methods of `SoundCodec`, `PictureCodec` or
-`VideoCodec`.
+A model of ours is its name, its folder or its repository. `hf:` names a repository of the Hugging Face hub; an EnCodec
+or DAC there is run by the package transformers, and so is any codec after `transformers:`. `python:` names an object of
+one's own: something callable that takes the setting (a string, empty without one) and gives an object with the methods
+of `SoundCodec`, `PictureCodec` or `VideoCodec`.
 """
 
 from __future__ import annotations
@@ -94,8 +95,10 @@ def build(name: str, kinds: tuple[str, ...], device: str = "cpu") -> Any:
     try:
         if base in known:
             codec = known[base][0](setting)
+        elif base.startswith("transformers:") and "sound" in kinds:
+            codec = sound_codecs.Transformers(base.partition(":")[2], setting, device)
         elif base.startswith("hf:") and "sound" in kinds:
-            codec = sound_codecs.Transformers(base[3:], setting, device)
+            codec = sound_codecs.of_repository(base, setting, device)
         elif base.startswith("python:"):
             codec = _own(base[7:])(setting)
         else:

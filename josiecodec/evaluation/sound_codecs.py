@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import av
@@ -15,6 +16,7 @@ from ..audio.files import resample
 from ..audio.jodio import Jodio
 from ..errors import CodecError, ModelError
 from ..hub import load
+from ..remote import PREFIX, cached_kind
 from ..tokens.container import TokenReader
 from ..tokens.packing import code_bits, pack, unpack
 
@@ -180,6 +182,17 @@ class Transformers:
         else:
             decoded = self.model.decode(codes).audio_values
         return resample(decoded.reshape(1, -1).float().cpu(), self.rate, sample_rate)[0]
+
+
+PEERS = ("encodec", "dac")
+
+
+def of_repository(name: str, setting: str, device: str) -> Any:
+    """The codec of "hf:org/repo", or of "hf:FOLDER", which is transformers' own."""
+    repository = name.removeprefix(PREFIX)
+    if Path(repository).is_dir() or cached_kind(name) in PEERS:
+        return Transformers(repository, setting, device)
+    return Ours(name, setting, device)
 
 
 KNOWN: dict[str, tuple[Callable[[str], Any], tuple[str, ...]]] = {

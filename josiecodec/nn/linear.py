@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -10,6 +11,11 @@ from torch import Tensor, nn
 # middle of a recording then differ in the last bit, and now and then a nearest code flips.
 ROW_BLOCK = 4
 FEW_ROWS = 64
+
+
+def exporting() -> bool:
+    """Whether a graph is being recorded: what depends on the number of rows must then be left alone."""
+    return torch.compiler.is_exporting() or torch.jit.is_tracing()
 
 
 class RowStableLinear(nn.Linear):
@@ -26,6 +32,8 @@ class RowStableLinear(nn.Linear):
 
 def stable_linear(x: Tensor, weight: Tensor, bias: Tensor | None, exact: bool = True) -> Tensor:
     """`F.linear` over the last axis of `x` [..., in]; see `RowStableLinear`."""
+    if exporting():
+        return F.linear(x, weight, bias)
     rows = x.numel() // x.shape[-1]
     missing = -rows % ROW_BLOCK
     if not exact or x.device.type != "cpu" or rows >= FEW_ROWS or not missing:

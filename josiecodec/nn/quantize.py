@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .kmeans import kmeans
-from .linear import RowStableLinear, stable_linear
+from .linear import RowStableLinear, exporting, stable_linear
 
 
 @dataclass
@@ -52,6 +52,7 @@ class VectorQuantizer(nn.Module):
             of a stack may see few); 0 to leave that to `decay`.
         restart_below: a code used less than this fraction of its fair share is restarted (ema).
         commitment: weight of the commitment loss; the codebook loss (gradient) has weight 1.
+        bias: of the linear maps.
     """
 
     cluster_size: Tensor
@@ -69,6 +70,7 @@ class VectorQuantizer(nn.Module):
         window: int = 0,
         restart_below: float = 0.1,
         commitment: float = 0.25,
+        bias: bool = True,
     ):
         super().__init__()
         code_dim = code_dim or dim
@@ -80,8 +82,8 @@ class VectorQuantizer(nn.Module):
         self.restart_below = restart_below
         self.commitment = commitment
         if self.projected:
-            self.project_in = RowStableLinear(dim, code_dim)
-            self.project_out = RowStableLinear(code_dim, dim)
+            self.project_in = RowStableLinear(dim, code_dim, bias=bias)
+            self.project_out = RowStableLinear(code_dim, dim, bias=bias)
         self.codebook = nn.Embedding(codebook_size, code_dim)
         self.codebook.weight.requires_grad_(not self.ema)
         self._kept: tuple[tuple[int, int] | None, tuple[Tensor, Tensor, Tensor]] | None = None
@@ -127,12 +129,15 @@ class VectorQuantizer(nn.Module):
         """
         weight = self.codebook.weight
         # Not kept while training: a fused optimizer changes weights without counting it as a change.
-        key = None if self.training or weight.is_inference() else (weight.data_ptr(), weight._version)
+        key = None if self.training or weight.is_inference() or exporting() else (weight.data_ptr(), weight._version)
         if key is None or self._kept is None or self._kept[0] != key:
             codes = self.codes_in_use()
             center = codes.mean(0)
             codes = codes - center
-            self._kept = (key, (center, codes, -0.5 * codes.square().sum(-1)))
+            table = center, codes, -0.5 * codes.square().sum(-1)
+            if exporting():
+                return table
+            self._kept = (key, table)
         return self._kept[1]
 
     def encode(self, x: Tensor) -> Tensor:

@@ -26,19 +26,26 @@ class ResidualVectorQuantizer(nn.Module):
             for a codebook a level.
         rvq_dim: size of the space that the stack works in; if it is not `dim`, one linear map leads
             in and one out (as in Mimi), else the stack works on the input itself.
-        settings: the arguments of each `VectorQuantizer` but `dim`.
+        bias: of the linear map in.
+        settings: the arguments of each `VectorQuantizer` but `dim` and `bias`.
     """
 
     size: Tensor
 
     def __init__(
-        self, dim: int, levels: int, rvq_dim: int | None = None, shared_from: int | None = None, **settings: Any
+        self,
+        dim: int,
+        levels: int,
+        rvq_dim: int | None = None,
+        shared_from: int | None = None,
+        bias: bool = True,
+        **settings: Any,
     ):
         super().__init__()
         rvq_dim = rvq_dim or dim
         self.projected = rvq_dim != dim
         if self.projected:
-            self.project_in = RowStableLinear(dim, rvq_dim)
+            self.project_in = RowStableLinear(dim, rvq_dim, bias=bias)
             self.project_out = RowStableLinear(rvq_dim, dim, bias=False)  # no levels: zeros
         self.levels = levels
         own = levels if shared_from is None else min(levels, shared_from + 1)

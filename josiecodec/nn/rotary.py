@@ -23,6 +23,10 @@ def rotary_angles(positions: Tensor, dim: int, theta: float = 10000.0) -> Tensor
 
 def apply_rotary(x: Tensor, angles: Tensor) -> Tensor:
     """Rotate the channels of `x` [..., T, dim] pairwise, channel i with i + dim / 2."""
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    return turned(x, angles.cos().to(x.dtype), angles.sin().to(x.dtype))
+
+
+def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """`apply_rotary` with the cosines and sines of the angles at hand."""
     a, b = x.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)

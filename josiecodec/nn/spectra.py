@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -32,6 +33,13 @@ class _RealFFT(torch.autograd.Function):
 def real_fft(x: Tensor) -> Tensor:
     """Spectrum of real frames: [..., n] (n even) -> complex [..., n / 2 + 1]."""
     return _RealFFT.apply(x)
+
+
+def fourier_matrix(size: int) -> Tensor:
+    """Real Fourier transform of `size` samples (even) as a matrix [size + 2, size]: real, then imaginary parts."""
+    turns = torch.arange(size // 2 + 1)[:, None] * torch.arange(size) % size  # whole numbers, so that nothing is lost
+    angles = turns.double() * (2 * math.pi / size)
+    return torch.cat([angles.cos(), -angles.sin()]).float()
 
 
 def overlapping_frames(x: Tensor, window: int, overlap: int = 4) -> Tensor:

@@ -46,23 +46,31 @@ def run(layers: nn.Module, x: Tensor, state: State | None) -> Tensor:
     return x
 
 
-def with_past(module: nn.Module, x: Tensor, left: int, dim: int, state: State | None) -> Tensor:
+def with_past(
+    module: nn.Module, x: Tensor, left: int, dim: int, state: State | None, replicate: bool = False
+) -> Tensor:
     """Put the `left` steps that came before `x` in front of it, and remember its last ones.
 
     Args:
         module: whose memory this is.
         x: a chunk; `dim` is its time axis.
         left: how many past steps the layer looks back.
-        state: the stream's memory, or None for offline use (the past is zeros).
+        state: the stream's memory, or None for offline use.
+        replicate: before the beginning of a stream there are copies of its first step, else zeros.
     """
     if left == 0:
         return x
-    past = state.get(module) if state is not None else None
-    if past is None:
-        shape = list(x.shape)
-        shape[dim] = left
+    known = state.get(module) if state is not None else None
+    shape = list(x.shape)
+    shape[dim] = left
+    past = x.narrow(dim, 0, 1).expand(shape) if replicate else None
+    if known is not None:
+        # Whether a stream has begun is part of its memory, so that a memory of zeros is one of nothing.
+        past = known if past is None else torch.where(known[1], known[0], past)
+    elif past is None:
         past = x.new_zeros(shape)
     x = torch.cat([past, x], dim)
     if state is not None:
-        state[module] = x.narrow(dim, x.shape[dim] - left, left).clone()
+        last = x.narrow(dim, x.shape[dim] - left, left).clone()
+        state[module] = (last, torch.ones((), dtype=torch.bool, device=x.device)) if replicate else last
     return x

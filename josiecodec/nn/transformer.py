@@ -6,13 +6,15 @@ Module names follow the printed architecture of J.O.S.I.E. v4o (seed 000).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from .rotary import apply_rotary, rotary_angles
+from .linear import exporting
+from .rotary import rotary_angles, turned
 from .streaming import State, Streaming
 
 
@@ -31,6 +33,11 @@ class TransformerConfig:
         causal: whether a step can see later ones.
         theta: base of the rotary frequencies.
         eps: of the norms.
+        norm: "rms" (`RMSNorm`) or "layer" (`nn.LayerNorm`, with a bias).
+        activation: of the feed-forward layer.
+        layer_scale: initial value of a learnt scale of every channel that attention and feed-forward
+            are multiplied by before they are added (Touvron et al. 2021, arXiv 2103.17239); 0 for none.
+        final_norm: a norm after the last block.
     """
 
     dim: int = 512
@@ -42,6 +49,10 @@ class TransformerConfig:
     causal: bool = True
     theta: float = 10000.0
     eps: float = 1e-5
+    norm: Literal["rms", "layer"] = "rms"
+    activation: Literal["silu", "gelu"] = "silu"
+    layer_scale: float = 0.0
+    final_norm: bool = True
 
     def __post_init__(self) -> None:
         if self.heads < 1 or (self.dim // self.heads) % 2:
@@ -66,36 +77,42 @@ class RMSNorm(nn.Module):
 
 @dataclass
 class KeyValueCache:
-    """A ring of the last `capacity` keys and values of a stream.
+    """The last keys and values of a stream, oldest first, always of the same size.
 
     Attributes:
-        keys, values: [B, H, capacity, head_dim]; slot p % capacity holds position p.
-        seen: how many positions the stream has had.
+        keys, values: [B, H, capacity, head_dim]; what lies before the stream's beginning is never seen.
+        seen: how many positions the stream has had, int64 [] (a tensor, so that an exported step can carry it).
     """
 
     keys: Tensor
     values: Tensor
-    seen: int
+    seen: Tensor
 
-    def ordered(self) -> tuple[Tensor, Tensor]:
-        """Keys and values that are held, oldest first."""
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, KeyValueCache]:
+        """All keys and values with the new ones [B, H, T, head_dim] behind them, and what is kept of them."""
+        keys, values = torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2)
         capacity = self.keys.shape[2]
-        held = min(self.seen, capacity)
-        slots = torch.arange(self.seen - held, self.seen, device=self.keys.device) % max(capacity, 1)
-        return self.keys[:, :, slots], self.values[:, :, slots]
+        first = keys.shape[2] - capacity
+        kept, kept_values = (x.narrow(2, first, capacity) for x in (keys, values))
+        if (
+            not exporting() and first > capacity
+        ):  # else a view: a copy at every step would cost more than what it holds on to
+            kept, kept_values = kept.clone(), kept_values.clone()
+        return keys, values, KeyValueCache(kept, kept_values, self.seen + first)
 
-    def append(self, keys: Tensor, values: Tensor) -> KeyValueCache:
-        """A ring with the new positions written over the oldest ones."""
-        capacity = self.keys.shape[2]
-        new = min(keys.shape[2], capacity)
-        end = self.seen + keys.shape[2]
-        slots = torch.arange(end - new, end, device=keys.device) % max(capacity, 1)
-        first = keys.shape[2] - new
-        return KeyValueCache(
-            self.keys.index_copy(2, slots, keys[:, :, first:]),
-            self.values.index_copy(2, slots, values[:, :, first:]),
-            end,
-        )
+
+@dataclass
+class Places:
+    """Where the steps of a chunk are: the same for all layers of a stack.
+
+    Attributes:
+        cos, sin: of the rotary angles [T, head_dim / 2].
+        mask: which keys each step may see [T, keys], None for all.
+    """
+
+    cos: Tensor
+    sin: Tensor
+    mask: Tensor | None
 
 
 class Attention(Streaming):
@@ -115,32 +132,42 @@ class Attention(Streaming):
         self.out_proj = nn.Linear(inner, config.dim, bias=False)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+    def forward(self, x: Tensor, state: State | None = None, places: Places | None = None) -> Tensor:
         batch, steps, _ = x.shape
+        places = places or self.places(x, state)
         q, k, v = (
             proj(x).view(batch, steps, self.heads, self.head_dim).transpose(1, 2)
             for proj in (self.q_proj, self.k_proj, self.v_proj)
         )
-        cache: KeyValueCache | None = state.get(self) if state is not None else None
-        first = cache.seen if cache else 0
-        angles = rotary_angles(torch.arange(first, first + steps, device=x.device), self.head_dim, self.theta)
-        q, k = apply_rotary(q, angles), apply_rotary(k, angles)
+        q, k = (turned(part, places.cos, places.sin) for part in (q, k))
         if state is not None:
-            if cache is None:
-                empty = k.new_zeros(batch, self.heads, self.context - 1, self.head_dim)
-                cache = KeyValueCache(empty, empty, 0)
-            past_k, past_v = cache.ordered()
-            state[self] = cache.append(k, v)
-            k, v = torch.cat([past_k, k], 2), torch.cat([past_v, v], 2)
+            k, v, state[self] = self._cache(x, state).append(k, v)
         y = F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=self._mask(steps, k.shape[2], x.device),
-            dropout_p=self.dropout.p if self.training else 0.0,
+            q, k, v, attn_mask=places.mask, dropout_p=self.dropout.p if self.training else 0.0
         )
         y = y.transpose(1, 2).reshape(batch, steps, self.heads * self.head_dim)
         return self.dropout(self.out_proj(y))
+
+    def places(self, x: Tensor, state: State | None = None) -> Places:
+        """Where the steps of `x` [B, T, D] are; to be asked before they are attended to."""
+        steps, here = x.shape[1], torch.arange(x.shape[1], device=x.device)
+        if state is None:
+            mask, positions = self._mask(steps, steps, x.device), here
+        else:
+            past, seen = self.context - 1, self._cache(x, state).seen
+            mask, positions = self._mask(steps, steps + past, x.device), here + seen
+            held = torch.arange(steps + past, device=x.device) >= past - seen
+            mask = held if mask is None else mask & held
+        angles = rotary_angles(positions, self.head_dim, self.theta)
+        return Places(angles.cos().to(x.dtype), angles.sin().to(x.dtype), mask)
+
+    def _cache(self, x: Tensor, state: State) -> KeyValueCache:
+        """What the stream remembers; nothing yet at its beginning."""
+        cache: KeyValueCache | None = state.get(self)
+        if cache is not None:
+            return cache
+        empty = x.new_zeros(len(x), self.heads, self.context - 1, self.head_dim)
+        return KeyValueCache(empty, empty, torch.zeros((), dtype=torch.long, device=x.device))
 
     def _mask(self, steps: int, keys: int, device: torch.device) -> Tensor | None:
         """Which keys (the last `steps` of them are the queries' own) each query may see."""
@@ -157,16 +184,32 @@ class Attention(Streaming):
 
 
 class MultiLayerPerception(nn.Module):
-    """Feed-forward layer with SiLU. (The name is the printed one.)"""
+    """Feed-forward layer. (The name is the printed one.)"""
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
         self.linear1 = nn.Linear(config.dim, config.hidden, bias=False)
         self.linear2 = nn.Linear(config.hidden, config.dim, bias=False)
         self.dropout = nn.Dropout(config.dropout)
+        self.activation = F.silu if config.activation == "silu" else F.gelu
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(self.linear2(F.silu(self.linear1(x))))
+        return self.dropout(self.linear2(self.activation(self.linear1(x))))
+
+
+class LayerScale(nn.Module):
+    """A learnt scale of every channel of [..., D]."""
+
+    def __init__(self, dim: int, initial: float):
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((dim,), initial))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale
+
+
+def _norm(config: TransformerConfig) -> nn.Module:
+    return RMSNorm(config.dim, config.eps) if config.norm == "rms" else nn.LayerNorm(config.dim, config.eps)
 
 
 class TransformerBlock(Streaming):
@@ -176,16 +219,22 @@ class TransformerBlock(Streaming):
         super().__init__()
         self.attention = Attention(config)
         self.feed_forward = MultiLayerPerception(config)
-        self.attention_norm = RMSNorm(config.dim, config.eps)
-        self.mlp_norm = RMSNorm(config.dim, config.eps)
+        self.attention_norm = _norm(config)
+        self.mlp_norm = _norm(config)
+        self.scaled = config.layer_scale > 0
+        if self.scaled:
+            self.attention_scale = LayerScale(config.dim, config.layer_scale)
+            self.mlp_scale = LayerScale(config.dim, config.layer_scale)
 
-    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
-        x = x + self.attention(self.attention_norm(x), state)
-        return x + self.feed_forward(self.mlp_norm(x))
+    def forward(self, x: Tensor, state: State | None = None, places: Places | None = None) -> Tensor:
+        y = self.attention(self.attention_norm(x), state, places)
+        x = x + (self.attention_scale(y) if self.scaled else y)
+        y = self.feed_forward(self.mlp_norm(x))
+        return x + (self.mlp_scale(y) if self.scaled else y)
 
 
 class Transformer(Streaming):
-    """A stack of `TransformerBlock`s and a final norm: [B, T, D] -> [B, T, D].
+    """A stack of `TransformerBlock`s and, if the config says so, a final norm: [B, T, D] -> [B, T, D].
 
     Streaming needs `causal` and a finite `context`.
     """
@@ -193,9 +242,13 @@ class Transformer(Streaming):
     def __init__(self, config: TransformerConfig):
         super().__init__()
         self.layers = nn.ModuleList(TransformerBlock(config) for _ in range(config.layers))
-        self.norm = RMSNorm(config.dim, config.eps)
+        self.norm = _norm(config) if config.final_norm else nn.Identity()
 
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
-        for layer in self.layers:
-            x = layer(x, state)
+        places = self._blocks()[0].attention.places(x, state) if len(self.layers) else None
+        for layer in self._blocks():
+            x = layer(x, state, places)
         return self.norm(x)
+
+    def _blocks(self) -> list[TransformerBlock]:
+        return list(self.layers)  # type: ignore[arg-type]

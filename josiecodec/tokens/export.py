@@ -73,7 +73,7 @@ def _write_parquet(folder: Path, name: str, clips: Iterable[Clip], info: dict[st
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise CodecError("export to parquet needs pyarrow: pip install 'josiecodec[export]'") from None
+        raise CodecError("export to parquet needs pyarrow: pip install 'josiecodec[parquet]'") from None
     visual = info["kind"] == "visual"
     fields = [("id", pa.string()), ("source", pa.string()), ("start", pa.float64()), ("duration", pa.float64())]
     fields += [("n_frames", pa.int64()), ("meta", pa.string()), ("codes", pa.list_(pa.uint16()))]
