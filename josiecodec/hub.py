@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -12,6 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from .atomic import write_bytes
 from .audio.config import JodioConfig
 from .audio.jodio import Jodio
 from .codec import TokenCodec
@@ -152,19 +152,6 @@ def save(model: TokenCodec, folder: str | Path, dtype: torch.dtype = torch.float
         write_bytes(folder / TABLES_FILE, model.tables.data)
     write_bytes(folder / CONFIG_FILE, (json.dumps(values, indent=1) + "\n").encode())
     return folder
-
-
-def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write a file whole or not at all: to a temporary name first, then renamed."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CodecError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:

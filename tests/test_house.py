@@ -18,12 +18,24 @@ ROOT = Path(__file__).parents[1]
 # what each part may import besides itself
 ALLOWED = {
     "nn": {"errors"},
-    "tokens": {"errors", "fingerprint"},
+    "tokens": {"errors", "fingerprint", "config", "atomic"},
     "audio": {"nn", "tokens", "errors", "codec"},
     "vision": {"nn", "tokens", "errors", "codec"},
     "metrics": {"audio", "nn", "errors"},
-    "evaluation": {"audio", "vision", "tokens", "nn", "errors", "hub", "metrics"},
-    "training": {"audio", "vision", "tokens", "nn", "errors", "codec", "config", "fingerprint", "hub", "metrics"},
+    "evaluation": {"audio", "vision", "tokens", "nn", "errors", "hub", "metrics", "atomic"},
+    "training": {
+        "audio",
+        "vision",
+        "tokens",
+        "nn",
+        "errors",
+        "codec",
+        "config",
+        "fingerprint",
+        "hub",
+        "metrics",
+        "atomic",
+    },
 }
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..atomic import write_bytes
 from ..audio.files import load_audio
-from ..hub import write_bytes
 from ..nn.spectra import mel_filterbank
 from ..vision.images import save_image
 from .items import RATE, Item, spread

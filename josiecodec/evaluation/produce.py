@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
+from ..atomic import write_bytes
 from ..errors import CodecError
-from ..hub import write_bytes
 from .codecs import NEEDS, build
 from .items import RATE, Item, fitted
 

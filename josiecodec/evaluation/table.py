@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..hub import write_bytes
+from ..atomic import write_bytes
 
 RATES = ("kbps", "payload_kbps", "bpp", "payload_bpp")
 SCORES = ("pesq_wb", "pesq_nb", "stoi", "si_sdr", "mel", "wer", "psnr", "ms_ssim", "difference_psnr")

@@ -11,8 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from ..atomic import write_bytes
 from ..errors import ModelError
-from ..hub import write_bytes
 
 
 def module_tensors(module: nn.Module) -> dict[str, Tensor]:

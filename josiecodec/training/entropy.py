@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..atomic import write_bytes
 from ..audio.jodio import Jodio
 from ..errors import ModelError
 from ..fingerprint import TABLES_FILE
-from ..hub import load, write_bytes
+from ..hub import load
 from ..nn.kmeans import assign, kmeans
 from ..nn.quantize import VectorQuantizer
 from ..tokens.entropy import BITS, TO_COME, bucket

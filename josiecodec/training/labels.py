@@ -18,8 +18,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ..atomic import write_bytes
 from ..errors import MediaError
-from ..hub import write_bytes
 from .data import GRID, Recordings, Segment
 
 STEP = GRID // 2  # samples per label: 10 ms

@@ -22,10 +22,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from ..atomic import write_bytes
 from ..codec import TokenCodec
 from ..config import to_dict
 from ..errors import ModelError
-from ..hub import save, write_bytes
+from ..hub import save
 from ..nn.quantize import VectorQuantizer
 from ..nn.residual import ResidualVectorQuantizer
 from . import checkpoint
