@@ -52,10 +52,16 @@ class VisionConfig:
     Attributes:
         n_q: levels read of each patch.
         codebook_size: codes of a level.
+        most: patches that are looked at, the latest whole pictures.
     """
 
     n_q: int = 8
     codebook_size: int = 2048
+    most: int = 1024
+
+    def __post_init__(self) -> None:
+        if min(self.n_q, self.codebook_size, self.most) < 1:
+            raise ConfigError("vision: n_q, codebook_size and most must be positive")
 
 
 @dataclass(frozen=True)

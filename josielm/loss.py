@@ -37,7 +37,7 @@ class Losses:
         """Nats per id by name; what does not occur is left out."""
         levels = len(self.sums) - 2
         names = [*(f"level_{k}" for k in range(levels)), "text", "text_silence"]
-        return {n: float(s / c) for n, s, c in zip(names, self.sums, self.counts) if c}
+        return {n: s / c for n, s, c in zip(names, self.sums.tolist(), self.counts.tolist()) if c}
 
 
 def losses(model: LM, inputs: Inputs, fraction: float = 1.0, generator: torch.Generator | None = None) -> Losses:

@@ -164,12 +164,21 @@ def read_toml(path: str | Path, changes: tuple[str, ...]) -> tuple[dict[str, Any
         raise ConfigError(f"no experiment {str(path)!r} (there are {known})") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: {error}") from None
+    return with_changes(values, changes), str(file)
+
+
+def with_changes(values: dict[str, Any], changes: tuple[str, ...]) -> dict[str, Any]:
+    """`values` with lines of TOML like `optimizer.lr = 1e-3` put in.
+
+    Raises:
+        ConfigError: if a line is no TOML.
+    """
     for change in changes:
         try:
             values = merged(values, tomllib.loads(change))
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"setting {change!r}: {error}") from None
-    return values, str(file)
+    return values
 
 
 def train_config(values: dict[str, Any], where: str = "experiment") -> TrainConfig:
