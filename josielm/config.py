@@ -133,7 +133,9 @@ class ModelConfig:
         if self.text_size < 0:
             raise ConfigError("model: text_size must not be negative")
         if self.semantic == "split" and (self.text_head == "depth" or self.n_q < 2):
-            raise ConfigError("model: a split semantic level needs another level, and text before the depth transformer")
+            raise ConfigError(
+                "model: a split semantic level needs another level, and text before the depth transformer"
+            )
         if self.text_column and not self.text_size:
             raise ConfigError("model: text_column needs text")
         self._check_order()
@@ -165,7 +167,9 @@ class ModelConfig:
 
     def with_levels(self, n_q: int, codebook_size: int) -> ModelConfig:
         """The same for codes of another layout; delays go on as they end."""
-        own, user = (tuple(d[min(k, len(d) - 1)] for k in range(n_q)) if d else () for d in (self.delays, self.user_delays))
+        own, user = (
+            tuple(d[min(k, len(d) - 1)] for k in range(n_q)) if d else () for d in (self.delays, self.user_delays)
+        )
         return replace(self, n_q=n_q, codebook_size=codebook_size, delays=own, user_delays=user)
 
 

@@ -198,8 +198,8 @@ def collate(items: Sequence[Item], ids: Ids) -> Inputs:
     vision = grid = None
     if seen:
         levels, patches = seen[0].codes.shape[0], max(p.codes.shape[1] for p in seen)
-        vision = _padded([i.prefix and i.prefix.codes for i in items], (levels, patches), seen[0].absent)
-        grid = _padded([i.prefix and i.prefix.grid for i in items], (3, patches), 0).mT
+        vision = _padded([i.prefix.codes if i.prefix else None for i in items], (levels, patches), seen[0].absent)
+        grid = _padded([i.prefix.grid if i.prefix else None for i in items], (3, patches), 0).mT
     return Inputs(
         codes=_padded([i.codes for i in items], (shape, frames), ids.absent),
         text=None if text is None else _padded(text, (frames,), ids.text_absent),

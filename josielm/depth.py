@@ -1,9 +1,9 @@
 """The depth transformer: within a frame, every step is told what the step before it chose.
 
-    context of the frame -> projection -+-> step 0 -> text?  (text_head "depth")
-                                        +-> step 1 -> semantic code, having seen the text
-                                        +-> step 2 -> acoustic code, having seen the semantic one
-                                        ...
+context of the frame -> projection -+-> step 0 -> text?  (text_head "depth")
+                                    +-> step 1 -> semantic code, having seen the text
+                                    +-> step 2 -> acoustic code, having seen the semantic one
+                                    ...
 """
 
 from __future__ import annotations

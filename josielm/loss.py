@@ -98,9 +98,7 @@ def _some(rows: Tensor, fraction: float, generator: torch.Generator | None) -> T
     return rows[order[: max(round(fraction * len(rows)), 1)].sort().values.to(rows.device)]
 
 
-def _text(
-    model: LM, context: Tensor, hidden: Tensor | None, target: Tensor
-) -> tuple[list[Tensor], list[Tensor]]:
+def _text(model: LM, context: Tensor, hidden: Tensor | None, target: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     known = target >= 0
     logits = model.text_logits(context[known], None if hidden is None else hidden[known])
     nll = F.cross_entropy(logits, target[known], reduction="none")

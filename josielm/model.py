@@ -71,10 +71,10 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Steps:
-    """Inputs as the model sees them: delayed, with nothing missing but ids that say so.
+    """Inputs as the model sees them: delayed, with ids that say so where something is missing.
 
     Attributes:
-        codes: [B, K, T]; text: [B, T] or None; user: [B, K, T] or None.
+        codes: [B, K, T]; text: [B, T]; user: [B, K, T]; the latter two None for models that do not have them.
     """
 
     codes: Tensor
@@ -164,11 +164,13 @@ class LM(nn.Module):
         if codes is None:
             shape = (given.shape[0], self.config.n_q, given.shape[-1])
             codes = torch.full(shape, self.ids.absent, device=device)
-        text = inputs.text if self.config.text_size else None
-        if text is not None:
+        text, user = inputs.text, inputs.user
+        if self.text_table is not None:
+            if text is None:
+                text = torch.full((codes.shape[0], codes.shape[-1]), self.ids.text_absent, device=device)
             text = delay(text[:, None], [self.config.text_delay], self.ids.text_start)[:, 0]
-        user = inputs.user
-        if user is not None:
+        if self.user_tables is not None:
+            user = torch.full_like(codes, self.ids.absent) if user is None else user
             user = delay(user, self.config.listening_delays, self.ids.start)
         return Steps(delay(codes, self.config.level_delays, self.ids.start), text, user)
 
@@ -213,7 +215,7 @@ class LM(nn.Module):
         Raises:
             CodesError: on wrong shapes, ids out of range, or nothing at all.
         """
-        sizes = set()
+        sizes: set[tuple[int, ...]] = set()
         top = self.ids.absent
         for name, x in (("codes", inputs.codes), ("user", inputs.user)):
             if x is not None:

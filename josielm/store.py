@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -15,15 +15,12 @@ from josiecodec.atomic import write_bytes
 from josiecodec.config import from_dict, to_dict
 from josiecodec.errors import ConfigError, ModelError
 from josiecodec.fingerprint import CONFIG_FILE, WEIGHTS_FILE
-from josiecodec.tokens.shards import DatasetInfo
+from josiecodec.tokens.shards import DatasetInfo, TokenDataset
 
 from .config import ModelConfig
 from .ids import Ids
 from .model import LM
 from .text import TextRows, load_tokenizer
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 TOKENIZER_FILE = "tokenizer.json"
 FORMAT = 1
@@ -37,11 +34,13 @@ class Trained:
         model: in evaluation mode.
         codec: what made the codes that it has learnt.
         rows: makes text, or None if it has none.
+        vision: what made the codes of pictures that it has seen, or None.
     """
 
     model: LM
     codec: DatasetInfo
     rows: TextRows | None
+    vision: DatasetInfo | None = None
 
     @property
     def frame_rate(self) -> float:
@@ -50,7 +49,11 @@ class Trained:
 
 
 def save(
-    folder: str | Path, model: LM, codec: DatasetInfo, tokenizer: Tokenizer | None = None, offset: int = 0
+    folder: str | Path,
+    model: LM,
+    codec: DatasetInfo,
+    rows: TextRows | None = None,
+    vision: DatasetInfo | None = None,
 ) -> Path:
     """Write a model to `folder`, made if need be; its configuration comes last, so that no half of one is loaded.
 
@@ -58,21 +61,22 @@ def save(
         folder: where to.
         model: what.
         codec: the `dataset.json` of what it has learnt.
-        tokenizer: of its text.
-        offset: of the text, see `TextRows`.
+        rows: of its text.
+        vision: the `dataset.json` of the pictures that it has seen.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    if tokenizer is not None:
-        write_bytes(folder / TOKENIZER_FILE, tokenizer.to_str().encode())
+    if rows is not None:
+        write_bytes(folder / TOKENIZER_FILE, rows.tokenizer.to_str().encode())
     write_bytes(folder / WEIGHTS_FILE, safetensors.torch.save(tensors))
     values = {
         "format": FORMAT,
         "type": "josielm",
         "config": to_dict(model.config),
         "codec": to_dict(codec),
-        "text_offset": offset,
+        "vision": None if vision is None else to_dict(vision),
+        "text_offset": 0 if rows is None else rows.offset,
     }
     write_bytes(folder / CONFIG_FILE, (json.dumps(values, indent=1) + "\n").encode())
     return folder
@@ -89,6 +93,8 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Trained:
     try:
         config = from_dict(ModelConfig, values.get("config"), str(folder / CONFIG_FILE))
         codec = from_dict(DatasetInfo, values.get("codec"), str(folder / CONFIG_FILE))
+        seen = values.get("vision")
+        vision = None if seen is None else from_dict(DatasetInfo, seen, str(folder / CONFIG_FILE))
         rows = None
         if config.text_size:
             tokenizer = load_tokenizer(folder / TOKENIZER_FILE)
@@ -107,7 +113,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Trained:
         raise ModelError(f"{weights}: cannot be read ({error})") from None
     except RuntimeError as error:
         raise ModelError(f"{weights}: does not fit its {CONFIG_FILE} ({str(error).splitlines()[-1].strip()})") from None
-    return Trained(model.float().eval().requires_grad_(False).to(device), codec, rows)
+    return Trained(model.float().eval().requires_grad_(False).to(device), codec, rows, vision)
 
 
 def load_codec(codec: DatasetInfo, name: str | Path | None = None, device: str = "cpu") -> Any:
@@ -128,6 +134,19 @@ def load_codec(codec: DatasetInfo, name: str | Path | None = None, device: str =
     return found
 
 
+def check_codec(trained: Trained, dataset: TokenDataset) -> None:
+    """Make sure that a model has learnt the codes that a dataset holds.
+
+    Raises:
+        ModelError: if another codec made them.
+    """
+    if dataset.info.fingerprint != trained.codec.fingerprint:
+        raise ModelError(
+            f"{dataset.folder}: codes of {dataset.info.codec} ({dataset.info.fingerprint[:12]}); "
+            f"the model has learnt those of {trained.codec.codec} ({trained.codec.fingerprint[:12]})"
+        )
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_FILE
     if not path.is_file() or not (folder / WEIGHTS_FILE).is_file():
@@ -139,5 +158,3 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(values, dict) or values.get("type") != "josielm" or values.get("format") != FORMAT:
         raise ModelError(f"{path}: not the configuration of a model that josielm knows")
     return values
-
-

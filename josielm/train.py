@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -31,9 +31,6 @@ from .loss import Losses, losses
 from .model import LM
 from .store import save
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
 COUNTED = 2_000_000  # frames that frequencies are counted over
 
 
@@ -47,7 +44,6 @@ class Trainer:
         judged: what it is judged on, or None.
         minutes: length of the run in time; None for `config.steps`.
         device: where to train.
-        tokenizer: to be saved with the model; None without text.
         say: receives lines meant for a person.
 
     Raises:
@@ -62,11 +58,10 @@ class Trainer:
         judged: Pieces | None = None,
         minutes: float | None = None,
         device: str | torch.device = "cpu",
-        tokenizer: Tokenizer | None = None,
         say: Callable[[str], None] = print,
     ):
         self.config, self.pieces, self.judged, self.minutes = config, pieces, judged, minutes
-        self.folder, self.device, self.tokenizer = Path(folder), torch.device(device), tokenizer
+        self.folder, self.device = Path(folder), torch.device(device)
         self.rank, self.world = group_place()
         if config.batch % (self.world * config.accumulate):
             raise ConfigError(
@@ -202,8 +197,9 @@ class Trainer:
                 {"model": self.model}, {"optimizer": self.optimizer}, {"random": torch.get_rng_state()}
             )
             checkpoint.write(self.folder, tensors, meta)
-            offset = self.pieces.rows.offset if self.pieces.rows else 0
-            save(self.folder / "model", self.model, self.codec, self.tokenizer, offset)
+            pictures = self.pieces.pictures
+            seen = None if pictures is None else pictures.dataset.info
+            save(self.folder / "model", self.model, self.codec, self.pieces.rows, seen)
         if self.world > 1:
             dist.barrier()
 

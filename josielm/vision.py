@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from josiecodec.errors import CodecError, ModelError
 from josiecodec.tokens.shards import TokenDataset
 
 from .config import VisionConfig
 from .groups import by_group
+from .model import Inputs
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,17 @@ class Pictures:
         codes = np.full((self.config.n_q, kept.shape[1]), absent)
         codes[: len(kept)] = np.where(kept < 0, absent, kept)
         return Prefix(codes, grid, absent)
+
+
+def picture_inputs(codes: Tensor, config: VisionConfig) -> Inputs:
+    """Codes of a picture [1, levels, H, W], -1 where a patch has no further level, as what is seen at frame 0."""
+    absent = config.codebook_size + 1
+    levels, rows, columns = codes.shape[1:]
+    flat = codes[:, : config.n_q].flatten(2)
+    out = torch.full((1, config.n_q, rows * columns), absent, device=codes.device)
+    out[:, : min(levels, config.n_q)] = torch.where(flat < 0, absent, flat)
+    places = np.indices((1, rows, columns)).reshape(3, -1).astype(np.float32)
+    return Inputs(vision=out, grid=torch.from_numpy(places.T.copy())[None].to(codes.device))
 
 
 def grid_of(meta: dict[str, Any], patches: int) -> tuple[int, int, int]:
