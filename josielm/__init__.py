@@ -1,4 +1,4 @@
-"""A language model over the tokens of josiecodec: a temporal transformer over frames, a depth transformer over levels."""
+"""A language model over josiecodec's tokens: a temporal transformer over frames, a depth transformer over levels."""
 
 from .config import ModelConfig, TrainConfig
 from .generate import generate, reply

@@ -227,6 +227,7 @@ class TrainConfig:
         precision: "bf16" runs matrix products in bfloat16; weights and losses stay float32.
         mode: "stream" learns from pieces of clips as they come; "turns" from conversations packed as ChatML.
         start_from_counts: biases of the heads begin as the frequencies of the codes.
+        start_from_codec: tables and heads begin as images of the codec's code vectors, if the codec is at hand.
         loss, optimizer: see the classes.
         seed: of everything random.
         log_every, save_every, validate_every: in steps.
@@ -242,6 +243,7 @@ class TrainConfig:
     precision: Literal["fp32", "bf16"] = "fp32"
     mode: Literal["stream", "turns"] = "stream"
     start_from_counts: bool = True
+    start_from_codec: bool = True
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     seed: int = 0

@@ -29,6 +29,7 @@ from .data import Pieces
 from .evaluate import negative_log_likelihood
 from .loss import Losses, losses
 from .model import LM
+from .start import start_from_counts, start_from_vectors
 from .store import save
 
 COUNTED = 2_000_000  # frames that frequencies are counted over
@@ -44,6 +45,7 @@ class Trainer:
         judged: what it is judged on, or None.
         minutes: length of the run in time; None for `config.steps`.
         device: where to train.
+        vectors: of the codec's codes, to start from; see `josielm.start`.
         say: receives lines meant for a person.
 
     Raises:
@@ -58,6 +60,7 @@ class Trainer:
         judged: Pieces | None = None,
         minutes: float | None = None,
         device: str | torch.device = "cpu",
+        vectors: list[torch.Tensor] | None = None,
         say: Callable[[str], None] = print,
     ):
         self.config, self.pieces, self.judged, self.minutes = config, pieces, judged, minutes
@@ -74,7 +77,9 @@ class Trainer:
         logs = unigram(clips_of(pieces.datasets, config.model.n_q, COUNTED), config.model.codebook_size)
         self.unigram = unigram_entropy(logs)
         if config.start_from_counts:
-            start_from(self.model, torch.from_numpy(logs))
+            start_from_counts(self.model, torch.from_numpy(logs))
+        if vectors is not None:
+            start_from_vectors(self.model, vectors, config.seed)
         self.optimizer = make_optimizer(self.model, config.optimizer)
         self.step = 0
         self.seconds = 0.0
@@ -230,16 +235,6 @@ def make_optimizer(model: LM, config: OptimizerConfig) -> torch.optim.Optimizer:
         {"params": [p for (_, p), d in zip(named, decays) if not d], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.lr, betas=(config.betas[0], config.betas[1]), fused=True)
-
-
-@torch.no_grad()
-def start_from(model: LM, logs: torch.Tensor) -> None:
-    """Let the heads begin as the frequencies [K, codebook_size] (logarithms), so that only the rest is to be learnt."""
-    first = model.semantic_projection if model.config.semantic == "split" else model.depth.semantic_projection
-    for head, row in zip([first, *model.depth.acoustic_projections], logs):
-        if head.bias is not None:
-            head.bias.copy_(row)
-            head.weight.mul_(0.1)
 
 
 def products_per_second(device: torch.device, bf16: bool) -> float:

@@ -67,7 +67,8 @@ def talk(
 
             converse(talking, seconds)
         else:
-            assert source is not None and target is not None  # checked above
+            assert source is not None  # checked above
+            assert target is not None
             _answer(talking, source, target, seconds)
     figures: dict[str, Any] = dict(talking.report.figures())
     if trained.rows is not None:
@@ -79,7 +80,8 @@ def talk(
         click.echo(figures["text"])
     click.echo(
         f"{figures['frames']} frames, {figures['median_ms']:.1f} ms of computation each "
-        f"(99 %: {figures['p99_ms']:.1f} ms; may take {figures['budget_ms']:.0f} ms), {figures['over_budget']} took longer"
+        f"(99 %: {figures['p99_ms']:.1f} ms; they may take {figures['budget_ms']:.0f} ms), "
+        f"{figures['over_budget']} took longer"
     )
 
 

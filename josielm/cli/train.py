@@ -33,6 +33,7 @@ SET = "Change a setting, as in TOML; those of the model begin with model."
 @click.option("--tokenizer", help='A tokenizer.json, or "bytes"; without it there is no text.')
 @click.option("--text-offset", type=int, default=0, help="Frames from a spoken word to its text; negative: text first.")
 @click.option("--pictures", type=Path_, help="Dataset of pictures that share a group with the sound.")
+@click.option("--codec", help="Name or folder of the codec to start from, if it did not come with the package.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help=SET)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, ...")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")
@@ -62,6 +63,7 @@ class _Run:
     tokenizer: str | None
     text_offset: int
     pictures: Path | None
+    codec: str | None
     changes: tuple[str, ...]
     device: str
     threads: int | None
@@ -89,7 +91,10 @@ class _Run:
         judged = self._pieces(config, open_datasets(self.valid), rows, None) if self.valid else None
         frames = sum(int(d.lengths.sum()) for d in datasets)
         clips, rate = sum(map(len, datasets)), datasets[0].info.frame_rate
-        trainer = Trainer(config, pieces, self.out, judged, self.minutes, device, say=click.echo)
+        vectors = self._vectors(config, datasets[0])
+        trainer = Trainer(config, pieces, self.out, judged, self.minutes, device, vectors, say=click.echo)
+        if vectors is None and config.start_from_codec:
+            trainer.say(f"{datasets[0].info.codec} is not at hand (--codec): tables start at random")
         trainer.say(
             f"{frames / (rate[0] / rate[1]) / 3600:.2f} h in {clips} clips, "
             f"{trainer.model.parameter_count() / 1e6:.1f} M parameters"
@@ -122,6 +127,21 @@ class _Run:
             rate = info.frame_rate[0] / info.frame_rate[1]
             rows = TextRows(tokenizer, Ids(info.codebook_size, size), rate, self.text_offset)
         return config, rows
+
+    def _vectors(self, config: TrainConfig, dataset: TokenDataset) -> Any:
+        """What tables start from; None if the codec did not come along and was not named."""
+        from josiecodec.errors import ModelError
+        from josielm.start import code_vectors
+        from josielm.store import load_codec
+
+        if not config.start_from_codec:
+            return None
+        try:
+            return code_vectors(load_codec(dataset.info, self.codec), config.model.n_q)
+        except ModelError:
+            if self.codec:
+                raise
+            return None
 
     def _pictures_info(self) -> Any:
         from josiecodec.tokens.shards import TokenDataset
