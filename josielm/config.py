@@ -161,6 +161,13 @@ class ModelConfig:
         return max(*self.level_delays, self.text_delay if self.text_size else 0, 0)
 
     @property
+    def least_parameters(self) -> int:
+        """A lower bound of the parameters: the widest matrices alone."""
+        stacks = [self.temporal] if self.temporal_on else []
+        inner = sum(3 * s.layers * s.dim * s.hidden for s in [*stacks, self.depth])
+        return inner + self.temporal.dim * (self.text_rows + self.codebook_size) + self.temporal.dim * self.depth.dim
+
+    @property
     def text_rows(self) -> int:
         """Rows of the text table; 0 without text."""
         return self.text_size + self.text_reserved if self.text_size else 0
@@ -260,5 +267,3 @@ class TrainConfig:
             raise ConfigError(f"training: a batch of {self.batch} cannot be run in {self.accumulate} equal parts")
         if not 0 < self.depth_frame_fraction <= 1:
             raise ConfigError("training: depth_frame_fraction must be in (0, 1]")
-        if self.mode == "turns" and self.model.text_head == "none":
-            raise ConfigError("training: turns need a model that writes text")

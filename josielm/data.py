@@ -198,8 +198,8 @@ def collate(items: Sequence[Item], ids: Ids) -> Inputs:
     vision = grid = None
     if seen:
         levels, patches = seen[0].codes.shape[0], max(p.codes.shape[1] for p in seen)
-        vision = _padded([i.prefix.codes if i.prefix else None for i in items], (levels, patches), seen[0].absent)
-        grid = _padded([i.prefix.grid if i.prefix else None for i in items], (3, patches), 0).mT
+        vision = _padded([i.prefix.codes if i.prefix else None for i in items], (levels, patches), seen[0].absent, True)
+        grid = _padded([i.prefix.grid if i.prefix else None for i in items], (3, patches), 0, True).mT
     return Inputs(
         codes=_padded([i.codes for i in items], (shape, frames), ids.absent),
         text=None if text is None else _padded(text, (frames,), ids.text_absent),
@@ -210,12 +210,13 @@ def collate(items: Sequence[Item], ids: Ids) -> Inputs:
     )
 
 
-def _padded(rows: Sequence[np.ndarray | None], shape: tuple[int, ...], fill: int) -> torch.Tensor:
+def _padded(rows: Sequence[np.ndarray | None], shape: tuple[int, ...], fill: int, before: bool = False) -> torch.Tensor:
+    """Rows of different lengths beside each other, filled up behind, or before."""
     kind = next(row.dtype for row in rows if row is not None)
     out = np.full((len(rows), *shape), fill, kind)
     for place, row in zip(out, rows):
-        if row is not None:
-            place[..., : row.shape[-1]] = row
+        if row is not None and row.shape[-1]:
+            place[..., slice(-row.shape[-1], None) if before else slice(row.shape[-1])] = row
     return torch.from_numpy(out)
 
 

@@ -88,7 +88,7 @@ class Attention(Streaming):
             past_k, past_v = cache.ordered()
             state[self] = cache.append(k, v)
             k, v = torch.cat([past_k, k], 2), torch.cat([past_v, v], 2)
-        y = self._attend(q, k, v, seen).transpose(1, 2).reshape(batch, steps, -1)
+        y = self._attend(q, k, v, seen).transpose(1, 2).reshape(batch, steps, self.heads * self.head_dim)
         return apply_linear(self.out_proj, y, first)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None) -> Tensor:

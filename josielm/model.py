@@ -51,7 +51,7 @@ class Inputs:
         text: ids [B, T].
         user: the other speaker's sound, ids [B, K, T].
         vision: codes of pictures, ids [B, levels, P]; a patch with fewer levels has the ABSENT id in the others, and
-            padding has it in all.
+            padding, which stands before the patches, has it in all.
         grid: where the patches are: [B, P, 3], time in frames, row and column.
         learn: bool [B, T], False for frames that are given but not to be learnt; None learns all.
     """

@@ -48,10 +48,12 @@ def fitted(
         pictures: of the pictures, or None.
 
     Raises:
-        ConfigError: if the data do not have so many levels.
+        ConfigError: if the data do not have so many levels, or turns are to be learnt without text.
     """
     if n_q > info.n_q:
         raise ConfigError(f"{n_q} levels cannot be learnt from data with {info.n_q}")
+    if config.mode == "turns" and not text_size:
+        raise ConfigError("turns are learnt with text: give a tokenizer")
     model = config.model.with_levels(n_q, info.codebook_size)
     head = ("temporal" if model.text_head == "none" else model.text_head) if text_size else "none"
     model = replace(model, text_size=text_size, text_head=head, text_column=model.text_column and text_size > 0)

@@ -101,19 +101,20 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Trained:
             rate = codec.frame_rate[0] / codec.frame_rate[1]
             ids = Ids(config.codebook_size, config.text_size)
             rows = TextRows(tokenizer, ids, rate, int(values.get("text_offset", 0)))
-        with torch.device("meta"):  # a damaged configuration takes no memory
-            model = LM(config)
+        if config.least_parameters > (folder / WEIGHTS_FILE).stat().st_size:
+            raise ConfigError("it is of a far larger model than its weights")  # and would take as much memory
+        model = LM(config)
     except (ConfigError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise ModelError(f"{folder / CONFIG_FILE}: no model can be made of this ({error})") from None
     weights = folder / WEIGHTS_FILE
     try:
         tensors = safetensors.torch.load_file(str(weights))
-        model.load_state_dict(tensors, assign=True)
+        model.load_state_dict(tensors)
     except (OSError, safetensors.SafetensorError) as error:
         raise ModelError(f"{weights}: cannot be read ({error})") from None
     except RuntimeError as error:
         raise ModelError(f"{weights}: does not fit its {CONFIG_FILE} ({str(error).splitlines()[-1].strip()})") from None
-    return Trained(model.float().eval().requires_grad_(False).to(device), codec, rows, vision)
+    return Trained(model.eval().requires_grad_(False).to(device), codec, rows, vision)
 
 
 def load_codec(codec: DatasetInfo, name: str | Path | None = None, device: str = "cpu") -> Any:

@@ -57,4 +57,5 @@ class GridPositions(nn.Module):
         """Rows and columns [..., 2] -> [..., D]. Wavelengths run from 4 patches to 1000."""
         waves = torch.arange(self.WAVES, device=places.device) / (self.WAVES - 1)
         angles = places.float().unsqueeze(-1) * (2 * torch.pi / 4) * 250.0**-waves
-        return self.projection(torch.cat([angles.sin(), angles.cos()], -1).flatten(-2))
+        waves = torch.cat([angles.sin(), angles.cos()], -1).flatten(-2)
+        return self.projection(waves.to(self.projection.weight.dtype))
