@@ -19,7 +19,7 @@ from josiecodec.tokens.shards import DatasetInfo, TokenDataset
 
 from .chat import Packed, Turn, pack
 from .config import ModelConfig
-from .groups import by_group, partners
+from .groups import by_group, partners, told
 from .ids import Ids
 from .model import Inputs
 from .text import TextRows
@@ -132,7 +132,7 @@ class Pieces:
         text = self._text(number, clip)[start : start + frames] if self.rows is not None else None
         prefix = None
         if self.pictures is not None:
-            prefix = self.pictures.of(self.datasets[number].meta(clip).get("group"), start)
+            prefix = self.pictures.of(told(self.datasets[number].meta(clip), "group"), start)
         user = self._user(number, clip, start, frames) if self.config.streams == 2 else None
         return Item(codes, text, user, np.ones(frames, bool), prefix)
 
@@ -229,5 +229,6 @@ def _drawn(lengths: np.ndarray, others: set[int]) -> np.ndarray:
 
 def _conversations(dataset: TokenDataset) -> list[list[tuple[int, str]]]:
     """Groups of clips that have a role: (clip, role) in the order in which they were said."""
-    talks = ([(clip, str(m["role"])) for clip, m in members if m.get("role")] for members in by_group(dataset).values())
+    groups = by_group(dataset).values()
+    talks = ([(clip, str(told(m, "role"))) for clip, m in members if told(m, "role")] for members in groups)
     return [talk for talk in talks if talk]

@@ -36,7 +36,7 @@ class Pictures:
     """The pictures and videos of a dataset, found by the `group` that they share with sound.
 
     Args:
-        dataset: of pictures; the metadata of a clip have its `grid`, pictures (or groups of them), rows and columns.
+        dataset: of pictures; the metadata of a clip have its `grid`: groups of pictures, rows and columns.
         config: what the model reads of them.
         frame_rate: frames of sound a second.
 
@@ -68,9 +68,7 @@ class Pictures:
         found = self.dataset[clip]
         signed = found.signed[:, : self.config.n_q]
         pictures, rows, columns = grid_of(found.meta, len(signed))
-        seconds = found.meta.get("duration")
-        length = float(seconds) if isinstance(seconds, (int, float)) else 0.0
-        times = np.arange(pictures) * (length * self.frame_rate / pictures) - start
+        times = _times(found.meta, pictures) * self.frame_rate - start
         last = max(int((times <= 0).sum()), 1)
         first = max(last - max(self.config.most // (rows * columns), 1), 0)
         places = np.indices((last - first, rows, columns)).reshape(3, -1)
@@ -81,6 +79,18 @@ class Pictures:
         codes = np.full((self.config.n_q, kept.shape[1]), absent)
         codes[: len(kept)] = np.where(kept < 0, absent, kept)
         return Prefix(codes, grid, absent)
+
+
+def _times(meta: dict[str, Any], groups: int) -> np.ndarray:
+    """Seconds at which each group of pictures begins; the first picture is a group of its own."""
+    duration = meta.get("duration")
+    seconds = float(duration) if isinstance(duration, (int, float)) else 0.0
+    pictures = meta.get("pictures")
+    if isinstance(pictures, int) and pictures > groups > 1:
+        size = -(-(pictures - 1) // (groups - 1))
+        first = np.concatenate([[0], 1 + size * np.arange(groups - 1)])
+        return first * (seconds / pictures)
+    return np.arange(groups) * (seconds / groups)
 
 
 def picture_inputs(codes: Tensor, config: VisionConfig) -> Inputs:
@@ -95,7 +105,7 @@ def picture_inputs(codes: Tensor, config: VisionConfig) -> Inputs:
 
 
 def grid_of(meta: dict[str, Any], patches: int) -> tuple[int, int, int]:
-    """Pictures, rows and columns of a clip of so many patches."""
+    """Groups of pictures, rows and columns of a clip of so many patches."""
     grid = meta.get("grid")
     if (
         not isinstance(grid, list)

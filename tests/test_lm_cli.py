@@ -75,10 +75,10 @@ def test_eval_stands_beside_its_floors(house):
 def test_generate_makes_sound_and_tokens(house):
     model, codec = house / "run" / "model", house / "codec"
     lm("generate", model, house / "one.wav", "--seconds", 1, "--codec", codec)
-    assert soundfile.info(house / "one.wav").frames == 12 * 1920
+    assert soundfile.info(house / "one.wav").frames == RATE
     lm("generate", model, house / "one.josie", "--seconds", 1, "--codec", codec, "--seed", 3)
     stream = TokenFile.read(house / "one.josie").streams[0]
-    assert stream.codes.shape == (4, 12)
+    assert stream.codes.shape == (4, 13)
     said = json.loads(
         lm(
             "generate",
@@ -99,12 +99,12 @@ def test_generate_makes_sound_and_tokens(house):
             "--json",
         )  # fmt: skip
     )
-    assert said["seconds"] == pytest.approx(24 / 12.5)
+    assert said["seconds"] == pytest.approx(26 / 12.5)
     assert said["text"].split()[0] == "good"
     longer = TokenFile.read(house / "more.josie").streams[0].codes
-    assert np.array_equal(longer[:, :12], stream.codes)
+    assert np.array_equal(longer[:, :13], stream.codes)
     lm("generate", model, house / "after.wav", "--prompt", house / "talk.wav", "--seconds", 1, "--codec", codec)
-    assert soundfile.info(house / "after.wav").frames == (21 + 12) * 1920
+    assert soundfile.info(house / "after.wav").frames == 21 * 1920 + RATE
 
 
 def test_talk_answers_as_long_as_it_listens(house):

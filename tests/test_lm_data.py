@@ -187,6 +187,9 @@ def test_pictures_come_before_their_sound(tmp_path):
     assert prefix.grid[0].tolist() == [-15.0] * 4 + [-5.0] * 4
     assert prefix.grid[1:, :4].tolist() == [[0, 0, 1, 1], [0, 1, 0, 1]]
     assert pictures.of("elsewhere", 0) is None
+    shown = {**about, "pictures": 5, "duration": 1.0}  # groups of one, two and two pictures, a fifth of a second each
+    paired = Pictures(TokenDataset(dataset(tmp_path / "p", [(film, shown)], info(kind="visual", n_q=2))), SEEING, 10.0)
+    assert paired.prefix(0, 6).grid[0].tolist() == [-4.0] * 4 + [0.0] * 4
     inputs = collate([Pieces(sound, config, 9, pictures=pictures).piece(0, c, 0) for c in (0, 1)], Ids(CARD))
     assert (inputs.vision[1] == CARD + 1).all()
     model = made(config)
@@ -226,8 +229,8 @@ def test_turns_are_packed_as_chatml():
 
 def test_conversations_come_from_groups_with_roles(tmp_path):
     clips = [
-        (np.full((3, LEVELS), 7), {"group": "g", "role": "assistant", "text": "yo", "start": 2.0}),
-        (np.full((2, LEVELS), 6), {"group": "g", "role": "user", "text": "hi", "start": 0.0}),
+        (np.full((3, LEVELS), 7), {"group": "g", "extra": {"role": "assistant", "turn": 2}, "text": "yo"}),
+        (np.full((2, LEVELS), 6), {"group": "g", "extra": {"role": "user", "turn": 1}, "text": "hi"}),
         (np.zeros((9, LEVELS), int), {}),
     ]
     pieces = Pieces(open_datasets([dataset(tmp_path / "d", clips)]), WRITING, 100, rows_of(), turns=True)

@@ -217,7 +217,7 @@ def test_no_codec_is_handed_an_id_it_lacks():
         inputs = inputs_for(config, batch=4, frames=60)
         codes, text = streamed(model, inputs, 60, [1, 2, 3, 4], Sampling(hot, hot, hot))
         assert 0 <= int(codes.min()) <= int(codes.max()) < CARD
-        assert text is None or (0 <= int(text.min()) and int(text.max()) < model.ids.text_start)
+        assert text is None or (int(text.min()) >= 0 and int(text.max()) < model.ids.text_start)
 
 
 def test_draws_follow_temperature_and_top_k():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,18 +61,21 @@ def generate(
     how = sampling(options)
     place = use_device(device, threads)
     trained = load(model, place)
-    frames = max(round(seconds * trained.frame_rate), 1)
+    frames = max(math.ceil(round(seconds * trained.frame_rate, 6)), 1)
     sounding = load_codec(trained.codec, codec, place) if target or prompt else None
     if chat is not None:
         said, codes = reply(trained, [Turn("user", chat)], frames, seed, how, sound=target is not None)
     else:
         before = None if prompt is None else _codes(trained, sounding, prompt)
-        frames += 0 if before is None else before.shape[-1]
-        done = make(trained, frames, [seed], how, before, text, vision=_seen(trained, picture, place))
+        begun = 0 if before is None else before.shape[-1]
+        done = make(trained, begun + frames, [seed], how, before, text, vision=_seen(trained, picture, place))
         codes = done.codes
         said = "" if done.text is None or trained.rows is None else trained.rows.decode(done.text[0].tolist())
     if target is not None:
-        _write(sounding, codes, target)
+        length = codes.shape[-1] * sounding.frame_size
+        if chat is None:  # as long as was asked for, to the sample
+            length -= frames * sounding.frame_size - round(seconds * sounding.sample_rate)
+        _write(sounding, codes, length, target)
     made = codes.shape[-1] / trained.frame_rate
     if as_json:
         click.echo(json.dumps({"seconds": round(made, 3), "text": said, "output": target and str(target)}))
@@ -118,7 +122,7 @@ def _seen(trained: Trained, picture: Path | None, device: str) -> Inputs | None:
     return picture_inputs(codec.encode(load_image(picture)[None].to(device), config.n_q), config)
 
 
-def _write(codec: Any, codes: Tensor, target: Path) -> None:
+def _write(codec: Any, codes: Tensor, length: int, target: Path) -> None:
     import numpy as np
 
     from josiecodec.audio.writing import SoundWriter
@@ -126,9 +130,9 @@ def _write(codec: Any, codes: Tensor, target: Path) -> None:
 
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix.lower() == ".josie":
-        info = codec.stream_info(codes.shape[1], codes.shape[-1] * codec.frame_size)
+        info = codec.stream_info(codes.shape[1], length)
         rows = codes[0].cpu().numpy().astype(np.uint16)
         TokenFile([TokenStream(info, rows)]).write(target, codec.known_tables)
         return
     with SoundWriter(target, codec.sample_rate) as writer:
-        writer.write(codec.decode(codes)[0])
+        writer.write(codec.decode(codes, length)[0])
