@@ -8,6 +8,8 @@ from .entry import enter
 from .eval import eval_group
 from .files import decode, encode
 from .inspect import info, models, trim
+from .tokenize import tokenize
+from .tokens import tokens_group
 from .train import train_group
 
 
@@ -17,7 +19,7 @@ def cli() -> None:
     """Sound and pictures as tokens: encode media files to small .josie files and decode them again."""
 
 
-for command in (encode, decode, info, trim, models, train_group, eval_group):
+for command in (encode, decode, info, trim, models, train_group, eval_group, tokenize, tokens_group):
     cli.add_command(command)
 
 

@@ -21,6 +21,7 @@ ALLOWED = {
     "tokens": {"errors", "fingerprint", "config", "atomic"},
     "audio": {"nn", "tokens", "errors", "codec"},
     "vision": {"nn", "tokens", "errors", "codec"},
+    "datasets": {"audio", "vision", "tokens", "errors", "hub", "media", "codec", "atomic"},
     "metrics": {"audio", "nn", "errors"},
     "evaluation": {"audio", "vision", "tokens", "nn", "errors", "hub", "metrics", "atomic"},
     "training": {
@@ -58,7 +59,7 @@ def test_importing_is_light():
 
 
 def test_files_stay_small():
-    for folder in ("josiecodec", "cli", "benchmarks"):
+    for folder in ("josiecodec", "cli", "josielm", "benchmarks"):
         for path in (ROOT / folder).rglob("*.py"):
             assert len(path.read_text().splitlines()) <= 420, path
 

@@ -56,8 +56,25 @@ def house(tmp_path_factory):
     writer.write(0, [*talk, *turns])
     soundfile.write(root / "talk.wav", speechlike(20.5, seed=5)[0, 0].numpy(), RATE)
     small = ["--set", "model.context=40", "--set", "batch=4", "--set", "frames=24", "--threads", 1, "--n-q", 4]
-    said = lm("train", "tiny", "--data", root / "tokens", "--valid", root / "tokens", "--out", root / "run", "--steps",
-              20, "--codec", root / "codec", "--tokenizer", "bytes", "--set", "model.streams=2", *small)  # fmt: skip
+    said = lm(
+        "train",
+        "tiny",
+        "--data",
+        root / "tokens",
+        "--valid",
+        root / "tokens",
+        "--out",
+        root / "run",
+        "--steps",
+        20,
+        "--codec",
+        root / "codec",
+        "--tokenizer",
+        "bytes",
+        "--set",
+        "model.streams=2",
+        *small,
+    )
     assert "M parameters" in said
     assert "level_0" in said
     return root
@@ -97,7 +114,7 @@ def test_generate_makes_sound_and_tokens(house):
             "--acoustic-top-k",
             3,
             "--json",
-        )  # fmt: skip
+        )
     )
     assert said["seconds"] == pytest.approx(26 / 12.5)
     assert said["text"].split()[0] == "good"
@@ -123,7 +140,7 @@ def test_talk_answers_as_long_as_it_listens(house):
                 quiet,
                 "--threads",
                 1,
-            )  # fmt: skip
+            )
         )
         assert soundfile.info(out).frames == round(20.5 * 1920)
         assert said["frames"] == 21
@@ -147,8 +164,28 @@ def test_talk_answers_as_long_as_it_listens(house):
 
 def test_turns_are_trained_and_answered(house):
     out = house / "turns"
-    lm("train", "tiny", "--data", house / "tokens", "--out", out, "--steps", 3, "--codec", house / "codec",
-       "--tokenizer", "bytes", "--n-q", 2, "--set", 'mode="turns"', "--set", "batch=2", "--set", "frames=80")  # fmt: skip
+    lm(
+        "train",
+        "tiny",
+        "--data",
+        house / "tokens",
+        "--out",
+        out,
+        "--steps",
+        3,
+        "--codec",
+        house / "codec",
+        "--tokenizer",
+        "bytes",
+        "--n-q",
+        2,
+        "--set",
+        'mode="turns"',
+        "--set",
+        "batch=2",
+        "--set",
+        "frames=80",
+    )
     said = json.loads(lm("generate", out / "model", "--chat", "hello", "--seconds", 2, "--json"))
     assert isinstance(said["text"], str)
     assert said["output"] is None
@@ -178,7 +215,7 @@ def test_mistakes_are_one_line(house, monkeypatch, capsys):
         (("generate", model, house / "x.wav"), "did not come with"),
         (("generate", model, house / "talk.wav", "--codec", house / "codec"), "--overwrite"),
         (("generate", model), "TARGET"),
-        (("generate", model, house / "x.wav", "--codec", house / "codec", "--picture", house / "p.png"), "no pictures"),
+        (("generate", model, house / "x.wav", "--codec", house / "codec", "--picture", "p.png"), "no pictures"),
         (("eval", model, house / "codec"), "dataset"),
         (("talk", model), "--live"),
     ):

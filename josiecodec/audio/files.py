@@ -124,16 +124,32 @@ class SoundReader:
         if stream.duration and stream.time_base:
             self.length = round(stream.duration * stream.time_base * self.sample_rate)
 
-    def blocks(self) -> Iterator[np.ndarray]:
-        """The samples from the beginning, as float32 arrays [n, channels].
+    def blocks(self, first: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
+        """The samples from `first` on, as float32 arrays [n, channels]: `count` of them, or all if there are fewer.
 
         Raises:
-            MediaError: if the file turns out to be damaged.
+            MediaError: if the file turns out to be damaged, or ends before `first`.
         """
+        if first and self.length is not None and first >= self.length:
+            raise MediaError(f"{self.name}: ends before {first / self.sample_rate:g} s")
+        if self._sound is not None and self._sound.seekable():
+            try:
+                self._sound.seek(first)  # also to 0: else libsndfile gives the priming samples of Opus, which are none
+            except (soundfile.LibsndfileError, RuntimeError) as error:
+                raise MediaError(f"{self.name}: damaged sound file ({_reason(error)})") from None
+            first = 0
+        for block in self._all_blocks():
+            block, first = block[first:], max(first - len(block), 0)
+            if count is not None:
+                block, count = block[:count], count - min(count, len(block))
+            if len(block):
+                yield block
+            if count == 0:
+                return
+
+    def _all_blocks(self) -> Iterator[np.ndarray]:
         if self._sound is not None:
             try:
-                if self._sound.seekable():
-                    self._sound.seek(0)  # else libsndfile gives the priming samples of Opus, which are not sound
                 yield from self._sound.blocks(BLOCK, dtype="float32", always_2d=True)
             except (soundfile.LibsndfileError, RuntimeError) as error:
                 raise MediaError(f"{self.name}: damaged sound file ({_reason(error)})") from None
@@ -158,14 +174,26 @@ class SoundReader:
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(f"{self.name}: damaged sound file ({_reason(error)})") from None
 
-    def mono(self, sample_rate: int) -> Iterator[Tensor]:
-        """The samples as mono at another rate, as float32 tensors [n].
+    def mono(
+        self, sample_rate: int, start: float = 0.0, duration: float | None = None, channel: int | None = None
+    ) -> Iterator[Tensor]:
+        """The samples as mono at another rate, as float32 tensors [n]; those that are not finite count as silence.
 
-        Channels are averaged. Samples that are not finite count as silence.
+        Args:
+            sample_rate: wanted, in Hz.
+            start, duration: of a part of the recording, in seconds; without them all of it.
+            channel: the one to take, from 0 on; None for the mean of all.
+
+        Raises:
+            MediaError: if the file is damaged, ends before `start`, or has no such channel.
         """
+        if channel is not None and not 0 <= channel < self.channels:
+            raise MediaError(f"{self.name}: has {self.channels} channel(s), none with the number {channel}")
         resampler = StreamResampler(self.sample_rate, sample_rate)
-        for block in self.blocks():
-            mono = np.nan_to_num(block.mean(1, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        count = None if duration is None else round(duration * self.sample_rate)
+        for block in self.blocks(round(start * self.sample_rate), count):
+            mono = block.mean(1, dtype=np.float32) if channel is None else np.ascontiguousarray(block[:, channel])
+            mono = np.nan_to_num(mono, nan=0.0, posinf=0.0, neginf=0.0)
             yield resampler(torch.from_numpy(mono))
         yield resampler(torch.zeros(0), last=True)
 

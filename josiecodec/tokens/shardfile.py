@@ -24,6 +24,7 @@ from ..atomic import replacing
 from ..errors import CodesError, FormatError
 
 MOST_HEADER = 1 << 16  # bytes; what is written takes a few hundred
+ROWS_AT_ONCE = 1 << 16
 _DTYPES: dict[str, np.dtype[Any]] = {"I64": np.dtype("<i8"), "U16": np.dtype("<u2"), "U8": np.dtype("u1")}
 
 
@@ -56,10 +57,11 @@ def write_shard_file(
     with tempfile.TemporaryFile(dir=path.parent) as codes, tempfile.TemporaryFile(dir=path.parent) as levels:
         offsets = [0]
         for clip in clips:
-            rows, counts = _checked(clip, n_q, codebook_size, visual)
-            codes.write(rows.tobytes())
-            levels.write(counts.tobytes())
-            offsets.append(offsets[-1] + len(rows))
+            for begin in range(0, max(len(clip), 1), ROWS_AT_ONCE):
+                rows, counts = _checked(clip[begin : begin + ROWS_AT_ONCE], n_q, codebook_size, visual)
+                codes.write(rows.tobytes())
+                levels.write(counts.tobytes())
+            offsets.append(offsets[-1] + len(clip))
         table = np.array(offsets, "<i8").tobytes()
         with replacing(path, durable=True) as file:
             file.write(_header(len(offsets), offsets[-1], n_q, visual, metadata) + table)
@@ -73,7 +75,6 @@ def write_shard_file(
 
 def _checked(codes: np.ndarray, n_q: int, codebook_size: int, visual: bool) -> tuple[np.ndarray, np.ndarray]:
     """Codes as they are stored, and the number that counts in each row."""
-    codes = np.asarray(codes)
     if codes.ndim != 2 or codes.shape[1] != n_q or codes.dtype.kind not in "iu":
         raise CodesError(f"codes of a clip must be integers [rows, {n_q}], not {codes.dtype} {list(codes.shape)}")
     if codes.size and not (-1 if visual else 0) <= int(codes.min()) <= int(codes.max()) < codebook_size:

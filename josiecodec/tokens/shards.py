@@ -13,11 +13,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -136,6 +137,14 @@ class Clip:
         return np.where(np.arange(codes.shape[1]) < self.levels[:, None], codes, -1)
 
 
+class Crop(NamedTuple):
+    """A part of a clip: `dataset[Crop(clip, start, frames)]` is `dataset.crop(clip, start, frames)`."""
+
+    clip: int
+    start: int
+    frames: int
+
+
 class ShardWriter:
     """Writes the shards of a dataset; any number of processes can write different ones at a time.
 
@@ -187,6 +196,7 @@ class ShardWriter:
 
         def codes_of() -> Iterator[np.ndarray]:
             for codes, meta in clips:
+                codes = np.asanyarray(codes)  # a memory map stays one
                 lines.append(_line({**meta, "n_frames": len(codes)}))
                 yield codes
 
@@ -211,7 +221,60 @@ def _line(meta: dict[str, Any]) -> bytes:
         raise CodesError(f"clip {meta.get('id')!r}: what is known of it is no JSON ({error})") from None
 
 
-class TokenDataset:
+class ClipSource(ABC):
+    """Clips by their numbers: `source[i]` is a `Clip`, `source[Crop(i, start, frames)]` codes alone.
+
+    Attributes:
+        info: what made the codes.
+        n_q: levels that are given.
+        lengths: int64 [N], frames (patches) of each clip.
+    """
+
+    info: DatasetInfo
+    n_q: int
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @overload
+    def __getitem__(self, i: int) -> Clip: ...
+    @overload
+    def __getitem__(self, i: Crop) -> np.ndarray: ...
+    def __getitem__(self, i: int | Crop) -> Clip | np.ndarray:
+        if isinstance(i, Crop):
+            return self.crop(*i)
+        return self.clip(i + len(self) if i < 0 else i)
+
+    @abstractmethod
+    def clip(self, i: int) -> Clip:
+        """Clip `i`, 0 <= i < N.
+
+        Raises:
+            IndexError: if there is no such clip.
+            FormatError: if its line is damaged.
+        """
+
+    @abstractmethod
+    def crop(self, i: int, start: int, n: int) -> np.ndarray:
+        """Frames `start` to `start + n` of clip `i`, fewer where it ends: uint16 [n', n_q], a copy.
+
+        Raises:
+            CodesError: if `start` or `n` is negative.
+            IndexError: if there is no such clip.
+        """
+
+    @abstractmethod
+    def meta(self, i: int) -> dict[str, Any]:
+        """What is known of clip `i`: its line of the jsonl.
+
+        Raises:
+            IndexError: if there is no such clip.
+            FormatError: if that is damaged.
+        """
+
+
+class TokenDataset(ClipSource):
     """All complete shards of a dataset, read through memory maps: opening it reads no codes.
 
     It can be handed to the workers of a `torch.utils.data.DataLoader`. Indexing gives a whole clip, with its
@@ -220,11 +283,10 @@ class TokenDataset:
     Args:
         folder: of the dataset.
         n_q: levels to give, the first ones; None for all that are stored.
+        shards: numbers of the shards to read; None for all that are complete.
 
     Attributes:
         info: its `dataset.json`.
-        n_q: levels that are given.
-        lengths: int64 [N], frames (patches) of each clip.
         shards: numbers of the shards.
 
     Raises:
@@ -233,28 +295,20 @@ class TokenDataset:
         CodesError: if so many levels are not stored.
     """
 
-    def __init__(self, folder: str | Path, n_q: int | None = None):
+    def __init__(self, folder: str | Path, n_q: int | None = None, shards: list[int] | None = None):
         self.folder = Path(folder)
         self.info = read_info(folder)
         self.n_q = self.info.n_q if n_q is None else n_q
         if isinstance(self.n_q, bool) or not isinstance(self.n_q, int) or not 1 <= self.n_q <= self.info.n_q:
             raise CodesError(f"{folder}: n_q must be in 1..{self.info.n_q}, not {n_q!r}")
-        self._map(done_shards(folder))
-
-    def _map(self, shards: list[int]) -> None:
-        self.shards = shards
+        self.shards = done_shards(folder) if shards is None else list(shards)
         self._files = [self._open(index) for index in self.shards]
         counts = [len(f.offsets) - 1 for f in self._files]
         self._first = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).tolist()  # clip of each shard
         self.lengths = np.concatenate([np.zeros(0, np.int64), *(np.diff(f.offsets) for f in self._files)])
         self._lines: dict[int, list[bytes]] = {}
 
-    def __len__(self) -> int:
-        return int(self._first[-1])
-
-    def __getitem__(self, i: int) -> Clip:
-        if i < 0:
-            i += len(self)
+    def clip(self, i: int) -> Clip:
         shard, place = self._find(i)
         file = self._files[shard]
         begin, end = int(file.offsets[place]), int(file.offsets[place + 1])
@@ -262,12 +316,6 @@ class TokenDataset:
         return Clip(file.codes[begin:end, : self.n_q].copy(), self.meta(i), levels)
 
     def crop(self, i: int, start: int, n: int) -> np.ndarray:
-        """Frames `start` to `start + n` of clip `i`, fewer where it ends: uint16 [n', n_q], a copy.
-
-        Raises:
-            CodesError: if `start` or `n` is negative.
-            IndexError: if there is no such clip.
-        """
         if start < 0 or n < 0:
             raise CodesError(f"a crop cannot begin at {start} or be {n} long")
         shard, place = self._find(i)
@@ -277,11 +325,6 @@ class TokenDataset:
         return file.codes[begin : min(begin + n, end), : self.n_q].copy()
 
     def meta(self, i: int) -> dict[str, Any]:
-        """What is known of clip `i`: its line of the jsonl.
-
-        Raises:
-            FormatError: if that is damaged.
-        """
         shard, place = self._find(i)
         if shard not in self._lines:
             if len(self._lines) >= MOST_OPEN:
@@ -295,9 +338,30 @@ class TokenDataset:
             raise FormatError(f"{self.folder}: shard {self.shards[shard]:05d} has a damaged line, {place + 1}")
         return found
 
-    def shard_of(self, i: int) -> int:
-        """Number of the shard that clip `i` is in."""
-        return self.shards[self._find(i)[0]]
+    def blocks(self, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """All codes in order, uint16 [up to `rows`, n_q], with their levels if they are of pictures; views."""
+        for file in self._files:
+            for begin in range(0, len(file.codes), rows):
+                levels = None if file.levels is None else np.minimum(file.levels[begin : begin + rows], self.n_q)
+                yield file.codes[begin : begin + rows, : self.n_q], levels
+
+    def number_of(self, name: str) -> int:
+        """Number of the clip with this id; else `name` is taken for a number itself.
+
+        Raises:
+            CodesError: if there is no such clip.
+        """
+        for i in range(len(self)):
+            if self.meta(i).get("id") == name:
+                return i
+        if name.isascii() and name.isdigit() and int(name) < len(self):
+            return int(name)
+        raise CodesError(f"{self.folder}: no clip {name!r} among {len(self)}")
+
+    @property
+    def bounds(self) -> list[tuple[int, int]]:
+        """First clip of each shard, and the first behind it."""
+        return list(zip(self._first, self._first[1:]))
 
     def _find(self, i: int) -> tuple[int, int]:
         if not 0 <= i < self._first[-1]:
@@ -323,9 +387,5 @@ class TokenDataset:
             raise FormatError(f"{path}: {len(lines)} lines for {expected} clips")
         return lines
 
-    def __getstate__(self) -> dict[str, Any]:  # memory maps would be sent as copies of the files
-        return {name: getattr(self, name) for name in ("folder", "info", "n_q", "shards")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.folder, self.info, self.n_q = state["folder"], state["info"], state["n_q"]
-        self._map(state["shards"])  # these, even if there are more by now
+    def __reduce__(self) -> tuple[Any, ...]:  # memory maps would be sent as copies of the files
+        return TokenDataset, (self.folder, self.n_q, self.shards)

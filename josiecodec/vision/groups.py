@@ -45,16 +45,26 @@ class GroupWriter:
         size: height and width of the pictures.
         pictures_per_second: 0 for a still picture.
         overhead: bits that the rest of the file takes, out of the same budget.
+        most: levels that a patch may have; None for those of `rate`, or all of the model's.
+        predict: whether patches may be coded from the group before.
     """
 
     def __init__(
-        self, model: Jovio, rate: Rate, size: tuple[int, int], pictures_per_second: Fraction, overhead: float = 0.0
+        self,
+        model: Jovio,
+        rate: Rate,
+        size: tuple[int, int],
+        pictures_per_second: Fraction,
+        overhead: float = 0.0,
+        most: int | None = None,
+        predict: bool = True,
     ):
         self.model, self.rate, self.size = model, rate, size
         self.per_second = pictures_per_second
-        self.levels = model.n_q if rate.n_q is None else model.levels(rate.n_q)
+        most = rate.n_q if most is None else most
+        self.levels = model.n_q if most is None else model.levels(most)
         self.overhead = overhead
-        self.coder = RowCoder(model, self.levels)
+        self.coder = RowCoder(model, self.levels, predict)
         self.taken = 0  # pictures
         self._state = State()
         self._waiting: list[Tensor] = []  # pictures of no group yet

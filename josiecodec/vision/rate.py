@@ -64,10 +64,12 @@ class RowCoder:
     Args:
         model: the codec.
         most: levels a patch may have at most.
+        predict: whether to try predictions from the group before.
     """
 
-    def __init__(self, model: Jovio, most: int | None = None):
+    def __init__(self, model: Jovio, most: int | None = None, predict: bool = True):
         self.model = model
+        self.predict = predict
         self.most = most or model.n_q
         self.before: Group | None = None
         self.weight = model.config.weight
@@ -133,7 +135,7 @@ class RowCoder:
             if cache is not None and (own is None or own.weight > weight):
                 # A little more is found out than is asked, for the weights that will be tried next.
                 own = cache[index] = alone(self.model, latent, self.most, weight / 4, beams=beams)
-            latent_before = None if before is None else before.latent
+            latent_before = before.latent if before is not None and self.predict else None
             found = candidates(self.model, latent, latent_before, self.most, weight, own, beams)
             before = carry_out(self.model, found, decide(self.model, found, weight), _shape(latent), before)
             groups.append(before)

@@ -1,0 +1,138 @@
+"""`tokenize`: a folder of media to a dataset of tokens."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import Path_, common, use_device
+
+
+class Share(click.ParamType):
+    """`i/n`: part i of n."""
+
+    name = "i/n"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        """Parse "3/64"."""
+        try:
+            part, parts = (int(n) for n in str(value).split("/"))
+        except ValueError:
+            part, parts = 0, 0
+        if not 1 <= part <= parts:
+            self.fail(f"{value!r} is no share such as 3/64 (1/64 to 64/64)", param, ctx)
+        return part, parts
+
+
+@click.command()
+@click.argument("source", metavar="INPUT")
+@click.argument("target", metavar="OUT", type=Path_)
+@click.option("--kind", type=click.Choice(["audio", "visual"]), help="What to tokenize.  [default: audio if any]")
+@click.option("--model", help="Name of a model, or its folder.  [default: the one that came along]")
+@click.option("--n-q", type=click.IntRange(1), help="Levels to store.  [default: the model's]")
+@click.option("--adaptive", is_flag=True, help="Patches of pictures take as many levels as pay, --n-q at most.")
+@click.option("--shard", type=Share(), default="1/1", help="Make part i of n of the shards, 1/n to n/n.")
+@click.option("--shard-clips", type=click.IntRange(1), default=1000, show_default=True, help="Clips of a shard.")
+@click.option("--batch-seconds", type=click.FloatRange(1), default=120.0, show_default=True, help="Sound in a batch.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads that read files.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--actors", type=click.IntRange(1), help="Of Ray.  [default: as many as there are processors or GPUs]")
+@common
+def tokenize(
+    source: str,
+    target: Path,
+    kind: str | None,
+    model: str | None,
+    n_q: int | None,
+    adaptive: bool,
+    shard: tuple[int, int],
+    shard_clips: int,
+    batch_seconds: float,
+    workers: int,
+    engine: str,
+    actors: int | None,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Tokenize INPUT, a folder, pattern or JSONL manifest of recordings, pictures or films, to the dataset OUT.
+
+    Run it again after it was stopped, by whatever means: what is done stays, and the rest is done. Several can
+    work on one dataset, each with its own --shard. Files that cannot be read are listed in OUT/errors.jsonl.
+    """
+    from tqdm import tqdm
+
+    import josiecodec
+    from josiecodec.datasets.plan import Settings, make_plan
+    from josiecodec.datasets.ray_engine import tokenize_with_ray
+    from josiecodec.datasets.tokenize import ERRORS_FILE
+    from josiecodec.datasets.tokenize import tokenize as tokenize_here
+    from josiecodec.tokens.shards import done_shards
+
+    from .jobs import Models
+
+    plan = make_plan(source, kind, shard_clips)
+    name = model or Models.USUAL["jodio" if plan.kind == "audio" else "jovio"]
+    if engine == "local":
+        use_device(device, threads)
+    codec = josiecodec.load(name, device if engine == "local" else "cpu")
+    settings = Settings(codec.levels(n_q), adaptive, batch_seconds, workers)
+    share = plan.share(*shard)
+    before = set(done_shards(target)) if target.is_dir() else set()
+    waiting = sum(len(plan.shards[i]) for i in share if i not in before)
+    began, seconds = time.monotonic(), [0.0]
+    with tqdm(total=waiting, unit="clip", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(clips: int, more: float) -> None:
+            seconds[0] += more
+            bar.set_postfix_str(_speed(seconds[0], time.monotonic() - began), refresh=False)
+            bar.update(clips)
+
+        if engine == "ray":
+            reports = tokenize_with_ray(
+                name, plan, target, settings, *shard, device=device, actors=actors, threads=threads or 1,
+                on_shard=lambda report: progress(report.clips + report.bad, report.seconds),
+            )  # fmt: skip
+        else:
+            reports = tokenize_here(codec, plan, target, settings, *shard, on_clip=lambda more: progress(1, more))
+    took = time.monotonic() - began
+    done = set(done_shards(target))
+    result = {
+        "kind": plan.kind,
+        "clips": sum(r.clips for r in reports),
+        "bad": sum(r.bad for r in reports),
+        "seconds": round(sum(r.seconds for r in reports), 3),
+        "took": round(took, 3),
+        "times_real_time": round(sum(r.seconds for r in reports) / took, 2),
+        "clips_per_second": round(sum(r.clips for r in reports) / took, 2),
+        "shards": len(reports),
+        "shards_done": len(done),
+        "shards_planned": len(plan.shards),
+    }
+    if as_json:
+        click.echo(json.dumps(result))
+        return
+    click.echo(_summary(target, result))
+    if result["bad"]:
+        click.echo(f"warning: {result['bad']} files left out, see {target / ERRORS_FILE}", err=True)
+
+
+def _speed(seconds: float, took: float) -> str:
+    return f"{seconds / max(took, 1e-9):.1f} x real time" if seconds else ""
+
+
+def _summary(target: Path, result: dict[str, Any]) -> str:
+    shards = f"{target}: {result['shards_done']} of {result['shards_planned']} shards done"
+    if not result["shards"]:
+        return f"{shards}, nothing left to do here"
+    media = f", {result['seconds'] / 3600:.3g} h" if result["seconds"] else ""
+    speed = f"{result['times_real_time']:.1f} x real time, " if result["seconds"] else ""
+    return (
+        f"{shards}; {result['clips']} {result['kind']} clips{media} in {result['took']:.1f} s: "
+        f"{speed}{result['clips_per_second']:.1f} clips/s"
+    )

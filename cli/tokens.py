@@ -1,0 +1,140 @@
+"""`tokens`: what is in a dataset of tokens, whether it is whole, and the ways out of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import Path_, use_device
+
+
+@click.group("tokens")
+def tokens_group() -> None:
+    """Datasets of tokens, as `tokenize` makes them: look at them, check them, take clips out, export them."""
+
+
+@tokens_group.command("info")
+@click.argument("folder", type=Path_)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(folder: Path, as_json: bool) -> None:
+    """Show what the dataset FOLDER holds: hours, clips, how much each level's codes are used."""
+    from josiecodec.config import to_dict
+    from josiecodec.datasets.plan import read_plan
+    from josiecodec.tokens.check import contents
+    from josiecodec.tokens.shards import TokenDataset
+
+    dataset = TokenDataset(folder)
+    found = contents(dataset)
+    plan = read_plan(folder)
+    entry = {
+        **to_dict(dataset.info),
+        "clips": found.clips,
+        "shards": found.shards,
+        "shards_planned": None if plan is None else plan.get("shards"),
+        "frames": found.rows,
+        "hours": found.seconds / 3600,
+        "usage": [round(u, 4) for u in found.usage],
+        "entropy": [round(e, 3) for e in found.entropy],
+    }
+    if as_json:
+        click.echo(json.dumps(entry))
+        return
+    click.echo("\n".join(_described(folder, entry)))
+
+
+def _described(folder: Path, e: dict[str, Any]) -> list[str]:
+    planned = f" of {e['shards_planned']}" if e["shards_planned"] not in (None, e["shards"]) else ""
+    unit = "patches" if e["kind"] == "visual" else "frames"
+    rate = "" if e["kind"] == "visual" else f", {e['frame_rate'][0] / e['frame_rate'][1]:g}/s"
+    lines = [
+        f"{folder}: {e['clips']} clips, {e['hours']:.3f} h, {e['shards']}{planned} shards",
+        f"  {e['kind']}: {e['frames']} {unit}{rate}, {e['n_q']} levels x {e['codebook_size']} codes",
+        f"  model {e['codec']} {e['fingerprint'][:16]}",
+        "  level  codes used  entropy",
+    ]
+    return lines + [f"  {k:5}  {u:9.1%}  {b:6.2f} bits" for k, (u, b) in enumerate(zip(e["usage"], e["entropy"]))]
+
+
+@tokens_group.command("verify")
+@click.argument("folder", type=Path_)
+@click.option("--against", type=Path_, help="Folder of the media files: encode some again, and compare.")
+@click.option("--samples", type=click.IntRange(1), default=10, show_default=True, help="Clips to encode again.")
+@click.option("--tolerance", type=click.FloatRange(0, 1), default=0.0, help="Share of codes that may differ.")
+@click.option("--seed", type=int, default=0, help="Chooses the clips.")
+@click.option("--model", help="Folder of the model, if it did not come with the package.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+def verify(
+    folder: Path, against: Path | None, samples: int, tolerance: float, seed: int, model: str | None, device: str
+) -> None:
+    """Check every shard of the dataset FOLDER: checksums, shapes, codes and lines."""
+    from josiecodec.datasets.compare import compare
+    from josiecodec.datasets.plan import read_plan
+    from josiecodec.errors import FormatError
+    from josiecodec.tokens.check import problems
+    from josiecodec.tokens.shards import TokenDataset
+
+    expected = (read_plan(folder) or {}).get("shards")
+    found = list(problems(folder, expected if isinstance(expected, int) else None))
+    for problem in found:
+        click.echo(f"problem: {problem}", err=True)
+    if found:
+        raise FormatError(f"{folder}: {len(found)} problem(s)")
+    dataset = TokenDataset(folder)
+    click.echo(f"{folder}: {len(dataset)} clips in {len(dataset.shards)} shards, all whole")
+    if against is None:
+        return
+    again = compare(_model(dataset, model, use_device(device, None)), dataset, against, samples, seed)
+    wrong = [c for c in again if c.same is None or c.same < 1 - tolerance]
+    for one in wrong:
+        click.echo(f"problem: {one.id}: {one.problem}", err=True)
+    if wrong:
+        raise FormatError(f"{folder}: {len(wrong)} of {len(again)} clips are not what {against} gives")
+    click.echo(f"{len(again)} clips encoded again from {against}: the same codes")
+
+
+@tokens_group.command("export")
+@click.argument("folder", type=Path_)
+@click.argument("target", type=Path_)
+@click.option("--to", "kind", type=click.Choice(["parquet", "webdataset", "npy"]), required=True)
+@click.option("--n-q", type=click.IntRange(1), help="Levels to keep.  [default: all]")
+def export_command(folder: Path, target: Path, kind: str, n_q: int | None) -> None:
+    """Write the dataset FOLDER to TARGET, a new folder, in the format of other tools."""
+    from josiecodec.tokens.export import export
+    from josiecodec.tokens.shards import TokenDataset
+
+    count = export(TokenDataset(folder, n_q), target, kind)
+    click.echo(f"{folder} -> {target}: {count} clips")
+
+
+@tokens_group.command("decode")
+@click.argument("folder", type=Path_)
+@click.argument("target", type=Path_)
+@click.option("--clip", required=True, help="Name or number of the clip (0 is the first).")
+@click.option("--n-q", type=click.IntRange(1), help="Use at most so many levels.")
+@click.option("--model", help="Folder of the model, if it did not come with the package.")
+@click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+def decode(
+    folder: Path, target: Path, clip: str, n_q: int | None, model: str | None, overwrite: bool, device: str
+) -> None:
+    """Decode one clip of the dataset FOLDER to TARGET: a sound, picture, video or .josie file, by its suffix."""
+    from josiecodec.datasets.decode import decode_clip
+    from josiecodec.tokens.shards import TokenDataset
+
+    if target.exists() and not overwrite:
+        raise click.UsageError(f"{target} is there already; --overwrite replaces it")
+    dataset = TokenDataset(folder, n_q)
+    chosen = dataset[dataset.number_of(clip)]
+    done = decode_clip(_model(dataset, model, use_device(device, None)), dataset.info, chosen, target)
+    click.echo(f"{chosen.meta.get('id')} -> {target}: {done.size} bytes")
+
+
+def _model(dataset: Any, model: str | None, device: str) -> Any:
+    """The model that made a dataset."""
+    import josiecodec
+    from josiecodec.hub import find_fingerprint
+
+    return josiecodec.load(model or find_fingerprint(dataset.info.fingerprint, dataset.info.codec), device)

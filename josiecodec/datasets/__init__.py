@@ -1,0 +1,1 @@
+"""From media files to datasets of tokens, and from those back to media."""

@@ -1,0 +1,400 @@
+"""Shards of tokens: what is written is read back, by us and by others; damage is told; samplers resume exactly."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from josiecodec.errors import CodecError, CodesError, FormatError, ModelError
+from josiecodec.tokens.check import contents, problems
+from josiecodec.tokens.export import export
+from josiecodec.tokens.sampler import MixedDataset, TokenSampler, permuted
+from josiecodec.tokens.shardfile import MOST_HEADER
+from josiecodec.tokens.shards import Crop, DatasetInfo, ShardWriter, TokenDataset
+
+SOUND = DatasetInfo("tiny", "ab" * 32, "audio", 4, 64, 24000, (25, 2), 1)
+SIGHT = DatasetInfo("tiny", "cd" * 32, "visual", 3, 64, None, (0, 1), 0)
+
+
+def made_codes(count: int, seed: int = 0, longest: int = 50) -> list[np.ndarray]:
+    random = np.random.default_rng(seed)
+    return [random.integers(0, 64, (random.integers(1, longest), 4), np.uint16) for _ in range(count)]
+
+
+def make_dataset(folder: Path, clips: list[np.ndarray], shards: int = 3, info: DatasetInfo = SOUND) -> TokenDataset:
+    writer = ShardWriter(folder, info)
+    share = -(-len(clips) // shards)
+    for s in range(shards):
+        part = range(s * share, min((s + 1) * share, len(clips)))
+        lines = [{"id": f"c{i}", "source": "x.wav", "start": 0.0, "duration": 0.08 * len(clips[i])} for i in part]
+        writer.write(s, [(clips[i], line) for i, line in zip(part, lines)])
+    return TokenDataset(folder)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> TokenDataset:
+    return make_dataset(tmp_path_factory.mktemp("tokens") / "d", made_codes(50))
+
+
+def test_clips_come_back(dataset):
+    clips = made_codes(50)
+    assert len(dataset) == 50
+    assert dataset.lengths.tolist() == [len(c) for c in clips]
+    for i, codes in enumerate(clips):
+        assert np.array_equal(dataset[i].codes, codes)
+        assert dataset[i].meta["id"] == f"c{i}"
+        assert dataset[i].meta["n_frames"] == len(codes)
+    assert np.array_equal(dataset[-1].codes, clips[-1])
+    for bad in (50, -51):
+        with pytest.raises(IndexError):
+            dataset[bad]
+
+
+@settings(max_examples=50, deadline=None)
+@given(i=st.integers(0, 49), start=st.integers(0, 60), n=st.integers(0, 60), n_q=st.integers(1, 4))
+def test_crops_are_slices(dataset, i, start, n, n_q):
+    found = TokenDataset(dataset.folder, n_q).crop(i, start, n)
+    assert np.array_equal(found, made_codes(50)[i][start : start + n, :n_q])
+    assert found.dtype == np.uint16
+    assert found.flags.writeable
+    assert np.array_equal(found, TokenDataset(dataset.folder, n_q)[Crop(i, start, n)])
+
+
+def test_others_can_read_the_files(dataset):
+    tensors = safetensors.numpy.load_file(dataset.folder / "00001.safetensors")
+    lines = [json.loads(line) for line in (dataset.folder / "00001.jsonl").read_text().splitlines()]
+    assert np.array_equal(np.diff(tensors["offsets"]), [line["n_frames"] for line in lines])
+    assert np.array_equal(tensors["codes"], np.concatenate(made_codes(50)[17:34]))
+    with safetensors.safe_open(dataset.folder / "00001.safetensors", "pt") as file:
+        assert file.metadata()["fingerprint"] == SOUND.fingerprint
+        assert torch.equal(file.get_tensor("codes"), torch.from_numpy(tensors["codes"]))
+    done = subprocess.run(["sha256sum", "--check", "--quiet", "00001.sha256"], cwd=dataset.folder)
+    assert done.returncode == 0
+
+
+def test_patches_keep_their_levels(tmp_path):
+    random = np.random.default_rng(0)
+    codes = random.integers(0, 64, (40, 3))
+    codes[np.arange(3) >= random.integers(0, 4, (40, 1))] = -1
+    dataset = make_dataset(tmp_path / "v", [codes], 1, SIGHT)
+    assert np.array_equal(dataset[0].signed, codes)
+    assert np.array_equal(TokenDataset(dataset.folder, 2)[0].signed, codes[:, :2])
+    assert not list(problems(dataset.folder))
+    found = contents(dataset)
+    assert found.counts.sum(1).tolist() == (codes >= 0).sum(0).tolist()
+    with pytest.raises(CodesError, match="left out"):
+        ShardWriter(dataset.folder, SIGHT).write(1, [(np.array([[-1, 3, 3]]), {"id": "x"})])
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [np.zeros((3, 5), int), np.zeros(3, int), np.zeros((3, 4)), np.full((3, 4), 64), np.full((3, 4), -1)],
+)
+def test_codes_that_do_not_fit_leave_nothing(tmp_path, codes):
+    writer = ShardWriter(tmp_path, SOUND)
+    with pytest.raises(CodesError):
+        writer.write(0, [(made_codes(1)[0], {"id": "a"}), (codes, {"id": "b"})])
+    assert not writer.done(0)
+    assert [p.name for p in tmp_path.iterdir()] == ["dataset.json"]
+    with pytest.raises(CodesError, match="JSON"):
+        writer.write(0, [(made_codes(1)[0], {"id": float("nan")})])
+
+
+def test_an_empty_shard_is_one(tmp_path):
+    dataset = make_dataset(tmp_path, [], 1)
+    assert len(dataset) == 0
+    assert not list(problems(tmp_path))
+    assert contents(dataset).entropy == [0.0] * 4
+
+
+def test_another_codec_needs_another_folder(dataset, tmp_path):
+    folder = shutil.copytree(dataset.folder, tmp_path / "d")
+    other = DatasetInfo("tiny", "ef" * 32, "audio", 4, 64, 24000, (25, 2), 1)
+    with pytest.raises(ModelError, match="folder of their own"):
+        ShardWriter(folder, other)
+    (folder / "dataset.json").write_text(other.to_json())
+    with pytest.raises(ModelError, match="another codec"):
+        TokenDataset(folder)
+    mine = make_dataset(tmp_path / "other", made_codes(3), 1, other)
+    with pytest.raises(ModelError, match="cannot be mixed"):
+        MixedDataset([dataset, mine])
+    with pytest.raises(CodesError, match="name one n_q"):
+        MixedDataset([dataset, TokenDataset(dataset.folder, 2)])
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"version": 2}, "version 2"),
+        ({"colour": "red"}, "unknown key"),
+        ({"n_q": 0}, "n_q"),
+        ({"frame_rate": [25]}, "fraction"),
+        ({"frame_rate": [0, 1]}, "frame_rate"),
+        ({"kind": "smell"}, "kind"),
+    ],
+)
+def test_descriptions_that_make_no_sense_are_refused(change, text):
+    values = json.loads(SOUND.to_json())
+    assert DatasetInfo.from_json(json.dumps(values)) == SOUND
+    with pytest.raises(FormatError, match=text):
+        DatasetInfo.from_json(json.dumps(values | change))
+
+
+def test_damage_gives_typed_errors(dataset, tmp_path):
+    whole = (dataset.folder / "00000.safetensors").read_bytes()
+    random = np.random.default_rng(0)
+    folder = shutil.copytree(dataset.folder, tmp_path / "d")
+    told = 0
+    for trial in range(300):
+        data = bytearray(whole)
+        end = 8 + int.from_bytes(whole[:8], "little") + 200
+        for place in random.integers(0, end, 3):
+            data[place] = random.integers(256)
+        (folder / "00000.safetensors").write_bytes(data[: len(data) - 7 * (trial % 3 == 0)])
+        try:
+            opened = TokenDataset(folder)
+            for i in range(3):
+                opened[i], opened.crop(i, 0, 9)
+        except CodecError:
+            told += 1
+        assert list(problems(folder)) or bytes(data) == whole
+    assert told > 150
+    huge = (MOST_HEADER + 1).to_bytes(8, "little") + b" " * (MOST_HEADER + 9)
+    for data in (b"", b"\0" * 8, huge, whole[:100]):
+        (folder / "00000.safetensors").write_bytes(data)
+        with pytest.raises(FormatError):
+            TokenDataset(folder)
+
+
+def test_claims_are_checked_before_memory_is_taken(dataset, tmp_path):
+    folder = shutil.copytree(dataset.folder, tmp_path / "d")
+    whole = (folder / "00000.safetensors").read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    for shape, ends in (([1 << 50, 4], [0, 1 << 53]), ([1 << 40, 0], [0, 0]), ([-4, -4], [0, 32]), (["3", 4], [0, 24])):
+        header = json.loads(whole[8 : 8 + size])
+        header["codes"] |= {"shape": shape, "data_offsets": ends}
+        text = json.dumps(header).encode()
+        (folder / "00000.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + whole[8 + size :])
+        with pytest.raises(FormatError):
+            TokenDataset(folder)
+
+
+def test_lines_that_do_not_fit_are_told(dataset, tmp_path):
+    folder = shutil.copytree(dataset.folder, tmp_path / "d")
+    lines = (folder / "00000.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "00000.jsonl").write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(FormatError, match="16 lines for 17 clips"):
+        TokenDataset(folder)[0]
+    (folder / "00000.jsonl").write_bytes(b"".join([b"[1]\n", *lines[1:]]))
+    with pytest.raises(FormatError, match="damaged line, 1"):
+        TokenDataset(folder)[0]
+    assert list(problems(folder)) == ["shard 00000: 00000.jsonl: not the bytes that were written"]
+
+
+@pytest.mark.parametrize("data", [None, b"\xff\xfe", b"", b"[]", b"{}"])
+def test_folders_that_are_no_datasets_are_refused(tmp_path, data):
+    if data is not None:
+        (tmp_path / "dataset.json").write_bytes(data)
+    with pytest.raises(FormatError, match=r"dataset\.json"):
+        TokenDataset(tmp_path)
+
+
+def test_clips_that_are_there_twice_are_told(tmp_path):
+    writer = ShardWriter(tmp_path, SOUND)
+    for shard in range(2):
+        writer.write(shard, [(made_codes(1)[0], {"id": "same"})])
+    assert list(problems(tmp_path, 3)) == [
+        "1 of 3 shards are not done yet",
+        "shard 00001: there is another clip 'same'",
+    ]
+
+
+def test_a_copy_in_a_worker_has_the_same_clips(dataset, tmp_path):
+    folder = shutil.copytree(dataset.folder, tmp_path / "d")
+    opened = TokenDataset(folder, 2)
+    sent = pickle.dumps(opened)
+    assert len(sent) < 1000
+    ShardWriter(folder, SOUND).write(3, [(made_codes(1)[0], {"id": "later"})])
+    assert len(pickle.loads(sent)) == 50
+    assert np.array_equal(pickle.loads(sent)[7].codes, opened[7].codes)
+    assert len(TokenDataset(folder)) == 51
+
+
+# Sampling -----------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=st.integers(1, 3000), key=st.integers(0, 2**64 - 1))
+def test_permutations_are_permutations(size, key):
+    found = permuted(np.arange(size, dtype=np.uint64), size, np.uint64(key))
+    assert sorted(found.tolist()) == list(range(size))
+
+
+def test_permutations_look_random():
+    orders = [permuted(np.arange(1000, dtype=np.uint64), 1000, np.uint64(k)).astype(float) for k in range(40)]
+    assert abs(np.mean([np.corrcoef(o, np.arange(1000))[0, 1] for o in orders])) < 0.02
+    assert abs(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(orders, orders[1:])])) < 0.02  # noqa: RUF007
+    assert np.std([o[0] for o in orders]) > 200
+
+
+@pytest.mark.parametrize("frames", [None, 8])
+def test_the_order_does_not_depend_on_the_number_of_processes(dataset, frames):
+    alone = TokenSampler(dataset, frames, seed=3)
+    epoch = list(alone)
+    second = list(alone)
+    assert len(epoch) == len(second) == (50 if frames is None else int(dataset.lengths.sum()) // 8)
+    assert epoch != second
+    if frames is None:
+        assert sorted(epoch) == sorted(second) == list(range(50))
+    for world in (2, 3):
+        parts = [list(TokenSampler(dataset, frames, 3, rank, world)) for rank in range(world)]
+        together: list = [None] * len(epoch)
+        for rank, part in enumerate(parts):
+            together[rank::world] = part
+        assert together == epoch
+    even = [len(list(TokenSampler(dataset, frames, 3, r, 7, drop_last=True))) for r in range(7)]
+    assert len(set(even)) == 1
+
+
+@pytest.mark.parametrize("frames", [None, 8])
+def test_a_run_goes_on_with_other_processes_where_it_stopped(dataset, frames):
+    whole = TokenSampler(dataset, frames, seed=3)
+    order = list(whole) + list(whole)
+    epoch = len(order) // 2
+    first = [TokenSampler(dataset, frames, 3, rank, 3) for rank in range(3)]
+    for sampler in first:
+        given = iter(sampler)
+        for _ in range(9):  # nine were handed out, five of them used
+            next(given)
+    states = [json.loads(json.dumps(s.state_dict(used=5))) for s in first]
+    assert states[0] == states[1] == states[2]
+    second = [TokenSampler(dataset, frames, 99, rank, 2) for rank in range(2)]
+    for rank, sampler in enumerate(second):
+        sampler.load_state_dict(states[0])
+        rest = list(sampler)
+        assert rest == order[15:epoch][rank::2]
+        assert list(sampler) == order[epoch:][rank::2]
+    assert whole.state_dict() == {**whole.state_dict(), "epoch": 2, "position": 0}
+
+
+def test_the_end_of_an_epoch_is_the_beginning_of_the_next(dataset):
+    sampler = TokenSampler(dataset, seed=1)
+    assert list(sampler)
+    assert sampler.state_dict(used=49)["position"] == 49  # a loader has one more waiting
+    again = TokenSampler(dataset)
+    again.load_state_dict(sampler.state_dict())
+    assert list(again) == list(sampler)
+    with pytest.raises(CodesError, match="frames"):
+        TokenSampler(dataset, 8).load_state_dict(sampler.state_dict())
+
+
+def test_crops_are_drawn_by_length_and_weight(tmp_path):
+    a = make_dataset(tmp_path / "a", [np.zeros((n, 4), int) for n in (10, 30, 4)], 1)
+    b = make_dataset(tmp_path / "b", [np.ones((20, 4), int)], 1)
+    mixed = MixedDataset([a, b], weights=[1, 3])
+    sampler = TokenSampler(mixed, 8, drop_short=True)
+    crops = [crop for _ in range(700) for crop in sampler]
+    counts = Counter(c.clip for c in crops)
+    shares = [counts[i] / len(crops) for i in range(4)]
+    assert np.allclose(shares, [0.0625, 0.1875, 0, 0.75], atol=0.015)
+    starts = Counter(c.start for c in crops if c.clip == 3)
+    assert set(starts) == set(range(13))
+    assert max(starts.values()) < 1.4 * min(starts.values())
+    assert all(mixed[c].shape == (8, 4) and (mixed[c] == (c.clip == 3)).all() for c in crops[:50])
+    for kept in (MixedDataset([a, b]), a):
+        assert {len(kept[c]) for _ in range(30) for c in TokenSampler(kept, 8)} <= {4, 8}
+    assert mixed[3].meta == b[0].meta
+    assert mixed.meta(-1 + len(mixed)) == b.meta(0)
+    for bad in ([1], [0, 0], [1, -1], [1, float("inf")]):
+        with pytest.raises(CodesError):
+            MixedDataset([a, b], bad)
+    with pytest.raises(CodesError, match="no clip has"):
+        TokenSampler(a, 31, drop_short=True)
+    for bad_call in ({"frames": 0}, {"rank": 1}, {"world_size": 0}):
+        with pytest.raises(CodesError):
+            TokenSampler(a, **bad_call)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_loaders_of_torch_take_it(dataset, workers):
+    sampler = TokenSampler(dataset, 4, seed=5, drop_short=True)
+    loader = torch.utils.data.DataLoader(dataset, 16, sampler=sampler, num_workers=workers)
+    batches = list(loader)
+    assert batches[0].shape == (16, 4, 4)
+    expected = np.stack([dataset.crop(*c) for c in TokenSampler(dataset, 4, seed=5, drop_short=True)])
+    assert np.array_equal(torch.cat(batches).numpy(), expected)
+
+
+# Export -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["audio", "visual"])
+def exported(request, tmp_path_factory) -> TokenDataset:
+    folder = tmp_path_factory.mktemp("export") / "d"
+    if request.param == "audio":
+        return make_dataset(folder, made_codes(20))
+    random = np.random.default_rng(1)
+    clips = [random.integers(0, 64, (n, 3)) for n in (1, 5, 9)]
+    return make_dataset(folder, [np.where(np.arange(3) < np.arange(len(c))[:, None], c, -1) for c in clips], 1, SIGHT)
+
+
+def test_parquet_is_read_by_arrow(exported, tmp_path):
+    import pyarrow.parquet as pq
+
+    assert export(TokenDataset(exported.folder, 2), tmp_path / "out", "parquet") == len(exported)
+    table = pq.read_table(tmp_path / "out")
+    info = json.loads(table.schema.metadata[b"josiecodec"])
+    assert info["n_q"] == 2
+    rows = table.to_pylist()
+    assert [r["id"] for r in rows] == [exported.meta(i)["id"] for i in range(len(exported))]
+    for i, row in enumerate(rows):
+        clip = TokenDataset(exported.folder, 2)[i]
+        assert np.array_equal(np.array(row["codes"]).reshape(-1, 2), clip.codes)
+        assert row["n_frames"] == len(clip.codes)
+        if clip.levels is not None:
+            assert row["levels"] == clip.levels.tolist()
+
+
+def test_webdataset_is_read_by_webdataset(exported, tmp_path):
+    import webdataset
+
+    export(exported, tmp_path / "out", "webdataset")
+    shards = sorted(map(str, (tmp_path / "out").glob("*.tar")))
+    samples = list(webdataset.WebDataset(shards, shardshuffle=False).decode())
+    assert len(samples) == len(exported)
+    for i, sample in enumerate(samples):
+        assert np.array_equal(sample["codes.npy"], exported[i].codes)
+        assert sample["json"] == exported.meta(i)
+        if exported[i].levels is not None:
+            assert np.array_equal(sample["levels.npy"], exported[i].levels)
+
+
+def test_npy_is_read_by_numpy(exported, tmp_path):
+    export(exported, tmp_path / "out", "npy")
+    lines = [json.loads(x) for f in sorted((tmp_path / "out").glob("0*.jsonl")) for x in f.read_text().splitlines()]
+    assert len(lines) == len(exported)
+    for i, line in enumerate(lines):
+        assert np.array_equal(np.load(tmp_path / "out" / line["file"]), exported[i].codes)
+        assert line["id"] == exported.meta(i)["id"]
+
+
+def test_a_failed_export_leaves_nothing(dataset, tmp_path):
+    folder = shutil.copytree(dataset.folder, tmp_path / "d")
+    (folder / "00001.jsonl").write_bytes(b"\n")
+    with pytest.raises(FormatError):
+        export(TokenDataset(folder), tmp_path / "out", "npy")
+    assert [p.name for p in tmp_path.iterdir()] == ["d"]
+    for target, kind in ((folder, "npy"), (tmp_path / "out", "pickle")):
+        with pytest.raises(CodecError):
+            export(dataset, target, kind)

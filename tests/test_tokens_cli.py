@@ -1,0 +1,147 @@
+"""`tokenize` and `tokens` as commands: what users type, and what they are told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import RATE, run, run_cli, speechlike, tiny_model
+from test_jovio import CONV, model, scene
+from test_media import film
+
+from josiecodec.audio.files import load_audio
+from josiecodec.audio.transcode import decode_file
+from josiecodec.datasets.decode import decode_clip
+from josiecodec.errors import CodesError, ModelError
+from josiecodec.hub import load, save
+from josiecodec.tokens.shards import TokenDataset
+from josiecodec.vision.images import load_image, save_image
+from josiecodec.vision.video import load_video
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("media")
+    wave = speechlike(60)[0, 0].numpy()
+    for n in range(4):
+        soundfile.write(folder / f"{n}.wav", wave[: (n + 1) * RATE + n], RATE)
+    (folder / "bad.wav").write_bytes(b"no sound")
+    save_image(scene(40, 50)[0, :, 0], folder / "x.png")
+    film(folder / "y.mkv", pictures=9)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hearing(tmp_path_factory) -> Path:
+    return save(tiny_model(), tmp_path_factory.mktemp("jodio"), torch.float32)
+
+
+@pytest.fixture(scope="module")
+def seeing(tmp_path_factory) -> Path:
+    return save(model(CONV), tmp_path_factory.mktemp("jovio"), torch.float32)
+
+
+@pytest.fixture(scope="module")
+def dataset(media, hearing, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("tokens") / "d"
+    args = ["tokenize", media, out, "--model", hearing, "--shard-clips", 2, "--n-q", 3]
+    first = run_cli(*args, "--shard", "1/2")
+    assert "2 of 3 shards done; 2 audio clips" in first.stdout
+    assert "x real time" in first.stdout
+    assert "2 files left out" in first.stderr
+    result = json.loads(run(*args, "--json"))
+    assert (result["clips"], result["bad"], result["shards_done"], result["shards_planned"]) == (2, 0, 3, 3)
+    return out
+
+
+def test_what_is_there_is_shown_and_checked(dataset, media, hearing):
+    found = json.loads(run("tokens", "info", dataset, "--json"))
+    assert (found["clips"], found["n_q"], found["frame_rate"], found["kind"]) == (4, 3, [25, 2], "audio")
+    assert found["hours"] == pytest.approx(10 / 3600, rel=1e-3)
+    assert len(found["usage"]) == len(found["entropy"]) == 3
+    assert all(0 < e <= 6 for e in found["entropy"])
+    told = run("tokens", "verify", dataset, "--against", media, "--model", hearing)
+    assert "4 clips in 3 shards, all whole" in told
+    assert "4 clips encoded again" in told
+
+
+def test_bad_files_are_listed(dataset):
+    lines = [json.loads(line) for line in (dataset / "errors.jsonl").read_text().splitlines()]
+    assert [(e["id"], e["source"]) for e in lines] == [("bad.wav", "bad.wav"), ("y.mkv", "y.mkv")]
+    assert "not a sound file" in lines[0]["error"]
+    assert "no sound" in lines[1]["error"]
+
+
+def test_a_clip_is_decoded(dataset, media, hearing, tmp_path):
+    codec = load(hearing)
+    run("tokens", "decode", dataset, tmp_path / "x.wav", "--clip", "2.wav", "--model", hearing)
+    first = TokenDataset(dataset, 1)
+    decode_clip(codec, first.info, first[2], tmp_path / "y.wav")
+    decode_clip(codec, first.info, TokenDataset(dataset)[2], tmp_path / "z.josie")
+    decode_file(codec, str(tmp_path / "z.josie"), tmp_path / "z.wav")
+    wave = load_audio(media / "2.wav").samples
+    for name, n_q in (("x", 3), ("y", 1), ("z", 3)):
+        expected = codec.decode(codec.encode(wave, n_q), wave.shape[-1])[0].clamp(-1, 1)
+        found = load_audio(tmp_path / f"{name}.wav").samples
+        assert found.shape == expected.shape
+        assert (found - expected).abs().max() < 2 / 32768
+    assert first.number_of("2.wav") == first.number_of("2") == 2
+    for wrong in ("none", "4", "-1"):
+        with pytest.raises(CodesError, match=f"no clip '{wrong}' among 4"):
+            first.number_of(wrong)
+    with pytest.raises(ModelError, match="was made by tiny-spectral"):
+        decode_clip(tiny_model("seanet"), first.info, first[2], tmp_path / "no.wav")
+    told = run("tokens", "decode", dataset, tmp_path / "no.wav", "--clip", "0", code=2)
+    assert "did not come with this version; give its folder" in told
+    assert not (tmp_path / "no.wav").exists()
+
+
+def test_pictures_come_back(media, seeing, tmp_path):
+    out = tmp_path / "v"
+    told = run("tokenize", media, out, "--kind", "visual", "--model", seeing, "--n-q", 4)
+    assert "2 visual clips" in told
+    codec, dataset = load(seeing), TokenDataset(out)
+    run("tokens", "decode", out, tmp_path / "x.png", "--clip", "x.png", "--model", seeing)
+    picture = load_image(media / "x.png")
+    expected = codec.decode(codec.encode(picture[None], 4), (40, 50))[0]
+    assert (load_image(tmp_path / "x.png") - expected).abs().max() < 0.51 / 255 + 1e-5
+    decode_clip(codec, dataset.info, dataset[1], tmp_path / "y.mkv")
+    film_, rate = load_video(media / "y.mkv")
+    found, found_rate = load_video(tmp_path / "y.mkv")
+    assert found_rate == rate
+    expected = codec.decode(codec.encode(film_[None], 4), tuple(film_.shape[-2:]), film_.shape[1])[0]
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 0.6 / 255
+    shown = run("tokens", "info", out)
+    assert "2 clips" in shown
+    assert "visual: 72 patches, 4 levels x 64 codes" in shown
+
+
+def test_export(dataset, tmp_path):
+    told = run("tokens", "export", dataset, tmp_path / "out", "--to", "npy", "--n-q", 2)
+    assert "4 clips" in told
+    assert np.load(tmp_path / "out" / "00000" / "000000.npy").shape == (13, 2)
+
+
+def test_damage_is_told(dataset, tmp_path):
+    folder = shutil.copytree(dataset, tmp_path / "d")
+    data = bytearray((folder / "00000.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "00000.safetensors").write_bytes(data)
+    (folder / "00002.jsonl").unlink()
+    told = run("tokens", "verify", folder, code=2)
+    assert "1 of 3 shards are not done yet" in told
+    assert "shard 00000: 00000.safetensors: not the bytes that were written" in told
+
+
+@pytest.mark.parametrize(
+    ("args", "text"), [(["--shard", "3/2"], "'3/2' is no share"), (["--kind", "visual"], "not for visual ones")]
+)
+def test_wrong_use_is_told_in_one_line(media, hearing, tmp_path, args, text):
+    assert text in run("tokenize", media, tmp_path / "o", "--model", hearing, *args, code=2)
+    assert not (tmp_path / "o").exists()

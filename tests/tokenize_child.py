@@ -1,0 +1,58 @@
+"""What tests run in processes that are killed. It imports little, so that such a process is there at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from josiecodec.datasets.plan import Settings, make_plan
+from josiecodec.datasets.tokenize import tokenize
+from josiecodec.hub import load
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["josiecodec.datasets.tokenize", "josiecodec.hub", "soundfile", "resource"])
+KILLED = -signal.SIGKILL
+
+
+def run(model: Path, source: Path, out: Path, share: tuple[int, int] = (1, 1), die_at: int = -1) -> None:
+    """Tokenize; the process kills itself before its `die_at`-th step on the disk that matters."""
+    left = [die_at]
+
+    def counted(function: Callable) -> Callable:
+        def call(*args, **kwargs):
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left[0] -= 1
+            return function(*args, **kwargs)
+
+        return call
+
+    os.replace, os.fsync, os.unlink = counted(os.replace), counted(os.fsync), counted(os.unlink)
+    torch.set_num_threads(1)
+    tokenize(load(model), make_plan(source, shard_clips=5), out, Settings(4, batch_seconds=6.0), *share)
+
+
+def run_measured(model: Path, source: Path, out: Path, report: Path) -> None:
+    """Tokenize, and write to `report` by how many MiB the process has grown meanwhile."""
+    torch.set_num_threads(1)
+    plan, codec = make_plan(source), load(model)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tokenize(codec, plan, out, Settings(4))
+    report.write_text(str((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))
+
+
+def in_child(target: Callable, *args: object, kill_after: float | None = None) -> int:
+    """Exit code of a function in a process of its own, which is killed if it takes too long."""
+    process = SERVER.Process(target=target, args=args)
+    process.start()
+    process.join(kill_after)
+    if process.is_alive():
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+    return process.exitcode
