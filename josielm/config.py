@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from josiecodec.errors import ConfigError
+from josiecodec.training.config import DescentConfig
 
 
 @dataclass(frozen=True)
@@ -195,29 +196,8 @@ class LossConfig:
     acoustic: float = 1.0
 
 
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """AdamW and its schedule.
-
-    Attributes:
-        lr: peak learning rate.
-        final: share of it that is left at the end of the cosine.
-        warmup: steps of linear rise.
-        betas: of AdamW.
-        weight_decay: on matrices, tables excepted.
-        clip: greatest norm of the gradient.
-    """
-
-    lr: float = 1e-3
-    final: float = 0.05
-    warmup: int = 50
-    betas: tuple[float, ...] = (0.9, 0.95)
-    weight_decay: float = 0.05
-    clip: float = 1.0
-
-    def __post_init__(self) -> None:
-        if len(self.betas) != 2 or self.lr <= 0 or self.clip <= 0:
-            raise ConfigError("optimizer: lr and clip must be positive, betas two numbers")
+def _descent() -> DescentConfig:
+    return DescentConfig(lr=1e-3, final=0.05, warmup=50, betas=(0.9, 0.95), weight_decay=0.05)
 
 
 @dataclass(frozen=True)
@@ -252,7 +232,7 @@ class TrainConfig:
     start_from_counts: bool = True
     start_from_codec: bool = True
     loss: LossConfig = field(default_factory=LossConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    optimizer: DescentConfig = field(default_factory=_descent)
     seed: int = 0
     log_every: int = 20
     save_every: int = 500
@@ -265,5 +245,7 @@ class TrainConfig:
             raise ConfigError("training: steps, batch, frames, accumulate and the intervals must be positive")
         if self.batch % self.accumulate:
             raise ConfigError(f"training: a batch of {self.batch} cannot be run in {self.accumulate} equal parts")
+        if len(self.optimizer.betas) != 2 or self.optimizer.lr <= 0:
+            raise ConfigError("training: optimizer.lr must be positive, optimizer.betas two numbers")
         if not 0 < self.depth_frame_fraction <= 1:
             raise ConfigError("training: depth_frame_fraction must be in (0, 1]")

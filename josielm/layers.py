@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from josiecodec.nn.rotary import apply_rotary, rotary_angles
 from josiecodec.nn.streaming import State, Streaming
-from josiecodec.nn.transformer import KeyValueCache, RMSNorm
+from josiecodec.nn.transformer import RMSNorm
 
 from .config import StackConfig
 
@@ -59,8 +60,22 @@ def partial_rotary(x: Tensor, angles: Tensor) -> Tensor:
     return torch.cat([apply_rotary(x[..., :turned], angles), x[..., turned:]], -1)
 
 
+@dataclass(frozen=True)
+class Past:
+    """What a stream's attention looks back on.
+
+    Attributes:
+        keys, values: [N, heads, steps, channels], the latest ones.
+        seen: steps that the stream has had.
+    """
+
+    keys: Tensor
+    values: Tensor
+    seen: int
+
+
 class Attention(Streaming):
-    """Causal self-attention over [N, T, D] with a window of `context` steps; a stream keeps a ring of them."""
+    """Causal self-attention over [N, T, D] with a window of `context` steps; a stream keeps no more than these."""
 
     def __init__(self, config: StackConfig, linear: Linear, context: int):
         super().__init__()
@@ -73,21 +88,20 @@ class Attention(Streaming):
 
     def forward(self, x: Tensor, angles: Tensor | None, seen: Tensor | None, state: State | None) -> Tensor:
         batch, steps, _ = x.shape
-        cache: KeyValueCache | None = state.get(self) if state is not None else None
-        first = cache.seen if cache else 0
+        past: Past | None = state.get(self) if state is not None else None
+        first = past.seen if past else 0
         q, k, v = (
             apply_linear(proj, x, first).view(batch, steps, self.heads, self.head_dim).transpose(1, 2)
             for proj in (self.q_proj, self.k_proj, self.v_proj)
         )
         if angles is not None:
             q, k = partial_rotary(q, angles), partial_rotary(k, angles)
+        if past is not None:
+            k, v = torch.cat([past.keys, k], 2), torch.cat([past.values, v], 2)
         if state is not None:
-            if cache is None:
-                empty = k.new_zeros(batch, self.heads, self.context - 1, self.head_dim)
-                cache = KeyValueCache(empty, empty, 0)
-            past_k, past_v = cache.ordered()
-            state[self] = cache.append(k, v)
-            k, v = torch.cat([past_k, k], 2), torch.cat([past_v, v], 2)
+            held = min(k.shape[2], self.context - 1)
+            last = slice(k.shape[2] - held, None)
+            state[self] = Past(k[:, :, last], v[:, :, last], first + steps)
         y = self._attend(q, k, v, seen).transpose(1, 2).reshape(batch, steps, self.heads * self.head_dim)
         return apply_linear(self.out_proj, y, first)
 

@@ -20,11 +20,13 @@ from josiecodec.config import to_dict
 from josiecodec.errors import ConfigError
 from josiecodec.tokens.shards import DatasetInfo
 from josiecodec.training import checkpoint
+from josiecodec.training.config import DescentConfig
 from josiecodec.training.distributed import agreed, average_gradients, group_place
 from josiecodec.training.runlog import Means, RunLog
+from josiecodec.training.schedule import learning_rate
 
 from .baselines import clips_of, unigram, unigram_entropy
-from .config import OptimizerConfig, TrainConfig
+from .config import TrainConfig
 from .data import Pieces
 from .evaluate import negative_log_likelihood
 from .loss import Losses, losses
@@ -223,13 +225,7 @@ class Trainer:
         torch.set_rng_state(extra["random"])
 
 
-def learning_rate(config: OptimizerConfig, progress: float, step: int) -> float:
-    """A linear rise, then a cosine over the run's progress (0..1)."""
-    cosine = config.final + (1 - config.final) * 0.5 * (1 + math.cos(math.pi * progress))
-    return config.lr * cosine * min(1.0, (step + 1) / max(config.warmup, 1))
-
-
-def make_optimizer(model: LM, config: OptimizerConfig) -> torch.optim.Optimizer:
+def make_optimizer(model: LM, config: DescentConfig) -> torch.optim.Optimizer:
     """AdamW; tables, norms and biases do not decay."""
     named = list(model.named_parameters())
     decays = [p.dim() > 1 and "table" not in name for name, p in named]

@@ -14,15 +14,16 @@ from conftest import tiny_model
 from lm_kit import LEVELS, TINY, dataset, info, random_clips
 
 from josiecodec.errors import CodecError, ConfigError, ModelError
+from josiecodec.training.config import DescentConfig
 from josielm import load, save
 from josielm.baselines import clips_of, floors
-from josielm.config import OptimizerConfig, TrainConfig
+from josielm.config import TrainConfig
 from josielm.data import Pieces, open_datasets
 from josielm.duplex import BUDGET, Report, framed
 from josielm.evaluate import negative_log_likelihood, table
 from josielm.model import LM
 from josielm.start import code_vectors, start_from_vectors
-from josielm.train import Trainer, learning_rate
+from josielm.train import Trainer
 
 CONFIG = TrainConfig(
     model=replace(TINY, temporal=replace(TINY.temporal, dropout=0.1), delays=(0, 1, 1), context=24),
@@ -33,7 +34,7 @@ CONFIG = TrainConfig(
     log_every=5,
     save_every=100,
     validate_every=100,
-    optimizer=OptimizerConfig(lr=5e-3, warmup=3),
+    optimizer=DescentConfig(lr=5e-3, warmup=3),
 )
 
 
@@ -192,15 +193,6 @@ def test_what_cannot_be_loaded_is_refused(tmp_path):
     with pytest.raises(ModelError, match="no checkpoint"):
         data = open_datasets([dataset(tmp_path / "d", random_clips(3))])
         Trainer(CONFIG, Pieces(data, CONFIG.model, 8), tmp_path / "none").resume()
-
-
-def test_the_learning_rate_rises_and_falls():
-    config = OptimizerConfig(lr=1.0, final=0.1, warmup=4)
-    assert [learning_rate(config, 0.0, s) for s in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
-    assert learning_rate(config, 0.5, 99) == pytest.approx(0.55)
-    assert learning_rate(config, 1.0, 99) == pytest.approx(0.1)
-    with pytest.raises(ConfigError):
-        OptimizerConfig(betas=(0.9,))
 
 
 def test_frames_of_any_blocks():

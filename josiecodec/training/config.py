@@ -67,7 +67,7 @@ class QuantizationConfig:
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class DescentConfig:
     """AdamW and its schedule.
 
     Attributes:
@@ -77,7 +77,6 @@ class OptimizerConfig:
         betas: of AdamW.
         weight_decay: on matrices only.
         clip: greatest norm of the gradient.
-        ema: decay of the averaged weights, which are those that are evaluated and saved.
     """
 
     lr: float = 7e-4
@@ -86,6 +85,16 @@ class OptimizerConfig:
     betas: tuple[float, ...] = (0.8, 0.99)
     weight_decay: float = 0.01
     clip: float = 1.0
+
+
+@dataclass(frozen=True)
+class OptimizerConfig(DescentConfig):
+    """The same, with averaged weights.
+
+    Attributes:
+        ema: decay of the averaged weights, which are those that are evaluated and saved.
+    """
+
     ema: float = 0.999
 
 
