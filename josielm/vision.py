@@ -68,7 +68,7 @@ class Pictures:
         found = self.dataset[clip]
         signed = found.signed[:, : self.config.n_q]
         pictures, rows, columns = grid_of(found.meta, len(signed))
-        times = _times(found.meta, pictures) * self.frame_rate - start
+        times = np.round(_times(found.meta, pictures) * self.frame_rate - start, 6)
         last = max(int((times <= 0).sum()), 1)
         first = max(last - max(self.config.most // (rows * columns), 1), 0)
         places = np.indices((last - first, rows, columns)).reshape(3, -1)

@@ -62,7 +62,7 @@ def generate(
     place = use_device(device, threads)
     trained = load(model, place)
     frames = max(math.ceil(round(seconds * trained.frame_rate, 6)), 1)
-    sounding = load_codec(trained.codec, codec, place) if target or prompt else None
+    sounding: Any = load_codec(trained.codec, codec, place) if target or prompt else None
     if chat is not None:
         said, codes = reply(trained, [Turn("user", chat)], frames, seed, how, sound=target is not None)
     else:
