@@ -3,8 +3,9 @@
     python benchmarks/lm_ablation.py TRAIN VALID [--minutes 1] [--preset small] [--only plain split]
         [--out benchmarks/results/lm_ablation.json]
 
-TRAIN and VALID are datasets of tokens (`josiecodec tokenize`). The time is that which the process computes, so that a
-machine that does other things, too, is fair to all; a variant that is faster sees more data.
+TRAIN and VALID are datasets of tokens (`josiecodec tokenize`). The variants take turns of a few seconds, and only the
+time in which the process computes is counted, so that a machine that does other things, too, is fair to all. A variant
+that is faster sees more data.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from josielm.store import load_codec
 from josielm.train import Trainer
 
 Change = Callable[[TrainConfig], TrainConfig]
+TURN = 6.0  # seconds
 
 
 def _model(**changes: object) -> Change:
@@ -61,21 +63,37 @@ VARIANTS: dict[str, tuple[str, Change]] = {
 }
 
 
-def measure(name: str, config: TrainConfig, train: Path, valid: Path, minutes: float) -> dict[str, object]:
-    """Train a variant and judge it: nats per code, by level and on the average."""
-    data, other = open_datasets([train]), open_datasets([valid])
+def prepare(name: str, config: TrainConfig, train: Path, minutes: float, folder: Path) -> Trainer:
+    """A run of a variant that has not begun."""
+    data = open_datasets([train])
     config = VARIANTS[name][1](fitted(config, data[0].info, min(config.model.n_q, data[0].n_q), 0))
-    pieces, judged = (Pieces(d, config.model, config.frames) for d in (data, other))
     vectors = None
     if config.start_from_codec:
         try:
             vectors = code_vectors(load_codec(data[0].info), config.model.n_q)
         except ModelError:
             print(f"{data[0].info.codec} is not at hand: tables start at random")
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(config, pieces, folder, None, minutes, "cpu", vectors, time.process_time, lambda _: None)
-        trainer.run()
-    nll = negative_log_likelihood(trainer.model, judged)
+    pieces = Pieces(data, config.model, config.frames)
+    return Trainer(config, pieces, folder, None, minutes, "cpu", vectors, lambda _: None)
+
+
+def train_in_turns(trainers: list[Trainer]) -> None:
+    """Train all to their end, each for a few seconds at a time."""
+    while any(trainer.progress < 1 for trainer in trainers):
+        for trainer in trainers:
+            until = trainer.seconds + TURN
+            while trainer.progress < 1 and trainer.seconds < until:
+                begin = time.process_time()
+                trainer.advance()
+                trainer.seconds += time.process_time() - begin
+        shown = " ".join(str(trainer.step) for trainer in trainers)
+        print(f"{trainers[0].progress:.0%} steps {shown}", flush=True)
+
+
+def judge(name: str, trainer: Trainer, valid: Path) -> dict[str, object]:
+    """Nats per code of a trained variant, by level and on the average."""
+    config = trainer.config
+    nll = negative_log_likelihood(trainer.model, Pieces(open_datasets([valid]), config.model, config.frames))
     levels = [round(nll[f"level_{k}"], 4) for k in range(config.model.n_q)]
     row = {"variant": name, "what": VARIANTS[name][0], "steps": trainer.step, "levels": levels}
     return {**row, "mean": round(sum(levels) / len(levels), 4), "parameters": trainer.model.parameter_count()}
@@ -94,11 +112,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    config = replace(read_experiment(arguments.preset), precision=arguments.precision, save_every=10**9)
-    rows = []
-    for name in arguments.only:
-        rows.append(measure(name, config, arguments.train, arguments.valid, arguments.minutes))
-        print(f"{name:13} {rows[-1]['mean']:.3f}  {rows[-1]['levels']}  {rows[-1]['steps']} steps", flush=True)
+    config = replace(read_experiment(arguments.preset), precision=arguments.precision)
+    with tempfile.TemporaryDirectory() as folder:
+        trainers = [prepare(n, config, arguments.train, arguments.minutes, Path(folder) / n) for n in arguments.only]
+        train_in_turns(trainers)
+    rows = [judge(name, trainer, arguments.valid) for name, trainer in zip(arguments.only, trainers)]
+    for row in rows:
+        print(f"{row['variant']:13} {row['mean']:.3f}  {row['levels']}  {row['steps']} steps")
     data, other = open_datasets([arguments.train]), open_datasets([arguments.valid])
     n_q = min(config.model.n_q, data[0].n_q)
     found = floors(clips_of(data, n_q), clips_of(other, n_q), data[0].info.codebook_size)

@@ -48,7 +48,6 @@ class Trainer:
         minutes: length of the run in time; None for `config.steps`.
         device: where to train.
         vectors: of the codec's codes, to start from; see `josielm.start`.
-        clock: what `minutes` are measured with, in seconds; `time.process_time` counts only this process's work.
         say: receives lines meant for a person.
 
     Raises:
@@ -64,11 +63,9 @@ class Trainer:
         minutes: float | None = None,
         device: str | torch.device = "cpu",
         vectors: list[torch.Tensor] | None = None,
-        clock: Callable[[], float] = time.monotonic,
         say: Callable[[str], None] = print,
     ):
         self.config, self.pieces, self.judged, self.minutes = config, pieces, judged, minutes
-        self.clock = clock
         self.folder, self.device = Path(folder), torch.device(device)
         self.rank, self.world = group_place()
         if config.batch % (self.world * config.accumulate):
@@ -108,10 +105,10 @@ class Trainer:
         if self.rank == 0:
             write_bytes(self.folder / "config.json", (json.dumps(to_dict(self.config), indent=1) + "\n").encode())
         self._peak = products_per_second(self.device, self.config.precision == "bf16")
-        last, logged, means = self.clock(), self.seconds, Means()
+        last, logged, means = time.monotonic(), self.seconds, Means()
         while self.progress < 1 and (until_step is None or self.step < until_step):
             means.add(self.advance())
-            now = self.clock()
+            now = time.monotonic()
             self.seconds = agreed(self.seconds + now - last, self.device) if self.minutes else self.seconds + now - last
             last = now
             if self.step % self.config.log_every == 0:
@@ -121,7 +118,7 @@ class Trainer:
                 self.save()
             if self.step % self.config.validate_every == 0:
                 self.validate()
-            last = self.clock()  # neither counts as training
+            last = time.monotonic()  # neither counts as training
         if means.steps:
             self._record(means, self.seconds - logged)
         self.save()
