@@ -114,18 +114,18 @@ def test_batches_are_of_like_length_and_bounded():
 
 
 def test_long_recordings_take_no_more_memory(saved, codec, tmp_path):
-    """Fourteen minutes, 80 MB of samples as they go through the model."""
+    """Twenty minutes, 115 MB of samples as they go through the model."""
     path = tmp_path / "long.wav"
     wave = (speechlike(20 * 12.5)[0, 0] * 32767).short().numpy()
     with soundfile.SoundFile(path, "w", RATE, 1) as file:
-        for _ in range(42):
+        for _ in range(60):
             file.write(wave)
     assert in_child(run_measured, saved, path, tmp_path / "out", tmp_path / "grown") == 0
     dataset = TokenDataset(tmp_path / "out")
-    assert dataset.lengths.tolist() == [42 * 250]
+    assert dataset.lengths.tolist() == [60 * 250]
     again = codec.encode(load_audio(path).samples[:, : 40 * RATE], 4)[0]
     assert np.array_equal(dataset.crop(0, 0, 500).T, again.numpy())
-    assert float((tmp_path / "grown").read_text()) < 70
+    assert float((tmp_path / "grown").read_text()) < 95
 
 
 # Input ----------------------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ def test_killed_at_every_single_step(saved, codec, folder, tmp_path):
         tokenize(codec, plan, out, settings)
         assert contents_of(out) == contents_of(tmp_path / "whole")
         steps += 1
-    assert steps >= 12
+    assert steps == 14  # seven files
 
 
 def test_shares_of_several_processes_make_one_dataset(saved, folder, whole, tmp_path):

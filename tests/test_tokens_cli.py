@@ -106,7 +106,7 @@ def test_pictures_come_back(media, seeing, tmp_path):
     told = run("tokenize", media, out, "--kind", "visual", "--model", seeing, "--n-q", 4)
     assert "2 visual clips" in told
     codec, dataset = load(seeing), TokenDataset(out)
-    run("tokens", "decode", out, tmp_path / "x.png", "--clip", "x.png", "--model", seeing)
+    decode_clip(codec, dataset.info, dataset[0], tmp_path / "x.png")
     picture = load_image(media / "x.png")
     expected = codec.decode(codec.encode(picture[None], 4), (40, 50))[0]
     assert (load_image(tmp_path / "x.png") - expected).abs().max() < 0.51 / 255 + 1e-5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import resource
@@ -21,19 +22,17 @@ KILLED = -signal.SIGKILL
 
 
 def run(model: Path, source: Path, out: Path, share: tuple[int, int] = (1, 1), die_at: int = -1) -> None:
-    """Tokenize; the process kills itself before its `die_at`-th step on the disk that matters."""
-    left = [die_at]
+    """Tokenize; the process kills itself at step `die_at`: just before or after a file gets its name."""
+    replace, step = os.replace, itertools.count()
 
-    def counted(function: Callable) -> Callable:
-        def call(*args, **kwargs):
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left[0] -= 1
-            return function(*args, **kwargs)
+    def dangerous(*names: Path) -> None:
+        if next(step) == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(*names)
+        if next(step) == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-        return call
-
-    os.replace, os.fsync, os.unlink = counted(os.replace), counted(os.fsync), counted(os.unlink)
+    os.replace = dangerous
     torch.set_num_threads(1)
     tokenize(load(model), make_plan(source, shard_clips=5), out, Settings(4, batch_seconds=6.0), *share)
 

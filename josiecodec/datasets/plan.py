@@ -14,7 +14,7 @@ from .manifest import Item, find_items
 
 PLAN_FILE = "plan.json"
 SHARD_CLIPS = 1000
-SHARD_BYTES = 1 << 28  # of media files: about an hour and a half of 16-bit sound at 24 kHz
+SHARD_BYTES = 1 << 27  # of media files: three quarters of an hour of 16-bit sound at 24 kHz, some hours of Opus
 VERSION = 1
 
 
