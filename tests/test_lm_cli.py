@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, speechlike, tiny_model
+from conftest import RATE, run, speechlike, tiny_model
 
 from josiecodec.hub import load as load_codec
 from josiecodec.hub import save as save_codec
@@ -269,3 +269,20 @@ def test_live_sound_goes_in_and_out(house, monkeypatch):
     assert [p.shape for p in played] == [(1920, 1)] * 7
     assert np.concatenate(played).any()
     assert len(talk.report.seconds) == 7
+
+
+def test_from_a_folder_of_sound_to_speech(house):
+    """The sequence of the documentation: tokenize, verify, train, generate."""
+    folder = house / "recordings"
+    folder.mkdir()
+    for n in range(3):
+        soundfile.write(folder / f"{n}.flac", speechlike(40, seed=n)[0, 0].numpy(), RATE)
+    run("tokenize", folder, house / "shards", "--model", house / "codec", "--n-q", 4)
+    run("tokens", "verify", house / "shards")
+    small = ("--set", "batch=4", "--set", "frames=24", "--codec", house / "codec", "--threads", 1)
+    lm("train", "tiny", "--data", house / "shards", "--out", house / "run200", "--steps", 200, *small)
+    last = json.loads((house / "run200" / "log.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == 200
+    assert last["nll"]["level_0"] < 0.8 * last["unigram"]["level_0"]
+    lm("generate", house / "run200" / "model", house / "made.wav", "--seconds", 5, "--codec", house / "codec")
+    assert soundfile.info(house / "made.wav").frames == 5 * RATE

@@ -60,6 +60,8 @@ def talk(
     how = sampling(options)
     place = use_device(device, threads)
     trained = load(model, place)
+    if trained.model.config.streams == 1:
+        click.echo("warning: this model has one stream; it speaks without hearing", err=True)
     talking = Talk(trained, load_codec(trained.codec, codec, place), seed, how, quiet_after)
     with torch.inference_mode():
         if live:
