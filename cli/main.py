@@ -1,11 +1,10 @@
-"""Entry point: the command group, and how errors reach the user."""
+"""The command group."""
 
 from __future__ import annotations
 
-import sys
-
 import click
 
+from .entry import enter
 from .eval import eval_group
 from .files import decode, encode
 from .inspect import info, models, trim
@@ -28,22 +27,8 @@ for command in (
 
 
 def main() -> None:
-    """Run the command line. Bad input prints one line and exits with 2."""
-    from josiecodec.errors import CodecError
-
-    try:
-        sys.exit(cli(standalone_mode=False) or 0)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.Abort:
-        click.echo("interrupted", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(141)
-    except (click.ClickException, CodecError, OSError) as error:
-        text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"error: {' '.join(text.split())}", err=True)
-        sys.exit(2)
+    """Run the command line."""
+    enter(cli)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ class _Run:
         """The device."""
         import torch
 
-        from josiecodec.training.loop import distributed_device
+        from josiecodec.training.distributed import distributed_device
 
         return torch.device(distributed_device(use_device(self.device, self.threads)))
 
@@ -84,7 +84,7 @@ class _Run:
         """Train to the end; Ctrl-C stops cleanly."""
         from josiecodec.errors import CodecError
         from josiecodec.hub import load_for_training
-        from josiecodec.training.loop import leave_group
+        from josiecodec.training.distributed import leave_group
 
         if self.start:
             trainer.start_from(load_for_training(self.start))

@@ -181,7 +181,7 @@ import sys, torch
 sys.path.insert(0, {tests!r})
 from test_training import config, trainer, weights
 from josiecodec.training.data import load_recordings
-from josiecodec.training.loop import distributed_device, leave_group
+from josiecodec.training.distributed import distributed_device, leave_group
 import torch.distributed as dist
 distributed_device("cpu")
 torch.set_num_threads(1)

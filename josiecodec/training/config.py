@@ -67,7 +67,7 @@ class QuantizationConfig:
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class DescentConfig:
     """AdamW and its schedule.
 
     Attributes:
@@ -77,7 +77,6 @@ class OptimizerConfig:
         betas: of AdamW.
         weight_decay: on matrices only.
         clip: greatest norm of the gradient.
-        ema: decay of the averaged weights, which are those that are evaluated and saved.
     """
 
     lr: float = 7e-4
@@ -86,6 +85,16 @@ class OptimizerConfig:
     betas: tuple[float, ...] = (0.8, 0.99)
     weight_decay: float = 0.01
     clip: float = 1.0
+
+
+@dataclass(frozen=True)
+class OptimizerConfig(DescentConfig):
+    """The same, with averaged weights.
+
+    Attributes:
+        ema: decay of the averaged weights, which are those that are evaluated and saved.
+    """
+
     ema: float = 0.999
 
 
@@ -164,12 +173,21 @@ def read_toml(path: str | Path, changes: tuple[str, ...]) -> tuple[dict[str, Any
         raise ConfigError(f"no experiment {str(path)!r} (there are {known})") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: {error}") from None
+    return with_changes(values, changes), str(file)
+
+
+def with_changes(values: dict[str, Any], changes: tuple[str, ...]) -> dict[str, Any]:
+    """`values` with lines of TOML like `optimizer.lr = 1e-3` put in.
+
+    Raises:
+        ConfigError: if a line is no TOML.
+    """
     for change in changes:
         try:
             values = merged(values, tomllib.loads(change))
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"setting {change!r}: {error}") from None
-    return values, str(file)
+    return values
 
 
 def train_config(values: dict[str, Any], where: str = "experiment") -> TrainConfig:

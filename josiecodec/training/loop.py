@@ -10,8 +10,6 @@ of all minutes. So a run of 25 minutes is a complete run, whatever the machine m
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -30,6 +28,7 @@ from ..hub import save
 from ..nn.quantize import VectorQuantizer
 from ..nn.residual import ResidualVectorQuantizer
 from . import checkpoint
+from .distributed import agreed, average_gradients, group_place
 from .runlog import Means, RunLog
 from .schedule import learning_rate
 
@@ -65,8 +64,7 @@ class Trainer(ABC):
         self.folder = Path(folder)
         self.minutes = minutes
         self.device = torch.device(device)
-        self.rank = dist.get_rank() if dist.is_initialized() else 0
-        self.world = dist.get_world_size() if dist.is_initialized() else 1
+        self.rank, self.world = group_place()
         self.say = say if self.rank == 0 else lambda _: None
         torch.manual_seed(config.seed)
         self.model: Any = make().to(self.device).train()
@@ -156,15 +154,7 @@ class Trainer(ABC):
     def update(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], clip: float) -> Tensor:
         """Average gradients over all processes, clip, and step unless they are not finite."""
         parameters = [p for p in parameters if p.requires_grad]  # zeros would let momentum move what is frozen
-        if self.world > 1:
-            for p in parameters:
-                if p.grad is None:
-                    p.grad = torch.zeros_like(p)
-            flat = torch.cat([p.grad.flatten() for p in parameters])  # type: ignore[union-attr]
-            dist.all_reduce(flat)
-            flat /= self.world
-            for p, part in zip(parameters, flat.split([p.numel() for p in parameters])):
-                p.grad.copy_(part.view_as(p))  # type: ignore[union-attr]
+        average_gradients(parameters)
         norm = nn.utils.clip_grad_norm_(parameters, clip)
         if bool(torch.isfinite(norm)):
             optimizer.step()
@@ -224,11 +214,7 @@ class Trainer(ABC):
 
     def _agreed(self, seconds: float) -> float:
         """The first process's clock, so that all of them do the same."""
-        if self.world == 1:
-            return seconds
-        clock = torch.tensor([seconds], dtype=torch.float64, device=self.device)
-        dist.broadcast(clock, 0)
-        return float(clock)
+        return agreed(seconds, self.device)
 
     # Records ------------------------------------------------------------------------------------
 
@@ -318,25 +304,3 @@ class Trainer(ABC):
 
     def _plan(self) -> list[float | None]:
         return [self.minutes, None if self.minutes else self.config.steps]
-
-
-def distributed_device(device: str) -> str:
-    """Join the process group if started by torchrun; the device this process should use."""
-    if "LOCAL_RANK" not in os.environ:
-        return device
-    if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-    return f"cuda:{os.environ['LOCAL_RANK']}" if device.startswith("cuda") else device
-
-
-def leave_group() -> None:
-    """End this process if it is one of a group, after all others have come so far.
-
-    It ends at once, without the interpreter's tidying up, in which gloo's threads now and then abort and
-    torchrun then takes a finished run for a failed one.
-    """
-    if dist.is_available() and dist.is_initialized():
-        dist.barrier()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)

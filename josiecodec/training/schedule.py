@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from .config import OptimizerConfig, QuantizationConfig
+from .config import DescentConfig, QuantizationConfig
 
 
-def learning_rate(config: OptimizerConfig, progress: float, steps_since_change: int) -> float:
+def learning_rate(config: DescentConfig, progress: float, steps_since_change: int) -> float:
     """Cosine over the run's progress (0..1), with a linear rise after the start or a change of plan."""
     cosine = config.final + (1 - config.final) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
     return config.lr * cosine * min(1.0, (steps_since_change + 1) / max(config.warmup, 1))

@@ -1,0 +1,62 @@
+"""`josielm eval`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from josiecodec_cli.options import Path_, common, use_device
+
+
+@click.command("eval")
+@click.argument("model", type=Path_)
+@click.argument("data", type=Path_, nargs=-1, required=True)
+@click.option("--train", "learnt", type=Path_, multiple=True, help="What it has learnt from, for the floors.")
+@click.option("--frames", type=click.IntRange(1), help="Length of the pieces; else as many as the model looks back.")
+@click.option("--most", type=click.IntRange(1), help="Frames to judge; all, if not given.")
+@common
+def evaluate(
+    model: Path,
+    data: tuple[Path, ...],
+    learnt: tuple[Path, ...],
+    frames: int | None,
+    most: int | None,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Judge the model in the folder MODEL on DATA, datasets of tokens: nats per code of each level.
+
+    With --train the floors stand beside them: what codes cost when only their frequencies are known (unigram), or the
+    code before them (bigram), or the code below them (stacked).
+    """
+    from dataclasses import asdict
+
+    from josielm.baselines import clips_of, floors
+    from josielm.data import Pieces, open_datasets
+    from josielm.evaluate import negative_log_likelihood, table
+    from josielm.store import check_codec, load
+
+    trained = load(model, use_device(device, threads))
+    config = trained.model.config
+    judged = open_datasets(data)
+    for dataset in judged:
+        check_codec(trained, dataset)
+    pieces = Pieces(judged, config, frames or config.context, trained.rows)
+    nll = negative_log_likelihood(trained.model, pieces, most)
+    rows = []
+    if learnt:
+        datasets = open_datasets(learnt)
+        found = floors(clips_of(datasets, config.n_q), clips_of(judged, config.n_q), config.codebook_size)
+        rows = [asdict(row) for row in table(nll, found)]
+    if as_json:
+        click.echo(json.dumps({"nll": nll, "levels": rows}))
+        return
+    if rows:
+        click.echo("level   model  unigram  bigram  stacked   (nats per code)")
+        for row in rows:
+            click.echo("{level:5d} {model:7.3f} {unigram:8.3f} {bigram:7.3f} {stacked:8.3f}".format(**row))
+    text = {name: value for name, value in nll.items() if not rows or not name.startswith("level")}
+    for name, value in text.items():
+        click.echo(f"{name:>12} {value:7.3f}")

@@ -1,0 +1,138 @@
+"""`josielm generate`."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from josiecodec_cli.options import Path_, common, use_device
+
+from .options import drawn, refuse_to_replace, sampling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from josielm.model import Inputs
+    from josielm.store import Trained
+
+
+@click.command()
+@click.argument("model", type=Path_)
+@click.argument("target", type=Path_, required=False)
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True, help="To be made.")
+@click.option("--prompt", type=Path_, help="Sound or .josie file to go on from; it is the beginning of TARGET.")
+@click.option("--text", help="Text to be spoken.")
+@click.option("--chat", help="What the user says in turn mode; the answer is printed, its sound goes to TARGET.")
+@click.option("--picture", type=Path_, help="Picture that is seen before.")
+@click.option("--codec", help="Name or folder of the codec, if it did not come with the package.")
+@click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
+@drawn
+@common
+def generate(
+    model: Path,
+    target: Path | None,
+    seconds: float,
+    prompt: Path | None,
+    text: str | None,
+    chat: str | None,
+    picture: Path | None,
+    codec: str | None,
+    overwrite: bool,
+    seed: int,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Let the model in the folder MODEL speak; TARGET is a .josie file or sound, by its suffix."""
+    from josielm import generate as make
+    from josielm import load, reply
+    from josielm.chat import Turn
+    from josielm.store import load_codec
+
+    if target is None and chat is None:
+        raise click.UsageError("give a TARGET")
+    if chat is not None and (prompt or text or picture):
+        raise click.UsageError("--chat stands alone")
+    refuse_to_replace(target, overwrite)
+    how = sampling(options)
+    place = use_device(device, threads)
+    trained = load(model, place)
+    frames = max(math.ceil(round(seconds * trained.frame_rate, 6)), 1)
+    sounding: Any = load_codec(trained.codec, codec, place) if target or prompt else None
+    if chat is not None:
+        said, codes = reply(trained, [Turn("user", chat)], frames, seed, how, sound=target is not None)
+    else:
+        before = None if prompt is None else _codes(trained, sounding, prompt)
+        begun = 0 if before is None else before.shape[-1]
+        done = make(trained, begun + frames, [seed], how, before, text, vision=_seen(trained, picture, place))
+        codes = done.codes
+        said = "" if done.text is None or trained.rows is None else trained.rows.decode(done.text[0].tolist())
+    if target is not None:
+        length = codes.shape[-1] * sounding.frame_size
+        if chat is None:  # as long as was asked for, to the sample
+            length -= frames * sounding.frame_size - round(seconds * sounding.sample_rate)
+        _write(sounding, codes, length, target)
+    made = codes.shape[-1] / trained.frame_rate
+    if as_json:
+        click.echo(json.dumps({"seconds": round(made, 3), "text": said, "output": target and str(target)}))
+    else:
+        click.echo("\n".join(filter(None, [said, f"{target}: {made:.2f} s" if target else ""])))
+
+
+def _codes(trained: Trained, codec: Any, path: Path) -> Tensor:
+    """Codes [1, K, T] of a prompt."""
+    import numpy as np
+    import torch
+
+    from josiecodec.audio.files import load_audio
+    from josiecodec.errors import ModelError
+    from josiecodec.tokens.header import find_stream
+    from josiecodec.tokens.tokenfile import TokenFile
+
+    n_q = trained.model.config.n_q
+    if path.suffix.lower() != ".josie":
+        sound = load_audio(path, codec.sample_rate).samples
+        return codec.encode(sound[None].to(codec.device), n_q)
+    file = TokenFile.read(path, tables=codec.known_tables)
+    stream = file.streams[find_stream([s.info for s in file.streams], "audio")]
+    codec.check_stream(stream.info)
+    if stream.info.levels < n_q:
+        raise ModelError(f"{path}: has {stream.info.levels} levels, the model speaks {n_q}")
+    codes = torch.from_numpy(np.asarray(stream.codes).astype(np.int64))
+    return codes[None, :n_q].to(codec.device)
+
+
+def _seen(trained: Trained, picture: Path | None, device: str) -> Inputs | None:
+    """A picture as what is seen before the first frame."""
+    if picture is None:
+        return None
+    from josiecodec.errors import ModelError
+    from josiecodec.vision.images import load_image
+    from josielm.store import load_codec
+    from josielm.vision import picture_inputs
+
+    config = trained.model.config.vision
+    if config is None or trained.vision is None:
+        raise ModelError(f"{trained.model.config.name} knows no pictures")
+    codec = load_codec(trained.vision, device=device)
+    return picture_inputs(codec.encode(load_image(picture)[None].to(device), config.n_q), config)
+
+
+def _write(codec: Any, codes: Tensor, length: int, target: Path) -> None:
+    import numpy as np
+
+    from josiecodec.audio.writing import SoundWriter
+    from josiecodec.tokens.tokenfile import TokenFile, TokenStream
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.suffix.lower() == ".josie":
+        info = codec.stream_info(codes.shape[1], length)
+        rows = codes[0].cpu().numpy().astype(np.uint16)
+        TokenFile([TokenStream(info, rows)]).write(target, codec.known_tables)
+        return
+    with SoundWriter(target, codec.sample_rate) as writer:
+        writer.write(codec.decode(codes, length)[0])

@@ -1,0 +1,30 @@
+"""The command group."""
+
+from __future__ import annotations
+
+import click
+from josiecodec_cli.entry import enter
+
+from .evaluate import evaluate
+from .generate import generate
+from .talk import talk
+from .train import train
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="josiecodec", prog_name="josielm")
+def cli() -> None:
+    """A language model over tokens of sound: train it on token datasets, let it speak, or talk with it."""
+
+
+for command in (train, evaluate, generate, talk):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    enter(cli)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""`josielm talk`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from josiecodec_cli.options import Path_, common, use_device
+
+from .options import drawn, refuse_to_replace, sampling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from josielm.duplex import Talk
+
+
+@click.command()
+@click.argument("model", type=Path_)
+@click.argument("source", type=Path_, required=False)
+@click.argument("target", type=Path_, required=False)
+@click.option("--live", is_flag=True, help="Listen to the microphone and play the answer instead.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop after so long.")
+@click.option("--quiet-after", type=click.FloatRange(0), default=1.0, show_default=True, help="Silence in the text.")
+@click.option("--codec", help="Name or folder of the codec, if it did not come with the package.")
+@click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
+@drawn
+@common
+def talk(
+    model: Path,
+    source: Path | None,
+    target: Path | None,
+    live: bool,
+    seconds: float | None,
+    quiet_after: float,
+    seed: int,
+    codec: str | None,
+    overwrite: bool,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Talk with the model in the folder MODEL in full duplex: it hears SOURCE frame by frame and answers in TARGET.
+
+    TARGET is a sound file as long as SOURCE, to be played beside it. The computation of each frame is reported beside
+    what it may take.
+    """
+    import torch
+
+    from josielm.duplex import Talk
+    from josielm.store import load, load_codec
+
+    if live == (source is not None and target is not None) or (live and source is not None):
+        raise click.UsageError("give a SOURCE and a TARGET, or --live")
+    refuse_to_replace(target, overwrite)
+    how = sampling(options)
+    place = use_device(device, threads)
+    trained = load(model, place)
+    if trained.model.config.streams == 1:
+        click.echo("warning: this model has one stream; it speaks without hearing", err=True)
+    talking = Talk(trained, load_codec(trained.codec, codec, place), seed, how, quiet_after)
+    with torch.inference_mode():
+        if live:
+            from josielm.live import converse
+
+            converse(talking, seconds)
+        else:
+            assert source is not None  # checked above
+            assert target is not None
+            _answer(talking, source, target, seconds)
+    figures: dict[str, Any] = dict(talking.report.figures())
+    if trained.rows is not None:
+        figures["text"] = trained.rows.decode(talking.report.text)
+    if as_json:
+        click.echo(json.dumps(figures))
+        return
+    if figures.get("text"):
+        click.echo(figures["text"])
+    click.echo(
+        f"{figures['frames']} frames, {figures['median_ms']:.1f} ms of computation each "
+        f"(99 %: {figures['p99_ms']:.1f} ms; they may take {figures['budget_ms']:.0f} ms), "
+        f"{figures['over_budget']} took longer"
+    )
+
+
+def _answer(talking: Talk, source: Path, target: Path, seconds: float | None) -> None:
+    from josiecodec.audio.files import SoundReader
+    from josiecodec.audio.writing import SoundWriter
+    from josielm.duplex import framed
+
+    codec = talking.codec
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with SoundReader(source) as reader, SoundWriter(target, codec.sample_rate) as writer:
+        left = None if seconds is None else round(seconds * codec.sample_rate)
+        for frame, real in framed(_until(reader.mono(codec.sample_rate), left), codec.frame_size):
+            writer.write(talking.frame(frame.to(codec.device))[0, :, :real])
+
+
+def _until(blocks: Iterator[Tensor], left: int | None) -> Iterator[Tensor]:
+    """The first `left` samples; all for None."""
+    for block in blocks:
+        if left is None:
+            yield block
+            continue
+        yield block[:left]
+        left -= len(block)
+        if left <= 0:
+            return

@@ -1,0 +1,166 @@
+"""`josielm train`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from josiecodec_cli.options import Path_, use_device
+
+if TYPE_CHECKING:
+    from josiecodec.tokens.shards import TokenDataset
+    from josielm.config import TrainConfig
+    from josielm.data import Pieces
+    from josielm.text import TextRows
+
+SET = "Change a setting, as in TOML; those of the model begin with model."
+
+
+@click.command()
+@click.argument("experiment")
+@click.option("--data", type=Path_, required=True, multiple=True, help="Dataset of tokens to learn from.")
+@click.option(
+    "--weight", "weights", type=click.FloatRange(0), multiple=True, help="How often each --data is drawn from."
+)
+@click.option("--valid", type=Path_, multiple=True, help="Dataset of tokens to judge on.")
+@click.option("--out", type=Path_, required=True, help="Folder of the run.")
+@click.option("--steps", type=click.IntRange(1), help="Length of the run; schedules follow it.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Its length in time instead.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--n-q", type=click.IntRange(1), help="Levels to learn; else as many as the preset and the data have.")
+@click.option("--tokenizer", help='A tokenizer.json, or "bytes"; without it there is no text.')
+@click.option("--text-offset", type=int, default=0, help="Frames from a spoken word to its text; negative: text first.")
+@click.option("--pictures", type=Path_, help="Dataset of pictures that share a group with the sound.")
+@click.option("--codec", help="Name or folder of the codec to start from, if it did not come with the package.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help=SET)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, ...")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")
+def train(**options: Any) -> None:
+    """Train the model of EXPERIMENT, a preset (tiny, small) or a TOML file, on datasets of tokens.
+
+    Stops cleanly on Ctrl-C, after writing a checkpoint. Under torchrun every process takes its share of the batch.
+    """
+    run = _Run(**options)
+    run.check()
+    run.go()
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The options of `train`."""
+
+    experiment: str
+    data: tuple[Path, ...]
+    weights: tuple[float, ...]
+    valid: tuple[Path, ...]
+    out: Path
+    steps: int | None
+    minutes: float | None
+    resume: bool
+    n_q: int | None
+    tokenizer: str | None
+    text_offset: int
+    pictures: Path | None
+    codec: str | None
+    changes: tuple[str, ...]
+    device: str
+    threads: int | None
+
+    def check(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.steps and self.minutes:
+            raise click.UsageError("give --steps or --minutes, not both")
+        if self.weights and len(self.weights) != len(self.data):
+            raise click.UsageError("give a --weight for every --data, or none")
+        if (self.out / "checkpoint.safetensors").exists() and not self.resume:
+            raise click.UsageError(f"{self.out} holds a run already: --resume goes on with it")
+
+    def go(self) -> None:
+        """Train to the end; Ctrl-C stops cleanly."""
+        from josiecodec.errors import CodecError
+        from josiecodec.training.distributed import distributed_device, leave_group
+        from josielm.data import open_datasets
+        from josielm.train import Trainer
+
+        device = distributed_device(use_device(self.device, self.threads))
+        datasets = open_datasets(self.data)
+        config, rows = self._settled(datasets)
+        pieces = self._pieces(config, datasets, rows, self.weights or None)
+        judged = self._pieces(config, open_datasets(self.valid), rows, None) if self.valid else None
+        frames = sum(int(d.lengths.sum()) for d in datasets)
+        clips, rate = sum(map(len, datasets)), datasets[0].info.frame_rate
+        vectors = self._vectors(config, datasets[0])
+        trainer = Trainer(config, pieces, self.out, judged, self.minutes, device, vectors, say=click.echo)
+        if vectors is None and config.start_from_codec:
+            trainer.say(f"{datasets[0].info.codec} is not at hand (--codec): tables start at random")
+        trainer.say(
+            f"{frames / (rate[0] / rate[1]) / 3600:.2f} h in {clips} clips, "
+            f"{trainer.model.parameter_count() / 1e6:.1f} M parameters"
+        )
+        if self.resume:
+            trainer.resume()
+        try:
+            trainer.run()
+        except KeyboardInterrupt:
+            trainer.save()
+            raise CodecError(f"interrupted at step {trainer.step}; --resume goes on") from None
+        trainer.say(f"model in {self.out / 'model'}")
+        leave_group()
+
+    def _settled(self, datasets: list[TokenDataset]) -> tuple[TrainConfig, TextRows | None]:
+        """The configuration with the options in it and fitted to the data, and what makes text."""
+        from josielm.ids import Ids
+        from josielm.settings import fitted, read_experiment
+        from josielm.text import TextRows, load_tokenizer
+
+        config = read_experiment(self.experiment, self.changes)
+        if self.steps:
+            config = replace(config, steps=self.steps)
+        info, stored = datasets[0].info, min(d.n_q for d in datasets)
+        tokenizer = load_tokenizer(self.tokenizer) if self.tokenizer else None
+        size = tokenizer.get_vocab_size() if tokenizer else 0
+        config = fitted(config, info, self.n_q or min(config.model.n_q, stored), size, self._pictures_info())
+        rows = None
+        if tokenizer is not None:
+            rate = info.frame_rate[0] / info.frame_rate[1]
+            rows = TextRows(tokenizer, Ids(info.codebook_size, size), rate, self.text_offset)
+        return config, rows
+
+    def _vectors(self, config: TrainConfig, dataset: TokenDataset) -> Any:
+        """What tables start from; None if the codec did not come along and was not named."""
+        from josiecodec.errors import ModelError
+        from josielm.start import code_vectors
+        from josielm.store import load_codec
+
+        if not config.start_from_codec:
+            return None
+        try:
+            return code_vectors(load_codec(dataset.info, self.codec), config.model.n_q)
+        except ModelError:
+            if self.codec:
+                raise
+            return None
+
+    def _pictures_info(self) -> Any:
+        from josiecodec.tokens.shards import TokenDataset
+
+        return TokenDataset(self.pictures).info if self.pictures else None
+
+    def _pieces(
+        self,
+        config: TrainConfig,
+        datasets: list[TokenDataset],
+        rows: TextRows | None,
+        weights: tuple[float, ...] | None,
+    ) -> Pieces:
+        from josiecodec.tokens.shards import TokenDataset
+        from josielm.data import Pieces
+        from josielm.vision import Pictures
+
+        pictures = None
+        if self.pictures is not None and config.model.vision is not None:
+            rate = datasets[0].info.frame_rate
+            pictures = Pictures(TokenDataset(self.pictures), config.model.vision, rate[0] / rate[1])
+        return Pieces(datasets, config.model, config.frames, rows, weights, pictures, turns=config.mode == "turns")
