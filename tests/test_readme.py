@@ -29,8 +29,8 @@ def blocks(kind: str) -> list[str]:
 def shell(command: str, cwd: Path) -> None:
     """Run a line of the README with this interpreter's josiecodec."""
     words = shlex.split(command, comments=True)
-    assert words[0] == "josiecodec"
-    line = [sys.executable, "-P", "-m", "josiecodec_cli.main", *words[1:]]
+    module = {"josiecodec": "josiecodec_cli.main", "josielm": "josielm.cli.main"}[words[0]]
+    line = [sys.executable, "-P", "-m", module, *words[1:]]
     done = subprocess.run(line, cwd=cwd, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
     assert done.returncode == 0, f"{command}\n{done.stderr}"
 
@@ -75,6 +75,16 @@ def test_the_command_line_block_runs(tmp_path):
     assert (tmp_path / "photo.josie").stat().st_size * 8 < 0.21 * 240 * 180
 
 
+def test_from_a_folder_to_a_language_model(tmp_path):
+    (tmp_path / "recordings").mkdir()
+    for n in range(3):
+        soundfile.write(tmp_path / "recordings" / f"{n}.flac", speechlike(70, seed=n)[0, 0].numpy(), RATE)
+    for line in blocks("sh")[1].splitlines():
+        shell(line.replace("--steps 200", "--steps 20"), tmp_path)  # all 200 are in test_lm_cli.py, with a smaller codec
+    assert len(list((tmp_path / "arrays").rglob("*.npy"))) == 3
+    assert soundfile.info(tmp_path / "speech.wav").frames == 5 * RATE
+
+
 def test_the_python_blocks_run():
     names: dict = {}
     exec(blocks("python")[0], names)  # the README's own code
@@ -87,7 +97,7 @@ def test_the_python_blocks_run():
 
 def test_training_commands_exist():
     """They are too long to run here; their options must at least be known (test_training runs the rest)."""
-    text = blocks("sh")[1].replace("\\\n", " ")
+    text = blocks("sh")[2].replace("\\\n", " ")
     lines = [line.strip() for line in text.splitlines() if line.startswith("josiecodec train")]
     assert len(lines) == 2
     for line in lines:
