@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .jobs import Models, Output, plan, run
+from .jobs import Models, Output, check_source, plan, run
 from .options import Path_, chosen_levels, common, use_device
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def encode(
     SOURCE may be a folder: every media file below it is encoded to the same place below TARGET.
     "-" is standard input or output (of sound). Without TARGET the file goes beside SOURCE.
     """
+    check_source(source)
     from josiecodec.media import MEDIA_SUFFIXES, kind_of
     from josiecodec.vision.images import IMAGE_SUFFIXES
 

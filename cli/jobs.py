@@ -82,14 +82,19 @@ class Output:
             sys.stdout.buffer.flush()
 
 
+def check_source(source: Path) -> None:
+    """Make sure that there is something to read; before anything large is imported."""
+    if str(source) != "-" and not source.exists():
+        raise click.UsageError(f"{source}: no such file or folder")
+
+
 def plan(source: Path, target: Path | None, suffix: Suffix, wanted: frozenset[str], overwrite: bool) -> list[Job]:
     """What is to be made from what; `suffix` says what kind of file a source becomes.
 
     Raises:
         click.UsageError: if there is nothing to do or something would be replaced.
     """
-    if str(source) != "-" and not source.exists():
-        raise click.UsageError(f"{source}: no such file or folder")
+    check_source(source)
     if source.is_dir():
         out = target if target is not None else source
         if str(out) == "-":

@@ -1,4 +1,4 @@
-"""Neural audio codec toolkit: sound as tokens.
+"""Neural audio and vision codec toolkit: sound and pictures as tokens.
 
 import josiecodec
 
@@ -8,13 +8,41 @@ waveform = codec.decode(codes)
 file = josiecodec.TokenFile.read("talk.josie")
 """
 
-from .audio.jodio import Jodio
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .errors import CodecError
-from .hub import load, save_pretrained
-from .publish import push_to_hub
-from .tokens.tokenfile import TokenFile
-from .vision.jovio import Jovio
-from .vision.rate import Rate
+
+if TYPE_CHECKING:
+    from .audio.jodio import Jodio
+    from .hub import load, save_pretrained
+    from .publish import push_to_hub
+    from .tokens.tokenfile import TokenFile
+    from .vision.jovio import Jovio
+    from .vision.rate import Rate
 
 __version__ = "0.1.0"
 __all__ = ["CodecError", "Jodio", "Jovio", "Rate", "TokenFile", "__version__", "load", "push_to_hub", "save_pretrained"]
+
+# Imported when they are asked for: a wrong argument on the command line should not wait for torch.
+_PLACES = {
+    "Jodio": ".audio.jodio",
+    "Jovio": ".vision.jovio",
+    "Rate": ".vision.rate",
+    "TokenFile": ".tokens.tokenfile",
+    "load": ".hub",
+    "push_to_hub": ".publish",
+    "save_pretrained": ".hub",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -53,7 +53,18 @@ def test_imports_run_one_way(part):
 
 
 def test_importing_is_light():
-    heavy = ("av", "torchaudio", "pesq", "scipy", "transformers", "tensorboard", "torch_pesq", "PIL", "huggingface_hub")
+    heavy = (
+        "torch",
+        "av",
+        "torchaudio",
+        "pesq",
+        "scipy",
+        "transformers",
+        "tensorboard",
+        "torch_pesq",
+        "PIL",
+        "huggingface_hub",
+    )
     code = f"import sys, josiecodec; print([m for m in {heavy!r} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 

@@ -80,7 +80,9 @@ def test_from_a_folder_to_a_language_model(tmp_path):
     for n in range(3):
         soundfile.write(tmp_path / "recordings" / f"{n}.flac", speechlike(70, seed=n)[0, 0].numpy(), RATE)
     for line in blocks("sh")[1].splitlines():
-        shell(line.replace("--steps 200", "--steps 20"), tmp_path)  # all 200 are in test_lm_cli.py, with a smaller codec
+        shell(
+            line.replace("--steps 200", "--steps 20"), tmp_path
+        )  # all 200 are in test_lm_cli.py, with a smaller codec
     assert len(list((tmp_path / "arrays").rglob("*.npy"))) == 3
     assert soundfile.info(tmp_path / "speech.wav").frames == 5 * RATE
 
