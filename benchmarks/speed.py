@@ -126,14 +126,15 @@ def whole_file(seconds: float) -> dict[str, float]:
 
 
 WHOLE = """
-import resource, sys, time
+import sys, time
 import josiecodec, torch
 from josiecodec.audio.transcode import decode_file, encode_file
+from josiecodec.evaluation.memory import peak_mb
 torch.set_num_threads(1)
 codec = josiecodec.load()
 begin = time.perf_counter()
 (encode_file if sys.argv[1] == "encode" else decode_file)(codec, sys.argv[2], sys.argv[3])
-print(time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(time.perf_counter() - begin, peak_mb())
 """
 
 

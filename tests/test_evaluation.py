@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +25,7 @@ from josiecodec.errors import CodecError, CodesError, MediaError
 from josiecodec.evaluation import table
 from josiecodec.evaluation.codecs import build, expand
 from josiecodec.evaluation.items import find_sound, find_vision, spread
+from josiecodec.evaluation.memory import peak_mb
 from josiecodec.evaluation.page import write_page
 from josiecodec.evaluation.run import compare
 from josiecodec.evaluation.words import error_rate
@@ -238,6 +240,14 @@ def test_codes_are_counted(tmp_path):
     assert use_of_codes([tmp_path / "b.josie"]).counts[0].sum() <= 16
     with pytest.raises(CodesError, match="another model"):
         use_of_codes([tmp_path / "a.josie", tmp_path / "b.josie"])
+
+
+def test_memory_is_that_of_the_process_itself():
+    large = torch.zeros(1 << 26)  # 256 MB, touched
+    large += 1
+    line = "from josiecodec.evaluation.memory import peak_mb; print(peak_mb())"
+    child = float(subprocess.run([sys.executable, "-c", line], capture_output=True, text=True).stdout)
+    assert peak_mb() > 256 > child > 1
 
 
 def test_a_manifest_that_cannot_be_read(sounds):

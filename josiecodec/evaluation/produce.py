@@ -6,8 +6,6 @@ What comes out is kept: the bytes as they were written, and the decoded recordin
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +20,7 @@ from ..atomic import write_bytes
 from ..errors import CodecError
 from .codecs import NEEDS, build
 from .items import RATE, Item, fitted
+from .memory import peak_mb
 
 SUFFIX = {"sound": ".flac", "picture": ".png", "video": ".mkv"}
 _codec: Any = None
@@ -95,7 +94,7 @@ def _done(item: Item, target: Path) -> dict[str, Any]:
     middle = time.perf_counter()
     decoded = decode(data)
     end = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    peak = peak_mb()
     stored = target.with_name(target.name + ".bin")
     write_bytes(stored, data)
     _keep(item.kind, fitted(decoded, len(original)) if item.kind == "sound" else decoded, out, per_second)
