@@ -140,7 +140,7 @@ def sound_report(folder: Path, work: Path, workers: int, most: int | None) -> st
     lines = run(expand(SOUND, ("sound",)), ("sound",), find_sound(folder, most), work / "sound", workers)
     columns = {"kbps": "kbit/s", "payload_kbps": "without container", "pesq_wb": "PESQ-WB", "pesq_nb": "PESQ-NB"}
     columns |= {"stoi": "STOI", "si_sdr": "SI-SDR, dB", "mel": "mel distance"}
-    columns |= {"encode_rtf": "encode, s/s", "decode_rtf": "decode, s/s", "peak_mb": "memory, MB"}
+    columns |= {"encode_rtf": "encode, s/s", "decode_rtf": "decode, s/s"}
     text = "# Sound\n"
     for label in dict.fromkeys(line["label"] for line in lines):
         text += f"\n## {label}\n\n" + markdown([line for line in lines if line["label"] == label], columns)

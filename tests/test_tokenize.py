@@ -95,12 +95,13 @@ def test_the_size_of_batches_changes_nothing(folder, codec, whole, tmp_path, sec
     assert contents_of(tmp_path) == contents_of(whole)
 
 
-def test_the_other_family_batches_but_for_rounding(folder, tmp_path):
-    seanet = tiny_model("seanet")  # its general convolution kernels round differently for different lengths
+@pytest.mark.parametrize("kind", ["seanet", "mimi"])
+def test_the_other_families_batch_but_for_rounding(kind, folder, tmp_path):
+    other = tiny_model(kind)  # its kernels round differently for different lengths
     media = folder / "a"
     found = []
     for n, seconds in enumerate((1.0, 100.0)):
-        tokenize(seanet, make_plan(media), tmp_path / str(n), Settings(4, batch_seconds=seconds))
+        tokenize(other, make_plan(media), tmp_path / str(n), Settings(4, batch_seconds=seconds))
         found.append(TokenDataset(tmp_path / str(n)))
     assert found[0].lengths.tolist() == found[1].lengths.tolist()
     same = [np.mean(found[0][i].codes == found[1][i].codes) for i in range(len(found[0]))]
