@@ -113,14 +113,13 @@ def run(*args: object, code: int = 0) -> str:
 
 @pytest.fixture(scope="session")
 def valid_pictures() -> list[Tensor]:
-    """A few real pictures [3, H, W], where the data are at hand; else made ones."""
-    from test_jovio import scene
-
+    """A few real pictures [3, H, W]: of the data, if they are at hand; else the originals of the contact sheet."""
     from josiecodec.vision.images import load_image
 
     folder = SHARED / "vision" / "valid" / "images"
     if not folder.is_dir():
-        return [scene(192, 256, seed=seed)[0, :, 0] for seed in range(4)]
+        sheet = load_image(Path(__file__).parents[1] / "docs" / "contact_sheet.webp")
+        return list(sheet[:, :, :320].split(450, 1))  # its first column
     return [load_image(path) for path in sorted(folder.iterdir())[::8]]
 
 
