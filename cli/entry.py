@@ -13,6 +13,9 @@ def enter(group: click.Group) -> None:
 
     try:
         sys.exit(group(standalone_mode=False) or 0)
+    except getattr(click.exceptions, "NoArgsIsHelpError", ()) as error:  # of newer versions of click
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.Abort:

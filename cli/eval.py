@@ -38,8 +38,8 @@ def _numbers(text: str, option: str, kind: Callable[[str], Any]) -> list[Any]:
         raise click.BadParameter(f"{option} takes numbers like 1,9, not {text!r}") from None
 
 
-def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given: Any) -> None:
-    """Run a comparison, print its means, and write what is asked for."""
+def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given: Any) -> int:
+    """Run a comparison, print its means, and write what is asked for. Returns 2 if a codec could do nothing."""
     import tempfile
 
     from tqdm import tqdm
@@ -76,6 +76,7 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
             table.write(given["out"], rows, lines)
         if given["html"]:
             write_page(given["html"], items, rows, lines)
+    return 0 if all(line["files"] for line in lines) else 2
 
 
 @eval_group.command("audio")
@@ -85,7 +86,7 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
 @click.option("--wer", is_flag=True, help="Also count the words that a recogniser hears differently (English).")
 @comparison
 @common
-def audio(folder: Path, model: str, levels: str | None, **given: Any) -> None:
+def audio(folder: Path, model: str, levels: str | None, **given: Any) -> int:
     """Encode and decode the recordings in FOLDER; print bitrates, PESQ, STOI, SI-SDR, mel distance and times.
 
     With a manifest.tsv in FOLDER each of its segments is judged, else each file. Means have 95 % intervals.
@@ -94,7 +95,7 @@ def audio(folder: Path, model: str, levels: str | None, **given: Any) -> None:
 
     chosen = _numbers(levels, "--n-q", int) if levels else [""]
     names = [f"{model}@{n}" if n else model for n in chosen]
-    _compare(("sound",), names, find_sound(folder, given["most"]), **given)
+    return _compare(("sound",), names, find_sound(folder, given["most"]), **given)
 
 
 @eval_group.command("vision")
@@ -104,13 +105,13 @@ def audio(folder: Path, model: str, levels: str | None, **given: Any) -> None:
 @click.option("--bpp", "rates", help="Bits per pixel, spread over the patches, like 0.1,0.4.")
 @comparison
 @common
-def vision(folder: Path, model: str, levels: str | None, rates: str | None, **given: Any) -> None:
+def vision(folder: Path, model: str, levels: str | None, rates: str | None, **given: Any) -> int:
     """Encode and decode the pictures and videos in FOLDER; print bits per pixel, PSNR, MS-SSIM and times."""
     from josiecodec.evaluation.items import find_vision
 
     names = [f"{model}@n{n}" for n in (_numbers(levels, "--n-q", int) if levels else [])]
     names += [f"{model}@{rate:g}" for rate in (_numbers(rates, "--bpp", float) if rates else [])]
-    _compare(("picture", "video"), names or [model], find_vision(folder, given["most"]), **given)
+    return _compare(("picture", "video"), names or [model], find_vision(folder, given["most"]), **given)
 
 
 @eval_group.command("codes")

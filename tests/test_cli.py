@@ -174,6 +174,13 @@ def test_another_model_is_refused(model_folder, talk, tmp_path):
     assert "tiny-spectral" in error
 
 
+def test_without_arguments_there_is_help():
+    done = subprocess.run([sys.executable, "-m", "josiecodec_cli.main"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert len((done.stdout + done.stderr).splitlines()) > 10
+    assert "error:" not in done.stderr
+
+
 def test_help_is_quick_and_models_are_listed():
     out, _ = run("--help")
     for name in ("encode", "decode", "info", "trim", "models", "train", "eval"):

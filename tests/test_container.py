@@ -296,3 +296,14 @@ def test_hostile_files_of_pictures_give_typed_errors():
         except CodecError:
             pass
     assert 1000 < read < 4000
+
+
+def test_a_writer_ends_its_file_and_holds_it_to_its_length(tmp_path):
+    codes = stream(30).codes.T
+    with TokenWriter(tmp_path / "a.josie", [info(length=30 * 1920)]) as writer:
+        writer.add(0, codes)
+    assert np.array_equal(TokenFile.read(tmp_path / "a.josie").streams[0].codes, codes.T)
+    with pytest.raises(CodesError, match="20 frames"), TokenWriter(tmp_path / "b.josie", [info()]) as writer:
+        writer.add(0, codes[:20])
+        writer.close([30 * 1920])
+    assert [p.name for p in tmp_path.iterdir()] == ["a.josie"]

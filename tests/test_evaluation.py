@@ -202,6 +202,11 @@ def test_a_comparison_goes_on_where_it_stopped(sounds, tmp_path, monkeypatch):
     changed = [p for p, stamp in stamps.items() if p.stat().st_mtime_ns != stamp]
     assert len(changed) == 1
     assert {(r["codec"], r["file"]) for r in again} == {(r["codec"], r["file"]) for r in rows}
+    # Another recording under the same name is another recording.
+    soundfile.write(sounds / "0.wav", 0.1 * speechlike(20, seed=7)[0, 0].numpy(), RATE)
+    other = compare(names[:1], SOUND, items, tmp_path / "out")
+    before = {r["file"]: r for r in again if r["codec"] == names[0]}
+    assert [r["file"] for r in other if r.get("mel") != before[r["file"]].get("mel")] == ["0.wav"]
     with pytest.raises(CodecError, match="none of the codecs"):
         compare(["nosuch"], SOUND, items, tmp_path / "other", say=said.append)
 
@@ -242,6 +247,13 @@ def test_codes_are_counted(tmp_path):
         use_of_codes([tmp_path / "a.josie", tmp_path / "b.josie"])
 
 
+def test_a_page_of_somebody_else_stays(tmp_path):
+    (tmp_path / "index.html").write_text("my own")
+    with pytest.raises(CodecError, match="no page of ours"):
+        write_page(tmp_path, [], [], [])
+    assert (tmp_path / "index.html").read_text() == "my own"
+
+
 def test_memory_is_that_of_the_process_itself():
     large = torch.zeros(1 << 26)  # 256 MB, touched
     large += 1
@@ -270,6 +282,7 @@ def test_the_command_line_writes_tables_and_a_page(sounds, tmp_path):
         assert [row["codec"] for row in csv.DictReader(f)] == [line["codec"] for line in lines[-3:]]
     assert (tmp_path / "page" / "index.html").exists()
     assert "'x'" in run("eval", "audio", sounds, "--n-q", "x", code=2)
+    assert "1..6" in run("eval", "audio", sounds, "--model", tmp_path / "model", "--n-q", 99, code=2)
     ours, opus = sorted((tmp_path / "out" / "files").rglob("0.wav.bin"))[::2]
     used = [json.loads(line) for line in run("eval", "codes", ours, "--json").splitlines()]
     assert used[0]["codes"] == 20

@@ -84,7 +84,7 @@ def test_from_a_folder_to_a_language_model(tmp_path):
             line.replace("--steps 200", "--steps 20"), tmp_path
         )  # all 200 are in test_lm_cli.py, with a smaller codec
     assert len(list((tmp_path / "arrays").rglob("*.npy"))) == 3
-    assert soundfile.info(tmp_path / "speech.wav").frames == 5 * RATE
+    assert soundfile.info(tmp_path / "babble.wav").frames == 5 * RATE
 
 
 def test_the_python_blocks_run():

@@ -12,14 +12,17 @@ of `SoundCodec`, `PictureCodec` or `VideoCodec`.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from ..errors import CodecError
+from ..hub import find
 from . import sound_codecs, vision_codecs
 
 KINDS = ("sound", "picture", "video")
@@ -74,7 +77,7 @@ def expand(text: str, kinds: tuple[str, ...]) -> list[str]:
     """
     out = []
     for part in filter(None, (p.strip() for p in text.split(","))):
-        name, at, settings = part.partition("@")
+        name, at, settings = split(part)
         chosen = settings.split("+") if at else list(_known(kinds).get(name, (None, ("",)))[1])
         if not name or (at and "" in chosen):
             raise CodecError(f"{part!r} is no codec: NAME or NAME@SETTING+SETTING")
@@ -90,7 +93,7 @@ def build(name: str, kinds: tuple[str, ...], device: str = "cpu") -> Any:
     Raises:
         CodecError: if there is none of that name, it cannot be used here, or is not for these kinds of files.
     """
-    base, _, setting = name.partition("@")
+    base, _, setting = split(name)
     known = _known(kinds)
     try:
         if base in known:
@@ -100,10 +103,12 @@ def build(name: str, kinds: tuple[str, ...], device: str = "cpu") -> Any:
         elif base.startswith("hf:") and "sound" in kinds:
             codec = sound_codecs.of_repository(base, setting, device)
         elif base.startswith("python:"):
-            codec = _own(base[7:])(setting)
+            codec = _own(base[7:], setting)
         else:
             module = sound_codecs if "sound" in kinds else vision_codecs
             codec = module.Ours(base, setting, device)
+    except CodecError:
+        raise
     except (ValueError, OverflowError):
         raise CodecError(f"{name}: {setting!r} is no setting of {base}") from None
     if not any(hasattr(codec, NEEDS[kind]) for kind in kinds):
@@ -116,12 +121,38 @@ def _known(kinds: tuple[str, ...]) -> dict[str, tuple[Callable[[str], Any], tupl
     return sound_codecs.KNOWN if "sound" in kinds else vision_codecs.KNOWN
 
 
-def _own(where: str) -> Callable[[str], Any]:
+def _own(where: str, setting: str) -> Any:
+    """A codec of the user's; what is named makes it from its setting, and may fail as it likes."""
     module, _, name = where.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise CodecError(f"python:{where}: {error}") from None
-    if not callable(found):
-        raise CodecError(f"python:{where} cannot be called")
-    return found
+        return getattr(importlib.import_module(module), name)(setting)
+    except Exception as error:
+        raise CodecError(f"python:{where}: {type(error).__name__}: {error}") from None
+
+
+def split(name: str) -> tuple[str, str, str]:
+    """NAME@SETTING as ("NAME", "@", "SETTING"), both empty if there is none; the path of a model may have an @."""
+    return (name, "", "") if Path(name).is_dir() else _parted(name)
+
+
+def _parted(name: str) -> tuple[str, str, str]:
+    base, at, setting = name.rpartition("@")
+    return (base, at, setting) if at else (name, "", "")
+
+
+def mark(name: str) -> str:
+    """What of a codec can change while its name stays: its model's files. Empty where nothing is known to."""
+    base = split(name)[0]
+    if base.startswith(("python:", "hf:", "transformers:")):
+        return ""
+    try:
+        place = find(base)
+    except CodecError:
+        return ""
+    files = sorted(place.glob("*")) if place.is_dir() else [place]
+    return hashlib.sha256(repr([(f.name, *_stamp(f)) for f in files]).encode()).hexdigest()[:16]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns

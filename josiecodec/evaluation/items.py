@@ -43,6 +43,14 @@ class Item:
         """What it is called in tables: its path, and where in the file it begins if that is not at 0."""
         return self.path + (f"@{self.offset:g}" if self.offset else "")
 
+    def stamp(self) -> str:
+        """Something that changes when what is judged does."""
+        try:
+            stat = (Path(self.folder) / self.path).stat()
+        except OSError:
+            return ""  # it will fail when its turn comes
+        return f"{stat.st_size} {stat.st_mtime_ns} {self.offset:g} {self.duration:g}"
+
     def sound(self) -> Tensor:
         """The recording as [T] at `RATE`."""
         samples = load_audio(Path(self.folder) / self.path, RATE).samples[0].clamp(-1, 1)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..atomic import write_bytes
 from ..audio.files import load_audio
+from ..errors import CodecError
 from ..nn.spectra import mel_filterbank
 from ..vision.images import save_image
 from .items import RATE, Item, spread
@@ -31,6 +32,7 @@ PLOTS = {
     "picture": [["bpp", "psnr", "PSNR, dB"], ["bpp", "ms_ssim", "MS-SSIM"]],
     "video": [["kbps", "psnr", "PSNR, dB"], ["kbps", "difference_psnr", "PSNR of frame differences, dB"]],
 }
+OURS = "<title>Codecs compared</title>"
 # Dark to bright, of spectrograms.
 COLORS = torch.tensor([[0.0, 0.0, 0.02], [0.27, 0.06, 0.42], [0.65, 0.17, 0.39], [0.95, 0.45, 0.2], [0.99, 0.99, 0.75]])
 
@@ -43,7 +45,13 @@ def write_page(folder: Path, items: list[Item], rows: list[dict[str, Any]], line
         items: what was judged.
         rows: scores with `decoded` files, see `run.compare`.
         lines: their means, see `table.means`.
+
+    Raises:
+        CodecError: if the folder holds a page of somebody else's, which would be replaced.
     """
+    there = folder / "index.html"
+    if there.exists() and OURS not in there.read_text(encoding="utf-8", errors="replace"):
+        raise CodecError(f"{there} is there already, and no page of ours")
     media = folder / "media"
     media.mkdir(parents=True, exist_ok=True)
     by_file: dict[str, list[dict[str, Any]]] = {}

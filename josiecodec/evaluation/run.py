@@ -6,12 +6,14 @@ import hashlib
 import re
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from ..errors import CodecError
 from . import scores
+from .codecs import mark
 from .items import Item
 from .produce import produce
 from .table import Rows
@@ -53,13 +55,14 @@ def compare(
     used = []
     with ProcessPoolExecutor(workers, get_context("spawn"), scores.start) as pool:
         for name in names:
-            todo = [item for item in items if (name, item.name) not in rows.rows]
+            keys = {item.name: f"{mark(name)} {item.stamp()}" for item in items}
+            todo = [item for item in items if not _done(rows.rows.get((name, item.name)), keys[item.name], words)]
             progress(len(items) - len(todo))
             if not todo:
                 used.append(name)
                 continue
             try:
-                _run(name, kinds, todo, folder, device, threads, words, pool, rows, progress)
+                _run(name, kinds, todo, keys, folder, device, threads, words, pool, rows, progress)
             except CodecError as error:
                 say(f"left out: {error}")
                 progress(len(todo))
@@ -75,6 +78,7 @@ def _run(
     name: str,
     kinds: tuple[str, ...],
     items: list[Item],
+    keys: dict[str, str],
     folder: Path,
     device: str,
     threads: int,
@@ -89,8 +93,20 @@ def _run(
     progress(len(items) - len(made))
     waiting = [(item, pool.submit(scores.score, item, row, words)) for item, row in made]
     for item, future in waiting:
-        rows.add({"codec": name, "file": item.name, "label": item.label, **future.result()})
+        try:
+            found = future.result()
+        except BrokenProcessPool:
+            raise CodecError(f"{name}: a process that scores died (out of memory?)") from None
+        except Exception as error:  # what a codec made cannot be compared: one bad file does not end the rest
+            found = {"error": str(error) or type(error).__name__}
+        about = {"codec": name, "file": item.name, "label": item.label, "key": keys[item.name], "words": words}
+        rows.add(about | found)
         progress(1)
+
+
+def _done(row: dict[str, Any] | None, key: str, words: bool) -> bool:
+    """Whether a row is of this very file and model, and has what is asked for; what failed is tried again."""
+    return row is not None and "error" not in row and row.get("key") == key and (row["words"] or not words)
 
 
 def _safe(name: str) -> str:

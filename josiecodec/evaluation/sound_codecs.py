@@ -32,7 +32,7 @@ class Ours:
         self.codec: Any = load(name, device)
         if not isinstance(self.codec, Jodio):
             raise CodecError(f"{name} is no codec of sound")
-        self.n_q = int(setting) if setting else None
+        self.n_q = self.codec.levels(int(setting)) if setting else None
 
     def encode(self, wave: Tensor, sample_rate: int) -> bytes:
         x = resample(wave[None], sample_rate, self.codec.sample_rate)

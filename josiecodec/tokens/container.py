@@ -100,6 +100,7 @@ class TokenWriter:
         self._next = [0] * len(streams)
         self._blocks: list[tuple[int, int, int]] = []
         self.size = 0  # bytes of the file
+        self.closed = False
         self._write(header)
 
     def add(self, stream: int, codes: np.ndarray) -> None:
@@ -135,15 +136,26 @@ class TokenWriter:
             self._put(stream, CODED_PATCHES if coded else PATCHES, len(part.counts), payload)
 
     def close(self, lengths: list[int] | None = None) -> None:
-        """Write what waits, the end record, and the exact lengths (in samples) into the header."""
+        """Write what waits, the end record, and the exact lengths (in samples) into the header.
+
+        Raises:
+            CodesError: if a stream has more or fewer frames than its length takes. Nothing is left behind then.
+            FormatError: if the place cannot be written to.
+        """
+        self.closed = True
         for stream, waiting in enumerate(self._waiting):
             rest = np.concatenate(waiting) if waiting else np.zeros((0, 1))
             if len(rest):
                 self._block(stream, rest)
         self._write(_end_record(self._blocks))
+        if lengths is not None:
+            self.streams = [s.with_length(n) for s, n in zip(self.streams, lengths)]
+        for stream, (info, frames) in enumerate(zip(self.streams, self._next)):
+            if info.frames not in (None, frames):
+                self.abort()
+                raise CodesError(f"stream {stream} has {frames} frames of codes, its length takes {info.frames}")
         try:
             if lengths is not None:
-                self.streams = [s.with_length(n) for s, n in zip(self.streams, lengths)]
                 self.file.seek(0)
                 self.file.write(write_header(self.streams))
                 self.file.seek(0, io.SEEK_END)
@@ -156,6 +168,7 @@ class TokenWriter:
 
     def abort(self) -> None:
         """Throw away what was written."""
+        self.closed = True
         if self.path is not None:
             with contextlib.suppress(OSError):  # it is thrown away anyway
                 self.file.close()
@@ -167,6 +180,8 @@ class TokenWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             self.abort()
+        elif not self.closed:
+            self.close()
 
     def _block(self, stream: int, codes: np.ndarray) -> None:
         plain, tables = pack(codes, self.streams[stream].codebook_size), self.tables[stream]

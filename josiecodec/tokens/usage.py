@@ -40,12 +40,17 @@ def use_of_codes(paths: Iterable[str | Path], tables: Tables | None = None) -> U
     maker = None
     for path in paths:
         with TokenReader(path, tables) as reader:
-            if {info.fingerprint for info in reader.streams} - {maker or reader.streams[0].fingerprint}:
+            first = reader.streams[0]
+            if any(info.fingerprint != first.fingerprint for info in reader.streams):
+                raise CodesError(f"{path}: sound and pictures, whose codes are of two models; take files of one kind")
+            if maker not in (None, (first.fingerprint, first.codebook_size)):
                 raise CodesError(f"{path}: codes of another model than those before")
-            maker = reader.streams[0].fingerprint
-            prices = find_tables(maker, tables)
+            maker = first.fingerprint, first.codebook_size
+            prices = find_tables(first.fingerprint, tables)
             levels = max(info.levels for info in reader.streams)
-            size = reader.streams[0].codebook_size
+            size = first.codebook_size
+            if prices is not None and any(len(level.classes) != size for level in prices.levels):
+                raise CodesError(f"{path}: {size} codes in a codebook, which its model has not")
             if found is None:
                 found = Usage(np.zeros((levels, size), np.int64), None if prices is None else np.zeros(levels))
             _widen(found, levels)
