@@ -278,6 +278,17 @@ def test_a_text_to_be_spoken_is_said_whole():
     assert torch.equal(done.codes[..., :10], prompt)
 
 
+@pytest.mark.parametrize("late", [0, 2])
+def test_words_begin_behind_the_prompt(late):
+    config = replace(WRITING, text_delay=late)
+    trained = Trained(made(config), info(), rows_of(config))
+    prompt = torch.randint(0, CARD, (1, LEVELS, 60))
+    done = generate(trained, 160, prompt=prompt, text="to be or not")
+    assert torch.equal(done.codes[..., :60], prompt)
+    assert set(done.text[0, :60].tolist()) == {trained.rows.ids.text_absent}
+    assert trained.rows.decode(done.text[0].tolist()) == "to be or not"
+
+
 # Floors -------------------------------------------------------------------------------------------------
 
 
