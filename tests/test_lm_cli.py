@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import types
@@ -200,6 +201,24 @@ def test_a_run_is_resumed_and_not_begun_again(house):
     lm(*common, "--steps", 4, "--n-q", 2, "--resume")
     lines = [json.loads(line) for line in (house / "other" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4]
+
+
+def test_an_interrupt_saves_and_says_so(house):
+    out = house / "interrupted"
+    common = ("tiny", "--data", house / "tokens", "--out", out, "--n-q", 2, "--set", "frames=8", "--set", "log_every=1")
+    command = [sys.executable, "-W", "ignore", "-m", "josielm.cli.main", "train", *map(str, common), "--steps", "99999"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert any(line.startswith("step 3 ") for line in process.stdout)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    (line,) = error.strip().splitlines()
+    assert "interrupted at step" in line
+    step = int(line.split("step ")[1].split(";")[0])
+    lm("train", *common, "--steps", step + 2, "--resume")
+    last = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == step + 2
+    assert "seed = 0" in lm("train", *common, "--steps", 9, "--resume", "--set", "seed=1", code=2)
 
 
 def test_mistakes_are_one_line(house, monkeypatch, capsys):

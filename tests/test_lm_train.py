@@ -69,6 +69,42 @@ def test_a_resumed_run_is_an_uninterrupted_one(tokens, tmp_path, precision):
     assert not list((tmp_path / "parts").rglob("*.pt"))
 
 
+def test_a_run_goes_on_with_its_own_settings(tokens, tmp_path):
+    trainer(tokens, tmp_path / "run").run(until_step=1)
+    for changes, text in (
+        ({"seed": 5}, "seed = 0, not 5"),
+        ({"optimizer": replace(CONFIG.optimizer, lr=1.0)}, "optimizer.lr"),
+        ({"model": replace(CONFIG.model, delays=(0, 1, 2))}, "model.delays"),
+    ):
+        with pytest.raises(ConfigError, match=text):
+            trainer(tokens, tmp_path / "run", replace(CONFIG, **changes)).resume()
+    trainer(tokens, tmp_path / "run", replace(CONFIG, steps=99)).resume()
+    (tmp_path / "run" / "config.json").write_text("{")
+    with pytest.raises(ModelError, match="cannot be read"):
+        trainer(tokens, tmp_path / "run").resume()
+
+
+def test_a_run_that_is_stopped_saves_whole_steps(tokens, tmp_path):
+    """Whenever in a step it is told to stop, the step is finished, and the run goes on as if nothing had been."""
+    trainer(tokens, tmp_path / "whole").run()
+    begun = trainer(tokens, tmp_path / "parts")
+    batch = begun.pieces.batch
+
+    def interrupted(seed, step, which):
+        if step == 4:
+            begun.stop()
+        return batch(seed, step, which)
+
+    begun.pieces.batch = interrupted
+    begun.run()
+    assert (begun.stopped, begun.step) == (True, 5)
+    again = trainer(tokens, tmp_path / "parts")
+    again.resume()
+    again.run()
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
 def test_parts_of_a_batch_add_up(tokens, tmp_path):
     """Gradient accumulation changes nothing but rounding, where all parts have as many frames."""
     config = replace(CONFIG, model=replace(CONFIG.model, temporal=TINY.temporal), depth_frame_fraction=1.0, steps=3)

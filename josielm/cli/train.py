@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from josielm.config import TrainConfig
     from josielm.data import Pieces
     from josielm.text import TextRows
+    from josielm.train import Trainer
 
 SET = "Change a setting, as in TOML; those of the model begin with model."
 
@@ -101,11 +105,10 @@ class _Run:
         )
         if self.resume:
             trainer.resume()
-        try:
+        with _stopped_by_interrupt(trainer):
             trainer.run()
-        except KeyboardInterrupt:
-            trainer.save()
-            raise CodecError(f"interrupted at step {trainer.step}; --resume goes on") from None
+        if trainer.stopped:
+            raise CodecError(f"interrupted at step {trainer.step}; --resume goes on")
         trainer.say(f"model in {self.out / 'model'}")
         leave_group()
 
@@ -164,3 +167,21 @@ class _Run:
             rate = datasets[0].info.frame_rate
             pictures = Pictures(TokenDataset(self.pictures), config.model.vision, rate[0] / rate[1])
         return Pieces(datasets, config.model, config.frames, rows, weights, pictures, turns=config.mode == "turns")
+
+
+@contextmanager
+def _stopped_by_interrupt(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C lets the trainer finish its step and save: in the middle of one, no two parts of it would fit together.
+
+    A second one ends at once.
+    """
+
+    def ask(_number: int, _frame: Any) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        trainer.stop()
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
