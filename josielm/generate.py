@@ -145,7 +145,7 @@ def reply(
     length = packed.text.shape[0]
     codes, text = (torch.from_numpy(row).to(stream.device)[None] for row in (packed.codes, packed.text))
     user = None if packed.user is None else torch.from_numpy(packed.user).to(stream.device)[None]
-    end = rows.encode(TURN_END)
+    end = rows.encode(TURN_END, marks=True)
     words: list[int] = []
     frames: list[Frame] = []
 

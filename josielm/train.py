@@ -218,7 +218,7 @@ class Trainer:
             checkpoint.write(self.folder, tensors, meta)
             pictures = self.pieces.pictures
             seen = None if pictures is None else pictures.dataset.info
-            save(self.folder / "model", self.model, self.codec, self.pieces.rows, seen)
+            save(self.folder / "model", self.model, self.codec, self.pieces.rows, seen, self.config.mode)
         if self.world > 1:
             dist.barrier()
 

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 import torch
 from conftest import RATE, run, speechlike, tiny_model
+from lm_kit import dataset, info, random_clips
 
 from josiecodec.hub import load as load_codec
 from josiecodec.hub import save as save_codec
@@ -190,6 +191,11 @@ def test_turns_are_trained_and_answered(house):
     said = json.loads(lm("generate", out / "model", "--chat", "hello", "--seconds", 2, "--json"))
     assert isinstance(said["text"], str)
     assert said["output"] is None
+    of_turns = json.loads(lm("eval", out / "model", house / "tokens", "--json"))["nll"]
+    values = json.loads((out / "model" / "config.json").read_text())
+    (out / "model" / "config.json").write_text(json.dumps({**values, "mode": "stream"}))
+    assert json.loads(lm("eval", out / "model", house / "tokens", "--json"))["nll"] != of_turns
+    (out / "model" / "config.json").write_text(json.dumps(values))
     lm("generate", out / "model", house / "reply.wav", "--chat", "hello", "--seconds", 1, "--codec", house / "codec")
     assert (house / "reply.wav").exists()
 
@@ -223,6 +229,7 @@ def test_an_interrupt_saves_and_says_so(house):
 
 def test_mistakes_are_one_line(house, monkeypatch, capsys):
     model = house / "run" / "model"
+    dataset(house / "foreign", random_clips(2, levels=6, card=64), info("e" * 64, n_q=6, card=64))
     assert "josielm" in lm("generate", house / "codec", house / "x.wav", code=2)
     for args, text in (
         (("train", "huge", "--data", house / "tokens", "--out", house / "x"), "tiny"),
@@ -235,6 +242,10 @@ def test_mistakes_are_one_line(house, monkeypatch, capsys):
         (("generate", model, house / "talk.wav", "--codec", house / "codec"), "--overwrite"),
         (("generate", model), "TARGET"),
         (("generate", model, house / "x.wav", "--codec", house / "codec", "--picture", "p.png"), "no pictures"),
+        (("generate", model, house / "x.wav", "--seconds", "inf"), "amount"),
+        (("generate", model, house / "x.wav", "--seconds", "nan"), "amount"),
+        (("train", "tiny", "--data", house / "tokens", "--valid", house / "foreign", "--out", house / "x"), "made by"),
+        (("eval", model, house / "tokens", "--train", house / "foreign"), "has learnt those of"),
         (("eval", model, house / "codec"), "dataset"),
         (("talk", model), "--live"),
     ):
