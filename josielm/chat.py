@@ -64,15 +64,15 @@ def pack(turns: Sequence[Turn], rows: TextRows, config: ModelConfig, reply: bool
     spans: list[tuple[int, Turn]] = []
     for turn in turns:
         own = turn.role == "assistant"
-        _say(text, learn, rows.encode(f"{TURN_BEGIN}{turn.role}\n"), False)
+        _say(text, learn, rows.encode(f"{TURN_BEGIN}{turn.role}\n", marks=True), False)
         _say(text, learn, rows.encode(turn.text), own)
         if turn.codes is not None:
             spans.append((len(text), turn))
             _say(text, learn, [ids.silence] * len(turn.codes), own)
-        _say(text, learn, rows.encode(TURN_END), own)
+        _say(text, learn, rows.encode(TURN_END, marks=True), own)
         _say(text, learn, rows.encode("\n"), False)
     if reply:
-        _say(text, learn, rows.encode(f"{TURN_BEGIN}assistant\n"), False)
+        _say(text, learn, rows.encode(f"{TURN_BEGIN}assistant\n", marks=True), False)
     codes = np.full((config.n_q, len(text)), ids.absent)
     user = codes.copy() if config.streams == 2 else None
     for begin, turn in spans:

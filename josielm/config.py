@@ -8,6 +8,8 @@ from typing import Literal
 from josiecodec.errors import ConfigError
 from josiecodec.training.config import DescentConfig
 
+Mode = Literal["stream", "turns"]
+
 
 @dataclass(frozen=True)
 class StackConfig:
@@ -44,6 +46,12 @@ class StackConfig:
             raise ConfigError(f"transformer: {self.heads} heads are too many for {self.dim} channels")
         if not 0 <= self.dropout < 1:
             raise ConfigError("transformer: dropout must be in [0, 1)")
+
+    @property
+    def block_parameters(self) -> int:
+        """Those of the matrices of all blocks."""
+        inner = self.heads * (self.dim // self.heads)
+        return self.layers * self.dim * (4 * inner + 3 * self.hidden)
 
 
 @dataclass(frozen=True)
@@ -163,10 +171,20 @@ class ModelConfig:
 
     @property
     def least_parameters(self) -> int:
-        """A lower bound of the parameters: the widest matrices alone."""
-        stacks = [self.temporal] if self.temporal_on else []
-        inner = sum(3 * s.layers * s.dim * s.hidden for s in [*stacks, self.depth])
-        return inner + self.temporal.dim * (self.text_rows + self.codebook_size) + self.temporal.dim * self.depth.dim
+        """A lower bound of the parameters: matrices of the transformers, tables and heads."""
+        wide, narrow, size = self.temporal.dim, self.depth.dim, self.codebook_size
+        steps = self.n_q - (self.semantic == "split") if self.depth_weights == "per_step" else 1
+        blocks = (self.temporal.block_parameters if self.temporal_on else 0) + steps * self.depth.block_parameters
+        heads = size * ((self.n_q - 1) * narrow + (wide if self.semantic == "split" else narrow))
+        tables = size * self.streams * wide * self._tables_for(self.n_q)
+        if self.depth_tables == "own":
+            tables += size * narrow * self._tables_for(max(self.n_q - 1, 1))
+        if self.vision is not None:
+            tables += self.vision.n_q * self.vision.codebook_size * wide
+        return blocks + heads + tables + wide * (self.text_rows + narrow)
+
+    def _tables_for(self, levels: int) -> int:
+        return min(levels, 2) if self.acoustic_tables == "shared" else levels
 
     @property
     def text_rows(self) -> int:
@@ -228,7 +246,7 @@ class TrainConfig:
     accumulate: int = 1
     depth_frame_fraction: float = 1.0
     precision: Literal["fp32", "bf16"] = "fp32"
-    mode: Literal["stream", "turns"] = "stream"
+    mode: Mode = "stream"
     start_from_counts: bool = True
     start_from_codec: bool = True
     loss: LossConfig = field(default_factory=LossConfig)

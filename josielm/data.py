@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from josiecodec.errors import CodecError, ModelError
+from josiecodec.errors import CodecError, ConfigError, ModelError
 from josiecodec.tokens.shards import DatasetInfo, TokenDataset
 
 from .chat import Packed, Turn, pack
@@ -76,10 +76,11 @@ class Pieces:
         rows: makes text, or None for none.
         weights: how often each dataset is drawn from; None for as often as it has frames.
         pictures: of some of the clips, or None.
-        turns: give conversations instead: groups of clips that have a `role`.
+        turns: give windows of conversations instead: groups of clips that have a `role`, the assistant among them.
 
     Raises:
         CodecError: if the datasets do not have what the model needs.
+        ConfigError: if the assistant says nothing in any conversation.
     """
 
     def __init__(
@@ -101,6 +102,11 @@ class Pieces:
         self._talks = [_conversations(d) for d in datasets] if turns else []
         if turns and not any(self._talks):
             raise CodecError("no conversations: clips need a group and a role")
+        self._talks = [
+            [talk for talk in talks if any(role == "assistant" for _, role in talk)] for talks in self._talks
+        ]
+        if turns and not any(self._talks):
+            raise ConfigError("turns: nothing to learn, no conversation has a turn of the assistant")
         self._lengths = [_drawn(d.lengths, others) for d, (_, others) in zip(datasets, both)]
         sizes = np.array([len(t) for t in self._talks] if turns else [n.sum() for n in self._lengths], float)
         share = sizes if weights is None else np.array(weights, float)
@@ -115,11 +121,12 @@ class Pieces:
         return collate([self.draw(np.random.default_rng([seed, step, i])) for i in which], self.ids)
 
     def draw(self, random: np.random.Generator) -> Item:
-        """A piece of a random clip, long ones more often; or a random conversation."""
+        """A piece of a random clip, long ones more often; or a window of a random conversation with words to learn."""
         number = int(np.searchsorted(self._share, random.random(), side="right").clip(0, len(self.datasets) - 1))
         if self._talks:
             talk = self._talks[number][int(random.integers(len(self._talks[number])))]
-            return self._conversation(number, talk)
+            whole = self._conversation(number, talk)
+            return self._window(whole, _window_start(whole.learn, self.frames, random))
         ends = self._ends[number]
         clip = int(np.searchsorted(ends, random.integers(ends[-1]), side="right"))
         spare = int(self.datasets[number].lengths[clip]) - self.frames
@@ -137,10 +144,13 @@ class Pieces:
         return Item(codes, text, user, np.ones(frames, bool), prefix)
 
     def in_order(self) -> Iterator[Item]:
-        """Every clip from its first frame to its last, in pieces; or every conversation."""
+        """Every clip from its first frame to its last, in pieces; or conversations where they teach something."""
         for number, dataset in enumerate(self.datasets):
             if self._talks:
-                yield from (self._conversation(number, talk) for talk in self._talks[number])
+                for talk in self._talks[number]:
+                    whole = self._conversation(number, talk)
+                    windows = (self._window(whole, at) for at in range(0, len(whole.learn), self.frames))
+                    yield from (window for window in windows if window.learn.any())
                 continue
             for clip in np.nonzero(self._lengths[number])[0]:
                 for start in range(0, int(dataset.lengths[clip]), self.frames):
@@ -170,9 +180,21 @@ class Pieces:
             said = dataset[clip]
             turns.append(Turn(role, str(said.meta.get("text") or ""), said.codes if len(said.codes) else None))
         packed: Packed = pack(turns, self.rows, self.config)
-        end = self.frames
-        user = None if packed.user is None else packed.user[:, :end]
-        return Item(packed.codes[:, :end], packed.text[:end], user, packed.learn[:end])
+        return Item(packed.codes, packed.text, packed.user, packed.learn)
+
+    def _window(self, whole: Item, start: int) -> Item:
+        part = slice(start, start + self.frames)
+        text = None if whole.text is None else whole.text[part]
+        user = None if whole.user is None else whole.user[:, part]
+        return Item(whole.codes[:, part], text, user, whole.learn[part])
+
+
+def _window_start(learn: np.ndarray, frames: int, random: np.random.Generator) -> int:
+    """A random place for a window of so many frames, at least one of them to be learnt."""
+    known = np.nonzero(learn)[0]
+    held = int(known[random.integers(len(known))])
+    last = max(min(held, len(learn) - frames), 0)
+    return int(random.integers(max(held - frames + 1, 0), last + 1)) if last else 0
 
 
 def check_layout(info: DatasetInfo, config: ModelConfig, levels: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from math import nan
 
 import torch
 
@@ -53,9 +54,9 @@ class Row:
 
 
 def table(nll: dict[str, float], floors: Floors) -> list[Row]:
-    """The figures of each level side by side."""
+    """The figures of each level side by side; nan where too few frames were judged for a level that is put off."""
     return [
-        Row(k, nll[f"level_{k}"], floors.unigram[k], floors.bigram[k], floors.stacked[k])
+        Row(k, nll.get(f"level_{k}", nan), floors.unigram[k], floors.bigram[k], floors.stacked[k])
         for k in range(len(floors.unigram))
     ]
 

@@ -82,7 +82,7 @@ def generate(
         seeds: one for each item of the batch.
         sampling: how ids are drawn.
         prompt: codes [B, K, T] to begin with.
-        text: to be spoken, for a batch of one.
+        text: to be spoken behind the prompt, for a batch of one.
         user: what the other speaker says meanwhile, codes [B, K, T].
         vision: pictures seen before, see `LMStream`.
 
@@ -101,11 +101,13 @@ def generate(
         ids, patience = model.ids, round(PATIENCE * trained.frame_rate)
         choose = Words([trained.rows.encode(w) for w in spaced], ids.silence, ids.word, patience)
     stream = LMStream(model, list(seeds), sampling, vision)
+    unknown = torch.full((len(seeds),), model.ids.text_absent, device=stream.device)
     said = []
     for step in range(steps_of(frames, model)):
         given = prompt[..., step] if prompt is not None and step < prompt.shape[-1] else None
         heard = user[..., step - 1] if user is not None and 0 < step <= user.shape[-1] else None
-        frame = stream.step(heard, given, choose=choose)
+        before = unknown if choose is not None and given is not None else None  # no word is used up by the prompt
+        frame = stream.step(heard, given, before, choose)
         if frame is not None:
             said.append(frame)
     return joined(said)
@@ -143,7 +145,7 @@ def reply(
     length = packed.text.shape[0]
     codes, text = (torch.from_numpy(row).to(stream.device)[None] for row in (packed.codes, packed.text))
     user = None if packed.user is None else torch.from_numpy(packed.user).to(stream.device)[None]
-    end = rows.encode(TURN_END)
+    end = rows.encode(TURN_END, marks=True)
     words: list[int] = []
     frames: list[Frame] = []
 

@@ -61,4 +61,4 @@ def _fill_tables(tables: LevelTables, known: list[Tensor], random: torch.Generat
         assert isinstance(table.weight, Tensor)  # an embedding
         rows, width = known[level].shape
         image = torch.randn(width, table.weight.shape[1], generator=random) * width**-0.5
-        table.weight[:rows] = known[level] @ image * table.weight[:rows].std()
+        table.weight[:rows] = known[level] @ image * table.weight[:rows].std().item()  # the model may be elsewhere

@@ -17,7 +17,7 @@ from josiecodec.errors import ConfigError, ModelError
 from josiecodec.fingerprint import CONFIG_FILE, WEIGHTS_FILE
 from josiecodec.tokens.shards import DatasetInfo, TokenDataset
 
-from .config import ModelConfig
+from .config import Mode, ModelConfig
 from .ids import Ids
 from .model import LM
 from .text import TextRows, load_tokenizer
@@ -35,12 +35,14 @@ class Trained:
         codec: what made the codes that it has learnt.
         rows: makes text, or None if it has none.
         vision: what made the codes of pictures that it has seen, or None.
+        mode: what it has learnt from, see `TrainConfig`.
     """
 
     model: LM
     codec: DatasetInfo
     rows: TextRows | None
     vision: DatasetInfo | None = None
+    mode: Mode = "stream"
 
     @property
     def frame_rate(self) -> float:
@@ -54,6 +56,7 @@ def save(
     codec: DatasetInfo,
     rows: TextRows | None = None,
     vision: DatasetInfo | None = None,
+    mode: Mode = "stream",
 ) -> Path:
     """Write a model to `folder`, made if need be; its configuration comes last, so that no half of one is loaded.
 
@@ -63,6 +66,7 @@ def save(
         codec: the `dataset.json` of what it has learnt.
         rows: of its text.
         vision: the `dataset.json` of the pictures that it has seen.
+        mode: what it has learnt from, see `TrainConfig`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,6 +81,7 @@ def save(
         "codec": to_dict(codec),
         "vision": None if vision is None else to_dict(vision),
         "text_offset": 0 if rows is None else rows.offset,
+        "mode": mode,
     }
     write_bytes(folder / CONFIG_FILE, (json.dumps(values, indent=1) + "\n").encode())
     return folder
@@ -95,6 +100,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Trained:
         codec = from_dict(DatasetInfo, values.get("codec"), str(folder / CONFIG_FILE))
         seen = values.get("vision")
         vision = None if seen is None else from_dict(DatasetInfo, seen, str(folder / CONFIG_FILE))
+        mode = _mode(values, config)
         rows = None
         if config.text_size:
             tokenizer = load_tokenizer(folder / TOKENIZER_FILE)
@@ -114,7 +120,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Trained:
         raise ModelError(f"{weights}: cannot be read ({error})") from None
     except RuntimeError as error:
         raise ModelError(f"{weights}: does not fit its {CONFIG_FILE} ({str(error).splitlines()[-1].strip()})") from None
-    return Trained(model.eval().requires_grad_(False).to(device), codec, rows, vision)
+    return Trained(model.eval().requires_grad_(False).to(device), codec, rows, vision, mode)
 
 
 def load_codec(codec: DatasetInfo, name: str | Path | None = None, device: str = "cpu") -> Any:
@@ -146,6 +152,13 @@ def check_codec(trained: Trained, dataset: TokenDataset) -> None:
             f"{dataset.folder}: codes of {dataset.info.codec} ({dataset.info.fingerprint[:12]}); "
             f"the model has learnt those of {trained.codec.codec} ({trained.codec.fingerprint[:12]})"
         )
+
+
+def _mode(values: dict[str, Any], config: ModelConfig) -> Mode:
+    mode = values.get("mode", "stream")  # models that were saved without one have learnt from pieces of clips
+    if mode == "stream" or (mode == "turns" and config.text_size):
+        return mode
+    raise ConfigError(f"mode {mode!r}")
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

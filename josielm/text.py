@@ -34,9 +34,17 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
     if str(source) == "bytes":
         return byte_tokenizer()
     try:
-        return Tokenizer.from_file(str(source))
+        tokenizer = Tokenizer.from_file(str(source))
     except Exception as error:  # the package raises bare Exceptions
         raise CodecError(f"{source}: no tokenizer that can be read ({error})") from None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def vocabulary_size(tokenizer: Tokenizer) -> int:
+    """Rows that a table of its ids needs: some tokenizers leave ids out."""
+    return max(tokenizer.get_vocab().values(), default=-1) + 1
 
 
 def byte_tokenizer() -> Tokenizer:
@@ -63,8 +71,8 @@ class TextRows:
     """
 
     def __init__(self, tokenizer: Tokenizer, ids: Ids, frame_rate: float, offset: int = 0):
-        if tokenizer.get_vocab_size() != ids.text_size:
-            raise ConfigError(f"the tokenizer has {tokenizer.get_vocab_size()} ids, the model {ids.text_size}")
+        if vocabulary_size(tokenizer) != ids.text_size:
+            raise ConfigError(f"the tokenizer has {vocabulary_size(tokenizer)} ids, the model {ids.text_size}")
         self.tokenizer, self.ids, self.frame_rate, self.offset = tokenizer, ids, frame_rate, offset
 
     def row(self, meta: dict[str, Any], frames: int) -> np.ndarray:
@@ -91,8 +99,9 @@ class TextRows:
             placed.append((int(begin * self.frame_rate) + self.offset, ids))
         return self._put(placed, frames)
 
-    def encode(self, text: str) -> list[int]:
-        """Ids of a text, without marks at its ends."""
+    def encode(self, text: str, marks: bool = False) -> list[int]:
+        """Ids of a text, without marks at its ends; marks of turns in it are letters like others unless `marks`."""
+        self.tokenizer.encode_special_tokens = not marks
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def _put(self, placed: list[tuple[int, list[int]]], frames: int) -> np.ndarray:

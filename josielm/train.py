@@ -11,13 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
 
 from josiecodec.atomic import write_bytes
 from josiecodec.config import to_dict
-from josiecodec.errors import ConfigError
+from josiecodec.errors import ConfigError, ModelError
 from josiecodec.tokens.shards import DatasetInfo
 from josiecodec.training import checkpoint
 from josiecodec.training.config import DescentConfig
@@ -35,6 +36,7 @@ from .start import start_from_counts, start_from_vectors
 from .store import save
 
 COUNTED = 2_000_000  # frames that frequencies are counted over
+CONFIG_FILE = "config.json"
 
 
 class Trainer:
@@ -85,6 +87,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, config.optimizer)
         self.step = 0
         self.seconds = 0.0
+        self.stopped = False
         self._log = RunLog(self.folder)
         self._frames = 0
 
@@ -100,13 +103,13 @@ class Trainer:
         return self.pieces.datasets[0].info
 
     def run(self, until_step: int | None = None) -> None:
-        """Train to the end of the schedule, or until a step; then save."""
+        """Train to the end of the schedule, until a step, or until `stop` is called; then save."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.rank == 0:
-            write_bytes(self.folder / "config.json", (json.dumps(to_dict(self.config), indent=1) + "\n").encode())
+            write_bytes(self.folder / CONFIG_FILE, (json.dumps(to_dict(self.config), indent=1) + "\n").encode())
         self._peak = products_per_second(self.device, self.config.precision == "bf16")
         last, logged, means = time.monotonic(), self.seconds, Means()
-        while self.progress < 1 and (until_step is None or self.step < until_step):
+        while self.progress < 1 and (until_step is None or self.step < until_step) and not self._stopping():
             means.add(self.advance())
             now = time.monotonic()
             self.seconds = agreed(self.seconds + now - last, self.device) if self.minutes else self.seconds + now - last
@@ -122,11 +125,22 @@ class Trainer:
         if means.steps:
             self._record(means, self.seconds - logged)
         self.save()
-        self.validate()
+        if not self.stopped:
+            self.validate()
+
+    def stop(self) -> None:
+        """Let `run` end after the step that is being done; may be called from a signal handler."""
+        self.stopped = True
+
+    def _stopping(self) -> bool:
+        self.stopped = bool(agreed(float(self.stopped), self.device))
+        return self.stopped
 
     def advance(self) -> dict[str, Any]:
         """One step; what is worth a record, by name."""
         config = self.config
+        drawn = np.random.SeedSequence((config.seed, self.step, self.rank)).generate_state(1, np.uint64)
+        torch.manual_seed(int(drawn[0]))  # dropout follows from the step, on every device and in every process
         rate = learning_rate(config.optimizer, self.progress, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -200,26 +214,47 @@ class Trainer:
         """Write the checkpoint, and the model as `josielm.load` reads it."""
         if self.rank == 0:
             meta = {"step": self.step, "seconds": self.seconds}
-            tensors = checkpoint.pack(
-                {"model": self.model}, {"optimizer": self.optimizer}, {"random": torch.get_rng_state()}
-            )
+            tensors = checkpoint.pack({"model": self.model}, {"optimizer": self.optimizer}, {})
             checkpoint.write(self.folder, tensors, meta)
             pictures = self.pieces.pictures
             seen = None if pictures is None else pictures.dataset.info
-            save(self.folder / "model", self.model, self.codec, self.pieces.rows, seen)
+            save(self.folder / "model", self.model, self.codec, self.pieces.rows, seen, self.config.mode)
         if self.world > 1:
             dist.barrier()
 
     def resume(self) -> None:
         """Continue the run in the folder from its checkpoint, exactly as if it had not stopped.
 
+        Its length alone may be another one than before.
+
         Raises:
+            ConfigError: if its settings were others.
             ModelError: if there is no checkpoint or it does not fit.
         """
         tensors, meta = checkpoint.read(self.folder)
-        extra = checkpoint.unpack(tensors, {"model": self.model}, {"optimizer": self.optimizer})
+        self._check_settings()
+        checkpoint.unpack(tensors, {"model": self.model}, {"optimizer": self.optimizer})
         self.step, self.seconds = int(meta["step"]), float(meta["seconds"])
-        torch.set_rng_state(extra["random"])
+
+    def _check_settings(self) -> None:
+        path = self.folder / CONFIG_FILE
+        try:
+            before = _flat(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ModelError(f"{path}: cannot be read ({error})") from None
+        now = _flat(json.loads(json.dumps(to_dict(self.config))))
+        for name in now | before:
+            was, is_ = before.get(name), now.get(name)
+            if was != is_ and name != "steps":
+                raise ConfigError(f"{path}: the run was begun with {name} = {was!r}, not {is_!r}")
+
+
+def _flat(values: Any, name: str = "") -> dict[str, Any]:
+    """Settings by their dotted names."""
+    if not isinstance(values, dict):
+        return {name: values}
+    parts = (_flat(value, f"{name}.{key}" if name else key) for key, value in values.items())
+    return {k: v for part in parts for k, v in part.items()}
 
 
 def make_optimizer(model: LM, config: DescentConfig) -> torch.optim.Optimizer:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from josiecodec.errors import CodecError, ModelError
+from josiecodec.errors import CodecError, CodesError, ModelError
 from josiecodec.tokens.shards import TokenDataset
 
 from .config import VisionConfig
@@ -40,6 +42,8 @@ class Pictures:
         config: what the model reads of them.
         frame_rate: frames of sound a second.
 
+    Pictures of more patches than are looked at are left out, with one warning.
+
     Raises:
         CodecError: if the dataset holds no pictures.
         ModelError: if its codes are not those the model reads.
@@ -52,11 +56,21 @@ class Pictures:
             raise ModelError(f"{dataset.folder}: codes of {dataset.info.codebook_size}, not {config.codebook_size}")
         self.dataset, self.config, self.frame_rate = dataset, config, frame_rate
         self._members = by_group(dataset)
+        self._warned = False
 
     def of(self, group: Any, start: int) -> Prefix | None:
-        """What of a group has been seen when frame `start` of its sound begins; None if it has no pictures."""
+        """What of a group has been seen when frame `start` of its sound begins; None if it has none that fits."""
         for clip, _ in self._members.get(str(group), []):
-            return self.prefix(clip, start)
+            prefix = self.prefix(clip, start)
+            if prefix.codes.shape[1] <= self.config.most:
+                return prefix
+            if not self._warned:
+                self._warned = True
+                name, patches = self.dataset.meta(clip).get("id"), prefix.codes.shape[1]
+                warnings.warn(
+                    f"left out: picture {name!r} and others have {patches} patches; {self.config.most} are looked at",
+                    stacklevel=2,
+                )
         return None
 
     def prefix(self, clip: int, start: int = 0) -> Prefix:
@@ -93,10 +107,28 @@ def _times(meta: dict[str, Any], groups: int) -> np.ndarray:
     return np.arange(groups) * (seconds / groups)
 
 
+def shrunk(picture: Tensor, patch: int, most: int) -> Tensor:
+    """A picture [C, H, W] made smaller, in its shape, until it is no more than `most` patches of `patch` pixels."""
+    height, width = picture.shape[-2:]
+    side = float(patch)  # of what becomes a patch
+    while -(-height // side) * -(-width // side) > most:
+        side *= 1.02
+    if side == patch:
+        return picture
+    rows, columns = (max(int(n * patch / side), 1) for n in (height, width))
+    return F.interpolate(picture[None], (rows, columns), mode="bicubic", antialias=True)[0].clamp(0, 1)
+
+
 def picture_inputs(codes: Tensor, config: VisionConfig) -> Inputs:
-    """Codes of a picture [1, levels, H, W], -1 where a patch has no further level, as what is seen at frame 0."""
+    """Codes of a picture [1, levels, H, W], -1 where a patch has no further level, as what is seen at frame 0.
+
+    Raises:
+        CodesError: if it has more patches than are looked at.
+    """
     absent = config.codebook_size + 1
     levels, rows, columns = codes.shape[1:]
+    if rows * columns > config.most:
+        raise CodesError(f"a picture of {rows} x {columns} patches; no more than {config.most} are looked at")
     flat = codes[:, : config.n_q].flatten(2)
     out = torch.full((1, config.n_q, rows * columns), absent, device=codes.device)
     out[:, : min(levels, config.n_q)] = torch.where(flat < 0, absent, flat)

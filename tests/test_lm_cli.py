@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import types
@@ -12,6 +13,7 @@ import pytest
 import soundfile
 import torch
 from conftest import RATE, run, speechlike, tiny_model
+from lm_kit import dataset, info, random_clips
 
 from josiecodec.hub import load as load_codec
 from josiecodec.hub import save as save_codec
@@ -189,6 +191,11 @@ def test_turns_are_trained_and_answered(house):
     said = json.loads(lm("generate", out / "model", "--chat", "hello", "--seconds", 2, "--json"))
     assert isinstance(said["text"], str)
     assert said["output"] is None
+    of_turns = json.loads(lm("eval", out / "model", house / "tokens", "--json"))["nll"]
+    values = json.loads((out / "model" / "config.json").read_text())
+    (out / "model" / "config.json").write_text(json.dumps({**values, "mode": "stream"}))
+    assert json.loads(lm("eval", out / "model", house / "tokens", "--json"))["nll"] != of_turns
+    (out / "model" / "config.json").write_text(json.dumps(values))
     lm("generate", out / "model", house / "reply.wav", "--chat", "hello", "--seconds", 1, "--codec", house / "codec")
     assert (house / "reply.wav").exists()
 
@@ -202,8 +209,27 @@ def test_a_run_is_resumed_and_not_begun_again(house):
     assert [line["step"] for line in lines] == [2, 4]
 
 
+def test_an_interrupt_saves_and_says_so(house):
+    out = house / "interrupted"
+    common = ("tiny", "--data", house / "tokens", "--out", out, "--n-q", 2, "--set", "frames=8", "--set", "log_every=1")
+    command = [sys.executable, "-W", "ignore", "-m", "josielm.cli.main", "train", *map(str, common), "--steps", "99999"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert any(line.startswith("step 3 ") for line in process.stdout)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    (line,) = error.strip().splitlines()
+    assert "interrupted at step" in line
+    step = int(line.split("step ")[1].split(";")[0])
+    lm("train", *common, "--steps", step + 2, "--resume")
+    last = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == step + 2
+    assert "seed = 0" in lm("train", *common, "--steps", 9, "--resume", "--set", "seed=1", code=2)
+
+
 def test_mistakes_are_one_line(house, monkeypatch, capsys):
     model = house / "run" / "model"
+    dataset(house / "foreign", random_clips(2, levels=6, card=64), info("e" * 64, n_q=6, card=64))
     assert "josielm" in lm("generate", house / "codec", house / "x.wav", code=2)
     for args, text in (
         (("train", "huge", "--data", house / "tokens", "--out", house / "x"), "tiny"),
@@ -216,6 +242,10 @@ def test_mistakes_are_one_line(house, monkeypatch, capsys):
         (("generate", model, house / "talk.wav", "--codec", house / "codec"), "--overwrite"),
         (("generate", model), "TARGET"),
         (("generate", model, house / "x.wav", "--codec", house / "codec", "--picture", "p.png"), "no pictures"),
+        (("generate", model, house / "x.wav", "--seconds", "inf"), "amount"),
+        (("generate", model, house / "x.wav", "--seconds", "nan"), "amount"),
+        (("train", "tiny", "--data", house / "tokens", "--valid", house / "foreign", "--out", house / "x"), "made by"),
+        (("eval", model, house / "tokens", "--train", house / "foreign"), "has learnt those of"),
         (("eval", model, house / "codec"), "dataset"),
         (("talk", model), "--live"),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,18 +12,20 @@ import pytest
 import safetensors.torch
 import torch
 from conftest import tiny_model
-from lm_kit import LEVELS, TINY, dataset, info, random_clips
+from lm_kit import LEVELS, TINY, VARIANTS, dataset, info, random_clips
 
 from josiecodec.errors import CodecError, ConfigError, ModelError
 from josiecodec.training.config import DescentConfig
 from josielm import load, save
-from josielm.baselines import clips_of, floors
+from josielm.baselines import Floors, clips_of, floors
 from josielm.config import TrainConfig
 from josielm.data import Pieces, open_datasets
 from josielm.duplex import BUDGET, Report, framed
 from josielm.evaluate import negative_log_likelihood, table
+from josielm.ids import Ids
 from josielm.model import LM
 from josielm.start import code_vectors, start_from_vectors
+from josielm.text import TextRows, byte_tokenizer
 from josielm.train import Trainer
 
 CONFIG = TrainConfig(
@@ -67,6 +70,42 @@ def test_a_resumed_run_is_an_uninterrupted_one(tokens, tmp_path, precision):
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     assert not list((tmp_path / "parts").rglob("*.pt"))
+
+
+def test_a_run_goes_on_with_its_own_settings(tokens, tmp_path):
+    trainer(tokens, tmp_path / "run").run(until_step=1)
+    for changes, text in (
+        ({"seed": 5}, "seed = 0, not 5"),
+        ({"optimizer": replace(CONFIG.optimizer, lr=1.0)}, "optimizer.lr"),
+        ({"model": replace(CONFIG.model, delays=(0, 1, 2))}, "model.delays"),
+    ):
+        with pytest.raises(ConfigError, match=text):
+            trainer(tokens, tmp_path / "run", replace(CONFIG, **changes)).resume()
+    trainer(tokens, tmp_path / "run", replace(CONFIG, steps=99)).resume()
+    (tmp_path / "run" / "config.json").write_text("{")
+    with pytest.raises(ModelError, match="cannot be read"):
+        trainer(tokens, tmp_path / "run").resume()
+
+
+def test_a_run_that_is_stopped_saves_whole_steps(tokens, tmp_path):
+    """Whenever in a step it is told to stop, the step is finished, and the run goes on as if nothing had been."""
+    trainer(tokens, tmp_path / "whole").run()
+    begun = trainer(tokens, tmp_path / "parts")
+    batch = begun.pieces.batch
+
+    def interrupted(seed, step, which):
+        if step == 4:
+            begun.stop()
+        return batch(seed, step, which)
+
+    begun.pieces.batch = interrupted
+    begun.run()
+    assert (begun.stopped, begun.step) == (True, 5)
+    again = trainer(tokens, tmp_path / "parts")
+    again.resume()
+    again.run()
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
 def test_parts_of_a_batch_add_up(tokens, tmp_path):
@@ -160,6 +199,31 @@ def test_a_run_starts_from_the_codec(tmp_path):
     assert float(table_.detach().std()) == pytest.approx(before, rel=0.3)
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_parameters_are_bounded_from_below(name):
+    count = LM(VARIANTS[name]).parameter_count()
+    assert 0.8 * count < VARIANTS[name].least_parameters <= count
+
+
+def test_a_level_without_figures_is_no_number():
+    found = Floors([1.0, 2.0], [1.0, 2.0], [1.0, 2.0])
+    rows = table({"level_0": 0.5}, found)
+    assert (rows[0].model, math.isnan(rows[1].model)) == (0.5, True)
+
+
+def test_the_mode_is_kept(tmp_path):
+    writing = replace(TINY, text_head="temporal", text_size=258)
+    rows = TextRows(byte_tokenizer(), Ids(writing.codebook_size, 258), 12.5)
+    folder = save(tmp_path / "m", LM(writing), info(), rows, mode="turns")
+    assert load(folder).mode == "turns"
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"mode": "turns"', '"mode": "songs"'))
+    with pytest.raises(ModelError, match="songs"):
+        load(folder)
+    (folder / "config.json").write_text(text.replace(',\n "mode": "turns"', ""))
+    assert load(folder).mode == "stream"
+
+
 def test_what_cannot_be_loaded_is_refused(tmp_path):
     torch.manual_seed(0)
     model = LM(TINY)
@@ -173,6 +237,7 @@ def test_what_cannot_be_loaded_is_refused(tmp_path):
         {"config": {**config, "nonsense": 1}},
         {"config": {**config, "n_q": 4}},
         {"config": {**config, "codebook_size": 10**9}},
+        {"config": {**config, "n_q": 10**9}},
         {"type": "jodio"},
         {"format": 2},
         {"codec": None},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import click
@@ -41,17 +42,20 @@ def evaluate(
     trained = load(model, use_device(device, threads))
     config = trained.model.config
     judged = open_datasets(data)
-    for dataset in judged:
+    datasets = open_datasets(learnt) if learnt else []
+    for dataset in [*judged, *datasets]:
         check_codec(trained, dataset)
-    pieces = Pieces(judged, config, frames or config.context, trained.rows)
+    if config.vision is not None:
+        click.echo(f"warning: {config.name} is judged without the pictures that it can see", err=True)
+    pieces = Pieces(judged, config, frames or config.context, trained.rows, turns=trained.mode == "turns")
     nll = negative_log_likelihood(trained.model, pieces, most)
     rows = []
-    if learnt:
-        datasets = open_datasets(learnt)
+    if datasets:
         found = floors(clips_of(datasets, config.n_q), clips_of(judged, config.n_q), config.codebook_size)
         rows = [asdict(row) for row in table(nll, found)]
     if as_json:
-        click.echo(json.dumps({"nll": nll, "levels": rows}))
+        levels = [{k: None if math.isnan(v) else v for k, v in row.items()} for row in rows]
+        click.echo(json.dumps({"nll": nll, "levels": levels}))
         return
     if rows:
         click.echo("level   model  unigram  bigram  stacked   (nats per code)")

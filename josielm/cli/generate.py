@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from josiecodec_cli.options import Path_, common, use_device
 
-from .options import drawn, refuse_to_replace, sampling
+from .options import AMOUNT, drawn, refuse_to_replace, sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", type=Path_)
 @click.argument("target", type=Path_, required=False)
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True, help="To be made.")
+@click.option("--seconds", type=AMOUNT, default=5.0, show_default=True, help="To be made.")
 @click.option("--prompt", type=Path_, help="Sound or .josie file to go on from; it is the beginning of TARGET.")
 @click.option("--text", help="Text to be spoken.")
 @click.option("--chat", help="What the user says in turn mode; the answer is printed, its sound goes to TARGET.")
@@ -113,13 +113,14 @@ def _seen(trained: Trained, picture: Path | None, device: str) -> Inputs | None:
     from josiecodec.errors import ModelError
     from josiecodec.vision.images import load_image
     from josielm.store import load_codec
-    from josielm.vision import picture_inputs
+    from josielm.vision import picture_inputs, shrunk
 
     config = trained.model.config.vision
     if config is None or trained.vision is None:
         raise ModelError(f"{trained.model.config.name} knows no pictures")
     codec = load_codec(trained.vision, device=device)
-    return picture_inputs(codec.encode(load_image(picture)[None].to(device), config.n_q), config)
+    pixels = shrunk(load_image(picture), codec.patch, config.most)
+    return picture_inputs(codec.encode(pixels[None].to(device), config.n_q), config)
 
 
 def _write(codec: Any, codes: Tensor, length: int, target: Path) -> None:

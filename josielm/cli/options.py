@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,18 @@ import click
 if TYPE_CHECKING:
     from josielm.sampling import Sampling
 
+
+class _Amount(click.FloatRange):
+    """A positive number; "inf" and "nan" are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not an amount", param, ctx)
+        return number
+
+
+AMOUNT = _Amount(0, min_open=True)
 STREAMS = ("text", "semantic", "acoustic")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from josiecodec_cli.options import Path_, common, use_device
 
-from .options import drawn, refuse_to_replace, sampling
+from .options import AMOUNT, drawn, refuse_to_replace, sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("source", type=Path_, required=False)
 @click.argument("target", type=Path_, required=False)
 @click.option("--live", is_flag=True, help="Listen to the microphone and play the answer instead.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop after so long.")
+@click.option("--seconds", type=AMOUNT, help="Stop after so long.")
 @click.option("--quiet-after", type=click.FloatRange(0), default=1.0, show_default=True, help="Silence in the text.")
 @click.option("--codec", help="Name or folder of the codec, if it did not come with the package.")
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")

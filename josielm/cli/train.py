@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from josiecodec_cli.options import Path_, use_device
 
+from .options import AMOUNT
+
 if TYPE_CHECKING:
     from josiecodec.tokens.shards import TokenDataset
     from josielm.config import TrainConfig
     from josielm.data import Pieces
     from josielm.text import TextRows
+    from josielm.train import Trainer
 
 SET = "Change a setting, as in TOML; those of the model begin with model."
 
@@ -27,7 +33,7 @@ SET = "Change a setting, as in TOML; those of the model begin with model."
 @click.option("--valid", type=Path_, multiple=True, help="Dataset of tokens to judge on.")
 @click.option("--out", type=Path_, required=True, help="Folder of the run.")
 @click.option("--steps", type=click.IntRange(1), help="Length of the run; schedules follow it.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Its length in time instead.")
+@click.option("--minutes", type=AMOUNT, help="Its length in time instead.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @click.option("--n-q", type=click.IntRange(1), help="Levels to learn; else as many as the preset and the data have.")
 @click.option("--tokenizer", help='A tokenizer.json, or "bytes"; without it there is no text.')
@@ -85,10 +91,11 @@ class _Run:
         from josielm.train import Trainer
 
         device = distributed_device(use_device(self.device, self.threads))
-        datasets = open_datasets(self.data)
+        opened = open_datasets([*self.data, *self.valid])  # all by one codec
+        datasets, valid = opened[: len(self.data)], opened[len(self.data) :]
         config, rows = self._settled(datasets)
         pieces = self._pieces(config, datasets, rows, self.weights or None)
-        judged = self._pieces(config, open_datasets(self.valid), rows, None) if self.valid else None
+        judged = self._pieces(config, valid, rows, None) if valid else None
         frames = sum(int(d.lengths.sum()) for d in datasets)
         clips, rate = sum(map(len, datasets)), datasets[0].info.frame_rate
         vectors = self._vectors(config, datasets[0])
@@ -101,11 +108,10 @@ class _Run:
         )
         if self.resume:
             trainer.resume()
-        try:
+        with _stopped_by_interrupt(trainer):
             trainer.run()
-        except KeyboardInterrupt:
-            trainer.save()
-            raise CodecError(f"interrupted at step {trainer.step}; --resume goes on") from None
+        if trainer.stopped:
+            raise CodecError(f"interrupted at step {trainer.step}; --resume goes on")
         trainer.say(f"model in {self.out / 'model'}")
         leave_group()
 
@@ -113,14 +119,14 @@ class _Run:
         """The configuration with the options in it and fitted to the data, and what makes text."""
         from josielm.ids import Ids
         from josielm.settings import fitted, read_experiment
-        from josielm.text import TextRows, load_tokenizer
+        from josielm.text import TextRows, load_tokenizer, vocabulary_size
 
         config = read_experiment(self.experiment, self.changes)
         if self.steps:
             config = replace(config, steps=self.steps)
         info, stored = datasets[0].info, min(d.n_q for d in datasets)
         tokenizer = load_tokenizer(self.tokenizer) if self.tokenizer else None
-        size = tokenizer.get_vocab_size() if tokenizer else 0
+        size = vocabulary_size(tokenizer) if tokenizer else 0
         config = fitted(config, info, self.n_q or min(config.model.n_q, stored), size, self._pictures_info())
         rows = None
         if tokenizer is not None:
@@ -164,3 +170,21 @@ class _Run:
             rate = datasets[0].info.frame_rate
             pictures = Pictures(TokenDataset(self.pictures), config.model.vision, rate[0] / rate[1])
         return Pieces(datasets, config.model, config.frames, rows, weights, pictures, turns=config.mode == "turns")
+
+
+@contextmanager
+def _stopped_by_interrupt(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C lets the trainer finish its step and save: in the middle of one, no two parts of it would fit together.
+
+    A second one ends at once.
+    """
+
+    def ask(_number: int, _frame: Any) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        trainer.stop()
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
