@@ -298,6 +298,17 @@ def test_it_trains():
         torch.testing.assert_close(model(x).audio, model.decode(model.encode(x)), atol=1e-5, rtol=1e-4)
 
 
+def test_it_trains_in_bf16():
+    model = tiny_model("mimi").train()
+    with torch.autocast("cpu", torch.bfloat16):
+        out = model(speechlike(5, batch=2))
+    (out.audio.float().square().mean() + out.vq_loss).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        model.train()(speechlike(5))
+        model.eval()(speechlike(5))
+
+
 # What every codec of sound must do, a Mimi among them.
 
 
