@@ -271,7 +271,7 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
 def _values(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file}: cannot be read ({error})") from None
     return values if isinstance(values, dict) else {}
 
