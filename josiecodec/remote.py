@@ -55,7 +55,7 @@ def cached_kind(name: str) -> str | None:
         return None
     try:
         kind = json.loads(Path(path).read_text(encoding="utf-8")).get("model_type")
-    except (ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
     return kind if isinstance(kind, str) else None
 
@@ -71,7 +71,7 @@ def _check_kind(config: Path, name: str) -> None:
     """Look before gigabytes of something else are fetched."""
     try:
         values = json.loads(config.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{name}: its {CONFIG_FILE} cannot be read ({error})") from None
     if not isinstance(values, dict) or not ({"format", "type"} <= set(values) or values.get("model_type") == "mimi"):
         kind = values.get("model_type", "nothing known") if isinstance(values, dict) else "nothing known"
@@ -136,8 +136,12 @@ def _check_hash(path: Path) -> None:
 
 
 def hub_errors() -> tuple[type[Exception], ...]:
-    """What huggingface_hub raises: its own errors are of the first two kinds, those of the connection of the last."""
-    return OSError, ValueError, importlib.import_module("httpx").HTTPError
+    """What huggingface_hub raises: its own errors are of the first two kinds, those of the connection of the last.
+
+    The last comes from httpx or httpx2, by the version; the hub's own errors are of that kind, too.
+    """
+    own = importlib.import_module("huggingface_hub.errors").HfHubHTTPError
+    return OSError, ValueError, *(kind for kind in own.__mro__ if kind.__name__ == "HTTPError")
 
 
 def first_line(error: Exception) -> str:

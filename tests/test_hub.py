@@ -111,6 +111,16 @@ def test_other_models_are_not_even_fetched(hub, values):
     assert not any("safetensors" in path for path in hub.asked)
 
 
+def test_nesting_without_end_is_no_configuration(hub, tmp_path):
+    folder = save(tiny_model(), tmp_path / "model")
+    deep = b'{"a":' * 100000
+    (folder / "config.json").write_bytes(deep)
+    hub.files["me/tiny"] = {"config.json": deep}
+    for name in (folder, NAME):
+        with pytest.raises(ModelError, match="cannot be read"):
+            load(name)
+
+
 def test_a_model_is_published_and_fetched(hub, cache, tmp_path, model, monkeypatch):
     from huggingface_hub import constants
 
@@ -140,6 +150,12 @@ def test_tables_travel_with_a_model(hub, cache):
     assert fetched.fingerprint == codec.fingerprint
     assert fetched.tables is not None
     assert fetched.decompress(codec.compress(speechlike(3)[0])).shape[-1] == 3 * 1920
+
+
+def test_tables_of_the_model_before_go(hub):
+    hub.files["me/tiny"] = {"entropy.safetensors": b"of another model"}
+    push_to_hub(tiny_model(), "me/tiny", token="nothing")
+    assert "entropy.safetensors" not in hub.files["me/tiny"]
 
 
 def test_a_card_that_is_there_stays(hub):
