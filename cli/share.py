@@ -18,16 +18,14 @@ LAYOUTS = click.Choice(["josiecodec", "transformers", "kyutai"])
 @click.option("--overwrite", is_flag=True, help="Replace a model that is there.")
 def save(model: str, folder: Path, layout: str, overwrite: bool) -> None:
     """Write MODEL, a name, folder or repository (hf:org/repo), to FOLDER."""
-    import josiecodec
     from josiecodec.fingerprint import CONFIG_FILE, WEIGHTS_FILE
-    from josiecodec.hub import KYUTAI_FILE
+    from josiecodec.hub import KYUTAI_FILE, copy
 
     there = [name for name in (CONFIG_FILE, WEIGHTS_FILE, KYUTAI_FILE) if (folder / name).exists()]
     if there and not overwrite:
         raise click.UsageError(f"{folder / there[0]} is there already; --overwrite replaces it")
-    codec = josiecodec.load(model)
-    written = josiecodec.save_pretrained(codec, folder, layout)  # type: ignore[arg-type]
-    click.echo(f"{model} -> {written} ({codec.fingerprint[:12]})")
+    written, mark = copy(model, folder, layout)  # type: ignore[arg-type]
+    click.echo(f"{model} -> {written} ({mark[:12]})")
 
 
 @click.command()

@@ -27,7 +27,7 @@ from .codec import TokenCodec
 from .config import from_dict, to_dict
 from .errors import CodecError, ConfigError, ModelError
 from .fingerprint import CONFIG_FILE, TABLES_FILE, WEIGHTS_FILE, of_folder, of_tensors
-from .nn.conv import fold_weight_norm
+from .nn.conv import fold_weight_norm, restore_weight_norm
 from .remote import PREFIX, fetch
 from .tokens.tables import read_tables
 from .vision.config import JovioConfig
@@ -76,7 +76,7 @@ def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu", rev
         ModelError: if it cannot be found or its files do not fit together.
     """
     place = find(name, revision)
-    model = load_for_training(place)
+    model, _ = _read(place)
     fold_weight_norm(model)
     tables = place / TABLES_FILE
     if tables.is_file():
@@ -86,12 +86,18 @@ def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu", rev
 
 
 def load_for_training(name: str | Path) -> Any:
-    """Load a model with all its parameters trainable, as `training` continues from.
+    """Load a model with all its parameters trainable, and its weight norm, as `training` continues from.
 
     Raises:
         ModelError: as `load`.
     """
-    place = find(name)
+    model, normed = _read(find(name))
+    restore_weight_norm(model, normed)
+    return model
+
+
+def _read(place: Path) -> tuple[Any, list[str]]:
+    """The model in a place, and the names of its parts that are trained with weight norm."""
     layout = _layout(place)
     weights_file = place if place.is_file() else place / WEIGHTS_FILE
     try:
@@ -103,6 +109,7 @@ def load_for_training(name: str | Path) -> Any:
         model = next(made for kind, made in _TYPES.values() if isinstance(config, kind))(config)
     except (CodecError, ValueError, TypeError, ArithmeticError, RuntimeError) as error:
         raise ModelError(f"{place}: no model can be made of this configuration ({error})") from None
+    normed = [name for name, part in model.named_modules() if parametrize.is_parametrized(part, "weight")]
     if isinstance(config, JodioConfig) and layout != "josiecodec":
         fold_weight_norm(model)
         try:
@@ -110,7 +117,7 @@ def load_for_training(name: str | Path) -> Any:
         except ModelError as error:
             raise ModelError(f"{weights_file}: {error}") from None
     _fill(model, tensors, weights_file)
-    return model
+    return model, normed
 
 
 def find(name: str | Path, revision: str | None = None) -> Path:
@@ -185,7 +192,7 @@ def save(
     dtype: torch.dtype = torch.float16,
     layout: Stored = "josiecodec",
 ) -> Path:
-    """Write a model to `folder` (made if need be), its weights as `dtype`, with its tables if it has any.
+    """Write a model to `folder` (made if need be), its weights as `dtype`, without weight norm, and its tables if it has any.
 
     Args:
         model: any codec of ours.
@@ -200,7 +207,7 @@ def save(
         ModelError: if the layout is not for this model.
     """
     folder = Path(folder)
-    tensors = _plain_tensors(model) if layout != "josiecodec" else model.state_dict()
+    tensors = _plain_tensors(model)
     values: dict[str, Any]
     if layout == "josiecodec":
         name = next(name for name, (_, made) in _TYPES.items() if isinstance(model, made))
@@ -227,9 +234,34 @@ def save(
 
 def save_pretrained(model: TokenCodec, folder: str | Path, layout: Stored = "josiecodec") -> Path:
     """`save` without any loss: as float16 where that holds every weight exactly, else as float32."""
-    values = (value for value in model.state_dict().values() if value.is_floating_point())
+    values = (value for value in _plain_tensors(model).values() if value.is_floating_point())
     exact = layout == "josiecodec" and all(torch.equal(v.half().to(v.dtype), v) for v in values)
     return save(model, folder, torch.float16 if exact else torch.float32, layout)
+
+
+def copy(name: str | Path, folder: str | Path, layout: Stored = "josiecodec") -> tuple[Path, str]:
+    """`load`, then `save_pretrained`; where both layouts are ours, the very bytes of the files.
+
+    Returns:
+        what was written, as `save` says it, and its fingerprint.
+
+    Raises:
+        ModelError: as `load` and `save`.
+    """
+    place, folder = find(name), Path(folder)
+    model = load(place)
+    if layout != "josiecodec" or _layout(place) != "josiecodec":
+        written = save_pretrained(model, folder, layout)
+        if layout == "kyutai":
+            model.tables = None  # one file has no room for them
+        return written, _fingerprint(model, written)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (WEIGHTS_FILE, TABLES_FILE, CONFIG_FILE):
+        if (place / file).is_file():
+            write_bytes(folder / file, (place / file).read_bytes())
+        else:
+            (folder / file).unlink(missing_ok=True)
+    return folder, model.fingerprint
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
@@ -239,7 +271,7 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
 def _values(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file}: cannot be read ({error})") from None
     return values if isinstance(values, dict) else {}
 
@@ -292,7 +324,7 @@ def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _fill(model: TokenCodec, tensors: dict[str, Tensor], where: Path) -> None:
     if not any("parametrizations" in name for name in tensors):
-        fold_weight_norm(model)  # saved from a model that was loaded for use
+        fold_weight_norm(model)
     own = model.state_dict()
     missing, extra = sorted(set(own) - set(tensors)), sorted(set(tensors) - set(own))
     if missing or extra:

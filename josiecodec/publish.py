@@ -10,6 +10,7 @@ from .atomic import write_bytes
 from .audio.config import JodioConfig
 from .codec import TokenCodec
 from .errors import ModelError
+from .fingerprint import TABLES_FILE
 from .hub import KYUTAI_FILE, Stored, load, save_pretrained
 from .remote import PREFIX, first_line, hub_errors, huggingface_hub
 
@@ -57,7 +58,13 @@ def push_to_hub(
             if card is not None or not api.file_exists(repository, CARD, revision=revision):
                 text = model_card(load(written), repository, layout, licence) if card is None else card
                 write_bytes(folder / CARD, text.encode())
-            api.upload_folder(repo_id=repository, folder_path=folder, revision=revision, commit_message=message)
+            api.upload_folder(
+                repo_id=repository,
+                folder_path=folder,
+                revision=revision,
+                commit_message=message,
+                delete_patterns=None if layout == "kyutai" else [TABLES_FILE],  # those of the model before
+            )
         except hub_errors() as error:
             raise ModelError(f"{PREFIX}{repository}: {first_line(error)}") from None
     return address

@@ -55,7 +55,7 @@ def cached_kind(name: str) -> str | None:
         return None
     try:
         kind = json.loads(Path(path).read_text(encoding="utf-8")).get("model_type")
-    except (ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
     return kind if isinstance(kind, str) else None
 
@@ -71,7 +71,7 @@ def _check_kind(config: Path, name: str) -> None:
     """Look before gigabytes of something else are fetched."""
     try:
         values = json.loads(config.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{name}: its {CONFIG_FILE} cannot be read ({error})") from None
     if not isinstance(values, dict) or not ({"format", "type"} <= set(values) or values.get("model_type") == "mimi"):
         kind = values.get("model_type", "nothing known") if isinstance(values, dict) else "nothing known"

@@ -61,7 +61,13 @@ class Handler(BaseHTTPRequestHandler):
         self.resolve()
 
     def do_GET(self) -> None:
-        self.resolve()
+        parts = self.path.split("?")[0].strip("/").split("/")
+        if parts[:2] == ["api", "models"] and parts[4:5] == ["tree"]:
+            files = self.server.files["/".join(parts[2:4])]
+            rows = [{"type": "file", "path": n, "size": len(d), "oid": blob_name(d)} for n, d in files.items()]
+            self.say(rows)
+        else:
+            self.resolve()
 
     def resolve(self) -> None:
         self.server.asked.append(self.path)
@@ -95,11 +101,13 @@ class Handler(BaseHTTPRequestHandler):
             for line in map(json.loads, body.splitlines()):
                 if line["key"] == "file":
                     files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+                elif line["key"] == "deletedFile":
+                    files.pop(line["value"]["path"], None)
             self.say({"commitOid": COMMIT, "commitUrl": f"{self.server.address}/me/x/commit/{COMMIT}"})
         else:
             self.say({"warnings": [], "errors": []})
 
-    def say(self, values: dict) -> None:
+    def say(self, values: dict | list) -> None:
         self.answer(200, json.dumps(values).encode(), {"Content-Type": "application/json"})
 
     def answer(self, code: int, data: bytes, headers: dict[str, str]) -> None:

@@ -6,14 +6,18 @@ import json
 import sys
 
 import pytest
+import safetensors.torch
 import torch
-from conftest import RATE, run, speechlike, tiny_model
+from conftest import RATE, run, speechlike, tiny_config, tiny_model
 from fake_hub import COMMIT, FakeHub, fill_cache
 
 import josiecodec
 from josiecodec import TokenFile, load, push_to_hub, save_pretrained
+from josiecodec.audio.jodio import Jodio
 from josiecodec.errors import ModelError
 from josiecodec.evaluation.codecs import build
+from josiecodec.hub import copy, load_for_training, save
+from josiecodec.nn.conv import fold_weight_norm
 
 NAME = "hf:me/tiny"
 
@@ -107,6 +111,16 @@ def test_other_models_are_not_even_fetched(hub, values):
     assert not any("safetensors" in path for path in hub.asked)
 
 
+def test_nesting_without_end_is_no_configuration(hub, tmp_path):
+    folder = save(tiny_model(), tmp_path / "model")
+    deep = b'{"a":' * 100000
+    (folder / "config.json").write_bytes(deep)
+    hub.files["me/tiny"] = {"config.json": deep}
+    for name in (folder, NAME):
+        with pytest.raises(ModelError, match="cannot be read"):
+            load(name)
+
+
 def test_a_model_is_published_and_fetched(hub, cache, tmp_path, model, monkeypatch):
     from huggingface_hub import constants
 
@@ -136,6 +150,12 @@ def test_tables_travel_with_a_model(hub, cache):
     assert fetched.fingerprint == codec.fingerprint
     assert fetched.tables is not None
     assert fetched.decompress(codec.compress(speechlike(3)[0])).shape[-1] == 3 * 1920
+
+
+def test_tables_of_the_model_before_go(hub):
+    hub.files["me/tiny"] = {"entropy.safetensors": b"of another model"}
+    push_to_hub(tiny_model(), "me/tiny", token="nothing")
+    assert "entropy.safetensors" not in hub.files["me/tiny"]
 
 
 def test_a_card_that_is_there_stays(hub):
@@ -189,6 +209,43 @@ def test_saving_by_the_command_line(tmp_path):
     run("save", model, tmp_path / "b", "--layout", "transformers")
     assert load(tmp_path / "b").fingerprint == load(model).fingerprint
     assert "already" in run("save", model, tmp_path / "b", code=2)
+
+
+@pytest.mark.parametrize("kind", ["seanet", "spectral"])
+def test_copies_of_a_trained_model_keep_its_fingerprint(tmp_path, kind):
+    """Training saves a model with its weight norm; what is loaded has none."""
+    trained = save(Jodio(tiny_config(kind)), tmp_path / "trained")
+    codec = load(trained)
+    assert load(save_pretrained(codec, tmp_path / "again")).fingerprint == codec.fingerprint
+    assert load(save(codec, tmp_path / "half")).fingerprint == codec.fingerprint
+    assert copy(trained, tmp_path / "copy")[1] == load(tmp_path / "copy").fingerprint == codec.fingerprint
+
+
+def test_copies_are_the_same_bytes(tmp_path):
+    model = Jodio(tiny_config("seanet"))
+    folder = save(model, tmp_path / "a")
+    tensors = {name: value.half() for name, value in model.state_dict().items()}
+    assert any("parametrizations" in name for name in tensors)  # as earlier versions wrote them
+    safetensors.torch.save_file(tensors, folder / "model.safetensors")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "entropy.safetensors").write_bytes(b"of another model")
+    shown = run("save", folder, tmp_path / "b", "--overwrite")
+    assert load(folder).fingerprint[:12] in shown
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == {
+        p.name: p.read_bytes() for p in (tmp_path / "b").iterdir()
+    }
+
+
+@pytest.mark.parametrize("layout", ["josiecodec", "transformers"])
+def test_training_goes_on_from_what_was_saved(tmp_path, layout):
+    model = Jodio(tiny_config("mimi"))
+    model.decoder.output_proj.linear.parametrizations.weight.original0.data.zero_()
+    folder = save_pretrained(model, tmp_path, layout)
+    again = load_for_training(folder)
+    kinds = [{n: (p.shape, p.requires_grad) for n, p in m.named_parameters()} for m in (again, model)]
+    assert kinds[0] == kinds[1]
+    fold_weight_norm(again)
+    torch.testing.assert_close(dict(again.state_dict()), dict(load(folder).state_dict()))
 
 
 def test_layouts_are_for_a_mimi(tmp_path):

@@ -266,6 +266,8 @@ def test_tensors_that_do_not_fit_are_named(tmp_path, change, message):
         {"use_causal_conv": False}, {"audio_channels": 2}, {"pad_mode": "reflect"}, {"num_key_value_heads": 4},
         {"hidden_size": 64}, {"rope_parameters": {"rope_type": "yarn"}}, {"num_quantizers": 1}, {"head_dim": 7},
         {"upsampling_ratios": [0, 1]}, {"num_filters": "many"}, {"codebook_dim": 512}, {"num_attention_heads": 0},
+        {"hidden_size": "512"}, {"rope_parameters": [1]}, {"sliding_window": None}, {"rope_theta": [2]},
+        {"num_attention_heads": "8"}, {"upsampling_ratios": 8}, {"num_quantizers": True}, {"norm_eps": "small"},
     ],
 )  # fmt: skip
 def test_settings_that_are_not_understood_are_refused(values):
@@ -296,6 +298,17 @@ def test_it_trains():
     x = speechlike(5, batch=2)
     with torch.no_grad():
         torch.testing.assert_close(model(x).audio, model.decode(model.encode(x)), atol=1e-5, rtol=1e-4)
+
+
+def test_it_trains_in_bf16():
+    model = tiny_model("mimi").train()
+    with torch.autocast("cpu", torch.bfloat16):
+        out = model(speechlike(5, batch=2))
+    (out.audio.float().square().mean() + out.vq_loss).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        model.train()(speechlike(5))
+        model.eval()(speechlike(5))
 
 
 # What every codec of sound must do, a Mimi among them.

@@ -53,7 +53,7 @@ def read_mimi_config(values: dict[str, Any]) -> JodioConfig:
     Raises:
         ModelError: if it says what this Mimi cannot be.
     """
-    get = {name: values.get(name) if values.get(name) is not None else usual for name, usual in USUAL.items()}
+    get = {name: _setting(name, values.get(name), usual) for name, usual in USUAL.items()}
     wrong = [(name, values[name], only) for name, only in FIXED.items() if name in values and values[name] != only]
     width, heads = get["hidden_size"], get["num_attention_heads"]
     follows = {
@@ -66,16 +66,33 @@ def read_mimi_config(values: dict[str, Any]) -> JodioConfig:
         value = values.get(name, usual)
         if value is not None and value != only:
             wrong.append((name, value, only))
+    if "sliding_window" in values and values["sliding_window"] is None:
+        wrong.append(("sliding_window", None, "a number of steps"))
     if wrong:
         raise ModelError("{} = {!r}: only {!r} is understood".format(*wrong[0]))
     rope = values.get("rope_parameters") or {}
+    if not isinstance(rope, dict):
+        raise ModelError(f"rope_parameters = {rope!r}: a table of settings is expected")
     if rope.get("rope_type", "default") != "default":
         raise ModelError(f"rotary positions of kind {rope['rope_type']!r} are not understood")
     theta = rope.get("rope_theta") or values.get("rope_theta") or 10000.0
     try:
         return _config(get, float(theta))
-    except (ConfigError, TypeError, ValueError) as error:
+    except (ConfigError, TypeError, ValueError, ArithmeticError) as error:
         raise ModelError(f"these settings make no Mimi ({error})") from None
+
+
+def _setting(name: str, value: Any, usual: Any) -> Any:
+    """A value of a file, or what is usual for none; of the kind of the usual one."""
+    if value is None:
+        return usual
+    if isinstance(usual, tuple):
+        good = isinstance(value, list | tuple) and all(type(v) is int for v in value)
+    else:
+        good = type(value) is int or (type(value) is float and isinstance(usual, float))
+    if not good:
+        raise ModelError(f"{name} = {value!r}: a value like {usual!r} is expected")
+    return value
 
 
 def _config(get: dict[str, Any], theta: float) -> JodioConfig:

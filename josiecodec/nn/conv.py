@@ -48,6 +48,16 @@ def fold_weight_norm(module: nn.Module) -> None:
             parametrize.remove_parametrizations(child, "weight", leave_parametrized=True)
 
 
+@torch.no_grad()
+def restore_weight_norm(module: nn.Module, names: list[str]) -> None:
+    """The inverse of `fold_weight_norm`, to within rounding, for the parts of these names."""
+    for child in map(module.get_submodule, names):
+        if not parametrize.is_parametrized(child, "weight"):
+            split: Any = weight_norm(child)
+            length, direction = split.parametrizations.weight.original0, split.parametrizations.weight.original1
+            direction.masked_fill_(length == 0, 1.0)  # zeros have no direction, and 0 / 0 no gradient
+
+
 class CausalConvTranspose1d(Streaming):
     """Transposed convolution by `stride`, kernel 2 * stride, whose output starts with its input.
 

@@ -71,10 +71,13 @@ class CausalConv(Streaming):
         if missing:
             flat = F.pad(flat, (0, 0, 0, missing))
         y = F.linear(flat[: count + missing], weight[:, :width], bias)
+        # Autocast leaves products that add in place as they are, and their types differ.
+        in_place = not (torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type))
         for tap in range(1, self.taps):
             first = tap * self.dilation
             part = weight[:, tap * width : (tap + 1) * width]
-            y = y.addmm_(flat[first : first + count + missing], part.t())
+            later = flat[first : first + count + missing]
+            y = y.addmm_(later, part.t()) if in_place else y + F.linear(later, part)
         if batch == 1:
             return y[None, :count]
         y = F.pad(y[:count], (0, 0, 0, reach))
