@@ -288,6 +288,29 @@ def test_a_run_goes_on_with_other_processes_where_it_stopped(dataset, frames):
     assert whole.state_dict() == {**whole.state_dict(), "epoch": 2, "position": 0}
 
 
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_all_processes_agree_where_an_epoch_ends(tmp_path, drop_last):
+    ten = make_dataset(tmp_path, made_codes(10), 1)
+    whole = TokenSampler(ten, seed=3)
+    order = list(whole) + list(whole)
+    samplers = [TokenSampler(ten, seed=3, rank=rank, world_size=3, drop_last=drop_last) for rank in range(3)]
+    for sampler in samplers:
+        given = iter(sampler)
+        for _ in range(3):
+            next(given)
+    states = [s.state_dict() for s in samplers]
+    assert [(s["epoch"], s["position"]) for s in states] == [(1, 0) if drop_last else (0, 9)] * 3
+    for rank in range(3):
+        again = TokenSampler(ten, rank=rank, world_size=3, drop_last=drop_last)
+        again.load_state_dict(states[rank])
+        if not drop_last:
+            assert len(again) == (rank == 0)
+            assert list(again) == order[9:10][rank:]
+        assert len(again) == (3 if drop_last else (4, 3, 3)[rank])
+        assert list(again) == order[10 : 19 if drop_last else 20][rank::3]
+        assert again.state_dict()["epoch"] == (2 if drop_last or not rank else 1)
+
+
 def test_the_end_of_an_epoch_is_the_beginning_of_the_next(dataset):
     sampler = TokenSampler(dataset, seed=1)
     assert list(sampler)
