@@ -200,6 +200,28 @@ def test_folders_patterns_and_kinds(folder, tmp_path):
             find_items(source, what)
 
 
+def test_names_that_are_not_utf8(folder, codec, tmp_path):
+    media = tmp_path / "media"
+    media.mkdir()
+    names = {
+        b"caf\xe9.wav": "a/00.wav",
+        b"caf\xe8.mkv": "a/broken.wav",
+        b"\xff.wav": "a/broken.wav",
+        b"z.wav": "a/00.wav",
+    }
+    for name, source in names.items():
+        try:
+            (media / os.fsdecode(name)).write_bytes((folder / source).read_bytes())
+        except OSError:  # some systems have no such names
+            pytest.skip("names of files are UTF-8 here")
+    tokenize(codec, make_plan(media), tmp_path / "d", Settings(4))
+    dataset = TokenDataset(tmp_path / "d")
+    assert [dataset.meta(i)["id"] for i in range(len(dataset))] == ["caf\\xe9.wav", "z.wav"]
+    assert np.array_equal(dataset[0].codes, dataset[1].codes)
+    errors = [json.loads(line) for line in (tmp_path / "d" / "errors.jsonl").read_text("utf-8").splitlines()]
+    assert [e["source"] for e in errors] == ["\\xff.wav", "caf\\xe8.mkv"]
+
+
 def test_parts_of_files_are_cut_exactly(folder, tmp_path):
     wave, rate = soundfile.read(folder / "stereo.wav", dtype="float32")
     soundfile.write(tmp_path / "x.flac", wave, rate, "PCM_24")

@@ -106,7 +106,13 @@ def _root(pattern: str) -> Path:
     return Path(*parts[:plain])
 
 
+def printable(name: str) -> str:
+    r"""A file's name as it can be stored: bytes of it that are not UTF-8 are written as \xff."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _of_file(name: str, path: Path, **more: Any) -> Item:
+    name = printable(name)
     try:
         stat = path.stat()
     except OSError:  # it will be listed among the errors when its turn comes
