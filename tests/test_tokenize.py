@@ -176,6 +176,11 @@ def test_manifests_name_parts_and_channels(folder, codec, tmp_path):
         ('{"path": "x.wav", "duration": NaN}', "line 2: duration nan"),
         ('{"path": "x.wav", "channel": true}', "line 2: channel True"),
         ('{"path": "x.wav", "id": 3}', "line 2: id 3"),
+        ('{"path": "x.wav", "start": 1%s}' % ("0" * 400), "line 2: start 1000"),
+        ('{"path": "x.wav", "text": 1e999}', "line 2: it holds NaN"),
+        ('{"path": "x.wav", "mood": {"a": [NaN]}}', "line 2: it holds NaN"),
+        (r'{"path": "x.wav", "text": "\ud800"}', "line 2: it holds"),
+        (r'{"path": "\udc80.wav"}', "line 2: it holds"),
         ('{"path": "a.wav"}', "two clips are called 'a.wav'"),
     ],
 )
@@ -183,6 +188,19 @@ def test_wrong_manifests_are_told(tmp_path, line, text):
     (tmp_path / "m.jsonl").write_text('{"path": "a.wav"}\n' + line)
     with pytest.raises(CodecError, match=text.replace("[", "\\[")):
         make_plan(tmp_path / "m.jsonl")
+
+
+def test_manifests_decide_what_is_a_recording(folder, codec, tmp_path):
+    (tmp_path / "sound.xyz").write_bytes((folder / "a" / "00.wav").read_bytes())
+    (tmp_path / "notes.txt").write_text("not media")
+    save_image(scene(16, 16)[0, :, 0], tmp_path / "x.png")
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("\n".join(json.dumps({"path": p}) for p in ("sound.xyz", "notes.txt", "none", "x.png")))
+    assert find_items(manifest)[0] == "visual"
+    tokenize(codec, make_plan(manifest, "audio"), tmp_path / "d", Settings(4))
+    assert [TokenDataset(tmp_path / "d").meta(0)["id"]] == ["sound.xyz"]
+    errors = [json.loads(line)["id"] for line in (tmp_path / "d" / "errors.jsonl").read_text().splitlines()]
+    assert errors == ["none", "notes.txt"]
 
 
 def test_folders_patterns_and_kinds(folder, tmp_path):
