@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
+from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_jovio import CONV, model
 
+from josiecodec.datasets.decode import picture_file, sound_file
 from josiecodec.errors import CodecError, CodesError, FormatError, ModelError
 from josiecodec.tokens.check import contents, problems
 from josiecodec.tokens.export import export
@@ -190,6 +193,45 @@ def test_claims_are_checked_before_memory_is_taken(dataset, tmp_path):
             TokenDataset(folder)
 
 
+def test_headers_that_contradict_themselves(dataset, tmp_path):
+    folder = shutil.copytree(dataset.folder, tmp_path / "d")
+    whole = (folder / "00000.safetensors").read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    text = json.dumps(json.loads(whole[8 : 8 + size]) | {"__metadata__": ["fingerprint"]}).encode()
+    (folder / "00000.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + whole[8 + size :])
+    with pytest.raises(FormatError, match="damaged header"):
+        TokenDataset(folder)
+    data = bytearray(whole)
+    data[8 + size + 8 : 8 + size + 24] = np.array([1 << 62, -(1 << 63)], "<i8").tobytes()
+    (folder / "00000.safetensors").write_bytes(data)
+    with pytest.raises(FormatError, match="offsets"):
+        TokenDataset(folder)
+
+
+def test_lengths_that_no_clip_has(tmp_path):
+    ShardWriter(tmp_path, SOUND).write(0, [(np.zeros((1, 4), int), {"id": "a"})])
+    hearing, seeing = tiny_model(), model(CONV)
+    for length in (float("nan"), float("inf"), -1, 10**400, 1e300):
+        line = {"id": "a", "duration": length, "n_frames": 1, "size": [length, 8], "pictures": length, "rate": [0, 1]}
+        (tmp_path / "00000.jsonl").write_text(json.dumps(line) + "\n")
+        dataset = TokenDataset(tmp_path)
+        with pytest.raises(FormatError, match="duration"):
+            contents(dataset)
+        with pytest.raises(FormatError, match="duration"):
+            sound_file(hearing, dataset[0])
+        with pytest.raises(CodecError):
+            picture_file(seeing, dataset[0])
+
+
+@pytest.mark.parametrize("line", [{"id": 3}, {"start": "now"}, {"source": ["x"]}, {"id": "\ud800"}, {"text": "\ud800"}])
+def test_lines_that_fit_no_table(tmp_path, line):
+    ShardWriter(tmp_path / "d", SOUND).write(0, [(np.zeros((1, 4), int), {"id": "a"})])
+    (tmp_path / "d" / "00000.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(FormatError):
+        export(TokenDataset(tmp_path / "d"), tmp_path / "out", "parquet")
+    assert [p.name for p in tmp_path.iterdir()] == ["d"]
+
+
 def test_lines_that_do_not_fit_are_told(dataset, tmp_path):
     folder = shutil.copytree(dataset.folder, tmp_path / "d")
     lines = (folder / "00000.jsonl").read_bytes().splitlines(keepends=True)
@@ -286,6 +328,29 @@ def test_a_run_goes_on_with_other_processes_where_it_stopped(dataset, frames):
         assert rest == order[15:epoch][rank::2]
         assert list(sampler) == order[epoch:][rank::2]
     assert whole.state_dict() == {**whole.state_dict(), "epoch": 2, "position": 0}
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_all_processes_agree_where_an_epoch_ends(tmp_path, drop_last):
+    ten = make_dataset(tmp_path, made_codes(10), 1)
+    whole = TokenSampler(ten, seed=3)
+    order = list(whole) + list(whole)
+    samplers = [TokenSampler(ten, seed=3, rank=rank, world_size=3, drop_last=drop_last) for rank in range(3)]
+    for sampler in samplers:
+        given = iter(sampler)
+        for _ in range(3):
+            next(given)
+    states = [s.state_dict() for s in samplers]
+    assert [(s["epoch"], s["position"]) for s in states] == [(1, 0) if drop_last else (0, 9)] * 3
+    for rank in range(3):
+        again = TokenSampler(ten, rank=rank, world_size=3, drop_last=drop_last)
+        again.load_state_dict(states[rank])
+        if not drop_last:
+            assert len(again) == (rank == 0)
+            assert list(again) == order[9:10][rank:]
+        assert len(again) == (3 if drop_last else (4, 3, 3)[rank])
+        assert list(again) == order[10 : 19 if drop_last else 20][rank::3]
+        assert again.state_dict()["epoch"] == (2 if drop_last or not rank else 1)
 
 
 def test_the_end_of_an_epoch_is_the_beginning_of_the_next(dataset):

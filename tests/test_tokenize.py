@@ -176,6 +176,11 @@ def test_manifests_name_parts_and_channels(folder, codec, tmp_path):
         ('{"path": "x.wav", "duration": NaN}', "line 2: duration nan"),
         ('{"path": "x.wav", "channel": true}', "line 2: channel True"),
         ('{"path": "x.wav", "id": 3}', "line 2: id 3"),
+        ('{"path": "x.wav", "start": 1%s}' % ("0" * 400), "line 2: start 1000"),
+        ('{"path": "x.wav", "text": 1e999}', "line 2: it holds NaN"),
+        ('{"path": "x.wav", "mood": {"a": [NaN]}}', "line 2: it holds NaN"),
+        (r'{"path": "x.wav", "text": "\ud800"}', "line 2: it holds"),
+        (r'{"path": "\udc80.wav"}', "line 2: it holds"),
         ('{"path": "a.wav"}', "two clips are called 'a.wav'"),
     ],
 )
@@ -183,6 +188,19 @@ def test_wrong_manifests_are_told(tmp_path, line, text):
     (tmp_path / "m.jsonl").write_text('{"path": "a.wav"}\n' + line)
     with pytest.raises(CodecError, match=text.replace("[", "\\[")):
         make_plan(tmp_path / "m.jsonl")
+
+
+def test_manifests_decide_what_is_a_recording(folder, codec, tmp_path):
+    (tmp_path / "sound.xyz").write_bytes((folder / "a" / "00.wav").read_bytes())
+    (tmp_path / "notes.txt").write_text("not media")
+    save_image(scene(16, 16)[0, :, 0], tmp_path / "x.png")
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("\n".join(json.dumps({"path": p}) for p in ("sound.xyz", "notes.txt", "none", "x.png")))
+    assert find_items(manifest)[0] == "visual"
+    tokenize(codec, make_plan(manifest, "audio"), tmp_path / "d", Settings(4))
+    assert [TokenDataset(tmp_path / "d").meta(0)["id"]] == ["sound.xyz"]
+    errors = [json.loads(line)["id"] for line in (tmp_path / "d" / "errors.jsonl").read_text().splitlines()]
+    assert errors == ["none", "notes.txt"]
 
 
 def test_folders_patterns_and_kinds(folder, tmp_path):
@@ -198,6 +216,28 @@ def test_folders_patterns_and_kinds(folder, tmp_path):
     for source, what in ((folder, "visual"), (tmp_path, "audio"), (tmp_path / "no", None)):
         with pytest.raises(MediaError):
             find_items(source, what)
+
+
+def test_names_that_are_not_utf8(folder, codec, tmp_path):
+    media = tmp_path / "media"
+    media.mkdir()
+    names = {
+        b"caf\xe9.wav": "a/00.wav",
+        b"caf\xe8.mkv": "a/broken.wav",
+        b"\xff.wav": "a/broken.wav",
+        b"z.wav": "a/00.wav",
+    }
+    for name, source in names.items():
+        try:
+            (media / os.fsdecode(name)).write_bytes((folder / source).read_bytes())
+        except OSError:  # some systems have no such names
+            pytest.skip("names of files are UTF-8 here")
+    tokenize(codec, make_plan(media), tmp_path / "d", Settings(4))
+    dataset = TokenDataset(tmp_path / "d")
+    assert [dataset.meta(i)["id"] for i in range(len(dataset))] == ["caf\\xe9.wav", "z.wav"]
+    assert np.array_equal(dataset[0].codes, dataset[1].codes)
+    errors = [json.loads(line) for line in (tmp_path / "d" / "errors.jsonl").read_text("utf-8").splitlines()]
+    assert [e["source"] for e in errors] == ["\\xff.wav", "caf\\xe8.mkv"]
 
 
 def test_parts_of_files_are_cut_exactly(folder, tmp_path):

@@ -7,6 +7,7 @@ samples as it would in one piece.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -47,6 +48,11 @@ AUDIO_SUFFIXES = frozenset(
 )
 GAP, LONGEST_GAP = 0.05, 60.0  # seconds that a track may leave out, to be filled with silence
 BLOCK = 1 << 16  # samples per channel read at a time
+
+
+def _name(source: Any) -> Any:
+    """A path as libsndfile opens it even if it is not UTF-8; anything else as it is."""
+    return os.fsencode(source) if isinstance(source, str) and os.name == "posix" else source
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ class SoundReader:
                 raise MediaError(f"{source}: no such file")
             source = str(source)
         try:
-            self._sound = soundfile.SoundFile(source)
+            self._sound = soundfile.SoundFile(_name(source))
         except (soundfile.LibsndfileError, TypeError, RuntimeError):
             self._open_container(source)
         if self._sound is not None:

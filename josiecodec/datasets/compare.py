@@ -13,7 +13,7 @@ from ..audio.jodio import Jodio
 from ..errors import CodecError, FormatError, ModelError
 from ..tokens.shards import TokenDataset
 from ..vision.jovio import Jovio
-from .manifest import Item
+from .manifest import Item, seconds
 from .plan import Settings, read_plan
 from .tokenize import encode_items
 
@@ -62,7 +62,7 @@ def _item(meta: dict[str, Any], folder: Path) -> Item:
     source = str(meta.get("source"))
     try:
         start, duration = meta.get("part", (0.0, None))
-        start, duration = float(start), None if duration is None else float(duration)
+        start, duration = seconds(start, "start") or 0.0, seconds(duration, "duration")
     except (TypeError, ValueError):
         raise FormatError(f"clip {meta.get('id')!r}: its part is not [start, duration]") from None
     return Item(str(meta.get("id")), source, str(folder / source), start, duration, meta.get("channel"))

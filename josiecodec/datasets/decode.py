@@ -13,6 +13,7 @@ from ..audio.transcode import decode_file
 from ..codec import Result
 from ..errors import CodesError, ModelError
 from ..media import decode_video
+from ..tokens.check import clip_seconds
 from ..tokens.container import TokenWriter
 from ..tokens.patches import PatchRows
 from ..tokens.shards import Clip, DatasetInfo
@@ -34,6 +35,7 @@ def decode_clip(codec: Jodio | Jovio, info: DatasetInfo, clip: Clip, target: str
     Raises:
         ModelError: if another model made it.
         CodesError: if the codes are none of the model's.
+        FormatError: if its line tells a length or size that no clip has.
         MediaError: if the file cannot be written.
     """
     if info.fingerprint != codec.fingerprint:
@@ -55,9 +57,9 @@ def decode_clip(codec: Jodio | Jovio, info: DatasetInfo, clip: Clip, target: str
 
 def sound_file(codec: Jodio, clip: Clip) -> bytes:
     """A clip of sound as the bytes of a `.josie` file."""
-    duration = clip.meta.get("duration")
+    duration = clip_seconds(clip.meta)
     samples = len(clip.codes) * codec.frame_size
-    if isinstance(duration, (int, float)) and codec.frames(round(duration * codec.sample_rate)) == len(clip.codes):
+    if duration is not None and codec.frames(round(duration * codec.sample_rate)) == len(clip.codes):
         samples = round(duration * codec.sample_rate)
     out = io.BytesIO()
     info = codec.stream_info(clip.codes.shape[1], samples)

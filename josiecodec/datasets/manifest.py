@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import itertools
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..audio.files import AUDIO_SUFFIXES
 from ..errors import CodecError, MediaError
+from ..tokens.check import MOST_SECONDS
 from ..vision.images import IMAGE_SUFFIXES
 from ..vision.video import VIDEO_SUFFIXES
 
@@ -72,11 +72,12 @@ def find_items(source: str | Path, kind: str | None = None) -> tuple[str, list[I
         CodecError: if there is nothing of that kind, or the manifest is wrong.
     """
     path = Path(source)
+    named = False  # each by itself, so that not even one that looks like no medium is left out
     if path.is_dir():
         files = ((p.relative_to(path).as_posix(), p) for p in path.rglob("*") if p.is_file())
         items = [_of_file(name, p) for name, p in files]
     elif path.suffix.lower() in (".jsonl", ".json") and path.is_file():
-        items = list(_of_manifest(path))
+        items, named = list(_of_manifest(path)), True
     elif path.is_file():
         items = [_of_file(path.name, path)]
     elif glob.has_magic(str(source)):
@@ -85,8 +86,10 @@ def find_items(source: str | Path, kind: str | None = None) -> tuple[str, list[I
         items = [_of_file(p.relative_to(root).as_posix(), p) for p in found if p.is_file()]
     else:
         raise MediaError(f"{source}: no such file or folder")
-    kind = kind or ("audio" if any(_suffix(i) in AUDIO_SUFFIXES for i in items) else "visual")
-    items = sorted((i for i in items if _suffix(i) in KINDS[kind]), key=lambda i: i.id)
+    suffixes = {_suffix(i) for i in items}
+    kind = kind or ("visual" if suffixes & KINDS["visual"] and not suffixes & AUDIO_SUFFIXES else "audio")
+    wanted = KINDS[kind] | (suffixes - KINDS["audio"] - KINDS["visual"] if named else set())
+    items = sorted((i for i in items if _suffix(i) in wanted), key=lambda i: i.id)
     if not items:
         raise MediaError(f"{source}: nothing to tokenize ({kind})")
     for before, after in itertools.pairwise(items):
@@ -106,7 +109,13 @@ def _root(pattern: str) -> Path:
     return Path(*parts[:plain])
 
 
+def printable(name: str) -> str:
+    r"""A file's name as it can be stored: bytes of it that are not UTF-8 are written as \xff."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _of_file(name: str, path: Path, **more: Any) -> Item:
+    name = printable(name)
     try:
         stat = path.stat()
     except OSError:  # it will be listed among the errors when its turn comes
@@ -138,7 +147,11 @@ def _of_line(folder: Path, values: dict[str, Any]) -> Item:
     source = values.pop("path", None)
     if not isinstance(source, str) or not source:
         raise ValueError("no path")
-    start, duration = _seconds(values, "start"), _seconds(values, "duration")
+    start, duration = seconds(values.pop("start", None), "start"), seconds(values.pop("duration", None), "duration")
+    try:
+        json.dumps([source, values], ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        raise ValueError("it holds NaN, Infinity or half a surrogate pair, which cannot be stored") from None
     channel = values.pop("channel", None)
     if channel is not None and (type(channel) is not int or channel < 0):
         raise ValueError(f"channel {channel!r} is no number from 0 on")
@@ -153,10 +166,14 @@ def _of_line(folder: Path, values: dict[str, Any]) -> Item:
     return _of_file(source, folder / source, id=name, channel=channel, known=known, **part)
 
 
-def _seconds(values: dict[str, Any], key: str) -> float | None:
-    value = values.pop(key, None)
+def seconds(value: object, name: str) -> float | None:
+    """A time of a manifest; None stays None.
+
+    Raises:
+        ValueError: if it is no number of seconds.
+    """
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (value >= 0 and math.isfinite(value)):
-        raise ValueError(f"{key} {value!r} is no number of seconds")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < MOST_SECONDS:
+        raise ValueError(f"{name} {value!r} is no number of seconds")
     return float(value)

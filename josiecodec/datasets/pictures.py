@@ -111,5 +111,5 @@ def picture_info(meta: dict[str, Any]) -> tuple[tuple[int, int], int, Fraction]:
     try:
         height, width = (int(n) for n in meta["size"])
         return (height, width), int(meta["pictures"]), Fraction(*map(int, meta["rate"]))
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (KeyError, TypeError, ValueError, ArithmeticError):
         raise MediaError(f"clip {meta.get('id')!r}: its size and number of pictures are not known") from None

@@ -19,7 +19,7 @@ from ..audio.jodio import Jodio
 from ..errors import CodecError
 from ..tokens.shards import DatasetInfo, ShardWriter
 from ..vision.jovio import Jovio
-from .manifest import Item
+from .manifest import Item, printable
 from .pictures import encode_pictures
 from .plan import Plan, Settings, keep_plan
 from .sound import Encoded, encode_sounds
@@ -130,7 +130,7 @@ def tokenize_shard(
     def clips() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         for item, found in encode_items(codec, items, settings):
             if isinstance(found, CodecError):
-                reason = str(found).removeprefix(f"{item.path}: ")
+                reason = printable(str(found).removeprefix(f"{item.path}: "))
                 bad.append({"id": item.id, "source": item.source, "error": reason})
             else:
                 seconds.append(found[1]["duration"])

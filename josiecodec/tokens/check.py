@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from ..errors import CodecError, FormatError
 from .shards import TokenDataset, done_shards, read_info
 
 ROWS_AT_ONCE = 1 << 20
+MOST_SECONDS = 1e12  # of a clip; what is longer is damage
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def contents(dataset: TokenDataset) -> Contents:
         for k in range(dataset.n_q):
             column = codes[:, k] if levels is None else codes[levels > k, k]
             counts[k] += _counted(column, size, dataset.folder)
-    seconds = sum(_number(dataset.meta(i).get("duration")) for i in range(len(dataset)))
+    seconds = sum(clip_seconds(dataset.meta(i)) or 0.0 for i in range(len(dataset)))
     return Contents(len(dataset), len(dataset.shards), int(dataset.lengths.sum()), seconds, counts)
 
 
@@ -68,8 +70,18 @@ def _counted(codes: np.ndarray, size: int, folder: Path) -> np.ndarray:
     return found
 
 
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
+def clip_seconds(meta: dict[str, Any]) -> float | None:
+    """How long a clip is, by its line; None if that is not told.
+
+    Raises:
+        FormatError: if it is no length that a clip can have.
+    """
+    value = meta.get("duration")
+    if not isinstance(value, (int, float)):
+        return None
+    if not 0 <= value < MOST_SECONDS:
+        raise FormatError(f"clip {meta.get('id')!r}: its duration is none")
+    return float(value)
 
 
 def problems(folder: str | Path, expected: int | None = None) -> Iterator[str]:
@@ -123,6 +135,7 @@ def _check_shard(shard: TokenDataset, names: set[bytes]) -> None:
             raise FormatError("levels and codes of patches contradict each other")
     for i, length in enumerate(shard.lengths.tolist()):
         meta = shard.meta(i)
+        clip_seconds(meta)
         if meta.get("n_frames") != length:
             raise FormatError(f"clip {meta.get('id')!r} has {length} frames, not {meta.get('n_frames')}")
         name = hashlib.sha256(json.dumps(meta.get("id")).encode()).digest()[:16]

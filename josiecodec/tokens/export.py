@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CodecError
+from ..errors import CodecError, FormatError
 from .shards import INFO_FILE, Clip, TokenDataset
 
 ROW_GROUP = 500  # clips that Parquet readers get together
@@ -58,6 +58,8 @@ def export(dataset: TokenDataset, folder: str | Path, kind: str) -> int:
             made.rename(folder)
         finally:
             shutil.rmtree(made, ignore_errors=True)
+    except UnicodeError:
+        raise FormatError(f"{dataset.folder}: a line of a clip holds half a surrogate pair") from None
     except OSError as error:
         raise CodecError(f"{folder}: cannot be written ({error.strerror})") from None
     return len(dataset)
@@ -82,7 +84,10 @@ def _write_parquet(folder: Path, name: str, clips: Iterable[Clip], info: dict[st
     lists = ["codes.list.element"]  # the dictionary makes 16 bits of what Parquet stores as 32
     with pq.ParquetWriter(folder / f"{name}.parquet", schema, use_dictionary=lists, compression="zstd") as writer:
         for rows in _grouped((_row(clip, visual) for clip in clips), ROW_GROUP):
-            columns = [pa.array([row[f.name] for row in rows], f.type) for f in schema]
+            try:
+                columns = [pa.array([row[f.name] for row in rows], f.type) for f in schema]
+            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+                raise FormatError(f"shard {name}: a line of its clips does not fit the columns ({error})") from None
             writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP)
 
 

@@ -112,6 +112,7 @@ class TokenSampler:
         self.epoch = 0
         self._start = 0  # samples of all processes before this process's first one in this epoch
         self._given = 0  # samples that this process has given since
+        self._begun = False  # whether an `iter` went on from there
         lengths = dataset.lengths
         self._size = len(lengths)
         self._total = int(lengths.sum())
@@ -126,13 +127,13 @@ class TokenSampler:
 
     def __len__(self) -> int:
         """Samples that the next `iter` gives to this process."""
-        return self._left(0 if self._finished(self._given) else self._start)
+        return self._left(0 if self._ended else self._start)
 
     def __iter__(self) -> Iterator[int | Crop]:
         """The samples of this epoch, from where a loaded state says on; after the last one the next epoch's."""
-        if self._finished(self._given):
+        if self._ended:
             self.epoch, self._start = self.epoch + 1, 0
-        self._given = 0
+        self._given, self._begun = 0, True
         count = self._left(self._start)
         for begin in range(0, count, AT_ONCE):
             numbers = np.arange(begin, min(begin + AT_ONCE, count), dtype=np.int64)
@@ -141,14 +142,14 @@ class TokenSampler:
                 yield sample
 
     def state_dict(self, used: int | None = None) -> dict[str, int]:
-        """Where the run stands; the same in all processes, and good for any number of them.
+        """Where the run stands; the same in all processes that have used as many, and good for any number of them.
 
         Args:
             used: samples of this process that the run has really used in this epoch, since it began or was loaded;
                 None for all that were given. With a `DataLoader` some may still wait in its workers: count there.
         """
         used = self._given if used is None else used
-        over = self._finished(used)
+        over = self._over(used)
         return {
             "seed": self.seed,
             "epoch": self.epoch + over,
@@ -163,9 +164,16 @@ class TokenSampler:
         left = self._samples - start
         return left // self.world_size if self.drop_last else max(0, -(-(left - self.rank) // self.world_size))
 
-    def _finished(self, used: int) -> bool:
-        """Whether this epoch is over after so many samples."""
-        return used >= self._left(self._start) and (used > 0 or self._start > 0)
+    def _over(self, used: int) -> bool:
+        """Whether this epoch is over when every process has used so many samples."""
+        if self.drop_last:
+            return used >= self._left(self._start) and (used > 0 or self._start > 0)
+        return self._start + used * self.world_size >= self._samples
+
+    @property
+    def _ended(self) -> bool:
+        """Whether the next `iter` is of the next epoch: this process has given all its samples of this one."""
+        return self._over(self._given) or (self._begun and self._given >= self._left(self._start))
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on from there, at once; the number of processes may be another.
@@ -178,7 +186,7 @@ class TokenSampler:
             if state.get(key) != ours[key]:
                 raise CodesError(f"the state is of a sampler with {key} {state.get(key)}, not {ours[key]}")
         self.seed, self.epoch, self._start = int(state["seed"]), int(state["epoch"]), int(state["position"])
-        self._given = 0
+        self._given, self._begun = 0, False
 
     def _draw(self, numbers: np.ndarray) -> list[Any]:
         """The samples with these numbers in the epoch."""

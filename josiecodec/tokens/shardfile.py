@@ -112,6 +112,8 @@ def open_shard_file(path: Path, n_q: int, visual: bool) -> ShardFile:
                 raise FormatError(f"{path}: not a shard of tokens")
             header = json.loads(file.read(length))
         metadata = header.pop("__metadata__", {})
+        if not isinstance(metadata, dict):
+            raise ValueError
         if set(header) != {"offsets", "codes"} | ({"levels"} if visual else set()):
             raise FormatError(f"{path}: holds {', '.join(map(str, header))}, not a shard's tensors")
         offsets = _mapped(path, header["offsets"], "I64", 1, 8 + length, size)
@@ -123,7 +125,7 @@ def open_shard_file(path: Path, n_q: int, visual: bool) -> ShardFile:
         raise FormatError(f"{path}: damaged header") from None
     if codes.shape[1] != n_q or (levels is not None and len(levels) != len(codes)):
         raise FormatError(f"{path}: codes of {codes.shape[1]} levels where {n_q} were expected")
-    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(codes) or bool((np.diff(offsets) < 0).any()):
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(codes) or bool((offsets[1:] < offsets[:-1]).any()):
         raise FormatError(f"{path}: offsets of clips do not fit the codes")
     return ShardFile(offsets, codes, levels, metadata)
 
