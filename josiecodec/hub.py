@@ -192,7 +192,7 @@ def save(
     dtype: torch.dtype = torch.float16,
     layout: Stored = "josiecodec",
 ) -> Path:
-    """Write a model to `folder` (made if need be), its weights as `dtype`, without weight norm, and its tables if it has any.
+    """Write a model to `folder` (made if need be): weights as `dtype`, without weight norm, and tables if it has any.
 
     Args:
         model: any codec of ours.
