@@ -65,6 +65,8 @@ def tokenize(
     Run it again after it was stopped, by whatever means: what is done stays, and the rest is done. Several can
     work on one dataset, each with its own --shard. Files that cannot be read are listed in OUT/errors.jsonl.
     """
+    if actors is not None and engine != "ray":
+        raise click.UsageError("--actors are Ray's: add --engine ray")
     from tqdm import tqdm
 
     import josiecodec
@@ -77,6 +79,8 @@ def tokenize(
     from .jobs import Models
 
     plan = make_plan(source, kind, shard_clips)
+    if adaptive and plan.kind == "audio":
+        raise click.UsageError("--adaptive is for pictures; sound takes --n-q levels throughout")
     name = model or Models.USUAL["jodio" if plan.kind == "audio" else "jovio"]
     if engine == "local":
         use_device(device, threads)

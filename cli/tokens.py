@@ -92,7 +92,9 @@ def verify(
         click.echo(f"problem: {one.id}: {one.problem}", err=True)
     if wrong:
         raise FormatError(f"{folder}: {len(wrong)} of {len(again)} clips are not what {against} gives")
-    click.echo(f"{len(again)} clips encoded again from {against}: the same codes")
+    least = min((c.same for c in again if c.same is not None), default=1.0)
+    same = "the same codes" if least == 1 else f"at least {least:.4%} of each one's codes are the same"
+    click.echo(f"{len(again)} clips encoded again from {against}: {same}")
 
 
 @tokens_group.command("export")

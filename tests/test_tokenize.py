@@ -319,6 +319,17 @@ def test_pictures_and_films(tmp_path, adaptive):
         assert (dataset[1].levels == 4).all()
 
 
+def test_pictures_that_no_file_can_hold_are_listed(tmp_path):
+    visual = model(CONV)
+    save_image(torch.zeros(3, 1, 8193 * visual.patch), tmp_path / "wide.png")
+    save_image(scene(20, 20)[0, :, 0], tmp_path / "x.png")
+    for adaptive in (False, True):
+        tokenize(visual, make_plan(tmp_path), tmp_path / f"d{adaptive}", Settings(4, adaptive))
+        dataset = TokenDataset(tmp_path / f"d{adaptive}")
+        assert [dataset.meta(i)["id"] for i in range(len(dataset))] == ["x.png"]
+        assert "patches in a row 8193" in (tmp_path / f"d{adaptive}" / "errors.jsonl").read_text()
+
+
 # Being killed ---------------------------------------------------------------------------------------
 
 

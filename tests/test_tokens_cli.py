@@ -68,6 +68,17 @@ def test_what_is_there_is_shown_and_checked(dataset, media, hearing):
     told = run("tokens", "verify", dataset, "--against", media, "--model", hearing)
     assert "4 clips in 3 shards, all whole" in told
     assert "4 clips encoded again" in told
+    assert "the same codes" in told
+
+
+def test_codes_that_differ_are_never_called_the_same(dataset, media, hearing, tmp_path):
+    others = shutil.copytree(media, tmp_path / "media")
+    wave = load_audio(media / "3.wav").samples[0].numpy()
+    soundfile.write(others / "3.wav", np.concatenate([wave[:RATE], -0.5 * wave[RATE:]]), RATE)
+    told = run("tokens", "verify", dataset, "--against", others, "--model", hearing, "--tolerance", 1)
+    assert "4 clips encoded again" in told
+    assert "the same codes" not in told
+    assert "% of each one's codes are the same" in told
 
 
 def test_bad_files_are_listed(dataset):
@@ -140,7 +151,13 @@ def test_damage_is_told(dataset, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("args", "text"), [(["--shard", "3/2"], "'3/2' is no share"), (["--kind", "visual"], "not for visual ones")]
+    ("args", "text"),
+    [
+        (["--shard", "3/2"], "'3/2' is no share"),
+        (["--kind", "visual"], "not for visual ones"),
+        (["--adaptive"], "--adaptive is for pictures"),
+        (["--actors", 2], "add --engine ray"),
+    ],
 )
 def test_wrong_use_is_told_in_one_line(media, hearing, tmp_path, args, text):
     assert text in run("tokenize", media, tmp_path / "o", "--model", hearing, *args, code=2)

@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from ..errors import CodecError, MediaError
+from ..tokens.header import check_limits
 from ..tokens.patches import PatchRows
 from ..vision.groups import GroupWriter
 from ..vision.images import IMAGE_SUFFIXES, load_image
@@ -35,7 +36,7 @@ def encode_pictures(
         if isinstance(seen, CodecError):
             yield item, seen
         elif seen is not None:
-            yield item, encode_clip(codec, iter([seen]), Fraction(0), settings)
+            yield item, _encode_picture(codec, seen, settings)
         else:
             yield item, _encode_film(codec, item, settings)
 
@@ -50,13 +51,20 @@ def _read(item: Item) -> Seen:
         return item, MediaError(str(error))
 
 
+def _encode_picture(codec: Jovio, picture: Tensor, settings: Settings) -> Encoded | CodecError:
+    try:
+        return encode_clip(codec, iter([picture]), Fraction(0), settings)
+    except CodecError as error:
+        return error
+
+
 def _encode_film(codec: Jovio, item: Item, settings: Settings) -> Encoded | CodecError:
     try:
         with VideoReader(item.path) as reader:
             first = round(item.start * reader.rate)
             last = None if item.duration is None else first + max(round(item.duration * reader.rate), 1)
             return encode_clip(codec, itertools.islice(reader.pictures(), first, last), reader.rate, settings)
-    except (MediaError, OSError) as error:
+    except (CodecError, OSError) as error:
         return MediaError(str(error))
 
 
@@ -68,11 +76,13 @@ def encode_clip(codec: Jovio, pictures: Iterator[Tensor], rate: Fraction, settin
 
     Raises:
         MediaError: if there is no picture.
+        FormatError: if the pictures are larger than the format allows, so that they could not be decoded.
     """
     first = next(pictures, None)
     if first is None:
         raise MediaError("no picture in this part")
     size = first.shape[-2], first.shape[-1]
+    check_limits(codec.stream_info(size, settings.n_q, None, rate))
     wanted = Rate(weight=codec.config.weight) if settings.adaptive else Rate(n_q=settings.n_q)
     writer = GroupWriter(codec, wanted, size, rate, most=settings.n_q, predict=False)
     rows = 0

@@ -76,7 +76,7 @@ class Plan:
         return {
             "version": VERSION,
             "kind": self.kind,
-            "adaptive": settings.adaptive,
+            "adaptive": settings.adaptive and self.kind == "visual",
             "shard_clips": self.shard_clips,
             "clips": self.clips,
             "shards": len(self.shards),

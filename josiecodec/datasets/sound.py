@@ -149,7 +149,7 @@ def _encode_long(codec: Jodio, item: Item, n_q: int) -> Encoded | CodecError:
             for taken, codes in encode_blocks(codec, blocks, n_q):
                 samples += taken
                 parts.append(codes.astype(np.uint16))
-    except (MediaError, OSError) as error:
+    except (CodecError, OSError) as error:
         return MediaError(str(error))
     return (np.concatenate(parts), _duration(samples, codec)) if samples else _silent(item)
 

@@ -142,7 +142,7 @@ def write_header(streams: Sequence[StreamInfo]) -> bytes:
         raise FormatError(f"a file holds 1 to {MAX_STREAMS} streams, not {len(streams)}")
     body = bytes([len(streams)])
     for s in streams:
-        _check(s)
+        check_limits(s)
         name = s.model.encode()
         kind = next(number for number, cls in enumerate(KINDS) if isinstance(s, cls))
         body += _COMMON.pack(kind, s.levels, s.codebook_size, bytes.fromhex(s.fingerprint), len(name)) + name
@@ -220,7 +220,7 @@ def _read_streams(data: bytes) -> tuple[list[StreamInfo], int]:
             width, height, length, top, bottom, patch, group = _VISUAL.unpack_from(data, position)
             position += _VISUAL.size
             info = VisualInfo(*common, _known(length), width, height, Fraction(top, bottom), patch, group)
-        _check(info)
+        check_limits(info)
         streams.append(info)
     return streams, position
 
@@ -229,7 +229,12 @@ def _known(length: int) -> int | None:
     return None if length == UNKNOWN_LENGTH else length
 
 
-def _check(s: StreamInfo) -> None:
+def check_limits(s: StreamInfo) -> None:
+    """Make sure that the format can hold a stream.
+
+    Raises:
+        FormatError: if it cannot.
+    """
     limits: dict[str, tuple[int | Fraction, int, int]] = {
         "levels": (s.levels, 1, MAX_LEVELS),
         "codebook_size": (s.codebook_size, 2, 1 << 16),
