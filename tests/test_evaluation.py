@@ -62,7 +62,8 @@ def delay(decoded: torch.Tensor, original: torch.Tensor) -> int:
     return place if place < size // 2 else place - size
 
 
-def test_names_of_codecs():
+def test_names_of_codecs(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # "hf:no/such" is not asked for
     assert expand("jodio-24k@1+9, opus@6,mp3", SOUND) == [
         "jodio-24k@1",
         "jodio-24k@9",
