@@ -101,8 +101,12 @@ class TextRows:
 
     def encode(self, text: str, marks: bool = False) -> list[int]:
         """Ids of a text, without marks at its ends; marks of turns in it are letters like others unless `marks`."""
+        before = self.tokenizer.encode_special_tokens
         self.tokenizer.encode_special_tokens = not marks
-        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        try:
+            return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        finally:
+            self.tokenizer.encode_special_tokens = before  # others may use the tokenizer, too
 
     def _put(self, placed: list[tuple[int, list[int]]], frames: int) -> np.ndarray:
         """Texts from given frames on; one that is not done pushes the next one back."""

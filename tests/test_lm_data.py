@@ -44,6 +44,11 @@ def test_bytes_come_back():
     assert len(BYTES.encode(f"{TURN_BEGIN}user{TURN_END}").ids) == 6
 
 
+def test_a_tokenizer_is_left_as_it_was():
+    TextRows(BYTES, Ids(CARD, 258), RATE).encode("hi")
+    assert len(BYTES.encode(TURN_BEGIN).ids) == 1
+
+
 def test_a_tokenizer_file_is_read(tmp_path):
     BYTES.save(str(tmp_path / "tokenizer.json"))
     assert load_tokenizer(tmp_path / "tokenizer.json").get_vocab_size() == 258
