@@ -26,7 +26,7 @@ from ..nn.streaming import State, Streaming, run
 from ..nn.transformer import Transformer, TransformerConfig
 
 # The layers next to the waveform run over so many frames at a time; see `_in_tiles`.
-TILE_FRAMES = 1
+TILE_FRAMES = 4
 
 
 def _transformer() -> TransformerConfig:
