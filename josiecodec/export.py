@@ -17,6 +17,7 @@ import importlib
 import json
 import logging
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -93,7 +94,7 @@ def export_codec(codec: Jodio, folder: str | Path, to: Target = "onnx", n_q: int
     return report
 
 
-class Step(nn.Module):
+class Step(nn.Module, ABC):
     """One direction of a codec with its memory as tensors.
 
     Args:
@@ -126,13 +127,13 @@ class Step(nn.Module):
         y = self.work(x, state)
         return y, *(tensor for part in self.places for tensor in _tensors(state[part]))
 
+    @abstractmethod
     def work(self, x: Tensor, state: State) -> Tensor:
         """What the step does, on a memory that it changes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def example(self, frames: int) -> Tensor:
         """Some input of so many frames."""
-        raise NotImplementedError
 
     def beginning(self) -> list[Tensor]:
         """The memory at the beginning of a stream."""
