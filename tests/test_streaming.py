@@ -152,13 +152,14 @@ def test_long_streams_keep_a_bounded_cache():
     assert state[layer].seen == 120
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_rows_of_a_linear_layer_do_not_depend_on_their_neighbours(threads):
+@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("size", [(96, 160), (48, 384), (768, 256), (960, 320), (1152, 384), (1536, 256), (96, 2048)])
+def test_rows_of_a_linear_layer_do_not_depend_on_their_neighbours(threads, size):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        layer = RowStableLinear(96, 160).eval()
-        x = torch.randn(300, 96)
+        layer = RowStableLinear(*size).eval()
+        x = torch.randn(300, size[0])
         with torch.no_grad():
             whole = layer(x)
             for rows in (*range(1, 20), 63, 64, 65, 131):
