@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from josiecodec.nn.beam import search
+from josiecodec.nn.beam import _greatest, encode, search
 from josiecodec.nn.kmeans import kmeans
 from josiecodec.nn.quantize import VectorQuantizer, codebook_statistics
 from josiecodec.nn.residual import ResidualVectorQuantizer
@@ -251,3 +251,34 @@ def test_more_beams_find_better_codes_and_know_how_good_they_are():
     deep = search(rvq, x, 6, 2, start=4)
     assert deep.errors[:, :3].isfinite().all()
     assert deep.errors[:, 3:].isinf().all()
+
+
+@pytest.mark.parametrize("beams", [2, 5, 16])
+@pytest.mark.parametrize("size", [32, 256])
+def test_codes_of_all_levels_are_those_that_the_search_ends_with(beams, size):
+    rvq = ResidualVectorQuantizer(8, 5, codebook_size=size, shared_from=3, rvq_dim=6, update="ema").eval()
+    rvq.initialise(torch.randn(2000, 8), torch.Generator().manual_seed(0))
+    x = torch.randn(3, 70, 8)
+    codes = encode(rvq, x, 5, beams)
+    found = search(rvq, rvq.enter(x).flatten(0, 1), 5, beams).path(torch.full((210,), 5))
+    assert torch.equal(codes.flatten(0, 1), found)
+    assert torch.equal(encode(rvq, x[1:2, 3:5], 5, beams), codes[1:2, 3:5])  # whatever is beside
+
+
+@pytest.mark.parametrize("shape", [(20, 1, 64), (20, 4, 2048), (7, 3, 50), (5, 2, 16)])
+def test_the_greatest_numbers_are_found(shape):
+    x, offset = torch.randn(shape), 3 * torch.randn(shape[:2])
+    for count in (1, 4, 9):
+        known = (x + offset.unsqueeze(-1)).flatten(1).topk(count)
+        values, places = _greatest(x, offset, count)
+        assert torch.equal(values, known.values)
+        assert torch.equal(places, known.indices)
+
+
+def test_some_items_have_fewer_levels():
+    rvq = ResidualVectorQuantizer(8, 4, codebook_size=32, update="ema").eval()
+    codes = torch.randint(0, 32, (3, 5, 4))
+    some = rvq.decode(codes, torch.tensor([4, 2, 0]))
+    assert torch.equal(some[0], rvq.decode(codes[:1])[0])
+    assert torch.equal(some[1], rvq.decode(codes[1:2, :, :2])[0])
+    assert not some[2].any()

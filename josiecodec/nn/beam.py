@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .linear import stable_linear
+from .linear import exporting, stable_linear
 from .quantize import VectorQuantizer
 from .residual import ResidualVectorQuantizer
 
-AT_ONCE = 512  # vectors compared with all codes together
+AT_ONCE = 128  # vectors compared with all codes together: what they give has to fit the processor's cache
 GROUP = 16
 
 
@@ -65,8 +65,21 @@ def encode(rvq: ResidualVectorQuantizer, x: Tensor, levels: int, beams: int) -> 
     if beams == 1 or not levels or not rvq.compares_plainly:
         return rvq.encode(x, levels)
     z = rvq.enter(x)
-    found = search(rvq, z.reshape(-1, z.shape[-1]), levels, beams)
-    return found.path(torch.full((z.shape[0] * z.shape[1],), levels, device=z.device)).view(*z.shape[:2], levels)
+    flat = z.reshape(-1, z.shape[-1])
+    parts = (flat,) if exporting() else flat.split(AT_ONCE)
+    return torch.cat([_all_levels(rvq, part, levels, beams) for part in parts]).view(*z.shape[:2], levels)
+
+
+def _all_levels(rvq: ResidualVectorQuantizer, x: Tensor, levels: int, beams: int) -> Tensor:
+    """Codes [n, levels] of the best sums for vectors [n, D]; no step depends on what came out before."""
+    rest = x.unsqueeze(1)  # [n, m, D], what each sum leaves over
+    sums: list[Tensor] = []  # the code of each level so far in each sum, [n, m]
+    for k in range(levels):
+        quantizer, scale = rvq.level(k)
+        code, parent, _ = _step(quantizer, rest / scale, beams)
+        rest = rest.gather(1, parent.unsqueeze(-1).expand(-1, -1, rest.shape[-1])) - quantizer.decode(code) * scale
+        sums = [*(codes.gather(1, parent) for codes in sums), code]
+    return torch.stack([codes[:, 0] for codes in sums], -1)
 
 
 @torch.no_grad()
@@ -117,21 +130,29 @@ def _step(quantizer: VectorQuantizer, rest: Tensor, beams: int) -> tuple[Tensor,
     center, table, bias = quantizer.table()
     shifted = rest - center
     # |z - c|^2 = |z|^2 - 2 (z.c - |c|^2 / 2)
-    likeness = stable_linear(shifted, table, bias)
-    left = likeness.mul_(-2).add_(shifted.square().sum(-1, keepdim=True))  # [n, m, S]
-    size = left.shape[-1]
-    values, places = _least(left.flatten(1), min(beams, left[0].numel()))
-    return places % size, places // size, values
+    likeness = stable_linear(shifted, table, bias)  # [n, m, S]
+    values, places = _greatest(likeness, -0.5 * shifted.square().sum(-1), beams)
+    size = likeness.shape[-1]
+    return places % size, places // size, -2 * values
 
 
-def _least(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` least numbers of each row of [n, s], in order, and where they are: `topk`, but faster."""
-    width = x.shape[1] // GROUP
-    if x.shape[1] % GROUP or width < 4 * count:
-        best = x.topk(count, dim=1, largest=False)
+def _greatest(x: Tensor, offset: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` greatest numbers of each x[i] + offset[i], [n, m, s] and [n, m], in order, and where they are.
+
+    As `topk` over the last two axes, but all numbers are only looked at once.
+    """
+    n, m, size = x.shape
+    count = min(count, m * size)
+    width = size // GROUP
+    if size % GROUP or m * width < 4 * count:
+        best = (x + offset.unsqueeze(-1)).flatten(1).topk(count, dim=1)
         return best.values, best.indices
-    groups = x.view(len(x), GROUP, width)
-    # They all lie in the groups with the least minima.
-    chosen = groups.amin(1).topk(count, dim=1, largest=False).indices
-    best = groups.gather(2, chosen.unsqueeze(1).expand(-1, GROUP, -1)).flatten(1).topk(count, dim=1, largest=False)
-    return best.values, best.indices // count * width + chosen.gather(1, best.indices % count)
+    # They all lie in the groups with the greatest maxima.
+    tops = x.view(n, m, GROUP, width).amax(2) + offset.unsqueeze(-1)
+    chosen = tops.flatten(1).topk(count, dim=1).indices
+    row = torch.div(chosen, width, rounding_mode="floor")
+    first = row * size + chosen % width
+    places = (first.unsqueeze(1) + width * torch.arange(GROUP, device=x.device)[:, None]).flatten(1)
+    found = x.flatten(1).gather(1, places) + offset.gather(1, row).repeat(1, GROUP)
+    best = found.topk(count, dim=1)
+    return best.values, places.gather(1, best.indices)

@@ -79,8 +79,11 @@ class ResidualVectorQuantizer(nn.Module):
             return torch.zeros(*x.shape[:2], 0, dtype=torch.long, device=x.device)
         return torch.stack(codes, -1)
 
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes [B, T, n] of the first n levels -> [B, T, dim]. No levels at all give zeros."""
+    def decode(self, codes: Tensor, counts: Tensor | None = None) -> Tensor:
+        """Codes [B, T, n] of the first n levels -> [B, T, dim]. No levels at all give zeros.
+
+        With `counts` [B] only so many levels of each item count.
+        """
         if codes.shape[-1] > self.levels:
             raise CodesError(f"{codes.shape[-1]} levels of codes for a stack of {self.levels}")
         weight = self._stack()[0].codebook.weight
@@ -88,7 +91,8 @@ class ResidualVectorQuantizer(nn.Module):
         total = torch.zeros(*codes.shape[:2], dim, dtype=weight.dtype, device=codes.device)
         for k in range(codes.shape[-1]):
             quantizer, scale = self.level(k)
-            total = total + quantizer.decode(codes[..., k]) * scale
+            vectors = quantizer.decode(codes[..., k]) * scale
+            total = total + (vectors if counts is None else vectors * (counts > k)[:, None, None])
         return self.project_out(total) if self.projected else total
 
     def forward(self, x: Tensor, n_q: Tensor) -> Quantized:
