@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from josiecodec.errors import CodecError, CodesError, FormatError
-from josiecodec.tokens.container import TokenReader, TokenWriter
+from josiecodec.tokens.container import BLOCK_FRAMES, TokenReader, TokenWriter
 from josiecodec.tokens.header import MAGIC, AudioInfo, VisualInfo, read_header, write_header
 from josiecodec.tokens.packing import code_bits, pack, packed_size, unpack
 from josiecodec.tokens.passes import summarise, trim_file
@@ -56,7 +56,7 @@ def test_files_are_described_and_trimmed_in_passing(tmp_path, length):
     with pytest.raises(CodesError):
         trim_file(tmp_path / "a.josie", tmp_path / "b.josie", 0)
     data = (tmp_path / "a.josie").read_bytes()
-    (tmp_path / "cut.josie").write_bytes(data[: len(data) // 2])
+    (tmp_path / "cut.josie").write_bytes(data[: len(data) * 9 // 10])
     with pytest.raises(FormatError):
         trim_file(tmp_path / "cut.josie", tmp_path / "c.josie", 2)
     assert not (tmp_path / "c.josie").exists()
@@ -101,7 +101,7 @@ def test_varints(number):
         get_varint(data[:-1], 0, 1 << 48)
 
 
-@pytest.mark.parametrize("frames", [0, 1, 24, 25, 26, 500])
+@pytest.mark.parametrize("frames", [0, 1, 99, 100, 101, 500])
 def test_files_round_trip(tmp_path, frames):
     one = stream(frames, length=max(0, frames * 1920 - 5))
     two = stream(frames // 2, seed=1, levels=3, length=frames // 2 * 1920)
@@ -163,21 +163,22 @@ def test_every_cut_gives_its_whole_blocks():
         codes = file.streams[0].codes
         assert np.array_equal(codes, reference[:, : codes.shape[1]])
         assert file.problems
-        block = 25 * 99 / 8
-        assert codes.shape[1] >= min(120, (cut - header) // (block + 12) * 25 - 25)
+        block = BLOCK_FRAMES * 99 / 8
+        assert codes.shape[1] >= min(120, (cut - header) // (block + 12) * BLOCK_FRAMES - BLOCK_FRAMES)
 
 
 def test_damage_costs_only_its_block():
-    data = bytearray(sample(frames=200, length=None))
+    size = BLOCK_FRAMES
+    data = bytearray(sample(frames=8 * size, length=None))
     header = read_header(bytes(data))[1]
     reference = TokenFile.from_bytes(bytes(data)).streams[0].codes.T
-    data[header + 700] ^= 4
+    data[header + 28 * size] ^= 4  # in the third block
     reader = TokenReader(bytes(data))
     blocks = list(reader.blocks(salvage=True))
     assert len(reader.problems) >= 1
-    assert [b.first for b in blocks] == [0, 25, 75, 100, 125, 150, 175]
+    assert [b.first for b in blocks] == [n * size for n in (0, 1, 3, 4, 5, 6, 7)]
     for b in blocks:
-        assert np.array_equal(b.codes, reference[b.first : b.first + 25])
+        assert np.array_equal(b.codes, reference[b.first : b.first + size])
     with pytest.raises(FormatError, match="checksum"):
         TokenFile.from_bytes(bytes(data))
 
@@ -185,11 +186,11 @@ def test_damage_costs_only_its_block():
 def test_a_length_that_was_never_written():
     out = io.BytesIO()
     writer = TokenWriter(out, [info()])
-    writer.add(0, np.zeros((50, 9)))
+    writer.add(0, np.zeros((2 * BLOCK_FRAMES, 9)))
     file = TokenFile.from_bytes(out.getvalue(), salvage=True)
     assert file.streams[0].info.length is None
-    assert file.streams[0].codes.shape == (9, 50)
-    assert file.streams[0].seconds == 4.0
+    assert file.streams[0].codes.shape == (9, 2 * BLOCK_FRAMES)
+    assert file.streams[0].seconds == 2 * BLOCK_FRAMES * 0.08
 
 
 def mutate(data: bytes, random_: random.Random) -> bytes:

@@ -2,8 +2,8 @@
 
     header | block | block | ... | end record
 
-A block is some two seconds of one stream with its own checksum, so that a file that was cut off, or
-damaged in places, still gives every whole block. Layout in docs/format.md.
+A block is some eight seconds of sound, or a part of a picture, with its own checksum, so that a file that was cut
+off, or damaged in places, still gives every whole block. Layout in docs/format.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .patches import PatchRows, estimated_size, pack_rows, unpack_rows
 from .tables import Tables, find_tables, tables_for
 from .varint import get_varint, put_varint
 
-BLOCK_FRAMES = 25
+BLOCK_FRAMES = 100
 MAX_BLOCK_FRAMES = 1024
 MAX_PAYLOAD = 1 << 19
 BLOCK_PATCHES = 4096  # what the writer puts into one, if a row is not longer
