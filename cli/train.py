@@ -1,4 +1,4 @@
-"""`train audio`, `train vision`, and the labels that sound can be learnt from."""
+"""`train audio`, `train vision`, the labels that sound can be learnt from, and what is made once a model is trained."""
 
 from __future__ import annotations
 
@@ -188,6 +188,31 @@ def phones(data: Path, out: Path, workers: int) -> None:
 
     label_recordings(load_recordings(data), out, workers)
     click.echo(f"labels in {out}")
+
+
+@train_group.command("codebooks")
+@click.argument("model")
+@click.argument("out", type=Path_)
+@click.option("--data", type=Path_, required=True, help="Recordings to place codes over.")
+@click.option("--most", type=click.IntRange(1), default=300_000, show_default=True, help="Frames to use.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")
+def codebooks(model: str, out: Path, data: Path, most: int, threads: int | None) -> None:
+    """Place the acoustic codes of MODEL anew over whole recordings, and save the model in the folder OUT.
+
+    Worth it whenever the encoder has been trained; afterwards the decoder can be trained on (freeze_codes = true).
+    """
+    from josiecodec.audio.jodio import Jodio
+    from josiecodec.hub import load_for_training, save
+    from josiecodec.training.codebooks import collect_latents, place_codebooks
+    from josiecodec.training.data import DataConfig, load_recordings
+
+    use_device("cpu", threads)
+    codec = load_for_training(model)
+    if not isinstance(codec, Jodio):
+        raise click.UsageError(f"{model} is not a codec of sound")
+    latents = collect_latents(codec, load_recordings(data, codec.sample_rate), DataConfig().gain_db, most)
+    place_codebooks(codec, latents, say=click.echo)
+    click.echo(f"model in {save(codec, out)}")
 
 
 @train_group.command("entropy")

@@ -34,11 +34,12 @@ def _seeded() -> None:
 
 def tiny_config(kind: str = "spectral", **changes) -> JodioConfig:
     """A model of the real structure and frame rate, but a few thousand parameters."""
-    quantizer = changes.pop("quantizer", QuantizerConfig(acoustic_levels=5, codebook_size=64, dim=16))
+    shared = {} if kind == "mimi" else {"shared_from": 3, "semantic_dim": 24, "beams": 3}
+    quantizer = changes.pop("quantizer", QuantizerConfig(acoustic_levels=5, codebook_size=64, dim=16, **shared))
     transformer = TransformerConfig(dim=32, layers=1, heads=2, hidden=48, dropout=0.0, context=6)
     if kind == "spectral":
         encoder = SpectralEncoderConfig(channels=(32, 32), blocks=(1, 1))
-        decoder = SpectralDecoderConfig(channels=(32, 32, 32), blocks=(1, 1, 1))
+        decoder = SpectralDecoderConfig(channels=(32, 32, 32), blocks=(1, 1, 1), told=True)
     elif kind == "mimi":
         quantizer = dataclasses.replace(quantizer, mode="mimi")
         transformer = dataclasses.replace(
@@ -66,6 +67,8 @@ def tiny_model(kind: str = "spectral", **changes) -> Jodio:
     with torch.no_grad():
         latent = model.latent(speechlike(60, batch=10))
         model.initialise_codebooks(latent.reshape(-1, latent.shape[-1]), torch.Generator().manual_seed(0))
+        if getattr(model.decoder, "coarseness", None) is not None:
+            model.decoder.coarseness.weight.normal_(std=0.2)
     return model
 
 

@@ -132,6 +132,17 @@ def test_the_decoder_alone_learns_from_the_codes_of_a_search(folder, tmp_path):
         assert torch.equal(value, before[name]) == (not name.startswith("decoder")), name
 
 
+def test_codes_that_were_found_are_used_again(folder, tmp_path):
+    levels = {"start_patches": 1000, "freeze_after": 0.0, "beams": 2, "reuse": 3}
+    t = trainer(folder, tmp_path, config(steps=9, data={"size": 64}, levels=levels))
+    searched = []
+    found = t._searched
+    t._searched = lambda groups: searched.append(t.step) or found(groups)
+    t.run()
+    assert searched == [0, 3, 6]
+    assert len(t.pool) == 3
+
+
 def test_levels_are_drawn_over_the_whole_range(folder, tmp_path):
     t = trainer(folder, tmp_path)
     t.prepare()

@@ -23,10 +23,15 @@ class QuantizerConfig:
         acoustic_levels: codebooks of the acoustic stack; the model has one level more in all.
         codebook_size: codes in each codebook.
         dim: width of the spaces in which the two quantizers work; 0 for the latent's own.
+        semantic_dim: width of the semantic quantizer's space if it is another one; 0 for `dim`.
         code_dim: width in which each codebook compares; 0 for `dim` (else factorised codes).
         normalize: compare directions only.
         update: how codes are learnt, "ema" or "gradient".
         decay: of the moving averages.
+        window: vectors per code that they reach back over at least, see `VectorQuantizer`.
+        shared_from: from this acoustic level on (the first is 0) one codebook serves all, see
+            `ResidualVectorQuantizer`; -1 for none.
+        beams: sums of acoustic codes that are kept in the search for the best one, see `nn/beam.py`.
         restart_below: usage, in fair shares, below which a code is restarted.
         commitment: weight of the commitment loss.
     """
@@ -35,16 +40,22 @@ class QuantizerConfig:
     acoustic_levels: int = 31
     codebook_size: int = 2048
     dim: int = 48
+    semantic_dim: int = 0
     code_dim: int = 0
     normalize: bool = False
     update: Literal["ema", "gradient"] = "ema"
     decay: float = 0.99
+    window: int = 0
+    shared_from: int = -1
+    beams: int = 1
     restart_below: float = 0.1
     commitment: float = 0.25
 
     def __post_init__(self) -> None:
         if self.acoustic_levels < 1 or not 2 <= self.codebook_size <= 65536:
             raise ConfigError("quantizer: acoustic_levels must be at least 1 and codebook_size in 2..65536")
+        if not 1 <= self.beams <= 256 or self.window < 0 or self.shared_from < -1:
+            raise ConfigError("quantizer: beams must be in 1..256, window at least 0, shared_from at least -1")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..codec import TokenCodec
 from ..errors import CodecError, CodesError, FormatError
+from ..nn.beam import encode as search
 from ..nn.conv import pad_to_multiple
 from ..nn.quantize import VectorQuantizer
 from ..nn.residual import ResidualVectorQuantizer
@@ -68,6 +69,7 @@ class Jodio(TokenCodec):
             normalize=q.normalize,
             update=q.update,
             decay=q.decay,
+            window=q.window,
             restart_below=q.restart_below,
             commitment=q.commitment,
         )
@@ -82,9 +84,17 @@ class Jodio(TokenCodec):
             self.encoder = SpectralEncoder(dim, config.encoder)
         if config.encoder_transformer:
             self.encoder_transformer = Transformer(config.encoder_transformer)
-        self.semantic_rvq = VectorQuantizer(dim, code_dim=q.code_dim or q.dim or None, bias=bias, **settings)
+        self.semantic_rvq = VectorQuantizer(
+            dim, code_dim=q.code_dim or q.semantic_dim or q.dim or None, bias=bias, **settings
+        )
         self.acoustic_rvq = ResidualVectorQuantizer(
-            dim, q.acoustic_levels, rvq_dim=q.dim or None, bias=bias, code_dim=q.code_dim or None, **settings
+            dim,
+            q.acoustic_levels,
+            rvq_dim=q.dim or None,
+            shared_from=q.shared_from if q.shared_from >= 0 else None,
+            bias=bias,
+            code_dim=q.code_dim or None,
+            **settings,
         )
         if config.decoder_transformer:
             self.decoder_transformer = Transformer(config.decoder_transformer)
@@ -93,7 +103,7 @@ class Jodio(TokenCodec):
         elif isinstance(config.decoder, MimiConfig):
             self.decoder = MimiDecoder(dim, config.decoder)
         else:
-            self.decoder = SpectralDecoder(dim, config.decoder, config.sample_rate)
+            self.decoder = SpectralDecoder(dim, config.decoder, config.sample_rate, config.n_q)
 
     # What the codec is ------------------------------------------------------------------------
 
@@ -292,10 +302,12 @@ class Jodio(TokenCodec):
         z = self.encoder(x, state)
         return self.encoder_transformer(z, state) if self.config.encoder_transformer else z
 
-    def synthesize(self, z: Tensor, state: State | None = None) -> Tensor:
-        """Quantized latent [B, F, D] -> [B, 1, F * frame_size]."""
+    def synthesize(self, z: Tensor, levels: int, state: State | None = None) -> Tensor:
+        """Latent [B, F, D], quantized with so many levels -> [B, 1, F * frame_size]."""
         if self.config.decoder_transformer:
             z = self.decoder_transformer(z, state)
+        if isinstance(self.decoder, SpectralDecoder):
+            return self.decoder(z, state, levels)
         return self.decoder(z, state)
 
     def encode_frames(self, x: Tensor, n_q: int, state: State | None = None) -> Tensor:
@@ -306,16 +318,16 @@ class Jodio(TokenCodec):
         semantic = self.semantic_rvq.encode(z)
         if self.config.quantizer.mode == "residual":
             z = z - self.semantic_rvq.decode(semantic)
-        acoustic = self.acoustic_rvq.encode(z, n_q - 1)
+        acoustic = search(self.acoustic_rvq, z, n_q - 1, self.config.quantizer.beams)
         return torch.cat([semantic.unsqueeze(-1), acoustic], -1).transpose(1, 2)
 
     def decode_frames(self, codes: Tensor, state: State | None = None) -> Tensor:
         """Codes [B, K, F] -> [B, 1, F * frame_size]. No checks; `decode` is for users."""
         if codes.shape[-1] == 0:
             return torch.zeros(len(codes), 1, 0, device=codes.device)
-        codes = codes.transpose(1, 2)
+        levels, codes = codes.shape[1], codes.transpose(1, 2)
         z = self.semantic_rvq.decode(codes[..., 0]) + self.acoustic_rvq.decode(codes[..., 1:])
-        return self.synthesize(z, state)
+        return self.synthesize(z, levels, state)
 
     # Training -------------------------------------------------------------------------------------
 
@@ -340,10 +352,11 @@ class Jodio(TokenCodec):
         with torch.autocast(z.device.type, enabled=False):
             vectors, semantic, codes, loss = self._quantize(z, n_q, quantize)
         if not isinstance(self.decoder, SpectralDecoder):
-            return JodioOutput(self.synthesize(vectors), z, semantic, codes, loss)
+            return JodioOutput(self.synthesize(vectors, self.n_q), z, semantic, codes, loss)
         if self.config.decoder_transformer:
             vectors = self.decoder_transformer(vectors)
-        audio, logits = self.decoder.with_pitch(vectors, pitch=pitch)
+        told = torch.where(quantize, n_q, self.n_q).to(z.device)
+        audio, logits = self.decoder.with_pitch(vectors, pitch=pitch, levels=told)
         return JodioOutput(audio, z, semantic, codes, loss, logits)
 
     def initialise_codebooks(self, latents: Tensor, generator: torch.Generator | None = None) -> None:
@@ -359,14 +372,32 @@ class Jodio(TokenCodec):
         if not bool(quantize.any()):
             codes = torch.zeros(len(z), 0, z.shape[1], dtype=torch.long, device=z.device)
             return plain, self.semantic_rvq.bypass(z), codes, z.new_zeros(())
+        if not self.acoustic_rvq.training:
+            return self._searched(z, n_q, quantize, plain)
         semantic = self.semantic_rvq(z)
         rest = z - semantic.vectors if self.config.quantizer.mode == "residual" else z
-        acoustic = self.acoustic_rvq(rest, n_q - 1)
+        # Levels are told vector by vector, so that a vector is held to the sum of all of its levels, see there.
+        acoustic = self.acoustic_rvq(rest, (n_q - 1).unsqueeze(-1).expand(-1, z.shape[1]))
         vectors = semantic.vectors + acoustic.vectors
         if not bool(quantize.all()):
             vectors = torch.where(quantize.to(z.device)[:, None, None], vectors, plain)
         codes = torch.cat([semantic.codes, acoustic.codes], -1).transpose(1, 2)
         return vectors, semantic.vectors, codes, semantic.loss + acoustic.loss
+
+    def _searched(
+        self, z: Tensor, n_q: Tensor, quantize: Tensor, plain: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As `_quantize`, with codebooks that stand still: a decoder learns from the codes that it meets in use."""
+        with torch.no_grad():
+            semantic = self.semantic_rvq.encode(z)
+            first = self.semantic_rvq.decode(semantic)
+            rest = z - first if self.config.quantizer.mode == "residual" else z
+            acoustic = search(self.acoustic_rvq, rest, int(n_q.max()) - 1, self.config.quantizer.beams)
+            vectors = first + self.acoustic_rvq.decode(acoustic, (n_q - 1).to(z.device))
+            vectors = torch.where(quantize.to(z.device)[:, None, None], vectors, plain)
+        codes = torch.cat([semantic.unsqueeze(-1), acoustic], -1).transpose(1, 2)
+        smooth = self.semantic_rvq.bypass(z)  # straight through, as when they learn
+        return plain + (vectors - plain).detach(), smooth + (first - smooth).detach(), codes, z.new_zeros(())
 
     # Inside -----------------------------------------------------------------------------------------
 

@@ -79,6 +79,7 @@ class SpectralDecoderConfig:
         expansion: width of the blocks' hidden layers in multiples of the channels.
         kernel: of the blocks.
         source: a `HarmonicNoiseSource` beside the freely drawn spectrum.
+        told: the network is told how many levels its latents were made of, and so how far to trust them.
     """
 
     kind: Literal["spectral"] = "spectral"
@@ -90,6 +91,7 @@ class SpectralDecoderConfig:
     expansion: int = 3
     kernel: int = 7
     source: bool = True
+    told: bool = False
 
     def __post_init__(self) -> None:
         _check("spectral decoder", self.hop, self.window, self.channels, self.blocks, self.strides)
@@ -243,10 +245,13 @@ class SpectralDecoder(Streaming):
     config says so, one of a harmonic and a noise source; their sum is transformed back.
     """
 
-    def __init__(self, dim: int, config: SpectralDecoderConfig, sample_rate: int):
+    def __init__(self, dim: int, config: SpectralDecoderConfig, sample_rate: int, levels: int):
         super().__init__()
         widths = config.channels
         self.input_proj = RowStableLinear(dim, widths[0])
+        self.coarseness = nn.Embedding(levels + 1, widths[0]) if config.told else None
+        if self.coarseness is not None:
+            nn.init.zeros_(self.coarseness.weight)
         self.stages = nn.ModuleList()
         for i, (width, blocks) in enumerate(zip(widths, config.blocks)):
             layers: list[nn.Module] = [Upsample(widths[i - 1], width, config.strides[i - 1])] if i else []
@@ -259,11 +264,11 @@ class SpectralDecoder(Streaming):
         with torch.no_grad():  # start quiet: at the level of soft speech, or below that of the source
             self.output_proj.bias[: config.window // 2 + 1] = -7.0 if config.source else -5.0
 
-    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
-        return self.with_pitch(x, state)[0]
+    def forward(self, x: Tensor, state: State | None = None, levels: Tensor | int = 0) -> Tensor:
+        return self.with_pitch(x, state, None, levels)[0]
 
     def with_pitch(
-        self, x: Tensor, state: State | None = None, pitch: Tensor | None = None
+        self, x: Tensor, state: State | None = None, pitch: Tensor | None = None, levels: Tensor | int = 0
     ) -> tuple[Tensor, Tensor | None]:
         """As `forward`, and what the source thinks of the pitch.
 
@@ -271,11 +276,16 @@ class SpectralDecoder(Streaming):
             x: latent.
             state: of the stream.
             pitch: Hz of each window [B, n] where it is known (training), 0 elsewhere.
+            levels: that the latents were made of, one number or [B].
 
         Returns:
             the waveform, and logits of pitch classes [B, n, PITCH_BINS] (None without a source).
         """
-        x = run(self.stages, self.input_proj(x), state)
+        x = self.input_proj(x)
+        if self.coarseness is not None:
+            told = self.coarseness.weight[levels]
+            x = x + (told.unsqueeze(1) if told.dim() == 2 else told)
+        x = run(self.stages, x, state)
         # Phases of many turns do not survive bfloat16.
         with torch.autocast(x.device.type, enabled=False):
             x = self.norm(x.float())

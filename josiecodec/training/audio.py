@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from ..audio.jodio import Jodio
+from ..errors import ConfigError
+from ..hub import load
 from ..nn.quantize import VectorQuantizer
 from ..nn.residual import ResidualVectorQuantizer
 from .config import TrainConfig
 from .data import CropSampler, Recordings, crop_frames
+from .keeping import SemanticAnchor
 from .loop import Trainer
 from .objective import Objective
 from .pitch import PitchLessons
@@ -53,6 +56,14 @@ class AudioTrainer(Trainer):
         super().__init__(config, lambda: Jodio(config.model), folder, minutes, device, say)
         self.pitch = pitch
         self.objective = Objective(config, teacher).to(self.device)
+        self.anchor = None
+        if config.keep_semantic:
+            before = load(config.keep_semantic, self.device)
+            if not isinstance(before, Jodio):
+                raise ConfigError("keep_semantic: not a codec of sound")
+            self.anchor = SemanticAnchor(before)
+            self.anchor.take_over(self.model)
+            self.average.semantic_rvq.load_state_dict(self.model.semantic_rvq.state_dict())
         if config.freeze_codes:
             self.freeze_codes()
         head, adversary = self.objective.head, self.objective.adversary
@@ -83,6 +94,13 @@ class AudioTrainer(Trainer):
             self.say(f"  n_q {n:2d}  " + "  ".join(f"{k} {scores.get(f'{k}@{n}', float('nan')):.3f}" for k in shown))
         return scores
 
+    @torch.no_grad()
+    def update_average(self) -> None:
+        """As usual, but the sizes of what shared codebooks code are taken as they are: averages already."""
+        super().update_average()
+        for own, average in zip(self.model.acoustic_rvq.buffers(False), self.average.acoustic_rvq.buffers(False)):
+            average.copy_(own)
+
     def train_step(self) -> dict[str, Tensor]:
         config, progress = self.config, self.progress
         if not self.codebooks_ready and progress >= config.quantization.continuous:
@@ -97,6 +115,11 @@ class AudioTrainer(Trainer):
         if not self.codebooks_ready:
             self.remember(out.latent)
         terms = self.objective(out, x[:, 0], first, speech, progress, self.random, pitch)
+        if self.anchor is not None and not config.freeze_codes:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+                kept = self.anchor(self.model, out.latent, x)
+            terms["semantic_kept"] = kept
+            terms["loss"] = terms["loss"] + config.loss.semantic * kept
         terms = self.descend(terms)
         if (
             self.objective.adversary is not None

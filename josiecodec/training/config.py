@@ -30,6 +30,7 @@ class LossConfig:
         pesq_start: share of the run after which these two set in (with a short ramp).
         vq: commitment and codebook losses.
         pitch: cross-entropy of the pitch, for decoders with a source.
+        semantic: distance from the semantic level that is kept, see `TrainConfig.keep_semantic`.
         overlap: analysis windows over each sample in the spectral losses, 2 or 4.
     """
 
@@ -42,6 +43,7 @@ class LossConfig:
     pesq_start: float = 0.15
     vq: float = 1.0
     pitch: float = 0.3
+    semantic: float = 1.0
     overlap: int = 4
 
 
@@ -112,6 +114,8 @@ class TrainConfig:
             have them made in the run's folder; "" for none.
         pitch_given: share of the run in which the source is given the true pitch, fading out in its second
             half; so filters are learnt before pitch is.
+        keep_semantic: a trained model of the same kind, whose semantic level the run keeps: the codebook is taken
+            over and stays, and the encoder is held to what that model's says. "" for none.
         freeze_codes: train the decoder alone: encoder and codebooks stay as they are.
         seed: of everything random.
         validate_minutes, save_minutes: how often.
@@ -125,6 +129,7 @@ class TrainConfig:
     precision: Literal["fp32", "bf16"] = "fp32"
     pitch: str = "auto"
     pitch_given: float = 0.3
+    keep_semantic: str = ""
     freeze_codes: bool = False
     seed: int = 0
     validate_minutes: float = 10.0

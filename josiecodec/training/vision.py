@@ -26,6 +26,8 @@ from .pictures import Pictures, PictureSampler
 from .vision_config import VisionTrainConfig
 from .vision_validate import choose_pictures, contact_sheet, validate
 
+REMEMBERED = 32  # batches with their codes
+
 
 class VisionTrainer(Trainer):
     """Trains a `Jovio`.
@@ -57,6 +59,7 @@ class VisionTrainer(Trainer):
         self.unit = ("pictures_per_second", 1.0)
         self.valid = choose_pictures(valid) if valid is not None else []
         self.encoding, self.frozen = True, False  # what still learns
+        self.pool: list[tuple[Tensor, Tensor, Tensor]] = []  # batches with their codes, while the decoder alone learns
 
     def quantizers(self, model: Jovio) -> list[VectorQuantizer | ResidualVectorQuantizer]:
         return [model.rvq]
@@ -66,11 +69,12 @@ class VisionTrainer(Trainer):
         self._settle()
         for group in self.optimizer.param_groups:
             group["lr"] *= group.get("share", 1.0)
-        groups = self.sampler.batch(config.batch, self.random).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             if self.frozen and config.levels.beams > 1:
-                decoded, vq = self._searched(groups), torch.zeros((), device=groups.device)
+                groups, quantized, counts = self._coded()
+                decoded, vq = self.model.synthesize(quantized, counts), torch.zeros((), device=groups.device)
             else:
+                groups = self.sampler.batch(config.batch, self.random).to(self.device)
                 out = self.model(groups, self._counts)
                 decoded, vq = out.groups, out.vq_loss
         return self.descend(self._terms(decoded, vq, groups))
@@ -117,8 +121,18 @@ class VisionTrainer(Trainer):
             counts[uneven] = found.view(chosen.shape[:-1]).cpu()
         return counts
 
-    def _searched(self, groups: Tensor) -> Tensor:
-        """Encode and decode groups with the codes that a search finds; nothing but the decoder learns from it."""
+    def _coded(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Groups with what a search makes of them: a new batch or, if they are to be reused, an earlier one."""
+        reuse = self.config.levels.reuse
+        if self.step % reuse == 0 or not self.pool:
+            groups = self.sampler.batch(self.config.batch, self.random).to(self.device)
+            self.pool = [*self.pool[-(REMEMBERED - 1) :], (groups, *self._searched(groups))]
+        if reuse == 1:
+            return self.pool[-1]
+        return self.pool[int(torch.randint(len(self.pool), (), generator=self.random))]
+
+    def _searched(self, groups: Tensor) -> tuple[Tensor, Tensor]:
+        """Quantized latents of groups with the codes that a search finds, and levels of each patch."""
         model, levels = self.model, self.config.levels
         with torch.no_grad(), torch.autocast(groups.device.type, enabled=False):
             z = model.latent(groups).float()
@@ -134,7 +148,7 @@ class VisionTrainer(Trainer):
                 codes[torch.arange(codes.shape[1], device=z.device) >= taken.unsqueeze(-1)] = -1
                 counts[item] = taken.view(counts.shape[1:])
                 quantized[item] = model.dequantize(codes, 0).view(z.shape[1:])
-        return model.synthesize(quantized, counts)
+        return quantized, counts
 
     def _rates(self, items: int) -> tuple[Tensor, Tensor, Tensor]:
         """For each item: levels of all patches; whether they vary instead; and the weight of a bit if they do."""

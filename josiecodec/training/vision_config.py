@@ -48,6 +48,8 @@ class LevelsConfig:
         slow: learning rate of the encoder, in units of the decoder's.
         beams: sums that are kept in the search for codes while the decoder alone is trained, see `nn/beam.py`. Its
             codes are what the decoder meets in use.
+        reuse: times that a batch's codes are used, on average, while the decoder alone is trained: to find them
+            takes as long as to learn from them. A run that is resumed begins with none.
     """
 
     uneven: float = 0.5
@@ -57,6 +59,7 @@ class LevelsConfig:
     freeze_after: float = 0.85
     slow: float = 0.5
     beams: int = 1
+    reuse: int = 1
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class VisionTrainConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
             raise ConfigError("training: steps and batch must be positive")
+        if self.levels.reuse < 1 or self.levels.beams < 1:
+            raise ConfigError("training: beams and reuse must be positive")
         if self.loss.ms_ssim and self.data.size < SMALLEST:
             raise ConfigError(f"training: MS-SSIM needs crops of at least {SMALLEST} pixels")
         if self.data.size % self.model.patch:

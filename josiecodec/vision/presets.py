@@ -10,7 +10,7 @@ PRESETS: dict[str, JovioConfig] = {
     "jovio-16": JovioConfig(
         name="jovio-16",
         encoder=ConvConfig(channels=256, blocks=4, fine_blocks=2),
-        decoder=ConvConfig(channels=320, blocks=7, fine_blocks=3),
+        decoder=ConvConfig(channels=320, blocks=9, fine_blocks=6),
     ),
     # Seed 001: a vision transformer of 8 layers, 32 codebooks of 2048 codes.
     "jovio-v4o": JovioConfig(
