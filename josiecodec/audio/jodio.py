@@ -18,7 +18,6 @@ from torch import Tensor
 
 from ..codec import TokenCodec
 from ..errors import CodecError, CodesError, FormatError
-from ..nn.beam import encode as search
 from ..nn.conv import pad_to_multiple
 from ..nn.quantize import VectorQuantizer
 from ..nn.residual import ResidualVectorQuantizer
@@ -30,6 +29,7 @@ from .config import JodioConfig
 from .mimi import MimiConfig, MimiDecoder, MimiEncoder
 from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
 from .spectral import SpectralDecoder, SpectralEncoder
+from .split import SplitQuantizer
 from .stream import AudioStream
 
 # Long recordings are run through the network in blocks of this many frames (20 s at 12.5 Hz).
@@ -297,6 +297,12 @@ class Jodio(TokenCodec):
 
     # Whole frames, offline or with the memory of a stream ------------------------------------------
 
+    @property
+    def split(self) -> SplitQuantizer:
+        """Both quantizers together."""
+        q = self.config.quantizer
+        return SplitQuantizer(self.semantic_rvq, self.acoustic_rvq, q.mode == "residual", q.beams)
+
     def latent(self, x: Tensor, state: State | None = None) -> Tensor:
         """[B, 1, F * frame_size] -> what is quantized, [B, F, D]."""
         z = self.encoder(x, state)
@@ -314,20 +320,13 @@ class Jodio(TokenCodec):
         """[B, 1, F * frame_size] -> codes [B, n_q, F]. No checks; `encode` is for users."""
         if x.shape[-1] == 0:
             return torch.zeros(len(x), n_q, 0, dtype=torch.long, device=x.device)
-        z = self.latent(x, state)
-        semantic = self.semantic_rvq.encode(z)
-        if self.config.quantizer.mode == "residual":
-            z = z - self.semantic_rvq.decode(semantic)
-        acoustic = search(self.acoustic_rvq, z, n_q - 1, self.config.quantizer.beams)
-        return torch.cat([semantic.unsqueeze(-1), acoustic], -1).transpose(1, 2)
+        return self.split.encode(self.latent(x, state), n_q)
 
     def decode_frames(self, codes: Tensor, state: State | None = None) -> Tensor:
         """Codes [B, K, F] -> [B, 1, F * frame_size]. No checks; `decode` is for users."""
         if codes.shape[-1] == 0:
             return torch.zeros(len(codes), 1, 0, device=codes.device)
-        levels, codes = codes.shape[1], codes.transpose(1, 2)
-        z = self.semantic_rvq.decode(codes[..., 0]) + self.acoustic_rvq.decode(codes[..., 1:])
-        return self.synthesize(z, levels, state)
+        return self.synthesize(self.split.decode(codes), codes.shape[1], state)
 
     # Training -------------------------------------------------------------------------------------
 
@@ -350,61 +349,19 @@ class Jodio(TokenCodec):
             quantize = torch.ones(len(x), dtype=torch.bool)
         z = self.latent(x).float()
         with torch.autocast(z.device.type, enabled=False):
-            vectors, semantic, codes, loss = self._quantize(z, n_q, quantize)
+            q = self.split.learn(z, n_q, quantize)
         if not isinstance(self.decoder, SpectralDecoder):
-            return JodioOutput(self.synthesize(vectors, self.n_q), z, semantic, codes, loss)
-        if self.config.decoder_transformer:
-            vectors = self.decoder_transformer(vectors)
+            return JodioOutput(self.synthesize(q.vectors, self.n_q), z, q.semantic, q.codes, q.loss)
+        vectors = self.decoder_transformer(q.vectors) if self.config.decoder_transformer else q.vectors
         told = torch.where(quantize, n_q, self.n_q).to(z.device)
         audio, logits = self.decoder.with_pitch(vectors, pitch=pitch, levels=told)
-        return JodioOutput(audio, z, semantic, codes, loss, logits)
+        return JodioOutput(audio, z, q.semantic, q.codes, q.loss, logits)
 
     def initialise_codebooks(self, latents: Tensor, generator: torch.Generator | None = None) -> None:
         """Place all codes by k-means over `latents` [N, D], at least some 20,000 of them."""
-        self.semantic_rvq.initialise(latents, generator)
-        if self.config.quantizer.mode == "residual":
-            latents = latents - self.semantic_rvq.decode(self.semantic_rvq.encode(latents[None]))[0]
-        self.acoustic_rvq.initialise(latents, generator)
-
-    def _quantize(self, z: Tensor, n_q: Tensor, quantize: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Latent -> what goes to the decoder, vectors of the semantic level, codes, loss."""
-        plain = self._bypass(z)
-        if not bool(quantize.any()):
-            codes = torch.zeros(len(z), 0, z.shape[1], dtype=torch.long, device=z.device)
-            return plain, self.semantic_rvq.bypass(z), codes, z.new_zeros(())
-        if not self.acoustic_rvq.training:
-            return self._searched(z, n_q, quantize, plain)
-        semantic = self.semantic_rvq(z)
-        rest = z - semantic.vectors if self.config.quantizer.mode == "residual" else z
-        # Levels are told vector by vector, so that a vector is held to the sum of all of its levels, see there.
-        acoustic = self.acoustic_rvq(rest, (n_q - 1).unsqueeze(-1).expand(-1, z.shape[1]))
-        vectors = semantic.vectors + acoustic.vectors
-        if not bool(quantize.all()):
-            vectors = torch.where(quantize.to(z.device)[:, None, None], vectors, plain)
-        codes = torch.cat([semantic.codes, acoustic.codes], -1).transpose(1, 2)
-        return vectors, semantic.vectors, codes, semantic.loss + acoustic.loss
-
-    def _searched(
-        self, z: Tensor, n_q: Tensor, quantize: Tensor, plain: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As `_quantize`, with codebooks that stand still: a decoder learns from the codes that it meets in use."""
-        with torch.no_grad():
-            semantic = self.semantic_rvq.encode(z)
-            first = self.semantic_rvq.decode(semantic)
-            rest = z - first if self.config.quantizer.mode == "residual" else z
-            acoustic = search(self.acoustic_rvq, rest, int(n_q.max()) - 1, self.config.quantizer.beams)
-            vectors = first + self.acoustic_rvq.decode(acoustic, (n_q - 1).to(z.device))
-            vectors = torch.where(quantize.to(z.device)[:, None, None], vectors, plain)
-        codes = torch.cat([semantic.unsqueeze(-1), acoustic], -1).transpose(1, 2)
-        smooth = self.semantic_rvq.bypass(z)  # straight through, as when they learn
-        return plain + (vectors - plain).detach(), smooth + (first - smooth).detach(), codes, z.new_zeros(())
+        self.split.initialise(latents, generator)
 
     # Inside -----------------------------------------------------------------------------------------
-
-    def _bypass(self, z: Tensor) -> Tensor:
-        if self.config.quantizer.mode == "residual":
-            return z
-        return self.semantic_rvq.bypass(z) + self.acoustic_rvq.bypass(z)
 
     def waveform(self, x: Tensor) -> Tensor:
         """`x` as [B, 1, T]; raises CodesError if it cannot be that."""
