@@ -282,3 +282,26 @@ def test_some_items_have_fewer_levels():
     assert torch.equal(some[0], rvq.decode(codes[:1])[0])
     assert torch.equal(some[1], rvq.decode(codes[1:2, :, :2])[0])
     assert not some[2].any()
+
+
+def test_dear_codes_are_taken_only_where_they_are_worth_it():
+    rvq = ResidualVectorQuantizer(8, 4, codebook_size=32, shared_from=2, update="ema").eval()
+    rvq.initialise(torch.randn(2000, 8), torch.Generator().manual_seed(0))
+    x = torch.randn(200, 8)
+    prices = [0.5 * torch.rand(32) for _ in range(4)]
+
+    def costs(found):
+        codes = found.path(torch.full((200,), 4))
+        error = (rvq.decode(codes[None])[0] - x).square().sum(-1)
+        return error, sum(price[codes[:, k]] for k, price in enumerate(prices))
+
+    plain, priced = search(rvq, x, 4, 4), search(rvq, x, 4, 4, prices=prices)
+    error, paid = costs(priced)
+    assert torch.allclose(priced.errors[:, 4], error + paid, atol=1e-4)
+    before, before_paid = costs(plain)
+    assert paid.mean() < before_paid.mean()
+    assert (error + paid).mean() < (before + before_paid).mean()
+    assert error.mean() > before.mean()
+    free = search(rvq, x, 4, 4, prices=[torch.zeros(32)] * 4)
+    assert torch.equal(free.errors, plain.errors)
+    assert torch.equal(free.codes, plain.codes)

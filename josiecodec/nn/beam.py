@@ -6,6 +6,7 @@ better ones (Chan, Gupta and Gersho 1992 on tree-searched multistage vector quan
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -84,7 +85,13 @@ def _all_levels(rvq: ResidualVectorQuantizer, x: Tensor, levels: int, beams: int
 
 @torch.no_grad()
 def search(
-    rvq: ResidualVectorQuantizer, x: Tensor, levels: int, beams: int, start: int = 0, enough: float | Tensor = -1.0
+    rvq: ResidualVectorQuantizer,
+    x: Tensor,
+    levels: int,
+    beams: int,
+    start: int = 0,
+    enough: float | Tensor = -1.0,
+    prices: Sequence[Tensor] | None = None,
 ) -> Found:
     """Search codes for vectors [N, D] of the stack's own space.
 
@@ -95,29 +102,43 @@ def search(
         beams: sums that are kept.
         start: the first level.
         enough: squared error [N] below which a vector needs no further levels.
+        prices: of the codes of each level of the stack [S], in units of squared error. Sums are then compared, and
+            their `errors` given, with what their codes cost: of two codes as good the cheaper one is taken.
     """
     found = Found.nothing(x, levels, beams)
     for first in range(0, len(x), AT_ONCE):
         part = slice(first, first + AT_ONCE)
         limit = enough[part] if isinstance(enough, Tensor) else torch.full_like(found.errors[part, 0], enough)
-        _search(rvq, x[part], start, limit, found.errors[part], found.codes[:, part], found.parents[:, part])
+        views = found.errors[part], found.codes[:, part], found.parents[:, part]
+        _search(rvq, x[part], start, limit, prices, *views)
     return found
 
 
 def _search(
-    rvq: ResidualVectorQuantizer, x: Tensor, start: int, enough: Tensor, errors: Tensor, codes: Tensor, parents: Tensor
+    rvq: ResidualVectorQuantizer,
+    x: Tensor,
+    start: int,
+    enough: Tensor,
+    prices: Sequence[Tensor] | None,
+    errors: Tensor,
+    codes: Tensor,
+    parents: Tensor,
 ) -> None:
     """`search` for a few vectors, into views of what it returns."""
     levels, beams = codes.shape[0], codes.shape[2]
     open_ = torch.arange(len(x), device=x.device)
     rest = x.unsqueeze(1)  # [n, m, D], what each sum leaves over
+    paid = rest.new_zeros(rest.shape[:2])
     for k in range(min(levels, rvq.levels - start)):
         going = errors[open_, k] > enough[open_]
-        open_, rest = open_[going], rest[going]
+        open_, rest, paid = open_[going], rest[going], paid[going]
         if not len(open_):
             return
         quantizer, scale = rvq.level(start + k)
-        code, parent, left = _step(quantizer, rest / scale, beams)
+        price = None if prices is None else prices[start + k]
+        code, parent, left = _step(quantizer, rest / scale, beams, price, paid, scale)
+        if price is not None:
+            paid = paid.gather(1, parent) + price[code]
         kept = rest.gather(1, parent.unsqueeze(-1).expand(-1, -1, rest.shape[-1]))
         rest = kept - quantizer.decode(code) * scale
         errors[open_, k + 1] = left[:, 0].clamp_min(0) * scale**2
@@ -125,13 +146,27 @@ def _search(
         codes[k, open_, :width], parents[k, open_, :width] = code.to(torch.int16), parent.to(torch.uint8)
 
 
-def _step(quantizer: VectorQuantizer, rest: Tensor, beams: int) -> tuple[Tensor, Tensor, Tensor]:
-    """One level: codes, which sums they go on from, and squared errors, each [n, up to `beams`], best first."""
+def _step(
+    quantizer: VectorQuantizer,
+    rest: Tensor,
+    beams: int,
+    price: Tensor | None = None,
+    paid: Tensor | None = None,
+    scale: Tensor | float = 1.0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One level: codes, which sums they go on from, and squared errors, each [n, up to `beams`], best first.
+
+    With prices [S], and what the sums cost so far [n, m], both in units of the errors before they were divided by the
+    level's scale, these are part of the errors.
+    """
     center, table, bias = quantizer.table()
     shifted = rest - center
     # |z - c|^2 = |z|^2 - 2 (z.c - |c|^2 / 2)
+    offset = -0.5 * shifted.square().sum(-1)
+    if price is not None and paid is not None:
+        bias, offset = bias - 0.5 * price / scale**2, offset - 0.5 * paid / scale**2
     likeness = stable_linear(shifted, table, bias)  # [n, m, S]
-    values, places = _greatest(likeness, -0.5 * shifted.square().sum(-1), beams)
+    values, places = _greatest(likeness, offset, beams)
     size = likeness.shape[-1]
     return places % size, places // size, -2 * values
 

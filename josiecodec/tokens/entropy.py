@@ -77,6 +77,11 @@ class LevelTable:
         chosen = self.class_bits[a % wide if wide > 1 else 0, b % high if high > 1 else 0, classes]
         return float(chosen.sum() + self.code_bits[codes].sum())
 
+    def typical_bits(self) -> np.ndarray:
+        """Bits that each code takes where nothing is known of its context, about: float [S]."""
+        classes = -np.log2((2.0**-self.class_bits).mean((0, 1)))
+        return classes[self.classes] + self.code_bits
+
     def encode(self, coder: BitEncoder, place: int, code: int) -> int:
         """Code one code; returns its class."""
         found = self.classes[code]

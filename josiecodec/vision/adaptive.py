@@ -92,7 +92,7 @@ def alone(
     """
     flat = latent.reshape(-1, latent.shape[-1])
     enough = least_weight * level_bits(model) / SHARE
-    return Alone(least_weight, search(model.rvq, flat, most, beams or model.config.beams, start, enough))
+    return Alone(least_weight, _priced(model, flat, most, beams or model.config.beams, start, enough, least_weight))
 
 
 @torch.no_grad()
@@ -131,8 +131,20 @@ def candidates(
     for mode, start in enumerate(first_levels(model)):
         chosen = (modes == mode).nonzero()[:, 0]
         if mode and len(chosen):
-            predicted.put(chosen, search(model.rvq, left[chosen], most, beams, start, enough))
+            predicted.put(chosen, _priced(model, left[chosen], most, beams, start, enough, least_weight))
     return Candidates(torch.stack([none, modes]), torch.stack([errors, predicted.errors]), [own.found, predicted])
+
+
+def _priced(model: Jovio, x: Tensor, most: int, beams: int, start: int, enough: float, weight: float) -> Found:
+    """`search`, in which likely codes, which the entropy coder makes shorter, are cheaper, if the model has tables.
+
+    Errors are such that, with all codes counted alike afterwards, each has cost what it takes.
+    """
+    if weight <= 0 or model.tables is None or len(model.tables.levels) < model.n_q:
+        return search(model.rvq, x, most, beams, start, enough)
+    bits = level_bits(model)
+    prices = [torch.from_numpy(t.typical_bits() - bits).to(x) * weight for t in model.tables.levels]
+    return search(model.rvq, x, most, beams, start, enough, prices)
 
 
 @torch.no_grad()

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 TOLERANCE, NEAR = 0.01, 0.05  # of the logarithm of a rate
 TRIES = 12
-VIDEO_BEAMS = 2
+VIDEO_BEAMS = 4
+QUICK_BEAMS = 2  # where only the weight is wanted
 FAR = 4  # how far a weight may move in a rough search
 REMEMBERED = 1 << 18  # patches whose costs are kept while a weight is searched for, half a kilobyte each
 LIGHTEST, HEAVIEST = 1e-7, 1e2
@@ -93,9 +94,9 @@ class RowCoder:
     def within(self, latents: Sequence[Tensor], bits: float) -> list[Group]:
         """Code groups so that they take about `bits` bits together."""
         weight, beams = self.weight, self._beams(latents)
-        if len(latents) > 1 and beams > 1:
-            # Of a video the weight is first found with quick searches, which come near what thorough ones will take.
-            weight, _ = self._matched(latents, bits, weight, 1, NEAR)
+        if beams > 1:
+            # The weight is first found with quick searches, which come near what thorough ones will take.
+            weight, _ = self._matched(latents, bits, weight, QUICK_BEAMS if len(latents) == 1 else 1, NEAR)
         self.weight, groups = self._matched(latents, bits, weight, beams, TOLERANCE)
         return self._remember(groups)
 
