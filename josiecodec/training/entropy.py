@@ -16,6 +16,7 @@ from ..fingerprint import TABLES_FILE
 from ..hub import load
 from ..nn.kmeans import assign, kmeans
 from ..nn.quantize import VectorQuantizer
+from ..tokens.container import BLOCK_FRAMES
 from ..tokens.entropy import BITS, TO_COME, bucket
 from ..tokens.tables import tables_bytes
 from ..vision.adaptive import alone, cheapest
@@ -26,7 +27,6 @@ from .pictures import Pictures
 
 SOUND_CLASSES, PICTURE_CLASSES = 32, 24
 SOUND_LEVELS = 2  # with contexts; deeper ones gain nothing from them
-BLOCK = 25  # frames that have a frame before them, but for the first
 WEIGHTS = (0.002, 0.3)  # of a bit, in pictures
 EVEN = 0.15  # share of the pictures that have all levels everywhere
 PRIOR = 20.0  # observations that a context is worth before it has any
@@ -109,10 +109,7 @@ def _books(model: Jodio | Jovio) -> list[VectorQuantizer]:
     """The codebook of each level."""
     if isinstance(model, Jovio):
         return [model.rvq.level(k)[0] for k in range(model.n_q)]
-    found = [m for m in model.modules() if isinstance(m, VectorQuantizer)]
-    if len(found) != model.n_q:
-        raise ModelError(f"{model.config.name}: {len(found)} codebooks for {model.n_q} levels")
-    return found
+    return [model.semantic_rvq, *(model.acoustic_rvq.level(k)[0] for k in range(model.n_q - 1))]
 
 
 @torch.no_grad()
@@ -136,7 +133,7 @@ def fit_sound(model: Jodio, found: list[np.ndarray]) -> bytes:
     for codes in found:
         known = np.stack([c[row] for c, row in zip(classes, codes)])
         before = np.concatenate([np.full((len(codes), 1), -1), known[:, :-1]], 1)
-        before[:, ::BLOCK] = -1
+        before[:, ::BLOCK_FRAMES] = -1
         for k, part in enumerate(seen):
             part.add(codes[k], before[k], known[k - 1] if k else np.full(codes.shape[1], -1))
     parts = []

@@ -10,6 +10,7 @@ PRESETS: dict[str, JovioConfig] = {
     "jovio-16": JovioConfig(
         name="jovio-16",
         beams=16,
+        weight=0.03,
         encoder=ConvConfig(channels=256, blocks=4, fine_blocks=2),
         decoder=ConvConfig(channels=320, blocks=9, fine_blocks=6),
     ),
