@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import inspect
 import json
 import platform
 import statistics
@@ -161,15 +162,17 @@ def mimi_streaming(threads: int, frames: int = 60) -> dict[str, float]:
     torch.set_num_threads(threads)
     model, codec = two_mimis("cpu")
     stream, keys, pads, decoder_keys = codec.streaming(n_q=8), None, None, DynamicCache(config=model.config)
+    new = "encoder_cache" in inspect.signature(model.encode).parameters  # other names since 5.24
+    cache, decoder_cache = (
+        ("encoder_cache", "decoder_cache") if new else (f"{p}coder_past_key_values" for p in ("en", "de"))
+    )
     times: dict[str, list[float]] = {"ours": [], "transformers": []}
     for chunk in (0.1 * torch.randn(1, 1, frames * codec.frame_size)).split(codec.frame_size, -1):
         times["ours"].append(timed(lambda c=chunk: stream.decode(stream.encode(c))))
         begin = time.perf_counter()
-        out = model.encode(
-            chunk, num_quantizers=8, encoder_past_key_values=keys, padding_cache=pads, use_streaming=True
-        )
-        keys, pads = out.encoder_past_key_values, out.padding_cache
-        model.decode(out.audio_codes, decoder_past_key_values=decoder_keys)
+        out = model.encode(chunk, num_quantizers=8, padding_cache=pads, use_streaming=True, **{cache: keys})
+        keys, pads = getattr(out, cache), out.padding_cache
+        model.decode(out.audio_codes, **{decoder_cache: decoder_keys})
         times["transformers"].append(time.perf_counter() - begin)
     return {name: round(1000 * statistics.median(taken[5:]), 2) for name, taken in times.items()}
 

@@ -68,7 +68,7 @@ def tiny_model(kind: str = "spectral", **changes) -> Jodio:
         latent = model.latent(speechlike(60, batch=10))
         model.initialise_codebooks(latent.reshape(-1, latent.shape[-1]), torch.Generator().manual_seed(0))
         if getattr(model.decoder, "coarseness", None) is not None:
-            model.decoder.coarseness.weight.normal_(std=0.2)
+            model.decoder.coarseness.weight.normal_(std=0.05)
     return model
 
 

@@ -14,6 +14,7 @@ import torch
 from conftest import speechlike, tiny_model
 
 from josiecodec.hub import available, save
+from josiecodec.tokens.container import BLOCK_FRAMES
 from josiecodec.tokens.tokenfile import TokenFile
 
 RATE = 24000
@@ -160,11 +161,12 @@ def test_errors_are_one_line_and_leave_nothing(model_folder, talk, tmp_path, arg
 
 
 def test_a_cut_file_can_be_salvaged(model_folder, talk, tmp_path):
-    run("encode", talk, tmp_path / "a.josie", "--model", model_folder)
+    soundfile.write(tmp_path / "long.wav", speechlike(BLOCK_FRAMES + 20)[0, 0].numpy(), RATE)
+    run("encode", tmp_path / "long.wav", tmp_path / "a.josie", "--model", model_folder)
     (tmp_path / "cut.josie").write_bytes((tmp_path / "a.josie").read_bytes()[:-40])
     _, error = run("decode", tmp_path / "cut.josie", tmp_path / "a.wav", "--model", model_folder, "--salvage")
     assert "warning" in error
-    assert soundfile.info(tmp_path / "a.wav").frames == 25 * 1920
+    assert soundfile.info(tmp_path / "a.wav").frames == BLOCK_FRAMES * 1920
 
 
 def test_another_model_is_refused(model_folder, talk, tmp_path):

@@ -17,7 +17,7 @@ from josiecodec import TokenFile
 from josiecodec.errors import FormatError, ModelError
 from josiecodec.fingerprint import TABLES_FILE
 from josiecodec.hub import load, save
-from josiecodec.tokens.container import CODED, CODED_PATCHES, TokenReader
+from josiecodec.tokens.container import BLOCK_FRAMES, CODED, CODED_PATCHES, TokenReader
 from josiecodec.tokens.entropy import (
     BITS,
     MOST_PER_BYTE,
@@ -187,10 +187,9 @@ def test_a_model_with_tables_makes_smaller_files(sound_model, tmp_path):
     assert np.array_equal(file.streams[0].codes, TokenFile.from_bytes(more).streams[0].codes)
     # A cut-off file gives every whole block.
     assert load(save(codec, tmp_path / "copy")).fingerprint == codec.fingerprint
-    half = TokenFile.from_bytes(data[: len(data) // 2], salvage=True, tables=codec.known_tables)
+    half = TokenFile.from_bytes(data[: len(data) * 3 // 4], salvage=True, tables=codec.known_tables)
     frames = half.streams[0].codes.shape[1]
-    assert frames % 25 == 0
-    assert 25 <= frames < 200
+    assert frames == BLOCK_FRAMES
     assert np.array_equal(half.streams[0].codes, file.streams[0].codes[:, :frames])
 
 
@@ -229,7 +228,9 @@ def test_pictures_and_videos_with_tables(visual_model, tmp_path):
             data, more = codec.compress(picture, rate, 10), plain.compress(picture, rate, 10)
             assert set(codings(data)) == {CODED_PATCHES}
             assert len(data) < len(more)
-            assert torch.equal(codec.decompress(data), plain.decompress(more))
+            if rate.n_q:  # else codes are chosen by what they take
+                assert torch.equal(codec.decompress(data), plain.decompress(more))
+            assert codec.decompress(data).shape == picture.shape
             (tmp_path / "a.josie").write_bytes(data)
             use = use_of_codes([tmp_path / "a.josie"], codec.known_tables)
             # What is written beside the codes: modes and counts, heads of blocks.

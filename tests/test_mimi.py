@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 
@@ -112,13 +113,13 @@ def test_streams_give_what_streams_of_transformers_give(pair):
     frames = 6 if ours.config.latent_dim == 512 else 60
     x = speechlike(61)[..., : frames * ours.frame_size]
     keys = pads = None
+    named = inspect.signature(theirs.encode).parameters  # older versions of the package have another name for it
+    cache = "encoder_cache" if "encoder_cache" in named else "encoder_past_key_values"
     known = []
     with torch.no_grad():
         for chunk in x.split(ours.frame_size, -1):
-            out = theirs.encode(
-                chunk, num_quantizers=ours.n_q, encoder_past_key_values=keys, padding_cache=pads, use_streaming=True
-            )
-            keys, pads = out.encoder_past_key_values, out.padding_cache
+            out = theirs.encode(chunk, num_quantizers=ours.n_q, padding_cache=pads, use_streaming=True, **{cache: keys})
+            keys, pads = getattr(out, cache), out.padding_cache
             known.append(out.audio_codes)
         back = theirs.decode(torch.cat(known, -1)).audio_values
     stream = ours.streaming(n_q=ours.n_q)
@@ -321,7 +322,7 @@ def test_every_codec_compresses_and_trims(model, tmp_path):
     (tmp_path / "a.josie").write_bytes(data)
     trim_file(tmp_path / "a.josie", tmp_path / "b.josie", 2)
     small = model.decompress((tmp_path / "b.josie").read_bytes())
-    assert torch.equal(small, model.decode(model.encode(x, 2), x.shape[-1]))
+    assert torch.equal(small, model.decode(model.encode(x, 6)[:, :2], x.shape[-1]))
     assert TokenFile.read(tmp_path / "b.josie").streams[0].codes.shape[0] == 2
 
 

@@ -65,7 +65,10 @@ class ResidualVectorQuantizer(nn.Module):
         """The codebook of level k, and the size of what it codes in units of that codebook."""
         own = len(self.quantizers)
         quantizer = self._stack()[min(k, own - 1)]
-        return quantizer, (self.size[k] / self.size[own - 1]).sqrt() if k >= own else 1.0
+        if k < own:
+            return quantizer, 1.0
+        size = self.size.clamp_min(1e-12)  # nothing at all is left over of too few vectors
+        return quantizer, (size[k] / size[own - 1]).sqrt()
 
     def encode(self, x: Tensor, levels: int) -> Tensor:
         """[B, T, dim] -> codes [B, T, levels]."""
