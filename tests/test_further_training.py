@@ -107,11 +107,12 @@ def test_the_semantic_level_stays_while_the_rest_learns(recordings, start, tmp_p
     x = speechlike(40, seed=9)
     a, b = before.encode(x, 6), after.encode(x, 6)
     kept, moved = ((a[:, k] == b[:, k]).float().mean() for k in (0, 1))
-    assert kept > moved + 0.2
+    assert kept > moved + 0.1
     free = trainer(recordings, tmp_path / "free", dataclasses.replace(settings, keep_semantic=""))
     free.start_from(load(start))
     free.run()
-    assert kept > (load(tmp_path / "free" / "model").encode(x, 1)[:, 0] == a[:, 0]).float().mean()
+    lost = (load(tmp_path / "free" / "model").encode(x, 1)[:, 0] == a[:, 0]).float().mean()
+    assert kept > lost + 0.2, (kept, moved, lost)
 
 
 def test_a_level_of_another_shape_cannot_be_kept(recordings, start, tmp_path):
