@@ -178,7 +178,8 @@ class Jodio(TokenCodec):
 
         Returns:
             int64 [B, n_q, frames(T)], the semantic level first. An item's codes are the same alone
-            and in a padded batch.
+            and in a padded batch. Where several sums are searched (`quantizer.beams`), the codes of fewer levels
+            need not be the first ones of more: `trim` gives those, `encode` better ones.
 
         Raises:
             CodesError: on a wrong shape or type, or `n_q` out of range.
