@@ -7,7 +7,7 @@ from ..nn.transformer import TransformerConfig
 from .config import JodioConfig, QuantizerConfig
 from .mimi import MimiConfig
 from .seanet import SeaNetConfig
-from .spectral import SpectralDecoderConfig
+from .spectral import SpectralDecoderConfig, SpectralEncoderConfig
 
 
 def _v4o() -> JodioConfig:
@@ -44,6 +44,7 @@ def _spectral() -> JodioConfig:
     """Spectral encoder and decoder: the architecture of the weights that ship."""
     return JodioConfig(
         name="jodio-24k",
+        encoder=SpectralEncoderConfig(fine=240),
         decoder=SpectralDecoderConfig(told=True),
         quantizer=QuantizerConfig(dim=96, semantic_dim=48, window=30, shared_from=15, beams=4),
     )

@@ -1,6 +1,6 @@
 """A spectral encoder and decoder: causal ConvNeXt networks between short-time spectra and frames.
 
-    encoder  [B, 1, T] -> log spectrum, 50 Hz -> blocks -> 12.5 Hz -> blocks -> [B, F, D]
+    encoder  [B, 1, T] -> log spectra, 50 Hz -> blocks -> 12.5 Hz -> blocks -> [B, F, D]
     decoder  [B, F, D] -> blocks, 12.5 Hz -> blocks, 50 Hz -> blocks, 100 Hz -> spectrum -> overlap-add
 
 The network never runs faster than 100 Hz, which makes it ten times cheaper than convolutions over
@@ -31,6 +31,8 @@ from ..nn.spectra import fourier_matrix
 from ..nn.streaming import State, Streaming, run, with_past
 from .source import HarmonicNoiseSource
 
+FINE_SPECTRA = 4  # short spectra in each hop of the long ones
+
 
 @dataclass(frozen=True)
 class SpectralEncoderConfig:
@@ -40,6 +42,8 @@ class SpectralEncoderConfig:
         kind: "spectral".
         hop: samples between two spectra.
         window: samples under each analysis window.
+        fine: samples under the windows of a second analysis with four spectra a hop, which hears when things happen
+            and single pulses of a low voice; 0 for none.
         channels: widths, first at the rate of the spectra, then after each down-sampling.
         blocks: ConvNeXt blocks at each of these rates.
         strides: down-sampling factors; hop * product is the samples per frame.
@@ -50,6 +54,7 @@ class SpectralEncoderConfig:
     kind: Literal["spectral"] = "spectral"
     hop: int = 480
     window: int = 960
+    fine: int = 0
     channels: tuple[int, ...] = (256, 384)
     blocks: tuple[int, ...] = (4, 1)
     strides: tuple[int, ...] = (4,)
@@ -58,6 +63,8 @@ class SpectralEncoderConfig:
 
     def __post_init__(self) -> None:
         _check("spectral encoder", self.hop, self.window, self.channels, self.blocks, self.strides)
+        if self.fine and (self.hop % FINE_SPECTRA or self.fine < 0 or self.fine % (2 * self.hop // FINE_SPECTRA)):
+            raise ConfigError(f"spectral encoder: fine windows must be an even number of hops / {FINE_SPECTRA}")
 
     @property
     def frame_size(self) -> int:
@@ -222,6 +229,11 @@ class SpectralEncoder(Streaming):
         widths = config.channels
         self.spectrum = Spectrum(config.hop, config.window)
         self.input_proj = RowStableLinear(self.spectrum.bins, widths[0])
+        self.fine_spectrum = Spectrum(config.hop // FINE_SPECTRA, config.fine) if config.fine else None
+        if self.fine_spectrum is not None:
+            # Begins without a say, so that a model trained without it can go on with it.
+            self.fine_proj = RowStableLinear(self.fine_spectrum.bins * FINE_SPECTRA, widths[0], bias=False)
+            nn.init.zeros_(self.fine_proj.weight)
         self.stages = nn.ModuleList()
         for i, (width, blocks) in enumerate(zip(widths, config.blocks)):
             layers: list[nn.Module] = [Downsample(widths[i - 1], width, config.strides[i - 1])] if i else []
@@ -233,9 +245,12 @@ class SpectralEncoder(Streaming):
             self.input_proj.weight.copy_(_cepstrum(widths[0], self.spectrum.bins))
 
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
-        x = self.input_proj(self.spectrum(x, state))
-        x = run(self.stages, x, state)
-        return self.output_proj(self.norm(x))
+        y = self.input_proj(self.spectrum(x, state))
+        if self.fine_spectrum is not None:
+            fine = self.fine_spectrum(x, state)
+            y = y + self.fine_proj(fine.reshape(*y.shape[:2], -1))
+        y = run(self.stages, y, state)
+        return self.output_proj(self.norm(y))
 
 
 class SpectralDecoder(Streaming):

@@ -384,9 +384,14 @@ class TokenReader:
         self.problems.append(text)
 
 
-def visual_bytes(rows: PatchRows, levels: int, codebook_size: int, tables: EntropyTables | None = None) -> int:
-    """Bytes that rows of patches take in a file, blocks and all (to within a few)."""
-    return sum(14 + estimated_size(part, levels, codebook_size, tables) for part in _block_parts(rows))
+def visual_bytes(
+    rows: PatchRows, levels: int, codebook_size: int, tables: EntropyTables | None = None, exactly: bool = True
+) -> int:
+    """Bytes that rows of patches take in a file, blocks and all (to within a few).
+
+    If not `exactly`, as if there were no context network: too many by a share that is much the same for one picture.
+    """
+    return sum(14 + estimated_size(part, levels, codebook_size, tables, exactly) for part in _block_parts(rows))
 
 
 def _block_parts(rows: PatchRows) -> list[PatchRows]:

@@ -7,6 +7,8 @@ so encoder and decoder agree on every machine.
     sound       class of the same level in the frame before, class of the level before in this frame
     pictures    first level: classes of the patches to the left and above; deeper ones: class of the level before,
                 and how many levels are still to come
+
+If the model has a context network (`context.py`), it takes the place of the tables for the first levels.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import FormatError
+from .context import BITS, ContextNetwork
 from .rangecoder import BitDecoder, BitEncoder
 
-BITS = 15  # the shares of all symbols together are 2^BITS
 MOST_PER_BYTE = 8  # codes; likelier ones are not coded so, and nobody can make a decoder work for nothing
 TO_COME = 8  # classes of how many levels are still to come
 _BUCKETS = (0, 0, 1, 2, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6) + (7,) * 49
@@ -114,12 +116,25 @@ class EntropyTables:
     Attributes:
         levels: one for each level.
         starts: in pictures, the level that the codes of each mode of a patch begin with.
+        context: network for the first levels, in pictures of patches that begin with the first, or None.
         data: the file that they were read from.
     """
 
     levels: list[LevelTable]
     starts: tuple[int, ...] = (0,)
+    context: ContextNetwork | None = None
     data: bytes = b""
+
+    @property
+    def seen(self) -> int:
+        """Levels that the network takes."""
+        return 0 if self.context is None else self.context.levels
+
+    def typical_bits(self, level: int) -> np.ndarray:
+        """Bits that each code of a level takes, about, whatever its context: float [S]."""
+        if self.context is not None and level < self.context.levels:
+            return self.context.typical_bits[level]
+        return self.levels[level].typical_bits()
 
 
 def bucket(to_come: int) -> int:
@@ -140,12 +155,14 @@ def check_density(codes: int, size: int) -> None:
 def encode_frames(codes: np.ndarray, tables: EntropyTables) -> bytes:
     """Codes [frames, levels] of sound -> bytes."""
     coder = BitEncoder()
+    if tables.context is not None:
+        tables.context.encode(coder, np.full((1, len(codes)), codes.shape[1]), codes[None])
     before = [-1] * codes.shape[1]
     for frame in codes.tolist():
         last = -1
         for k, code in enumerate(frame):
             table = tables.levels[k]
-            last = table.encode(coder, table.place(before[k], last), code)
+            last = table.classes[code] if k < tables.seen else table.encode(coder, table.place(before[k], last), code)
             before[k] = last
     return coder.finish()
 
@@ -158,11 +175,15 @@ def decode_frames(data: bytes, frames: int, levels: int, tables: EntropyTables) 
     """
     check_density(frames * levels, len(data))
     coder = BitDecoder(data)
+    seen: list[list[int]] = [[]] * frames
+    if tables.context is not None:
+        seen = tables.context.decode(coder, np.full((1, frames), levels))[0, :, :levels].tolist()
     before = [-1] * levels
     out = []
-    for _ in range(frames):
-        last, row = -1, []
-        for k in range(levels):
+    for row in seen:
+        row = row.copy()
+        last = tables.levels[len(row) - 1].classes[row[-1]] if row else -1
+        for k in range(len(row), levels):
             table = tables.levels[k]
             code, last = table.decode(coder, table.place(before[k], last))
             before[k] = last
@@ -177,6 +198,8 @@ def encode_patches(modes: np.ndarray, counts: np.ndarray, codes: np.ndarray, tab
     """Codes of patches (see `PatchRows`) -> bytes."""
     coder = BitEncoder()
     levels, starts = tables.levels, tables.starts
+    if tables.context is not None:
+        tables.context.encode(coder, *_own_grid(modes, counts, codes, tables))
     flat, at = codes.tolist(), 0
     above = [-1] * counts.shape[1]
     for row_modes, row_counts in zip(modes.tolist(), counts.tolist()):
@@ -187,7 +210,10 @@ def encode_patches(modes: np.ndarray, counts: np.ndarray, codes: np.ndarray, tab
             own = -1
             for k in range(count):
                 table = levels[first + k]
-                a = table.encode(coder, table.place(a, b), flat[at])
+                if first == 0 and k < tables.seen:
+                    a = table.classes[flat[at]]
+                else:
+                    a = table.encode(coder, table.place(a, b), flat[at])
                 own = a if first + k == 0 else own
                 b = bucket(count - k - 2)
                 at += 1
@@ -205,19 +231,26 @@ def decode_patches(data: bytes, modes: np.ndarray, counts: np.ndarray, tables: E
     check_density(total, len(data))
     coder = BitDecoder(data)
     levels, starts = tables.levels, tables.starts
+    if bool((np.array(starts)[modes] + counts > len(levels)).any()):
+        raise FormatError("more levels than the model has")
+    seen = np.zeros((*counts.shape, 0), np.int64)
+    if tables.context is not None:
+        seen = tables.context.decode(coder, np.where(_begins(modes, tables), counts, 0))
     out: list[int] = []
     above = [-1] * counts.shape[1]
-    for row_modes, row_counts in zip(modes.tolist(), counts.tolist()):
+    for row_modes, row_counts, row_seen in zip(modes.tolist(), counts.tolist(), seen.tolist()):
         left = -1
         for column, (mode, count) in enumerate(zip(row_modes, row_counts)):
             first = starts[mode]
-            if first + count > len(levels):
-                raise FormatError("more levels than the model has")
             a, b = (left, above[column]) if first == 0 else (-1, bucket(count - 1))
             own = -1
             for k in range(count):
                 table = levels[first + k]
-                code, a = table.decode(coder, table.place(a, b))
+                if first == 0 and k < tables.seen:
+                    code = row_seen[column][k]
+                    a = table.classes[code]
+                else:
+                    code, a = table.decode(coder, table.place(a, b))
                 out.append(code)
                 own = a if first + k == 0 else own
                 b = bucket(count - k - 2)
@@ -225,6 +258,23 @@ def decode_patches(data: bytes, modes: np.ndarray, counts: np.ndarray, tables: E
     if coder.position < len(data):
         raise FormatError("bytes behind the last code")
     return np.array(out, np.uint16)
+
+
+def _begins(modes: np.ndarray, tables: EntropyTables) -> np.ndarray:
+    """Which patches begin with the first level."""
+    return np.array(tables.starts)[modes] == 0
+
+
+def _own_grid(
+    modes: np.ndarray, counts: np.ndarray, codes: np.ndarray, tables: EntropyTables
+) -> tuple[np.ndarray, np.ndarray]:
+    """Counts (0 of patches that begin with another level) and codes of a grid, as `ContextNetwork` takes them."""
+    numbers = counts.reshape(-1).astype(np.int64)
+    begins = np.cumsum(numbers) - numbers
+    place = begins[:, None] + np.arange(tables.seen)
+    padded = np.concatenate([codes, np.zeros(tables.seen, codes.dtype)])
+    grid = padded[np.minimum(place, len(padded) - 1)].reshape(*counts.shape, tables.seen)
+    return np.where(_begins(modes, tables), counts, 0), grid
 
 
 def frame_bits(codes: np.ndarray, tables: EntropyTables) -> np.ndarray:
@@ -236,11 +286,19 @@ def frame_bits(codes: np.ndarray, tables: EntropyTables) -> np.ndarray:
         before = np.concatenate([[-1], own[:-1]])[: len(own)]
         total[k] = table.bits(before, above, own, codes[:, k])
         above = own
+    if tables.context is not None:
+        found = tables.context.bits(np.full((1, len(codes)), codes.shape[1]), codes[None])[: len(total)]
+        total[: len(found)] = found
     return total
 
 
-def patch_bits(modes: np.ndarray, counts: np.ndarray, codes: np.ndarray, tables: EntropyTables) -> np.ndarray:
-    """Bits that `encode_patches` takes, to within a few, level by level: float [levels]; much faster."""
+def patch_bits(
+    modes: np.ndarray, counts: np.ndarray, codes: np.ndarray, tables: EntropyTables, exactly: bool = True
+) -> np.ndarray:
+    """Bits that `encode_patches` takes, to within a few, level by level: float [levels]; much faster.
+
+    If not `exactly`, as if the model had no context network, which is faster still.
+    """
     numbers = counts.reshape(-1).astype(np.int64)
     most = int(numbers.max(initial=0))
     total = np.zeros(len(tables.levels))
@@ -263,8 +321,11 @@ def patch_bits(modes: np.ndarray, counts: np.ndarray, codes: np.ndarray, tables:
                 a, b = neighbours[0][chosen], neighbours[1][chosen]
             else:
                 a, b = before[chosen], buckets[numbers[chosen] - k]
-            total[start + k] += table.bits(a, b, classes, own)
+            if not (exactly and start == 0 and k < tables.seen):
+                total[start + k] += table.bits(a, b, classes, own)
             before[chosen] = classes
+    if exactly and tables.context is not None:
+        total[: tables.seen] += tables.context.bits(*_own_grid(modes, counts, codes, tables))
     return total
 
 

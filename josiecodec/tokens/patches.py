@@ -90,12 +90,14 @@ def pack_rows(
     return put_varint(len(map_)) + map_ + codes, coded
 
 
-def estimated_size(rows: PatchRows, levels: int, codebook_size: int, tables: EntropyTables | None) -> int:
-    """Bytes of the payload, to within one or two if it is coded."""
+def estimated_size(
+    rows: PatchRows, levels: int, codebook_size: int, tables: EntropyTables | None, exactly: bool = True
+) -> int:
+    """Bytes of the payload, to within one or two if it is coded; see `entropy.patch_bits` for `exactly`."""
     map_ = _pack_map(rows, levels)
     codes = packed_size(len(rows.codes), codebook_size)
     if tables is not None:
-        codes = min(codes, round(patch_bits(rows.modes, rows.counts, rows.codes, tables).sum() / 8 + 0.5))
+        codes = min(codes, round(patch_bits(rows.modes, rows.counts, rows.codes, tables, exactly).sum() / 8 + 0.5))
     return len(put_varint(len(map_))) + len(map_) + codes
 
 

@@ -11,6 +11,7 @@ import safetensors.numpy
 
 from ..errors import FormatError, ModelError
 from ..fingerprint import TABLES_FILE, of_folder
+from .context import ContextNetwork
 from .entropy import EntropyTables, LevelTable
 
 Tables = dict[str, EntropyTables]  # by the fingerprint of the model
@@ -19,34 +20,65 @@ MOST_LEVELS = 64
 
 
 def read_tables(path: Path) -> EntropyTables:
-    """Read `entropy.safetensors`: for each level k `k.classes`, `k.given` and `k.within`, and `starts`.
+    """Read `entropy.safetensors`: for each level k `k.classes`, `k.given` and `k.within`, `starts`, and `context.*`.
 
     Raises:
         ModelError: if it cannot be read or is not in order.
     """
     try:
-        data = path.read_bytes()
+        return parse_tables(path.read_bytes())
+    except (OSError, FormatError) as error:
+        raise ModelError(f"{path}: cannot be read ({error})") from None
+
+
+def parse_tables(data: bytes) -> EntropyTables:
+    """The tables in the bytes of a file.
+
+    Raises:
+        FormatError: if they are not in order.
+    """
+    try:
         tensors = safetensors.numpy.load(data)
         starts = tuple(int(s) for s in tensors.pop("starts"))
+        context = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_CONTEXT)}
         count = len(tensors) // 3
         parts = [[tensors[f"{k}.{name}"].astype(np.int64) for name in _NAMES] for k in range(count)]
         levels = [LevelTable(*part) for part in parts]
-    except (OSError, safetensors.SafetensorError, KeyError, FormatError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read ({error})") from None
+        network = ContextNetwork({n.removeprefix(_CONTEXT): x for n, x in context.items()}) if context else None
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise FormatError(str(error)) from None
     if not 1 <= count <= MOST_LEVELS or not starts or not all(0 <= s < count for s in starts):
-        raise ModelError(f"{path}: {count} levels, of which patches start with {starts}")
-    return EntropyTables(levels, starts, data)
+        raise FormatError(f"{count} levels, of which patches start with {starts}")
+    if network is not None and network.levels > count:
+        raise FormatError(f"a context network of {network.levels} levels for {count}")
+    if network is not None and any(len(level.classes) != network.codebook_size for level in levels):
+        raise FormatError("a context network of another size of codebooks")
+    return EntropyTables(levels, starts, network, data)
 
 
 _NAMES = ("classes", "given", "within")
+_CONTEXT = "context."
 
 
-def tables_bytes(parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]], starts: tuple[int, ...]) -> bytes:
-    """The file's bytes, from classes, given and within of each level (see `LevelTable`)."""
+def tables_bytes(
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    starts: tuple[int, ...],
+    context: ContextNetwork | None = None,
+) -> bytes:
+    """The file's bytes, from classes, given and within of each level (see `LevelTable`), and a context network."""
     tensors = {"starts": np.array(starts, np.uint8)}
     for k, part in enumerate(parts):
         kinds = (np.uint8, np.uint16, np.uint16)
         tensors |= {f"{k}.{name}": np.ascontiguousarray(x.astype(t)) for name, x, t in zip(_NAMES, part, kinds)}
+    return with_context(safetensors.numpy.save(tensors), context) if context else safetensors.numpy.save(tensors)
+
+
+def with_context(data: bytes, network: ContextNetwork) -> bytes:
+    """The bytes of a tables file with another context network, or one at all."""
+    tensors = {n: x for n, x in safetensors.numpy.load(data).items() if not n.startswith(_CONTEXT)}
+    for name, value in network.tensors.items():
+        kind = np.int8 if name == "table" else np.int32 if name.endswith("bias") else np.int16
+        tensors[_CONTEXT + name] = np.ascontiguousarray(value.astype(kind))
     return safetensors.numpy.save(tensors)
 
 

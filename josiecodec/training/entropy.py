@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from ..atomic import write_bytes
 from ..audio.jodio import Jodio
@@ -17,11 +20,13 @@ from ..hub import load
 from ..nn.kmeans import assign, kmeans
 from ..nn.quantize import VectorQuantizer
 from ..tokens.container import BLOCK_FRAMES
-from ..tokens.entropy import BITS, TO_COME, bucket
-from ..tokens.tables import tables_bytes
+from ..tokens.context import BITS, GROUPS, ContextNetwork
+from ..tokens.entropy import TO_COME, EntropyTables, bucket, frame_bits, patch_bits
+from ..tokens.tables import parse_tables, tables_bytes, with_context
 from ..vision.adaptive import alone, cheapest
 from ..vision.jovio import Jovio
 from ..vision.patches import padded, to_groups
+from .context import CodedGrid, ContextConfig, TrainedContext, rounded, train_context, typical_bits
 from .data import Recordings
 from .pictures import Pictures
 
@@ -30,6 +35,10 @@ SOUND_LEVELS = 2  # with contexts; deeper ones gain nothing from them
 WEIGHTS = (0.002, 0.3)  # of a bit, in pictures
 EVEN = 0.15  # share of the pictures that have all levels everywhere
 PRIOR = 20.0  # observations that a context is worth before it has any
+HELD_OUT = 20  # every so many-th picture or block decides whether a network is worth having
+QUICK_BEAMS = 4  # of the search for the codes that are counted
+SOUND_NETWORK = ContextConfig(levels=9, width=64, outer=128, hidden=128)
+PICTURE_NETWORK = ContextConfig()
 
 
 @dataclass
@@ -115,6 +124,12 @@ def _books(model: Jodio | Jovio) -> list[VectorQuantizer]:
 @torch.no_grad()
 def sound_tables(model: Jodio, recordings: Recordings, seconds: float = 1e9) -> bytes:
     """Tables of a codec of sound, from recordings (at most so many seconds of them)."""
+    return fit_sound(model, sound_codes(model, recordings, seconds))
+
+
+@torch.no_grad()
+def sound_codes(model: Jodio, recordings: Recordings, seconds: float = 1e9) -> list[np.ndarray]:
+    """Codes [K, F] of recordings, all levels."""
     order = np.random.default_rng(0).permutation(len(recordings.segments))
     found = []
     for index in order:
@@ -123,7 +138,7 @@ def sound_tables(model: Jodio, recordings: Recordings, seconds: float = 1e9) -> 
         seconds -= len(wave) / model.sample_rate
         if seconds < 0:
             break
-    return fit_sound(model, found)
+    return found
 
 
 def fit_sound(model: Jodio, found: list[np.ndarray]) -> bytes:
@@ -145,8 +160,12 @@ def fit_sound(model: Jodio, found: list[np.ndarray]) -> bytes:
 
 
 @torch.no_grad()
-def picture_tables(model: Jovio, pictures: Pictures, most: int = 1 << 30) -> bytes:
-    """Tables of a codec of pictures, from pictures and pairs of a video's pictures (at most so many of each)."""
+def picture_tables(model: Jovio, pictures: Pictures, most: int = 1 << 30) -> tuple[bytes, list[CodedGrid]]:
+    """Tables of a codec of pictures, from pictures and pairs of a video's pictures (at most so many of each).
+
+    Also returns the codes of the pictures.
+    """
+    grids = []
     classes = [classes_of(book, PICTURE_CLASSES) for book in _books(model)]
     seen = [Seen() for _ in classes]
     random = np.random.default_rng(0)
@@ -155,6 +174,8 @@ def picture_tables(model: Jovio, pictures: Pictures, most: int = 1 << 30) -> byt
         latent = model.latent(to_groups(padded(video.to(model.device), model.patch), model.config.group))[0, 0]
         counts, codes = _chosen(model, latent, 0, random)
         _see(seen, classes, counts, codes, (latent.shape[0], latent.shape[1]), 0)
+        rows = torch.from_numpy(codes[:, : int(counts.max(initial=0))])
+        grids.append(CodedGrid(torch.from_numpy(counts).view(latent.shape[:2]), rows.view(*latent.shape[:2], -1)))
     starts = (0, *model.config.starts)
     for index in random.permutation(len(pictures.videos))[:most] if pictures.videos else ():
         video = pictures.video(int(index))[:, :9].float()[None] / 255
@@ -167,7 +188,57 @@ def picture_tables(model: Jovio, pictures: Pictures, most: int = 1 << 30) -> byt
     for k, part in enumerate(seen):
         contexts = len(np.unique(classes[max(k - 1, 0)])) + 1
         parts.append(fit_level(classes[k], part, (contexts, contexts if k == 0 else TO_COME + 1)))
-    return tables_bytes(parts, starts)
+    return tables_bytes(parts, starts), grids
+
+
+def sound_grids(found: list[np.ndarray], random: np.random.Generator, usual: int) -> list[CodedGrid]:
+    """Codes [K, F] of recordings as blocks of a file have them, with all levels, the usual ones or some."""
+    grids = []
+    for codes in found:
+        for first in range(0, codes.shape[1], BLOCK_FRAMES):
+            block = torch.from_numpy(codes[:, first : first + BLOCK_FRAMES].astype(np.int64))
+            levels = usual if random.random() < 0.5 else int(random.integers(1, len(codes) + 1))
+            grids.append(CodedGrid(torch.full((1, block.shape[1]), levels), block[:levels].t()[None]))
+    return grids
+
+
+def network_for(
+    model: Jodio | Jovio, grids: list[CodedGrid], minutes: float, judge: Callable[[TrainedContext, int], None] | None
+) -> ContextNetwork:
+    """A context network for a model, trained for so many minutes on codes that it gave."""
+    sound = isinstance(model, Jodio)
+    config = SOUND_NETWORK if sound else PICTURE_NETWORK
+    books = code_books(model)
+    levels, width = min(config.levels, len(books)), max(GROUPS, min(config.width, books.shape[-1]))
+    books = F.pad(books, (0, max(0, width - books.shape[-1])))
+    config = dataclasses.replace(config, levels=levels, width=width)
+    net = train_context(config, books, grids, minutes, judge=judge).eval()
+    return rounded(net, typical_bits(net, grids))
+
+
+def worth_having(network: ContextNetwork, tables: EntropyTables, grids: list[CodedGrid]) -> bool:
+    """Whether a network takes fewer bits than tables for codes that it was not trained on."""
+    with_it, without = 0.0, 0.0
+    for grid in grids:
+        counts, codes = grid.counts.numpy(), grid.codes.numpy()
+        with_it += float(network.bits(counts, codes).sum())
+        if len(counts) == 1:
+            without += float(frame_bits(codes[0], tables)[: network.levels].sum())
+        else:
+            flat = codes[np.arange(codes.shape[-1]) < counts[..., None]]
+            without += float(patch_bits(np.zeros_like(counts), counts, flat, tables)[: network.levels].sum())
+    return with_it < without
+
+
+def code_books(model: Jodio | Jovio) -> torch.Tensor:
+    """The codes of each level as they add up [K, S, D]; the semantic ones of sound have dimensions of their own."""
+    if isinstance(model, Jovio):
+        parts = [model.rvq.level(k) for k in range(model.n_q)]
+        return torch.stack([book.codes_in_use().detach() * scale for book, scale in parts]).float().cpu()
+    own = model.semantic_rvq.codes_in_use().detach().float().cpu()
+    parts = [model.acoustic_rvq.level(k) for k in range(model.n_q - 1)]
+    rest = torch.stack([book.codes_in_use().detach() * scale for book, scale in parts]).float().cpu()
+    return torch.cat([F.pad(own, (0, rest.shape[-1]))[None], F.pad(rest, (own.shape[-1], 0))])
 
 
 def _chosen(
@@ -175,7 +246,7 @@ def _chosen(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Counts [N] and codes [N, L] that a random weight of a bit would choose; now and then all of them."""
     weight = 0.0 if random.random() < EVEN else float(np.exp(random.uniform(*np.log(WEIGHTS))))
-    found = alone(model, latent, model.n_q - start, weight, start)
+    found = alone(model, latent, model.n_q - start, weight, start, min(model.config.beams, QUICK_BEAMS))
     counts = cheapest(model, found.found.errors, weight)
     return counts.cpu().numpy(), found.found.path(counts).cpu().numpy()
 
@@ -204,18 +275,39 @@ def _see(
         before = own
 
 
-def make_tables(folder: Path, material: Recordings | Pictures, most: float = 1e9) -> int:
+def make_tables(
+    folder: Path,
+    material: Recordings | Pictures,
+    most: float = 1e9,
+    minutes: float = 0.0,
+    judge: Callable[[TrainedContext, int], None] | None = None,
+) -> int:
     """Write the tables of the model in `folder` beside it, which changes its fingerprint. Returns their bytes.
+
+    Args:
+        folder: of the model.
+        material: recordings or pictures that the codes of are counted.
+        most: seconds of sound, or pictures.
+        minutes: of training of a context network; 0 for none. It is left out if it is no better than tables alone.
+        judge: see `train_context`.
 
     Raises:
         ModelError: if the model cannot be loaded, or is not for this material.
     """
     model = load(folder)
     if isinstance(model, Jodio) and isinstance(material, Recordings):
-        data = sound_tables(model, material, most)
+        found = sound_codes(model, material, most)
+        data = fit_sound(model, found)
+        grids = sound_grids(found, np.random.default_rng(0), model.config.default_n_q)
     elif isinstance(model, Jovio) and isinstance(material, Pictures):
-        data = picture_tables(model, material, round(most))
+        data, grids = picture_tables(model, material, round(most))
     else:
         raise ModelError(f"{folder}: not a model for this material")
+    held_out = grids[::HELD_OUT]
+    grids = [grid for place, grid in enumerate(grids) if place % HELD_OUT]
+    if minutes and grids:
+        network = network_for(model, grids, minutes, judge)
+        if worth_having(network, parse_tables(data), held_out):
+            data = with_context(data, network)
     write_bytes(folder / TABLES_FILE, data)
     return len(data)

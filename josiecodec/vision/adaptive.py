@@ -143,7 +143,8 @@ def _priced(model: Jovio, x: Tensor, most: int, beams: int, start: int, enough: 
     if weight <= 0 or model.tables is None or len(model.tables.levels) < model.n_q:
         return search(model.rvq, x, most, beams, start, enough)
     bits = level_bits(model)
-    prices = [torch.from_numpy(t.typical_bits() - bits).to(x) * weight for t in model.tables.levels]
+    tables = model.tables
+    prices = [torch.from_numpy(tables.typical_bits(k) - bits).to(x) * weight for k in range(len(tables.levels))]
     return search(model.rvq, x, most, beams, start, enough, prices)
 
 

@@ -75,6 +75,7 @@ class RowCoder:
         self.most = most or model.n_q
         self.before: Group | None = None
         self.weight = model.config.weight
+        self.saving = 0.0  # of the context network: what it adds to the logarithm of a size
 
     def uniform(self, latents: Sequence[Tensor], n_q: int) -> list[Group]:
         """Code groups [h, w, D] with `n_q` levels in every patch."""
@@ -104,7 +105,6 @@ class RowCoder:
         self, latents: Sequence[Tensor], bits: float, weight: float, beams: int, enough: float
     ) -> tuple[float, list[Group]]:
         """The weight at which groups take about `bits` bits, and what they become."""
-        size = self.model.codebook_size
         low, high = LIGHTEST, HEAVIEST  # too many bits, too few
         patches = sum(latent.shape[0] * latent.shape[1] for latent in latents)
         cache: dict[int, Alone] | None = {} if patches <= REMEMBERED else None
@@ -113,7 +113,10 @@ class RowCoder:
         wanted = math.log(max(bits, 1))
         for _ in range(TRIES):
             groups = self._run(latents, weight, cache, beams)
-            taken = math.log(max(8 * sum(visual_bytes(g.rows, self.most, size, self.model.tables) for g in groups), 1))
+            taken = self._size(groups, False) + self.saving
+            if abs(taken - wanted) < enough or not points:
+                exact = self._size(groups, True)
+                self.saving, taken = self.saving + exact - taken, exact
             if abs(taken - wanted) < best[0]:
                 best = (abs(taken - wanted), weight, groups)
             if best[0] < enough or high / low < 1.001:
@@ -122,6 +125,11 @@ class RowCoder:
             points.append((math.log(weight), taken))
             weight = _next(points, wanted, low, high)
         return best[1], best[2]
+
+    def _size(self, groups: list[Group], exactly: bool) -> float:
+        """Logarithm of the bits that groups take in a file."""
+        size, tables = self.model.codebook_size, self.model.tables
+        return math.log(max(8 * sum(visual_bytes(g.rows, self.most, size, tables, exactly) for g in groups), 1))
 
     def _beams(self, latents: Sequence[Tensor]) -> int:
         """Sums kept in searches: fewer in videos, most of which is predicted."""

@@ -1,0 +1,213 @@
+"""The context network: exact both ways, safe against any bytes, and worth its while."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import RATE, speechlike, tiny_model
+from test_entropy import random_patches, random_tables
+from test_jovio import CONV, model, scene
+
+from josiecodec.errors import FormatError, ModelError
+from josiecodec.hub import load, save
+from josiecodec.tokens.context import STAGES, ContextNetwork, stages
+from josiecodec.tokens.entropy import (
+    EntropyTables,
+    decode_frames,
+    decode_patches,
+    encode_frames,
+    encode_patches,
+    frame_bits,
+    patch_bits,
+)
+from josiecodec.tokens.rangecoder import BitDecoder, BitEncoder
+from josiecodec.tokens.tables import read_tables, tables_bytes, with_context
+from josiecodec.training.context import (
+    CodedGrid,
+    ContextConfig,
+    TrainedContext,
+    balanced_classes,
+    rounded,
+    train_context,
+    typical_bits,
+)
+from josiecodec.training.data import load_recordings
+from josiecodec.training.entropy import make_tables
+from josiecodec.training.pictures import Pictures
+from josiecodec.vision.images import save_image
+from josiecodec.vision.rate import Rate
+
+SIZE, LEVELS = 64, 3
+SMALL = ContextConfig(levels=LEVELS, width=10, outer=16, hidden=16)
+
+
+def books() -> torch.Tensor:
+    """Codes on a closed curve, so that codes of like numbers are like."""
+    turn = 2 * math.pi * torch.arange(SIZE)[:, None] * torch.arange(1, 6) / SIZE
+    curve = torch.cat([turn.cos(), turn.sin()], 1)
+    return torch.stack([curve, curve / 2, curve / 4])
+
+
+def smooth_grid(random: np.random.Generator, rows: int, columns: int) -> CodedGrid:
+    """Codes that say much about those beside them, and about deeper levels."""
+    counts = torch.from_numpy(random.integers(0, LEVELS + 1, (rows, columns)))
+    first = (random.integers(0, SIZE) + np.add.outer(np.arange(rows), np.arange(columns))) % SIZE
+    deeper = (first[..., None] + np.arange(1, LEVELS) + random.integers(0, 8, (rows, columns, LEVELS - 1))) % SIZE
+    return CodedGrid(counts, torch.from_numpy(np.concatenate([first[..., None], deeper], -1)))
+
+
+@functools.cache
+def trained() -> tuple[TrainedContext, ContextNetwork]:
+    random = np.random.default_rng(0)
+    grids = [smooth_grid(random, 8, 8) for _ in range(60)]
+    net = train_context(SMALL, books(), grids, minutes=0.1, places=200, lr=5e-3).eval()
+    return net, rounded(net, typical_bits(net, grids))
+
+
+def entropy_tables(random: np.random.Generator, sound: bool, levels: int) -> EntropyTables:
+    return dataclasses.replace(random_tables(random, levels, sound), context=trained()[1])
+
+
+def test_every_place_is_coded_once_and_most_see_four_neighbours():
+    order = stages(16, 16)
+    assert set(np.unique(order)) == set(range(STAGES))
+    assert [(order == stage).mean() for stage in (4, 3, 2)] == [0.5, 0.25, 0.125]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (1, 100), (5, 1), (9, 13), (30, 4)])
+def test_round_trips_are_exact_and_bits_are_known(shape):
+    _, network = trained()
+    random = np.random.default_rng(3)
+    for _ in range(5):
+        grid = smooth_grid(random, *shape)
+        counts, codes = grid.counts.numpy(), grid.codes.numpy()
+        coder = BitEncoder()
+        network.encode(coder, counts, codes)
+        data = coder.finish()
+        back = network.decode(BitDecoder(data), counts)
+        assert np.array_equal(back, np.where(np.arange(LEVELS) < counts[..., None], codes, 0))
+        assert abs(network.bits(counts, codes).sum() / 8 - len(data)) < 2
+
+
+def test_whole_numbers_take_what_the_trained_network_promised_and_less_than_the_codes_alone():
+    net, network = trained()
+    grid = smooth_grid(np.random.default_rng(9), 24, 24)
+    with torch.no_grad():
+        promised = float(net(grid)[0].sum()) / math.log(2)
+    taken = network.bits(grid.counts.numpy(), grid.codes.numpy()).sum()
+    assert abs(taken / promised - 1) < 0.02
+    assert taken < 0.9 * math.log2(SIZE) * float(grid.counts.sum())
+
+
+def test_files_code_first_levels_with_the_network_and_deeper_ones_with_tables():
+    random = np.random.default_rng(1)
+    for trial in range(60):
+        sound, pictures = entropy_tables(random, True, 6), entropy_tables(random, False, 8)
+        frames, levels = int(random.integers(1, 12)), int(random.integers(1, 7))
+        codes = random.integers(0, SIZE, (frames, levels)).astype(np.uint16)
+        data = encode_frames(codes, sound)
+        assert np.array_equal(decode_frames(data, frames, levels, sound), codes), trial
+        assert abs(frame_bits(codes, sound).sum() / 8 - len(data)) < 2
+        modes, counts, codes = random_patches(random, 8)
+        data = encode_patches(modes, counts, codes, pictures)
+        assert np.array_equal(decode_patches(data, modes, counts, pictures), codes), trial
+        assert abs(patch_bits(modes, counts, codes, pictures).sum() / 8 - len(data)) < 2
+
+
+def test_any_bytes_give_codes_or_an_error():
+    random = np.random.default_rng(2)
+    sound, pictures = entropy_tables(random, True, 6), entropy_tables(random, False, 8)
+    refused = 0
+    for _ in range(400):
+        data = random.bytes(int(random.integers(0, 60)))
+        modes, counts, _ = random_patches(random, 8)
+        try:
+            assert decode_frames(data, 8, 6, sound).max() < SIZE
+        except FormatError:
+            refused += 1
+        try:
+            assert decode_patches(data, modes, counts, pictures).max(initial=0) < SIZE
+        except FormatError:
+            refused += 1
+    assert 200 < refused < 800
+
+
+def test_networks_that_are_not_in_order_are_refused(tmp_path):
+    good = trained()[1].tensors
+    for name, bad in (
+        ("members", good["members"] + 1),  # a code that does not exist
+        ("members", np.where(good["members"] == 5, 6, good["members"])),  # one that cannot be coded
+        ("around", good["around"][:, 1:]),
+        ("middle", good["middle"] + (1 << 16)),
+        ("typical", good["typical"][:1]),
+        ("level", good["level"][0]),
+    ):
+        with pytest.raises(FormatError, match="context network"):
+            ContextNetwork({**good, name: bad})
+    with pytest.raises(FormatError, match="not complete"):
+        ContextNetwork({n: x for n, x in good.items() if n != "into"})
+    classes, given, within = np.zeros(SIZE, np.int64), np.full((1, 1, 1), 1 << 15), np.full(SIZE, (1 << 15) // SIZE)
+    data = with_context(tables_bytes([(classes, given, within)], (0,)), trained()[1])
+    (tmp_path / "x").write_bytes(data)
+    with pytest.raises(ModelError, match="3 levels for 1"):
+        read_tables(tmp_path / "x")
+    (tmp_path / "y").write_bytes(with_context(tables_bytes([(classes, given, within)] * 3, (0,)), trained()[1]))
+    assert read_tables(tmp_path / "y").seen == LEVELS
+
+
+def test_classes_hold_every_code_once_and_are_of_one_size():
+    for size in (2, 5, 64, 100):
+        members = balanced_classes(torch.randn(size, 6, generator=torch.Generator().manual_seed(size)))
+        known = members[members >= 0]
+        assert sorted(known.tolist()) == list(range(size))
+        counts = (members >= 0).sum(1)
+        assert int(counts.max() - counts.min()) <= 1
+
+
+@pytest.fixture(params=["sound", "pictures"])
+def made(request, tmp_path):
+    """A model, and what its codes can be counted in."""
+    (tmp_path / "data").mkdir()
+    if request.param == "sound":
+        for seed in range(6):
+            soundfile.write(tmp_path / "data" / f"{seed}.wav", speechlike(100, seed=seed)[0, 0].numpy(), RATE)
+        return save(tiny_model(), tmp_path / "model"), load_recordings(tmp_path / "data", RATE)
+    for seed in range(25):
+        save_image(scene(160, 160, seed=seed)[0, :, 0], tmp_path / "data" / f"{seed}.png")
+    return save(model(dataclasses.replace(CONV, beams=1)), tmp_path / "model"), Pictures(tmp_path / "data")
+
+
+def test_a_model_gets_a_network(made, monkeypatch):
+    folder, material = made
+    make_tables(folder, material)
+    plain = load(folder)
+    monkeypatch.setattr("josiecodec.training.entropy.worth_having", lambda *_: True)
+    make_tables(folder, material, minutes=0.03)
+    codec = load(folder)
+    assert codec.fingerprint != plain.fingerprint
+    assert codec.tables.seen > 0
+    if isinstance(material, Pictures):
+        picture = scene(200, 240, seed=7)[0, :, 0]
+        data, more = codec.compress(picture, Rate(n_q=4)), plain.compress(picture, Rate(n_q=4))
+        for bpp in (0.08, 0.15):
+            size = 8 * len(codec.compress(picture, Rate(bpp=bpp)))
+            assert size / (200 * 240) == pytest.approx(bpp, rel=0.05)
+        video = scene(64, 64, 5, seed=7)[0]
+        assert codec.decompress(codec.compress(video, Rate(weight=0.01), 10)).shape == video.shape
+    else:
+        wave = speechlike(150, seed=3)[0]
+        data, more = codec.compress(wave), plain.compress(wave)
+    assert data != more
+    assert torch.equal(codec.decompress(data), plain.decompress(more))
+
+
+def test_a_network_that_learnt_nothing_is_left_out(made):
+    folder, material = made
+    make_tables(folder, material, minutes=1e-5)
+    assert load(folder).tables.seen == 0
