@@ -225,7 +225,9 @@ def entropy(model: Path, data: tuple[Path, ...], most: float, minutes: float, th
     """Make the tables that codes of the model in the folder MODEL are coded with, and put them beside it.
 
     With --minutes also a network that tells codes from those around them, which makes files smaller still; it takes
-    some 20 minutes of one core to be worth having. Files that the model made before can no longer be decoded with it: its fingerprint changes.
+    some 20 minutes of one core to be worth having.
+
+    Files that the model made before can no longer be decoded with it: its fingerprint changes.
     """
     from josiecodec.audio.config import JodioConfig
     from josiecodec.fingerprint import TABLES_FILE
