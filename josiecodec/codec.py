@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from .errors import CodesError, ModelError
-from .fingerprint import of_module
+from .fingerprint import of_module, same_mark
 from .tokens.entropy import EntropyTables
 from .tokens.header import StreamInfo
 from .tokens.tables import Tables
@@ -92,7 +92,7 @@ class TokenCodec(nn.Module, ABC):
         Raises:
             ModelError: if it is not.
         """
-        if info.fingerprint != self.fingerprint:
+        if not same_mark(info.fingerprint, self.fingerprint):
             raise ModelError(
                 f"the file was made by model {info.model} ({info.fingerprint[:12]}), "
                 f"not by this {self.config.name} ({self.fingerprint[:12]})"

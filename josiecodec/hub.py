@@ -26,7 +26,7 @@ from .audio.presets import preset
 from .codec import TokenCodec
 from .config import from_dict, to_dict
 from .errors import CodecError, ConfigError, ModelError
-from .fingerprint import CONFIG_FILE, TABLES_FILE, WEIGHTS_FILE, of_folder, of_tensors
+from .fingerprint import CONFIG_FILE, TABLES_FILE, WEIGHTS_FILE, of_folder, of_tensors, same_mark
 from .nn.conv import fold_weight_norm, restore_weight_norm
 from .remote import PREFIX, fetch
 from .tokens.tables import read_tables
@@ -148,14 +148,14 @@ def find_fingerprint(mark: str, name: str) -> Path:
     """The folder of the model with this fingerprint, among those that came with the package.
 
     Args:
-        mark: sha256, as a file's header has it.
+        mark: sha256, or its first digits, as a file's header has them.
         name: of the model, for the message.
 
     Raises:
         ModelError: if there is none.
     """
     for folder in (WEIGHTS / n for n in available()):
-        if of_folder(folder) == mark:
+        if same_mark(of_folder(folder), mark):
             return folder
     raise ModelError(
         f"the file was made by model {name} ({mark[:12]}), which did not come with this version; give its folder "

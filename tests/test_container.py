@@ -204,10 +204,10 @@ def mutate(data: bytes, random_: random.Random) -> bytes:
     elif kind == 2:
         out[random_.randrange(len(out))] ^= 1 << random_.randrange(8)
     elif kind == 3:  # hostile numbers in the header, with a checksum that is right
-        size = struct.unpack_from("<H", out, 10)[0]
+        end = read_header(data)[1] - 4
         for _ in range(random_.randrange(1, 5)):
-            out[12 + random_.randrange(size)] = random_.choice((0, 1, 127, 128, 254, 255, random_.randrange(256)))
-        struct.pack_into("<I", out, 12 + size, zlib.crc32(out[: 12 + size]))
+            out[random_.randrange(8, end)] = random_.choice((0, 1, 127, 128, 254, 255, random_.randrange(256)))
+        struct.pack_into("<I", out, end, zlib.crc32(out[:end]))
     elif kind == 4:  # a hostile block with a checksum that is right
         at = read_header(data)[1]
         block = bytes([0x42, random_.randrange(256)]) + b"".join(
@@ -245,17 +245,46 @@ def test_headers_are_bounded():
     with pytest.raises(FormatError, match=r"not a \.josie file"):
         read_header(b"RIFF" + bytes(100))
     later = bytearray(sample())
-    struct.pack_into("<H", later, 8, 2)
-    with pytest.raises(FormatError, match="version 2"):
+    later[6] = 3
+    with pytest.raises(FormatError, match="version 3"):
         read_header(bytes(later))
     for bad in ({"levels": 65}, {"codebook_size": 1}, {"model": "x" * 65}, {"model": "a\nb"}, {"frame_size": 0}):
         with pytest.raises(FormatError):
             write_header([info(**bad)])
     with pytest.raises(FormatError):
         write_header([])
-    huge = MAGIC + struct.pack("<HH", 1, 65535)
-    with pytest.raises(FormatError):
-        read_header(huge + bytes(70000))
+    for huge in (MAGIC + b"\2" + put_varint(65535), b"\x89JOSIE\r\n" + struct.pack("<HH", 1, 65535)):
+        with pytest.raises(FormatError):
+            read_header(huge + bytes(70000))
+
+
+def test_files_of_version_1_are_read():
+    """Written by hand, as the format was described then."""
+    one, two = stream(length=120 * 1920 - 77), pictures()
+    body = bytes([2])
+    for kind, i in enumerate((one.info, two.info)):
+        name = i.model.encode()
+        body += struct.pack("<BBI", kind, i.levels, i.codebook_size) + bytes.fromhex("ab" * 32)
+        body += bytes([len(name)]) + name
+        if kind == 0:
+            body += struct.pack("<IIQIH", i.sample_rate, i.frame_size, i.length, i.original_rate, i.original_channels)
+        else:
+            body += struct.pack("<IIQIIBB", i.width, i.height, i.length, 25, 1, i.patch, i.group)
+    head = b"\x89JOSIE\r\n" + struct.pack("<HH", 1, len(body)) + body
+    head += struct.pack("<I", zlib.crc32(head))
+    streams, size = read_header(head)
+    assert streams == [one.info, two.info]
+    assert size == len(head)
+    new = TokenFile([one, two]).to_bytes()
+    old = TokenFile.from_bytes(head + new[read_header(new)[1] :])
+    assert np.array_equal(old.streams[0].codes, one.codes)
+    later = bytearray(head)
+    later[8] = 2
+    with pytest.raises(FormatError, match="version 2"):
+        read_header(bytes(later[:-4]) + struct.pack("<I", zlib.crc32(later[:-4])))
+    for cut in range(len(head)):
+        with pytest.raises(FormatError):
+            read_header(head[:cut])
 
 
 def test_missing_files_are_typed_errors(tmp_path):

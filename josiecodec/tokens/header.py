@@ -1,7 +1,7 @@
 """The header of a `.josie` file: what its streams are and which model they need.
 
-Layout in docs/format.md. All numbers are little-endian; every size is bounded and checked before
-anything of that size is read.
+Layout in docs/format.md. Every size is bounded and checked before anything of that size is read. Version 2 is written;
+version 1, whose numbers have fixed sizes, is still read (`header_v1.py`).
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from fractions import Fraction
 from typing import ClassVar, TypeVar
 
 from ..errors import FormatError
+from ..fingerprint import MARK
+from .header_v1 import MAGIC as OLD_MAGIC
+from .header_v1 import old_fields
 from .packing import code_bits
+from .varint import get_varint, put_varint
 
-MAGIC = b"\x89JOSIE\r\n"
-VERSION = 1
+MAGIC = b"\x89JOSIE"
+VERSION = 2
 MAX_HEADER = 4096
 MAX_STREAMS = 8
 MAX_LEVELS = 64
 MAX_NAME = 64
 MAX_PATCHES = 8192  # in a row of them, and in a block
 MAX_PIXELS = 1 << 28  # of a picture
-UNKNOWN_LENGTH = (1 << 64) - 1
-
-_START = struct.Struct("<8sHH")
-_COMMON = struct.Struct("<BBI32sB")
-_AUDIO = struct.Struct("<IIQIH")
-_VISUAL = struct.Struct("<IIQIIBB")
+MAX_LENGTH = 1 << 47
+LENGTH_BYTES = 6  # always, so that a length that is known at the end has room
+UNKNOWN_LENGTH = (1 << 48) - 1
 
 Info = TypeVar("Info", bound="StreamInfo")
 
@@ -40,7 +41,8 @@ class StreamInfo:
 
     Attributes:
         model: name of the model that made it, at most 64 bytes.
-        fingerprint: sha256 (hex) of that model's configuration and weights; only it can decode.
+        fingerprint: the first 16 hex digits of the sha256 of that model's configuration and weights; only it can
+            decode. May be given with all digits.
         levels: codebooks K that are stored.
         codebook_size: codes of each.
         length: samples or pictures exactly; None if the writer was cut off before it knew.
@@ -52,6 +54,9 @@ class StreamInfo:
     levels: int
     codebook_size: int
     length: int | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fingerprint", self.fingerprint[:MARK])
 
     @property
     def frames(self) -> int | None:
@@ -140,20 +145,25 @@ def write_header(streams: Sequence[StreamInfo]) -> bytes:
     """
     if not 1 <= len(streams) <= MAX_STREAMS:
         raise FormatError(f"a file holds 1 to {MAX_STREAMS} streams, not {len(streams)}")
-    body = bytes([len(streams)])
+    body = b""
     for s in streams:
         check_limits(s)
         name = s.model.encode()
         kind = next(number for number, cls in enumerate(KINDS) if isinstance(s, cls))
-        body += _COMMON.pack(kind, s.levels, s.codebook_size, bytes.fromhex(s.fingerprint), len(name)) + name
-        length = UNKNOWN_LENGTH if s.length is None else s.length
-        if isinstance(s, AudioInfo):
-            body += _AUDIO.pack(s.sample_rate, s.frame_size, length, s.original_rate, s.original_channels)
-        elif isinstance(s, VisualInfo):
-            rate = s.rate
-            body += _VISUAL.pack(s.width, s.height, length, rate.numerator, rate.denominator, s.patch, s.group)
-    data = _START.pack(MAGIC, VERSION, len(body)) + body
+        body += bytes([kind << 6 | s.levels - 1]) + put_varint(s.codebook_size) + bytes.fromhex(s.fingerprint)
+        body += bytes([len(name)]) + name
+        body += (UNKNOWN_LENGTH if s.length is None else s.length).to_bytes(LENGTH_BYTES, "little")
+        body += b"".join(put_varint(number) for number in _numbers(s))
+    data = MAGIC + bytes([VERSION]) + put_varint(len(body)) + body
     return data + struct.pack("<I", zlib.crc32(data))
+
+
+def _numbers(s: StreamInfo) -> tuple[int, ...]:
+    """What is said of a stream of its kind."""
+    if isinstance(s, AudioInfo):
+        return s.sample_rate, s.frame_size, s.original_rate, s.original_channels
+    assert isinstance(s, VisualInfo)
+    return s.width, s.height, s.rate.numerator, s.rate.denominator, s.patch, s.group
 
 
 def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
@@ -165,22 +175,23 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
     Raises:
         FormatError: if this is no `.josie` file, one of a later version, or a damaged one.
     """
-    if len(data) < _START.size or data[:8] != MAGIC:
+    if len(data) < 8 or data[:6] != MAGIC:
         raise FormatError("not a .josie file")
-    _, version, size = _START.unpack_from(data)
-    if version != VERSION:
-        raise FormatError(f"version {version} of the format; this program knows version {VERSION}")
-    end = _START.size + size
+    old = data[:8] == OLD_MAGIC
+    if not old and data[6] != VERSION:
+        raise FormatError(f"version {data[6]} of the format; this program knows versions 1 and {VERSION}")
+    size, position = (int.from_bytes(data[10:12], "little"), 12) if old else get_varint(data, 7, MAX_HEADER)
+    end = position + size
     if end + 4 > min(len(data), MAX_HEADER):
         raise FormatError("the header is cut off or too long")
     if struct.unpack_from("<I", data, end)[0] != zlib.crc32(data[:end]):
         raise FormatError("the header is damaged (checksum)")
     try:
-        streams, position = _read_streams(data[:end])
-    except (struct.error, IndexError, UnicodeDecodeError, ZeroDivisionError):
+        streams = _made(old_fields(data[:end]) if old else _fields(data[:end], position))
+    except (struct.error, IndexError, UnicodeDecodeError, ZeroDivisionError, ValueError):
         raise FormatError("the header is damaged") from None
-    if position != end:
-        raise FormatError("the header is damaged (length)")
+    if not 1 <= len(streams) <= MAX_STREAMS:
+        raise FormatError(f"{len(streams)} streams")
     return streams, end + 4
 
 
@@ -196,37 +207,42 @@ def find_stream(streams: Sequence[StreamInfo], kind: str) -> int:
     raise FormatError(f"no {kind} stream in this file")
 
 
-def _read_streams(data: bytes) -> tuple[list[StreamInfo], int]:
-    position = _START.size
-    count = data[position]
-    position += 1
-    if not 1 <= count <= MAX_STREAMS:
-        raise FormatError(f"{count} streams")
+Fields = tuple[int, str, str, int, int, int | None, list[int]]
+
+
+def _fields(data: bytes, position: int) -> list[Fields]:
+    """Kind, model, fingerprint, levels, codebook size, length and the numbers of its kind, of each stream."""
+    found: list[Fields] = []
+    while position < len(data):
+        kind, levels = data[position] >> 6, 1 + (data[position] & 63)
+        size, position = get_varint(data, position + 1, 1 << 16)
+        mark = data[position : position + MARK // 2]
+        position += len(mark)
+        name = data[position + 1 : position + 1 + data[position]]
+        position += 1 + data[position]
+        length = int.from_bytes(data[position : position + LENGTH_BYTES], "little")
+        position += LENGTH_BYTES
+        numbers = []
+        for _ in range(4 if KINDS[kind] is AudioInfo else 6):
+            number, position = get_varint(data, position, (1 << 32) - 1)
+            numbers.append(number)
+        known = None if length == UNKNOWN_LENGTH else length
+        found.append((kind, name.decode(), mark.hex(), levels, size, known, numbers))
+    return found
+
+
+def _made(fields: list[Fields]) -> list[StreamInfo]:
     streams: list[StreamInfo] = []
-    for _ in range(count):
-        kind, levels, size, digest, name = _COMMON.unpack_from(data, position)
-        position += _COMMON.size
-        model = data[position : position + name]
-        position += name
-        if len(model) != name or kind >= len(KINDS):
-            raise FormatError("the header is damaged (stream)")
-        common = (model.decode(), digest.hex(), levels, size)
-        info: StreamInfo
+    for kind, model, mark, levels, size, length, numbers in fields:
+        common = (model, mark, levels, size, length)
         if KINDS[kind] is AudioInfo:
-            rate, frame, length, original, channels = _AUDIO.unpack_from(data, position)
-            position += _AUDIO.size
-            info = AudioInfo(*common, _known(length), rate, frame, original, channels)
+            rate, frame, original, channels = numbers
+            streams.append(AudioInfo(*common, rate, frame, original, channels))
         else:
-            width, height, length, top, bottom, patch, group = _VISUAL.unpack_from(data, position)
-            position += _VISUAL.size
-            info = VisualInfo(*common, _known(length), width, height, Fraction(top, bottom), patch, group)
-        check_limits(info)
-        streams.append(info)
-    return streams, position
-
-
-def _known(length: int) -> int | None:
-    return None if length == UNKNOWN_LENGTH else length
+            width, height, top, bottom, patch, group = numbers
+            streams.append(VisualInfo(*common, width, height, Fraction(top, bottom), patch, group))
+        check_limits(streams[-1])
+    return streams
 
 
 def check_limits(s: StreamInfo) -> None:
@@ -238,9 +254,9 @@ def check_limits(s: StreamInfo) -> None:
     limits: dict[str, tuple[int | Fraction, int, int]] = {
         "levels": (s.levels, 1, MAX_LEVELS),
         "codebook_size": (s.codebook_size, 2, 1 << 16),
-        "length": (s.length or 0, 0, 1 << 48),
+        "length": (s.length or 0, 0, MAX_LENGTH),
         "name": (len(s.model.encode()), 1, MAX_NAME),
-        "fingerprint": (len(s.fingerprint), 64, 64),
+        "fingerprint": (len(s.fingerprint), MARK, MARK),
     }
     if isinstance(s, AudioInfo):
         limits |= {

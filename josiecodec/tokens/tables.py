@@ -10,7 +10,7 @@ import safetensors
 import safetensors.numpy
 
 from ..errors import FormatError, ModelError
-from ..fingerprint import TABLES_FILE, of_folder
+from ..fingerprint import MARK, TABLES_FILE, of_folder, same_mark
 from .context import ContextNetwork
 from .entropy import EntropyTables, LevelTable
 
@@ -84,9 +84,10 @@ def with_context(data: bytes, network: ContextNetwork) -> bytes:
 
 def find_tables(fingerprint: str, known: Tables | None) -> EntropyTables | None:
     """The tables of the model with a fingerprint, among those given or those that came with the package."""
-    if known and fingerprint in known:
-        return known[fingerprint]
-    path = _shipped().get(fingerprint)
+    for mark, tables in (known or {}).items():
+        if same_mark(mark, fingerprint):
+            return tables
+    path = _shipped().get(fingerprint[:MARK])
     return None if path is None else _read_once(path)
 
 
@@ -108,7 +109,7 @@ def tables_for(fingerprint: str, name: str, known: Tables | None) -> EntropyTabl
 @cache
 def _shipped() -> dict[str, Path]:
     """Tables that came with the package, by the fingerprint of their model."""
-    return {of_folder(path.parent): path for path in sorted(WEIGHTS.glob(f"*/{TABLES_FILE}"))}
+    return {of_folder(path.parent)[:MARK]: path for path in sorted(WEIGHTS.glob(f"*/{TABLES_FILE}"))}
 
 
 @cache
