@@ -11,12 +11,13 @@ import torch
 from conftest import RATE, run, speechlike, tiny_config, tiny_model
 from test_training import config, trainer
 
+from josiecodec.audio.jodio import Jodio
 from josiecodec.config import to_dict
 from josiecodec.errors import ConfigError
 from josiecodec.hub import load, save
 from josiecodec.nn.beam import encode as search
 from josiecodec.training.codebooks import collect_latents, move_codes, place_codebooks
-from josiecodec.training.data import load_recordings
+from josiecodec.training.data import DataConfig, load_recordings
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +146,23 @@ def test_the_command_line_places_codes(folder, start, tmp_path):
     assert torch.equal(
         model.encoder.input_proj.weight, load(save(tiny_model(), tmp_path / "b")).encoder.input_proj.weight
     )
+
+
+def test_items_of_few_levels_have_no_share_in_the_pesq_term(recordings, tmp_path):
+    """With one level it rewards a hum."""
+    loss = {"overlap": 2, "pesq": 0.5, "stoi": 0.5, "pesq_start": 0.0, "pesq_from": 3}
+    quiet = DataConfig(speech=1.0, music=0.0, env=0.0, gain_db=(0.0, 0.0), mix=0.0)
+    found = {}
+    for most in (1, 5):
+        quantization = {"continuous": 0.0, "fewer": 0.0, "more": 0.0, "bypass_start": 0.0, "bypass_end": 0.0}
+        model = {**to_dict(tiny_config()), "default_n_q": most}
+        settings = config(
+            adversary={"start": 1.0}, teacher={"kind": "none"}, loss=loss, quantization=quantization, model=model,
+            data=to_dict(quiet),
+        )  # fmt: skip
+        run_ = trainer(recordings, tmp_path / str(most), settings)
+        run_.start_from(Jodio(run_.config.model))
+        found[most] = run_.train_step()
+    assert "pesq" not in found[1]
+    assert "pesq" in found[5]
+    assert "stoi" in found[1]

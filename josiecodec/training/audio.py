@@ -114,7 +114,8 @@ class AudioTrainer(Trainer):
             out = self.model(x, n_q, quantize, given)
         if not self.codebooks_ready:
             self.remember(out.latent)
-        terms = self.objective(out, x[:, 0], first, speech, progress, self.random, pitch)
+        told = torch.where(quantize, n_q, config.model.n_q)
+        terms = self.objective(out, x[:, 0], first, speech, progress, self.random, pitch, told)
         if self.anchor is not None and not config.freeze_codes:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
                 kept = self.anchor(self.model, out.latent, x)

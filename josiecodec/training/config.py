@@ -26,6 +26,8 @@ class LossConfig:
     Attributes:
         mel, magnitude, fine, complex: distances of spectra, see `losses.SpectralLoss`.
         pesq: differentiable PESQ of speech items.
+        pesq_from: levels that an item needs to have a share in it. With one level alone, which does not make speech
+            yet, the term is better served by a hum.
         stoi: differentiable intelligibility of speech items.
         pesq_start: share of the run after which these two set in (with a short ramp).
         vq: commitment and codebook losses.
@@ -39,6 +41,7 @@ class LossConfig:
     fine: float = 0.5
     complex: float = 0.0
     pesq: float = 0.5
+    pesq_from: int = 3
     stoi: float = 0.0
     pesq_start: float = 0.15
     vq: float = 1.0

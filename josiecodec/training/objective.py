@@ -44,6 +44,7 @@ class Objective(nn.Module):
         progress: float,
         random: torch.Generator,
         pitch: Tensor | None = None,
+        n_q: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """All terms of one batch.
 
@@ -54,6 +55,7 @@ class Objective(nn.Module):
             progress: of the run.
             random: decides which excerpts the adversary sees.
             pitch: true pitch of each window of the source [B, windows], or None.
+            n_q: levels of each item [B]; None if all have enough for all terms.
 
         Returns:
             the terms by name, unweighted, and `loss`, their weighted sum.
@@ -64,7 +66,7 @@ class Objective(nn.Module):
         total: list[Tensor] = [getattr(weights, name) * term for name, term in terms.items() if getattr(weights, name)]
         if progress >= weights.pesq_start:
             grow = ramp(progress, weights.pesq_start)
-            for name, term in self._perceptual(decoded, original, speech).items():
+            for name, term in self._perceptual(decoded, original, speech, n_q).items():
                 terms[name] = term
                 total.append(grow * getattr(weights, name) * term)
         if pitch is not None and out.pitch_logits is not None:
@@ -85,15 +87,19 @@ class Objective(nn.Module):
         terms["loss"] = torch.stack(total).sum()
         return terms
 
-    def _perceptual(self, decoded: Tensor, original: Tensor, speech: Tensor) -> dict[str, Tensor]:
+    def _perceptual(self, decoded: Tensor, original: Tensor, speech: Tensor, n_q: Tensor | None) -> dict[str, Tensor]:
         """Terms that model hearing, over the items that are audible speech."""
-        rows = (speech.to(original.device) & (original.square().mean(1) > 1e-7)).nonzero()[:, 0]
-        if not len(rows):
-            return {}
-        # An exact zero has no direction to be loud in; a faint hiss has.
-        y = decoded[rows] + 1e-6 * torch.randn_like(decoded[rows])
-        chosen: dict[str, Any] = {"pesq": self.pesq, "stoi": self.stoi}
-        return {name: term(y, original[rows]).mean() for name, term in chosen.items() if term is not None}
+        heard = speech.to(original.device) & (original.square().mean(1) > 1e-7)
+        enough = heard if n_q is None else heard & (n_q.to(heard.device) >= self.config.loss.pesq_from)
+        chosen: dict[str, tuple[Any, Tensor]] = {"pesq": (self.pesq, enough), "stoi": (self.stoi, heard)}
+        found = {}
+        for name, (term, which) in chosen.items():
+            rows = which.nonzero()[:, 0]
+            if term is not None and len(rows):
+                # An exact zero has no direction to be loud in; a faint hiss has.
+                y = decoded[rows] + 1e-6 * torch.randn_like(decoded[rows])
+                found[name] = term(y, original[rows]).mean()
+        return found
 
     def excerpt(self, decoded: Tensor, original: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """What the adversary is shown of a batch."""
