@@ -38,7 +38,7 @@ def tiny_config(kind: str = "spectral", **changes) -> JodioConfig:
     quantizer = changes.pop("quantizer", QuantizerConfig(acoustic_levels=5, codebook_size=64, dim=16, **shared))
     transformer = TransformerConfig(dim=32, layers=1, heads=2, hidden=48, dropout=0.0, context=6)
     if kind == "spectral":
-        encoder = SpectralEncoderConfig(channels=(32, 32), blocks=(1, 1))
+        encoder = SpectralEncoderConfig(channels=(32, 32), blocks=(1, 1), fine=240)
         decoder = SpectralDecoderConfig(channels=(32, 32, 32), blocks=(1, 1, 1), told=True)
     elif kind == "mimi":
         quantizer = dataclasses.replace(quantizer, mode="mimi")
@@ -65,6 +65,8 @@ def tiny_model(kind: str = "spectral", **changes) -> Jodio:
     torch.manual_seed(1)
     model = Jodio(tiny_config(kind, **changes)).eval()
     with torch.no_grad():
+        if kind == "spectral":  # zeroed, it would hide what it does
+            model.encoder.fine_proj.weight.normal_(std=0.02)
         latent = model.latent(speechlike(60, batch=10))
         model.initialise_codebooks(latent.reshape(-1, latent.shape[-1]), torch.Generator().manual_seed(0))
         if getattr(model.decoder, "coarseness", None) is not None:

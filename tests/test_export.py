@@ -65,7 +65,7 @@ def test_onnx_gives_the_same_codes_and_samples(kind, tmp_path):
     sound = torch.cat([decoder(piece) for piece in found], -1)
     far = float((sound - model.decode(codes)).abs().max())
     print(f"{kind}: largest difference of samples {far:.1e}")
-    assert far < (5e-3 if kind == "spectral" else 1e-5)
+    assert far < (1e-2 if kind == "spectral" else 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_onnx_gives_the_same_codes_and_samples(kind, tmp_path):
 def test_other_kinds_of_graphs(kind, to, tmp_path):
     report = export_codec(tiny_model(kind), tmp_path, to)
     assert report["check"]["equal_codes"] == 1
-    assert report["check"]["largest_difference"] < (5e-3 if kind == "spectral" else 1e-5)
+    assert report["check"]["largest_difference"] < (1e-2 if kind == "spectral" else 1e-5)
     assert {p.name for p in tmp_path.iterdir()} == {"export.json", report["encoder"]["file"], report["decoder"]["file"]}
 
 
