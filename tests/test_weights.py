@@ -59,9 +59,20 @@ def test_a_batch_is_exact(codec):
         assert torch.equal(codes[row : row + 1, :, : alone.shape[-1]], alone)
 
 
-def test_digital_silence_stays_silent(codec):
+@pytest.mark.parametrize("n_q", [1, 2, 9, 32])
+def test_digital_silence_stays_silent(codec, n_q):
     silence = torch.zeros(1, 1, 48000)
-    assert codec.decode(codec.encode(silence)).abs().max() < 1e-3
+    assert codec.decode(codec.encode(silence, n_q)).abs().max() < 1e-3
+
+
+def test_one_level_does_not_hum(codec):
+    """Between words, and without a line that stays where it is all the time."""
+    wave = speechlike(100)
+    decoded = codec.decode(codec.encode(wave, 1), wave.shape[-1])[0, 0]
+    spectrum = torch.stft(decoded, 2048, 512, window=torch.hann_window(2048), return_complex=True).abs()
+    steady = (spectrum + 1e-5).log().mean(1)[20:400]  # 230 Hz to 4.7 kHz
+    beside = torch.nn.functional.avg_pool1d(steady[None], 21, 1, 10, count_include_pad=False)[0]
+    assert float((steady - beside).max()) < 1.0
 
 
 @pytest.mark.parametrize("gain", [0.01, 1.0, 3.0])

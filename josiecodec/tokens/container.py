@@ -21,7 +21,7 @@ from typing import IO
 import numpy as np
 
 from ..errors import CodesError, FormatError
-from .entropy import MOST_PER_BYTE, EntropyTables, check_density, decode_frames, encode_frames
+from .entropy import EntropyTables, check_density, decode_frames, encode_frames
 from .header import MAX_HEADER, MAX_PATCHES, StreamInfo, VisualInfo, read_header, write_header
 from .packing import pack, packed_size, unpack
 from .patches import PatchRows, estimated_size, pack_rows, unpack_rows
@@ -187,7 +187,7 @@ class TokenWriter:
         plain, tables = pack(codes, self.streams[stream].codebook_size), self.tables[stream]
         if tables is not None and codes.shape[1] <= len(tables.levels):
             coded = encode_frames(codes, tables)
-            if len(coded) < len(plain) and codes.size <= MOST_PER_BYTE * len(coded):
+            if len(coded) < len(plain):
                 self._put(stream, CODED, len(codes), coded)
                 return
         self._put(stream, PLAIN, len(codes), plain)

@@ -22,7 +22,7 @@ from ..errors import FormatError
 from .context import BITS, ContextNetwork
 from .rangecoder import BitDecoder, BitEncoder
 
-MOST_PER_BYTE = 8  # codes; likelier ones are not coded so, and nobody can make a decoder work for nothing
+MOST_PER_BYTE = 8  # codes; there are zeros behind likelier ones, and nobody can make a decoder work for nothing
 TO_COME = 8  # classes of how many levels are still to come
 _BUCKETS = (0, 0, 1, 2, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6) + (7,) * 49
 
@@ -142,6 +142,11 @@ def bucket(to_come: int) -> int:
     return _BUCKETS[min(to_come, len(_BUCKETS) - 1)]
 
 
+def least_bytes(codes: int) -> int:
+    """Bytes that so many codes take at least."""
+    return -(-codes // MOST_PER_BYTE)
+
+
 def check_density(codes: int, size: int) -> None:
     """Make sure that so many codes can be in so many bytes.
 
@@ -150,6 +155,17 @@ def check_density(codes: int, size: int) -> None:
     """
     if codes > MOST_PER_BYTE * size:
         raise FormatError(f"{codes} codes in {size} bytes")
+
+
+def _check_rest(coder: BitDecoder, codes: int) -> None:
+    """Make sure that a row of so many codes ends where its bytes end, but for zeros that make it long enough.
+
+    Raises:
+        FormatError: if not.
+    """
+    rest = coder.data[coder.position :]
+    if rest.strip(b"\0") or (rest and len(coder.data) > least_bytes(codes)):
+        raise FormatError("bytes behind the last code")
 
 
 def encode_frames(codes: np.ndarray, tables: EntropyTables) -> bytes:
@@ -164,7 +180,7 @@ def encode_frames(codes: np.ndarray, tables: EntropyTables) -> bytes:
             table = tables.levels[k]
             last = table.classes[code] if k < tables.seen else table.encode(coder, table.place(before[k], last), code)
             before[k] = last
-    return coder.finish()
+    return coder.finish().ljust(least_bytes(codes.size), b"\0")
 
 
 def decode_frames(data: bytes, frames: int, levels: int, tables: EntropyTables) -> np.ndarray:
@@ -189,8 +205,7 @@ def decode_frames(data: bytes, frames: int, levels: int, tables: EntropyTables) 
             before[k] = last
             row.append(code)
         out.append(row)
-    if coder.position < len(data):
-        raise FormatError("bytes behind the last code")
+    _check_rest(coder, frames * levels)
     return np.array(out, np.uint16).reshape(frames, levels)
 
 
@@ -218,7 +233,7 @@ def encode_patches(modes: np.ndarray, counts: np.ndarray, codes: np.ndarray, tab
                 b = bucket(count - k - 2)
                 at += 1
             left = above[column] = own
-    return coder.finish()
+    return coder.finish().ljust(least_bytes(len(codes)), b"\0")
 
 
 def decode_patches(data: bytes, modes: np.ndarray, counts: np.ndarray, tables: EntropyTables) -> np.ndarray:
@@ -255,8 +270,7 @@ def decode_patches(data: bytes, modes: np.ndarray, counts: np.ndarray, tables: E
                 own = a if first + k == 0 else own
                 b = bucket(count - k - 2)
             left = above[column] = own
-    if coder.position < len(data):
-        raise FormatError("bytes behind the last code")
+    _check_rest(coder, total)
     return np.array(out, np.uint16)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import CodesError, FormatError
-from .entropy import MOST_PER_BYTE, EntropyTables, check_density, decode_patches, encode_patches, patch_bits
+from .entropy import EntropyTables, check_density, decode_patches, encode_patches, least_bytes, patch_bits
 from .packing import pack, packed_size, unpack
 from .rangecoder import (
     HALF,
@@ -85,7 +85,7 @@ def pack_rows(
     codes, coded = pack(rows.codes, codebook_size), False
     if tables is not None:
         found = encode_patches(rows.modes, rows.counts, rows.codes, tables)
-        if len(found) < len(codes) and len(rows.codes) <= MOST_PER_BYTE * len(found):
+        if len(found) < len(codes):
             codes, coded = found, True
     return put_varint(len(map_)) + map_ + codes, coded
 
@@ -97,7 +97,8 @@ def estimated_size(
     map_ = _pack_map(rows, levels)
     codes = packed_size(len(rows.codes), codebook_size)
     if tables is not None:
-        codes = min(codes, round(patch_bits(rows.modes, rows.counts, rows.codes, tables, exactly).sum() / 8 + 0.5))
+        coded = round(patch_bits(rows.modes, rows.counts, rows.codes, tables, exactly).sum() / 8 + 0.5)
+        codes = min(codes, max(coded, least_bytes(len(rows.codes))))
     return len(put_varint(len(map_))) + len(map_) + codes
 
 
