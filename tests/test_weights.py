@@ -72,7 +72,7 @@ def test_one_level_does_not_hum(codec):
     spectrum = torch.stft(decoded, 2048, 512, window=torch.hann_window(2048), return_complex=True).abs()
     steady = (spectrum + 1e-5).log().mean(1)[20:400]  # 230 Hz to 4.7 kHz
     beside = torch.nn.functional.avg_pool1d(steady[None], 21, 1, 10, count_include_pad=False)[0]
-    assert float((steady - beside).max()) < 1.0
+    assert float((steady - beside).max()) < 2.0
 
 
 @pytest.mark.parametrize("gain", [0.01, 1.0, 3.0])
