@@ -66,7 +66,7 @@ def smooth_grid(random: np.random.Generator, rows: int, columns: int) -> CodedGr
 def trained() -> tuple[TrainedContext, ContextNetwork]:
     random = np.random.default_rng(0)
     grids = [smooth_grid(random, 8, 8) for _ in range(60)]
-    net = train_context(SMALL, books(), grids, minutes=0.1, places=200, lr=5e-3).eval()
+    net = train_context(SMALL, books(), grids, minutes=0.2, places=200, lr=5e-3).eval()
     return net, rounded(net, typical_bits(net, grids))
 
 
