@@ -245,7 +245,7 @@ def entropy(model: Path, data: tuple[Path, ...], most: float, minutes: float, th
         material = load_recordings(data[0])
     else:
         material = Pictures(*data)
-    size = make_tables(model, material, most, minutes)
+    size = make_tables(model, material, most, minutes, click.echo)
     seen = read_tables(model / TABLES_FILE).seen
     network = f", with a context network for {seen} levels" if seen else ""
     click.echo(f"{size} bytes of tables{network} in {model}")

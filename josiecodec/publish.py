@@ -106,7 +106,7 @@ def model_card(codec: TokenCodec, repository: str, layout: Stored = "josiecodec"
             "```",
             "",
             f"Fingerprint of configuration and weights: `{codec.fingerprint}`. Files that this model made carry "
-            "it, and no other model decodes them.",
+            "its first 16 digits, and no other model decodes them.",
             "",
         ]
     )

@@ -5,7 +5,7 @@ between those before, so that most places are seen from all four sides:
 
     0 4 2 4 0      the first stage knows nothing around it, the last one four neighbours and more
     4 3 4 3 4
-    2 4 1 4 2      and each stage but the first looks like the one two before it, at half the distance
+    2 4 1 4 2      and the last two look like the two before them, at half the distance
     4 3 4 3 4
 
     around a place -> context -+-> + -> hidden -> class of the code -> code in its class
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -79,7 +79,7 @@ _SHAPES = {
 Symbol = Callable[[int, np.ndarray, np.ndarray | None], np.ndarray]
 
 
-@cache
+@lru_cache(64)
 def stages(rows: int, columns: int) -> np.ndarray:
     """When each place of a grid is coded: int64 [rows, columns], 0 to 4."""
     i, j = np.arange(rows)[:, None], np.arange(columns)[None]

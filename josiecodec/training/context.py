@@ -1,7 +1,7 @@
 """Training the context network (`tokens/context.py`) that says how likely codes are, on codes that a model gave.
 
-It learns in floating point, class and code by cross-entropy, and is then rounded to the whole numbers of which
-encoder and decoder compute with.
+It learns in floating point, class and code by cross-entropy, and is then rounded to the whole numbers with which
+encoder and decoder compute.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..tokens.context import (
     ACTIVATION,
     BESIDE,
+    COUNT_UNIT,
     LIMIT,
     MOST_COUNT,
     NEAR,
@@ -183,7 +184,7 @@ class TrainedContext(nn.Module):
         side = 2
         sums = F.pad(sums, (0, 0, side, side, side, side)).flatten(0, 1)
         when = F.pad(stage, (side,) * 4, value=1 << 30).flatten()
-        levels = F.pad(counts.clamp_max(MOST_COUNT).float() / 8, (side,) * 4).flatten()
+        levels = F.pad(counts.clamp_max(MOST_COUNT) * (COUNT_UNIT / ACTIVATION), (side,) * 4).flatten()
         row, column = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
         place = ((row + side) * (w + 2 * side) + column + side).flatten()
         step = torch.tensor([[down * (w + 2 * side) + right for down, right in way] for way in SEEN_FROM])
@@ -201,7 +202,7 @@ def train_context(
     minutes: float,
     places: int = 1500,
     lr: float = 1.5e-3,
-    judge: Callable[[TrainedContext, int], None] | None = None,
+    say: Callable[[str], None] = lambda _: None,
     seed: int = 0,
 ) -> TrainedContext:
     """Train a network for so many minutes.
@@ -213,7 +214,7 @@ def train_context(
         minutes: of training.
         places: in a step, about.
         lr: learning rate at the beginning; it falls to nothing.
-        judge: called once a minute with the network and the number of steps.
+        say: receives a line meant for a person once a minute.
         seed: of everything random.
     """
     torch.manual_seed(seed)
@@ -221,7 +222,8 @@ def train_context(
     net = TrainedContext(config, *_along_axes(books[: config.levels], grids, config.width))
     _start_biases(net, grids)
     optimizer = torch.optim.AdamW(net.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=1e-2, fused=True)
-    begin, step, judged = time.monotonic(), 0, time.monotonic()
+    begin, step, told = time.monotonic(), 0, time.monotonic()
+    bits, seen = 0.0, 0  # since then
     while (done := (time.monotonic() - begin) / (60 * minutes)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1.0, (step + 1) / 50) * (1 - done) + 1e-6
@@ -236,9 +238,11 @@ def train_context(
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         step += 1
-        if judge is not None and time.monotonic() - judged > 60:
-            judged = time.monotonic()
-            judge(net, step)
+        bits += float(nats.detach()) / math.log(2)
+        seen += numbers
+        if time.monotonic() - told > 60:
+            say(f"context network, step {step}: {bits / max(seen, 1):.3f} bits a code")
+            told, bits, seen = time.monotonic(), 0.0, 0
     return net
 
 

@@ -26,7 +26,7 @@ from ..tokens.tables import parse_tables, tables_bytes, with_context
 from ..vision.adaptive import alone, cheapest
 from ..vision.jovio import Jovio
 from ..vision.patches import padded, to_groups
-from .context import CodedGrid, ContextConfig, TrainedContext, rounded, train_context, typical_bits
+from .context import CodedGrid, ContextConfig, rounded, train_context, typical_bits
 from .data import Recordings
 from .pictures import Pictures
 
@@ -203,7 +203,7 @@ def sound_grids(found: list[np.ndarray], random: np.random.Generator, usual: int
 
 
 def network_for(
-    model: Jodio | Jovio, grids: list[CodedGrid], minutes: float, judge: Callable[[TrainedContext, int], None] | None
+    model: Jodio | Jovio, grids: list[CodedGrid], minutes: float, say: Callable[[str], None]
 ) -> ContextNetwork:
     """A context network for a model, trained for so many minutes on codes that it gave."""
     sound = isinstance(model, Jodio)
@@ -212,7 +212,7 @@ def network_for(
     levels, width = min(config.levels, len(books)), max(GROUPS, min(config.width, books.shape[-1]))
     books = F.pad(books, (0, max(0, width - books.shape[-1])))
     config = dataclasses.replace(config, levels=levels, width=width)
-    net = train_context(config, books, grids, minutes, judge=judge).eval()
+    net = train_context(config, books, grids, minutes, say=say).eval()
     return rounded(net, typical_bits(net, grids))
 
 
@@ -280,7 +280,7 @@ def make_tables(
     material: Recordings | Pictures,
     most: float = 1e9,
     minutes: float = 0.0,
-    judge: Callable[[TrainedContext, int], None] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Write the tables of the model in `folder` beside it, which changes its fingerprint. Returns their bytes.
 
@@ -289,7 +289,7 @@ def make_tables(
         material: recordings or pictures that the codes of are counted.
         most: seconds of sound, or pictures.
         minutes: of training of a context network; 0 for none. It is left out if it is no better than tables alone.
-        judge: see `train_context`.
+        say: receives lines meant for a person.
 
     Raises:
         ModelError: if the model cannot be loaded, or is not for this material.
@@ -306,7 +306,7 @@ def make_tables(
     held_out = grids[::HELD_OUT]
     grids = [grid for place, grid in enumerate(grids) if place % HELD_OUT]
     if minutes and grids:
-        network = network_for(model, grids, minutes, judge)
+        network = network_for(model, grids, minutes, say)
         if worth_having(network, parse_tables(data), held_out):
             data = with_context(data, network)
     write_bytes(folder / TABLES_FILE, data)
