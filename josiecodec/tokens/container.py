@@ -21,17 +21,15 @@ from typing import IO
 import numpy as np
 
 from ..errors import CodesError, FormatError
-from .entropy import EntropyTables, check_density, decode_frames, encode_frames
+from .entropy import check_density, decode_frames, encode_frames
 from .header import MAX_HEADER, MAX_PATCHES, StreamInfo, VisualInfo, read_header, write_header
 from .packing import pack, packed_size, unpack
-from .patches import PatchRows, estimated_size, pack_rows, unpack_rows
+from .patches import MAX_BLOCK_FRAMES, PatchRows, block_parts, pack_rows, unpack_rows
 from .tables import Tables, find_tables, tables_for
 from .varint import get_varint, put_varint
 
 BLOCK_FRAMES = 100
-MAX_BLOCK_FRAMES = 1024
 MAX_PAYLOAD = 1 << 19
-BLOCK_PATCHES = 4096  # what the writer puts into one, if a row is not longer
 BLOCK_MARK = 0x42
 END_MARK = 0x45
 END_MAGIC = b"JEND"
@@ -131,7 +129,7 @@ class TokenWriter:
         info = self.streams[stream]
         if not isinstance(info, VisualInfo) or rows.counts.shape[1:] != (info.columns,):
             raise CodesError(f"rows of patches do not fit stream {stream}")
-        for part in _block_parts(rows):
+        for part in block_parts(rows):
             payload, coded = pack_rows(part, info.levels, info.codebook_size, self.tables[stream])
             self._put(stream, CODED_PATCHES if coded else PATCHES, len(part.counts), payload)
 
@@ -382,21 +380,6 @@ class TokenReader:
         if not salvage:
             raise FormatError(text)
         self.problems.append(text)
-
-
-def visual_bytes(
-    rows: PatchRows, levels: int, codebook_size: int, tables: EntropyTables | None = None, exactly: bool = True
-) -> int:
-    """Bytes that rows of patches take in a file, blocks and all (to within a few).
-
-    If not `exactly`, as if there were no context network: too many by a share that is much the same for one picture.
-    """
-    return sum(14 + estimated_size(part, levels, codebook_size, tables, exactly) for part in _block_parts(rows))
-
-
-def _block_parts(rows: PatchRows) -> list[PatchRows]:
-    """Rows of patches as they are put into blocks."""
-    return rows.split(min(MAX_BLOCK_FRAMES, max(1, BLOCK_PATCHES // max(rows.counts.shape[1], 1))))
 
 
 def _end_record(blocks: list[tuple[int, int, int]]) -> bytes:

@@ -27,6 +27,8 @@ from .rangecoder import (
 from .varint import get_varint, put_varint
 
 MODES = 4
+MAX_BLOCK_FRAMES = 1024
+BLOCK_PATCHES = 4096  # what the writer puts into a block, if a row is not longer
 _BUCKETS = (0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6) + (7,) * 50
 _STEPS = 15  # probabilities of one number
 
@@ -100,6 +102,21 @@ def estimated_size(
         coded = round(patch_bits(rows.modes, rows.counts, rows.codes, tables, exactly).sum() / 8 + 0.5)
         codes = min(codes, max(coded, least_bytes(len(rows.codes))))
     return len(put_varint(len(map_))) + len(map_) + codes
+
+
+def visual_bytes(
+    rows: PatchRows, levels: int, codebook_size: int, tables: EntropyTables | None = None, exactly: bool = True
+) -> int:
+    """Bytes that rows of patches take in a file, blocks and all (to within a few).
+
+    If not `exactly`, as if there were no context network: too many by a share that is much the same for one picture.
+    """
+    return sum(14 + estimated_size(part, levels, codebook_size, tables, exactly) for part in block_parts(rows))
+
+
+def block_parts(rows: PatchRows) -> list[PatchRows]:
+    """Rows of patches as they are put into blocks."""
+    return rows.split(min(MAX_BLOCK_FRAMES, max(1, BLOCK_PATCHES // max(rows.counts.shape[1], 1))))
 
 
 def _pack_map(rows: PatchRows, levels: int) -> bytes:

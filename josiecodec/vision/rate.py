@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CodecError
-from ..tokens.container import visual_bytes
+from ..tokens.patches import visual_bytes
 from .adaptive import Alone, Group, alone, candidates, carry_out, decide
 
 if TYPE_CHECKING:
