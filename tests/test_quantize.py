@@ -305,3 +305,16 @@ def test_dear_codes_are_taken_only_where_they_are_worth_it():
     free = search(rvq, x, 4, 4, prices=[torch.zeros(32)] * 4)
     assert torch.equal(free.errors, plain.errors)
     assert torch.equal(free.codes, plain.codes)
+
+
+def test_what_a_price_is_worth_is_each_vectors_own():
+    rvq = ResidualVectorQuantizer(8, 4, codebook_size=32, shared_from=2, update="ema").eval()
+    rvq.initialise(torch.randn(2000, 8), torch.Generator().manual_seed(0))
+    x = torch.randn(60, 8)
+    prices = [0.5 * torch.rand(32) for _ in range(4)]
+    worth = torch.tensor([0.0, 1.0, 3.0]).repeat_interleave(20)
+    found = search(rvq, x, 4, 4, prices=prices, worth=worth)
+    for w in (0.0, 1.0, 3.0):
+        same = search(rvq, x, 4, 4, prices=[w * price for price in prices])
+        assert torch.equal(found.codes[:, worth == w], same.codes[:, worth == w])
+        assert torch.allclose(found.errors[worth == w], same.errors[worth == w], atol=1e-4)

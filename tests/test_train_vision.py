@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import math
 
@@ -15,11 +16,12 @@ from josiecodec.config import to_dict
 from josiecodec.errors import CodecError, ConfigError, MediaError
 from josiecodec.hub import load
 from josiecodec.metrics.vision import frame_difference_psnr, ms_ssim, psnr
+from josiecodec.nn.beam import search
 from josiecodec.nn.convnext2d import DepthwiseConv2d
 from josiecodec.training.pictures import PictureConfig, Pictures, PictureSampler
 from josiecodec.training.vision import VisionTrainer
 from josiecodec.training.vision_config import VisionTrainConfig, read_vision_config, vision_config
-from josiecodec.vision.adaptive import candidates, decide, worthwhile
+from josiecodec.vision.adaptive import candidates, dearness, decide, worthwhile
 from josiecodec.vision.images import save_image
 from josiecodec.vision.patches import to_groups
 from josiecodec.vision.videowriter import VideoWriter
@@ -165,8 +167,27 @@ def test_more_levels_where_they_are_worth_it(folder, tmp_path):
     assert means[0] == t.model.n_q
     assert means[-1] == 0
     # What it says is what the rate control finds when it is asked for that weight.
-    found = candidates(t.model, z[:, None], None, t.model.n_q)
-    assert torch.equal(decide(t.model, found, 1e-2)[1], worthwhile(t.model, z, torch.full((len(z),), 1e-2)))
+    for masking in (0.0, 0.5):
+        t.model.config = dataclasses.replace(t.model.config, masking=masking)
+        found = candidates(t.model, z[:, None], None, t.model.n_q, beams=1)
+        assert torch.equal(decide(t.model, found, 1e-2)[1], worthwhile(t.model, z, torch.full((len(z),), 1e-2)))
+
+
+def test_errors_hide_in_busy_patches(folder, tmp_path):
+    t = trainer(folder, tmp_path)
+    t.prepare()
+    with torch.no_grad():
+        z = t.model.latent(t.sampler.batch(8)[:, :1]).flatten(0, -2)
+    assert bool((dearness(t.model, z) == 1).all())
+    t.model.config = dataclasses.replace(t.model.config, masking=0.6)
+    dear = dearness(t.model, z)
+    left_over = search(t.model.rvq, z, 1, 1).errors[:, 1]
+    order = left_over.argsort()
+    assert bool((dear[order].diff() >= 0).all())
+    assert dear.max() > 1.5 * dear.min()
+    masked = worthwhile(t.model, z, torch.full((len(z),), 1e-2))
+    t.model.config = dataclasses.replace(t.model.config, masking=0.0)
+    assert torch.equal(masked, worthwhile(t.model, z, 1e-2 * dear))
 
 
 def test_the_averaged_encoder_stays_at_the_end(folder, tmp_path):

@@ -92,6 +92,7 @@ def search(
     start: int = 0,
     enough: float | Tensor = -1.0,
     prices: Sequence[Tensor] | None = None,
+    worth: Tensor | None = None,
 ) -> Found:
     """Search codes for vectors [N, D] of the stack's own space.
 
@@ -102,15 +103,17 @@ def search(
         beams: sums that are kept.
         start: the first level.
         enough: squared error [N] below which a vector needs no further levels.
-        prices: of the codes of each level of the stack [S], in units of squared error. Sums are then compared, and
-            their `errors` given, with what their codes cost: of two codes as good the cheaper one is taken.
+        prices: of the codes of each level of the stack [S]. Sums are then compared, and their `errors` given, with
+            what their codes cost: of two codes as good the cheaper one is taken.
+        worth: squared error that a price of 1 is worth for each vector [N]; 1 if it is not given.
     """
     found = Found.nothing(x, levels, beams)
     for first in range(0, len(x), AT_ONCE):
         part = slice(first, first + AT_ONCE)
         limit = enough[part] if isinstance(enough, Tensor) else torch.full_like(found.errors[part, 0], enough)
         views = found.errors[part], found.codes[:, part], found.parents[:, part]
-        _search(rvq, x[part], start, limit, prices, *views)
+        each = torch.ones_like(found.errors[part, 0]) if worth is None else worth[part]
+        _search(rvq, x[part], start, limit, prices, each, *views)
     return found
 
 
@@ -120,6 +123,7 @@ def _search(
     start: int,
     enough: Tensor,
     prices: Sequence[Tensor] | None,
+    worth: Tensor,
     errors: Tensor,
     codes: Tensor,
     parents: Tensor,
@@ -136,7 +140,8 @@ def _search(
             return
         quantizer, scale = rvq.level(start + k)
         price = None if prices is None else prices[start + k]
-        code, parent, left = _step(quantizer, rest / scale, beams, price, paid, scale)
+        each = worth[open_].view(-1, 1)
+        code, parent, left = _step(quantizer, rest / scale, beams, price, paid, each / scale**2)
         if price is not None:
             paid = paid.gather(1, parent) + price[code]
         kept = rest.gather(1, parent.unsqueeze(-1).expand(-1, -1, rest.shape[-1]))
@@ -152,19 +157,22 @@ def _step(
     beams: int,
     price: Tensor | None = None,
     paid: Tensor | None = None,
-    scale: Tensor | float = 1.0,
+    worth: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One level: codes, which sums they go on from, and squared errors, each [n, up to `beams`], best first.
 
-    With prices [S], and what the sums cost so far [n, m], both in units of the errors before they were divided by the
-    level's scale, these are part of the errors.
+    With prices [S], what the sums cost so far [n, m], and what a price of 1 is worth [n, 1], these are part of the
+    errors.
     """
     center, table, bias = quantizer.table()
     shifted = rest - center
     # |z - c|^2 = |z|^2 - 2 (z.c - |c|^2 / 2)
     offset = -0.5 * shifted.square().sum(-1)
-    if price is not None and paid is not None:
-        bias, offset = bias - 0.5 * price / scale**2, offset - 0.5 * paid / scale**2
+    if price is not None and paid is not None and worth is not None:
+        # Prices times worth come with the products: one number more in each vector and in each code.
+        offset = offset - 0.5 * paid * worth
+        shifted = torch.cat([shifted, worth.unsqueeze(1).expand(*shifted.shape[:2], 1)], -1)
+        table = torch.cat([table, -0.5 * price.unsqueeze(-1)], -1)
     likeness = stable_linear(shifted, table, bias)  # [n, m, S]
     values, places = _greatest(likeness, offset, beams)
     size = likeness.shape[-1]

@@ -23,7 +23,7 @@ from ..tokens.container import BLOCK_FRAMES
 from ..tokens.context import BITS, GROUPS, ContextNetwork
 from ..tokens.entropy import TO_COME, EntropyTables, bucket, frame_bits, patch_bits
 from ..tokens.tables import parse_tables, tables_bytes, with_context
-from ..vision.adaptive import alone, cheapest
+from ..vision.adaptive import alone, cheapest, dearness
 from ..vision.jovio import Jovio
 from ..vision.patches import padded, to_groups
 from .context import CodedGrid, ContextConfig, rounded, train_context, typical_bits
@@ -181,8 +181,9 @@ def picture_tables(model: Jovio, pictures: Pictures, most: int = 1 << 30) -> tup
         video = pictures.video(int(index))[:, :9].float()[None] / 255
         latents = model.latent(to_groups(padded(video.to(model.device), model.patch), model.config.group))[0]
         for before, latent in itertools.pairwise(latents):
+            dear = dearness(model, latent.flatten(0, 1))
             for start in starts[1:]:
-                counts, codes = _chosen(model, latent - before, start, random)
+                counts, codes = _chosen(model, latent - before, start, random, dear)
                 _see(seen, classes, counts, codes, (latent.shape[0], latent.shape[1]), start)
     parts = []
     for k, part in enumerate(seen):
@@ -242,12 +243,16 @@ def code_books(model: Jodio | Jovio) -> torch.Tensor:
 
 
 def _chosen(
-    model: Jovio, latent: torch.Tensor, start: int, random: np.random.Generator
+    model: Jovio,
+    latent: torch.Tensor,
+    start: int,
+    random: np.random.Generator,
+    dear: torch.Tensor | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Counts [N] and codes [N, L] that a random weight of a bit would choose; now and then all of them."""
     weight = 0.0 if random.random() < EVEN else float(np.exp(random.uniform(*np.log(WEIGHTS))))
-    found = alone(model, latent, model.n_q - start, weight, start, min(model.config.beams, QUICK_BEAMS))
-    counts = cheapest(model, found.found.errors, weight)
+    found = alone(model, latent, model.n_q - start, weight, start, min(model.config.beams, QUICK_BEAMS), dear)
+    counts = cheapest(model, found.found.errors, weight * found.dear.unsqueeze(-1))
     return counts.cpu().numpy(), found.found.path(counts).cpu().numpy()
 
 

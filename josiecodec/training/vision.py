@@ -140,10 +140,11 @@ class VisionTrainer(Trainer):
             quantized = torch.zeros_like(z)
             for item, (whole, uneven, weight) in enumerate(zip(*(part.tolist() for part in self._rates(len(z))))):
                 most = model.n_q if uneven else whole
-                found = alone(model, z[item], most, weight if uneven else -1.0, beams=levels.beams).found
+                own = alone(model, z[item], most, weight if uneven else -1.0, beams=levels.beams)
+                found = own.found
                 taken = torch.full_like(found.errors[:, 0], most, dtype=torch.long)
                 if uneven:
-                    taken = cheapest(model, found.errors, weight)
+                    taken = cheapest(model, found.errors, weight * own.dear.unsqueeze(-1))
                 codes = found.path(taken)
                 codes[torch.arange(codes.shape[1], device=z.device) >= taken.unsqueeze(-1)] = -1
                 counts[item] = taken.view(counts.shape[1:])

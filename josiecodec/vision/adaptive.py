@@ -5,7 +5,9 @@ clear sky. For each patch the number of levels is taken that makes  error + weig
 how dear a bit is, and is the same for the whole picture. In a video the same sum decides between coding the patch
 by itself, coding only what the group before leaves over, and copying it (no levels at all).
 
-Errors are measured in the latent space, where the linear transform keeps lengths.
+Errors are measured in the latent space, where the linear transform keeps lengths. An eye, and every measure of
+likeness that is made after it, minds an error less in a busy patch than in a smooth one; so a bit may be dearer there
+(`dearness`).
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 SHARE = 0.6  # of what is left over, the most that one more level takes away
 MAP_BITS = 1.0  # what a prediction costs in the map beside no prediction, about
+CLEAR, USUAL = 0.3, 2.0  # squared error that one level leaves over: below the first all patches are as smooth
+DEAREST = 10.0
 
 
 @dataclass
@@ -36,11 +40,13 @@ class Candidates:
         modes: [M, N], 0 in the first row, in the second the prediction that would suit the patch.
         errors: [M, N, L + 1], squared error with 0 .. L levels.
         found: for each row where the codes come from.
+        dear: [N], see `dearness`.
     """
 
     modes: Tensor
     errors: Tensor
     found: list[Found]
+    dear: Tensor
 
 
 @dataclass
@@ -75,24 +81,43 @@ class Alone:
     Attributes:
         weight: the least weight for which everything that can pay was tried.
         found: codes and errors.
+        dear: [N], see `dearness`.
     """
 
     weight: float
     found: Found
+    dear: Tensor
+
+
+@torch.no_grad()
+def dearness(model: Jovio, latents: Tensor) -> Tensor:
+    """What a bit costs in each patch, in units of what it usually does: [N], from latents [N, D]."""
+    if not model.config.masking:
+        return torch.ones_like(latents[:, 0])
+    busy = search(model.rvq, latents, 1, 1).errors[:, 1]
+    return ((busy + CLEAR) / USUAL).pow(model.config.masking).clamp(1 / DEAREST, DEAREST)
 
 
 @torch.no_grad()
 def alone(
-    model: Jovio, latent: Tensor, most: int, least_weight: float = -1.0, start: int = 0, beams: int | None = None
+    model: Jovio,
+    latent: Tensor,
+    most: int,
+    least_weight: float = -1.0,
+    start: int = 0,
+    beams: int | None = None,
+    dear: Tensor | None = None,
 ) -> Alone:
     """Try up to `most` levels, from level `start` on, on a group [h, w, D] by itself.
 
     `least_weight` is the least weight that will be asked about; levels that cannot pay are left out. With a negative
-    one all levels are tried. `beams` of the search are the model's own if nothing else is said.
+    one all levels are tried. `beams` of the search are the model's own if nothing else is said. `dear` is given where
+    the group is only what a prediction leaves over.
     """
     flat = latent.reshape(-1, latent.shape[-1])
-    enough = least_weight * level_bits(model) / SHARE
-    return Alone(least_weight, _priced(model, flat, most, beams or model.config.beams, start, enough, least_weight))
+    dear = dearness(model, flat) if dear is None else dear
+    found = _priced(model, flat, most, beams or model.config.beams, start, least_weight * dear)
+    return Alone(least_weight, found, dear)
 
 
 @torch.no_grad()
@@ -116,13 +141,12 @@ def candidates(
         own: what `alone` found, if it was asked before.
     """
     flat = latent.reshape(-1, latent.shape[-1])
-    enough = least_weight * level_bits(model) / SHARE
     beams = beams or model.config.beams
     own = own or alone(model, latent, most, least_weight, beams=beams)
     errors = own.found.errors
     none = torch.zeros(len(flat), dtype=torch.long, device=flat.device)
     if before is None:
-        return Candidates(none[None], errors[None], [own.found])
+        return Candidates(none[None], errors[None], [own.found], own.dear)
     left = flat - before.reshape(flat.shape)
     energy = left.square().sum(-1)
     modes = _suited(model, errors, energy)
@@ -131,26 +155,31 @@ def candidates(
     for mode, start in enumerate(first_levels(model)):
         chosen = (modes == mode).nonzero()[:, 0]
         if mode and len(chosen):
-            predicted.put(chosen, _priced(model, left[chosen], most, beams, start, enough, least_weight))
-    return Candidates(torch.stack([none, modes]), torch.stack([errors, predicted.errors]), [own.found, predicted])
+            found = _priced(model, left[chosen], most, beams, start, least_weight * own.dear[chosen])
+            predicted.put(chosen, found)
+    both = torch.stack([errors, predicted.errors])
+    return Candidates(torch.stack([none, modes]), both, [own.found, predicted], own.dear)
 
 
-def _priced(model: Jovio, x: Tensor, most: int, beams: int, start: int, enough: float, weight: float) -> Found:
-    """`search`, in which likely codes, which the entropy coder makes shorter, are cheaper, if the model has tables.
+def _priced(model: Jovio, x: Tensor, most: int, beams: int, start: int, weight: Tensor) -> Found:
+    """`search` at a weight for each patch [N], in which likely codes, which the entropy coder makes shorter, are
+    cheaper, if the model has tables.
 
     Errors are such that, with all codes counted alike afterwards, each has cost what it takes.
     """
-    if weight <= 0 or model.tables is None or len(model.tables.levels) < model.n_q:
+    enough = weight * level_bits(model) / SHARE
+    if bool((weight <= 0).any()) or model.tables is None or len(model.tables.levels) < model.n_q:
         return search(model.rvq, x, most, beams, start, enough)
     bits = level_bits(model)
     tables = model.tables
-    prices = [torch.from_numpy(tables.typical_bits(k) - bits).to(x) * weight for k in range(len(tables.levels))]
-    return search(model.rvq, x, most, beams, start, enough, prices)
+    prices = [torch.from_numpy(tables.typical_bits(k) - bits).to(x) for k in range(len(tables.levels))]
+    return search(model.rvq, x, most, beams, start, enough, prices, weight)
 
 
 @torch.no_grad()
 def worthwhile(model: Jovio, latents: Tensor, weight: Tensor) -> Tensor:
     """How many levels are worth their bits for latents [N, D], at a weight for each [N]: [N]."""
+    weight = weight * dearness(model, latents)
     errors = search(model.rvq, latents, model.n_q, 1, 0, weight * level_bits(model)).errors
     return cheapest(model, errors, weight.unsqueeze(-1))
 
@@ -178,8 +207,9 @@ def decide(model: Jovio, found: Candidates, weight: float) -> tuple[Tensor, Tens
     """For each patch the row of `found` and the count [N] that make error + weight x bits least."""
     steps = found.errors.shape[2]
     bits = level_bits(model) * torch.arange(steps, device=found.errors.device)
-    cost = found.errors + weight * bits
-    cost[1:] += weight * MAP_BITS
+    each = weight * found.dear.unsqueeze(-1)
+    cost = found.errors + each * bits
+    cost[1:] += each * MAP_BITS
     best = cost.permute(1, 0, 2).flatten(1).argmin(1)
     return best // steps, best % steps
 

@@ -87,6 +87,8 @@ class JovioConfig:
         beams: sums of codes that are kept in the search for the best one, see `nn/beam.py`.
         default_n_q: levels used where the caller of `encode` does not say.
         weight: of a bit against squared error (see `vision/rate.py`) where a file is made and nothing is said.
+        masking: how much less an error counts in a busy patch than in a smooth one: 0 for all alike, 1 for in
+            proportion to what one level leaves over; see `adaptive.dearness`.
         starts: for modes 1 to 3 of a patch of a video, from which level on the leftover of its prediction
             is coded.
         encoder, decoder: the networks.
@@ -108,6 +110,7 @@ class JovioConfig:
     beams: int = 4
     default_n_q: int = 8
     weight: float = 0.02
+    masking: float = 0.0
     starts: tuple[int, ...] = (1, 4, 8)
     encoder: ConvConfig | VitConfig = field(default_factory=ConvConfig)
     decoder: ConvConfig | VitConfig = field(default_factory=lambda: ConvConfig(channels=320, blocks=7, fine_blocks=3))
@@ -127,6 +130,8 @@ class JovioConfig:
             raise ConfigError("jovio: codebooks must compare latents as they are (code_dim 0, update ema)")
         if self.weight <= 0:
             raise ConfigError("jovio: weight must be positive")
+        if not 0 <= self.masking <= 1:
+            raise ConfigError("jovio: masking must be in 0..1")
         for part in (self.encoder, self.decoder):
             if isinstance(part, ConvConfig) and self.patch % part.fine:
                 raise ConfigError("jovio: the patch must be a multiple of the fine grid")
