@@ -220,18 +220,22 @@ def codebooks(model: str, out: Path, data: Path, most: int, threads: int | None)
 @click.option("--data", type=Path_, multiple=True, required=True, help="Recordings or pictures to count codes in.")
 @click.option("--most", type=click.FloatRange(0, min_open=True), default=1e9, help="Seconds of sound, or pictures.")
 @click.option("--minutes", type=click.FloatRange(0), default=0.0, help="Train a context network for so long.")
+@click.option("--from", "before", help="Model with much the same codes, whose network is trained on: a name or folder.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")
-def entropy(model: Path, data: tuple[Path, ...], most: float, minutes: float, threads: int | None) -> None:
+def entropy(
+    model: Path, data: tuple[Path, ...], most: float, minutes: float, before: str | None, threads: int | None
+) -> None:
     """Make the tables that codes of the model in the folder MODEL are coded with, and put them beside it.
 
     With --minutes also a network that tells codes from those around them, which makes files smaller still; it takes
-    some 20 minutes of one core to be worth having.
+    some 20 minutes of one core to be worth having. With --from it begins as that of another model, of which MODEL was
+    trained on, or MODEL's own.
 
     Files that the model made before can no longer be decoded with it: its fingerprint changes.
     """
     from josiecodec.audio.config import JodioConfig
     from josiecodec.fingerprint import TABLES_FILE
-    from josiecodec.hub import read_config
+    from josiecodec.hub import load, read_config
     from josiecodec.tokens.tables import read_tables
     from josiecodec.training.data import load_recordings
     from josiecodec.training.entropy import make_tables
@@ -245,7 +249,8 @@ def entropy(model: Path, data: tuple[Path, ...], most: float, minutes: float, th
         material = load_recordings(data[0])
     else:
         material = Pictures(*data)
-    size = make_tables(model, material, most, minutes, click.echo)
+    start: Any = load(before) if before else None
+    size = make_tables(model, material, most, minutes, click.echo, start)
     seen = read_tables(model / TABLES_FILE).seen
     network = f", with a context network for {seen} levels" if seen else ""
     click.echo(f"{size} bytes of tables{network} in {model}")

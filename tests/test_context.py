@@ -28,6 +28,7 @@ from josiecodec.tokens.entropy import (
 )
 from josiecodec.tokens.rangecoder import BitDecoder, BitEncoder
 from josiecodec.tokens.tables import read_tables, tables_bytes, with_context
+from josiecodec.training.carrying import carried_over
 from josiecodec.training.context import (
     CodedGrid,
     ContextConfig,
@@ -103,6 +104,24 @@ def test_whole_numbers_take_what_the_trained_network_promised_and_less_than_the_
     taken = network.bits(grid.counts.numpy(), grid.codes.numpy()).sum()
     assert abs(taken / promised - 1) < 0.02
     assert taken < 0.9 * math.log2(SIZE) * float(grid.counts.sum())
+
+
+def test_another_model_may_begin_with_what_a_network_knows():
+    network, before = trained()[1], books()
+    grid = smooth_grid(np.random.default_rng(9), 24, 24)
+    counts, codes = grid.counts.numpy(), grid.codes.numpy()
+    taken = network.bits(counts, codes).sum()
+    # Codes in another space, by some turn of theirs, and each moved a little.
+    turn = torch.linalg.qr(torch.randn(10, 10, generator=torch.Generator().manual_seed(1))).Q
+    moved = before + 0.005 * torch.randn(before.shape, generator=torch.Generator().manual_seed(2))
+    for old, new in ((before, before), (before @ turn, before @ turn), (before, moved)):
+        net = carried_over(network, old, new).eval()
+        again = rounded(net, typical_bits(net, [grid])).bits(counts, codes).sum()
+        assert abs(again / taken - 1) < 0.05
+    with pytest.raises(ModelError, match="other codebooks"):
+        carried_over(network, before[:, :50], before[:, :50])
+    with pytest.raises(ModelError, match="other codebooks"):
+        carried_over(network, before, before[:2])
 
 
 def test_files_code_first_levels_with_the_network_and_deeper_ones_with_tables():
@@ -188,8 +207,13 @@ def test_a_model_gets_a_network(made, monkeypatch):
     make_tables(folder, material)
     plain = load(folder)
     monkeypatch.setattr("josiecodec.training.entropy.worth_having", lambda *_: True)
+    with pytest.raises(ModelError, match="has none"):
+        make_tables(folder, material, minutes=0.01, before=plain)
     make_tables(folder, material, minutes=0.03)
+    first = load(folder)
+    make_tables(folder, material, minutes=0.01, before=first)
     codec = load(folder)
+    assert codec.fingerprint != first.fingerprint
     assert codec.fingerprint != plain.fingerprint
     assert codec.tables.seen > 0
     if isinstance(material, Pictures):

@@ -67,6 +67,7 @@ class LevelTable:
             self._member_starts.append(starts_here)
         self.class_bits = BITS - np.log2(given.astype(np.float64))  # for estimates alone
         self.code_bits = BITS - np.log2(within.astype(np.float64))
+        self._typical = -np.log2((2.0**-self.class_bits).mean((0, 1)))[classes] + self.code_bits
 
     def place(self, a: int, b: int) -> int:
         """The row of a context; a negative number is "there is none"."""
@@ -81,8 +82,7 @@ class LevelTable:
 
     def typical_bits(self) -> np.ndarray:
         """Bits that each code takes where nothing is known of its context, about: float [S]."""
-        classes = -np.log2((2.0**-self.class_bits).mean((0, 1)))
-        return classes[self.classes] + self.code_bits
+        return self._typical
 
     def encode(self, coder: BitEncoder, place: int, code: int) -> int:
         """Code one code; returns its class."""

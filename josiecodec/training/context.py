@@ -89,6 +89,7 @@ class TrainedContext(nn.Module):
         config: its size.
         books: the codes of each level as they add up, along `width` axes, [K, S, D].
         scale: size of sums of them along each axis [D].
+        members: codes of each class [K, C, M], see `balanced_classes`; None to sort them into classes.
     """
 
     members: Tensor
@@ -99,12 +100,14 @@ class TrainedContext(nn.Module):
     class_like: Tensor
     embedding: Tensor
 
-    def __init__(self, config: ContextConfig, books: Tensor, scale: Tensor):
+    def __init__(self, config: ContextConfig, books: Tensor, scale: Tensor, members: Tensor | None = None):
         super().__init__()
         self.config = config
         books = books[: config.levels]
         levels, size, _ = books.shape
-        self.register_buffer("members", torch.stack([balanced_classes(book) for book in books]))  # [K, C, M]
+        if members is None:
+            members = torch.stack([balanced_classes(book) for book in books])
+        self.register_buffer("members", members)  # [K, C, M]
         classes, most = self.members.shape[1:]
         place = torch.zeros(levels, size, dtype=torch.long)
         for k in range(levels):
@@ -204,6 +207,7 @@ def train_context(
     lr: float = 1.5e-3,
     say: Callable[[str], None] = lambda _: None,
     seed: int = 0,
+    net: TrainedContext | None = None,
 ) -> TrainedContext:
     """Train a network for so many minutes.
 
@@ -216,11 +220,13 @@ def train_context(
         lr: learning rate at the beginning; it falls to nothing.
         say: receives a line meant for a person once a minute.
         seed: of everything random.
+        net: to train on, for these books; None for a new one.
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    net = TrainedContext(config, *_along_axes(books[: config.levels], grids, config.width))
-    _start_biases(net, grids)
+    if net is None:
+        net = TrainedContext(config, *_along_axes(books[: config.levels], grids, config.width))
+        _start_biases(net, grids)
     optimizer = torch.optim.AdamW(net.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=1e-2, fused=True)
     begin, step, told = time.monotonic(), 0, time.monotonic()
     bits, seen = 0.0, 0  # since then

@@ -26,6 +26,7 @@ from ..tokens.tables import parse_tables, tables_bytes, with_context
 from ..vision.adaptive import alone, cheapest, dearness
 from ..vision.jovio import Jovio
 from ..vision.patches import padded, to_groups
+from .carrying import carried_over
 from .context import CodedGrid, ContextConfig, rounded, train_context, typical_bits
 from .data import Recordings
 from .pictures import Pictures
@@ -39,6 +40,7 @@ HELD_OUT = 20  # every so many-th picture or block decides whether a network is 
 QUICK_BEAMS = 4  # of the search for the codes that are counted
 SOUND_NETWORK = ContextConfig(levels=9, width=64, outer=128, hidden=128)
 PICTURE_NETWORK = ContextConfig()
+CARRIED_LR = 8e-4  # of a network that is trained on
 
 
 @dataclass
@@ -204,9 +206,24 @@ def sound_grids(found: list[np.ndarray], random: np.random.Generator, usual: int
 
 
 def network_for(
-    model: Jodio | Jovio, grids: list[CodedGrid], minutes: float, say: Callable[[str], None]
+    model: Jodio | Jovio,
+    grids: list[CodedGrid],
+    minutes: float,
+    say: Callable[[str], None],
+    before: Jodio | Jovio | None = None,
 ) -> ContextNetwork:
-    """A context network for a model, trained for so many minutes on codes that it gave."""
+    """A context network for a model, trained for so many minutes on codes that it gave; `before` as of `make_tables`.
+
+    Raises:
+        ModelError: if `before` has no context network, or other codebooks.
+    """
+    if before is not None:
+        if before.tables is None or before.tables.context is None:
+            raise ModelError("the model to take a context network from has none")
+        books = code_books(model)
+        net = carried_over(before.tables.context, code_books(before), books)
+        net = train_context(net.config, books, grids, minutes, lr=CARRIED_LR, say=say, net=net.train()).eval()
+        return rounded(net, typical_bits(net, grids))
     sound = isinstance(model, Jodio)
     config = SOUND_NETWORK if sound else PICTURE_NETWORK
     books = code_books(model)
@@ -286,6 +303,7 @@ def make_tables(
     most: float = 1e9,
     minutes: float = 0.0,
     say: Callable[[str], None] = lambda _: None,
+    before: Jodio | Jovio | None = None,
 ) -> int:
     """Write the tables of the model in `folder` beside it, which changes its fingerprint. Returns their bytes.
 
@@ -295,6 +313,7 @@ def make_tables(
         most: seconds of sound, or pictures.
         minutes: of training of a context network; 0 for none. It is left out if it is no better than tables alone.
         say: receives lines meant for a person.
+        before: a model with the same codes, more or less, whose context network is trained on.
 
     Raises:
         ModelError: if the model cannot be loaded, or is not for this material.
@@ -311,7 +330,7 @@ def make_tables(
     held_out = grids[::HELD_OUT]
     grids = [grid for place, grid in enumerate(grids) if place % HELD_OUT]
     if minutes and grids:
-        network = network_for(model, grids, minutes, say)
+        network = network_for(model, grids, minutes, say, before)
         if worth_having(network, parse_tables(data), held_out):
             data = with_context(data, network)
     write_bytes(folder / TABLES_FILE, data)

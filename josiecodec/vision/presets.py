@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ..errors import ConfigError
 from .config import ConvConfig, JovioConfig, VitConfig
 
+# What ships, trained for small squared error.
+JOVIO_16 = JovioConfig(
+    name="jovio-16",
+    beams=16,
+    weight=0.03,
+    masking=0.3,
+    encoder=ConvConfig(channels=256, blocks=4, fine_blocks=2),
+    decoder=ConvConfig(channels=320, blocks=9, fine_blocks=6),
+)
+
 PRESETS: dict[str, JovioConfig] = {
-    # What ships.
-    "jovio-16": JovioConfig(
-        name="jovio-16",
-        beams=16,
-        weight=0.03,
-        encoder=ConvConfig(channels=256, blocks=4, fine_blocks=2),
-        decoder=ConvConfig(channels=320, blocks=9, fine_blocks=6),
-    ),
+    "jovio-16": JOVIO_16,
+    # The same, trained for structural similarity.
+    "jovio-16-msssim": dataclasses.replace(JOVIO_16, name="jovio-16-msssim", masking=0.5),
     # Seed 001: a vision transformer of 8 layers, 32 codebooks of 2048 codes.
     "jovio-v4o": JovioConfig(
         name="jovio-v4o",
