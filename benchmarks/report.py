@@ -177,7 +177,8 @@ def vision_report(
     text = f"# Pictures\n\n{len(pictures)} pictures. At equal rates, PSNR in dB:\n\n{at_rates(lines, 'psnr')}"
     text += f"\nMS-SSIM:\n\n{at_rates(lines, 'ms_ssim')}\nAll points:\n\n{markdown(lines, columns)}"
     contact_sheet(pictures[:: max(1, len(pictures) // 6)][:6], sheet)
-    text += f"\nSix of them: original, {' and '.join(OURS)}, JPEG and AVIF at {SHEET_BPP} bits per pixel: [{sheet.name}]({sheet.name}).\n"
+    shown = f"{', '.join(OURS)}, JPEG and AVIF at {SHEET_BPP} bits per pixel"
+    text += f"\nSix of them: original, {shown}: [{sheet.name}]({sheet.name}).\n"
     files = sorted((work / "pictures" / "files" / "jovio-16@0.4").glob("*.bin"))
     text += prices("Range coding at 0.4 bits per pixel", files)
     if clips:
