@@ -7,7 +7,7 @@ import dataclasses
 from ..errors import ConfigError
 from .config import ConvConfig, JovioConfig, VitConfig
 
-# What ships, trained for small squared error.
+# What ships.
 JOVIO_16 = JovioConfig(
     name="jovio-16",
     beams=16,
@@ -19,7 +19,7 @@ JOVIO_16 = JovioConfig(
 
 PRESETS: dict[str, JovioConfig] = {
     "jovio-16": JOVIO_16,
-    # The same, trained for structural similarity.
+    # The same, to be trained on for structural similarity.
     "jovio-16-msssim": dataclasses.replace(JOVIO_16, name="jovio-16-msssim", masking=0.5),
     # Seed 001: a vision transformer of 8 layers, 32 codebooks of 2048 codes.
     "jovio-v4o": JovioConfig(
