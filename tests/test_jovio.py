@@ -28,6 +28,7 @@ CONV = JovioConfig(
     codebook_size=64,
     shared_from=5,
     default_n_q=4,
+    masking=0.0,
     starts=(1, 2, 4),
     encoder=ConvConfig(fine_channels=8, fine_blocks=1, channels=16, blocks=1),
     decoder=ConvConfig(fine_channels=8, fine_blocks=1, channels=16, blocks=2),

@@ -27,7 +27,7 @@ from ..vision.adaptive import alone, cheapest, dearness
 from ..vision.jovio import Jovio
 from ..vision.patches import padded, to_groups
 from .carrying import carried_over
-from .context import CodedGrid, ContextConfig, rounded, train_context, typical_bits
+from .context import CodedGrid, ContextConfig, TrainedContext, rounded, train_context, typical_bits
 from .data import Recordings
 from .pictures import Pictures
 
@@ -40,7 +40,7 @@ HELD_OUT = 20  # every so many-th picture or block decides whether a network is 
 QUICK_BEAMS = 4  # of the search for the codes that are counted
 SOUND_NETWORK = ContextConfig(levels=9, width=64, outer=128, hidden=128)
 PICTURE_NETWORK = ContextConfig()
-CARRIED_LR = 8e-4  # of a network that is trained on
+NEW_LR, CARRIED_LR = 1.5e-3, 8e-4  # of a new network, and of one that is trained on
 
 
 @dataclass
@@ -210,28 +210,30 @@ def network_for(
     grids: list[CodedGrid],
     minutes: float,
     say: Callable[[str], None],
-    before: Jodio | Jovio | None = None,
+    start: TrainedContext | None = None,
 ) -> ContextNetwork:
-    """A context network for a model, trained for so many minutes on codes that it gave; `before` as of `make_tables`.
+    """A context network for a model, trained (from `start` on) for so many minutes on codes that the model gave."""
+    books = code_books(model)
+    if start is None:
+        config = SOUND_NETWORK if isinstance(model, Jodio) else PICTURE_NETWORK
+        levels, width = min(config.levels, len(books)), max(GROUPS, min(config.width, books.shape[-1]))
+        books = F.pad(books, (0, max(0, width - books.shape[-1])))
+        config, lr = dataclasses.replace(config, levels=levels, width=width), NEW_LR
+    else:
+        config, lr = start.config, CARRIED_LR
+    net = train_context(config, books, grids, minutes, lr=lr, say=say, net=start).eval()
+    return rounded(net, typical_bits(net, grids))
+
+
+def start_from(before: Jodio | Jovio, model: Jodio | Jovio) -> TrainedContext:
+    """The context network of a model as a beginning of another's.
 
     Raises:
-        ModelError: if `before` has no context network, or other codebooks.
+        ModelError: if it has none, or other codebooks.
     """
-    if before is not None:
-        if before.tables is None or before.tables.context is None:
-            raise ModelError("the model to take a context network from has none")
-        books = code_books(model)
-        net = carried_over(before.tables.context, code_books(before), books)
-        net = train_context(net.config, books, grids, minutes, lr=CARRIED_LR, say=say, net=net.train()).eval()
-        return rounded(net, typical_bits(net, grids))
-    sound = isinstance(model, Jodio)
-    config = SOUND_NETWORK if sound else PICTURE_NETWORK
-    books = code_books(model)
-    levels, width = min(config.levels, len(books)), max(GROUPS, min(config.width, books.shape[-1]))
-    books = F.pad(books, (0, max(0, width - books.shape[-1])))
-    config = dataclasses.replace(config, levels=levels, width=width)
-    net = train_context(config, books, grids, minutes, say=say).eval()
-    return rounded(net, typical_bits(net, grids))
+    if before.tables is None or before.tables.context is None:
+        raise ModelError("the model to take a context network from has none")
+    return carried_over(before.tables.context, code_books(before), code_books(model))
 
 
 def worth_having(network: ContextNetwork, tables: EntropyTables, grids: list[CodedGrid]) -> bool:
@@ -316,9 +318,11 @@ def make_tables(
         before: a model with the same codes, more or less, whose context network is trained on.
 
     Raises:
-        ModelError: if the model cannot be loaded, or is not for this material.
+        ModelError: if the model cannot be loaded, or is not for this material; if `before` has no context network, or
+            other codebooks.
     """
     model = load(folder)
+    start = None if before is None else start_from(before, model)
     if isinstance(model, Jodio) and isinstance(material, Recordings):
         found = sound_codes(model, material, most)
         data = fit_sound(model, found)
@@ -330,7 +334,7 @@ def make_tables(
     held_out = grids[::HELD_OUT]
     grids = [grid for place, grid in enumerate(grids) if place % HELD_OUT]
     if minutes and grids:
-        network = network_for(model, grids, minutes, say, before)
+        network = network_for(model, grids, minutes, say, start)
         if worth_having(network, parse_tables(data), held_out):
             data = with_context(data, network)
     write_bytes(folder / TABLES_FILE, data)

@@ -110,7 +110,7 @@ class JovioConfig:
     beams: int = 4
     default_n_q: int = 8
     weight: float = 0.02
-    masking: float = 0.0
+    masking: float = 0.3
     starts: tuple[int, ...] = (1, 4, 8)
     encoder: ConvConfig | VitConfig = field(default_factory=ConvConfig)
     decoder: ConvConfig | VitConfig = field(default_factory=lambda: ConvConfig(channels=320, blocks=7, fine_blocks=3))

@@ -12,7 +12,6 @@ JOVIO_16 = JovioConfig(
     name="jovio-16",
     beams=16,
     weight=0.03,
-    masking=0.3,
     encoder=ConvConfig(channels=256, blocks=4, fine_blocks=2),
     decoder=ConvConfig(channels=320, blocks=9, fine_blocks=6),
 )
