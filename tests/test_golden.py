@@ -1,0 +1,104 @@
+"""Files of earlier versions: what they hold, what is said about them, and how they sound and look, stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import josiecodec
+from josiecodec import TokenFile
+from josiecodec.tokens.container import TokenReader
+from josiecodec.tokens.patches import PatchRows
+from josiecodec.tokens.shards import TokenDataset
+from conftest import run_cli
+
+GOLDEN = Path(__file__).parent / "golden"
+FILES = sorted(path.stem for path in GOLDEN.glob("*.josie"))
+WHOLE = [name for name in FILES if "cut_off" not in name]
+SHIPPED = {
+    "jodio-24k": "4892de299fa0a003aabc4782f8710be083d28eb92a82577e8a2e3c923043d592",
+    "jovio-16": "51a46b949eabf85ff7d2d575039ff7eebc7fc016e5d36499e6b2bf7efb0653be",
+}
+
+
+def expected(name: str) -> dict[str, np.ndarray]:
+    with np.load(GOLDEN / f"{name}.npz") as arrays:
+        return dict(arrays)
+
+
+def test_there_are_golden_files():
+    assert len(FILES) >= 14
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_codes(name):
+    want = expected(name)
+    found: dict[str, list[np.ndarray]] = {}
+    with TokenReader(GOLDEN / f"{name}.josie") as reader:
+        for block in reader.blocks(salvage=name not in WHOLE):
+            if isinstance(block.codes, PatchRows):
+                for key in ("modes", "counts", "codes"):
+                    found.setdefault(f"{block.stream}.{key}", []).append(getattr(block.codes, key))
+            else:
+                found.setdefault(f"{block.stream}.codes", []).append(block.codes)
+    assert set(found) == {key for key in want if not key.endswith(("samples", "pixels"))}
+    for key, parts in found.items():
+        np.testing.assert_array_equal(np.concatenate(parts), want[key], err_msg=key)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_written_again_the_blocks_are_the_same_bytes(name):
+    data = (GOLDEN / f"{name}.josie").read_bytes()
+    again = TokenFile.from_bytes(data).to_bytes()
+    if "version_1" not in name:
+        assert again == data
+    else:  # written as version 2, whose header is shorter
+        assert len(again) < len(data)
+        assert again[-100:] == data[-100:]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_info(name):
+    salvage = () if name in WHOLE else ("--salvage",)
+    done = run_cli("info", "--json", *salvage, GOLDEN / f"{name}.josie")
+    said = json.loads(done.stdout)
+    said.pop("file")
+    assert said == json.loads((GOLDEN / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_fingerprints_of_the_models_that_ship(name):
+    assert josiecodec.load(name).fingerprint == SHIPPED[name]
+
+
+@pytest.mark.parametrize("name", [n for n in WHOLE if "range_coded" in n])
+def test_samples(name):
+    codec = josiecodec.load("jodio-24k")
+    wave = codec.decompress((GOLDEN / f"{name}.josie").read_bytes()).flatten()
+    want = torch.from_numpy(expected(name)["0.samples"].astype(np.float32)) / 32767
+    assert len(wave) == len(want)
+    assert float((wave - want).abs().max()) < 2e-3
+
+
+@pytest.mark.parametrize("name", ["image_adaptive", "image_uniform", "video_with_sound"])
+def test_pixels(name):
+    codec = josiecodec.load("jovio-16")
+    found = codec.decompress((GOLDEN / f"{name}.josie").read_bytes())
+    found = found.unsqueeze(0) if found.dim() == 3 else found.transpose(0, 1)
+    want = torch.from_numpy(expected(name)["0.pixels"].astype(np.float32)) / 255
+    assert found.shape == want.shape
+    assert float((found - want).abs().max()) < 1.6 / 255
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "lengths"), [("dataset_audio", "audio", [19, 13]), ("dataset_images", "visual", [9])]
+)
+def test_datasets(name, kind, lengths):
+    dataset = TokenDataset(GOLDEN / name)
+    assert dataset.info.kind == kind
+    assert [int(clip.codes.shape[-2]) for clip in (dataset[i] for i in range(len(dataset)))] == lengths
+    assert dataset.info.fingerprint == SHIPPED[dataset.info.codec]
