@@ -22,14 +22,14 @@ from pathlib import Path
 import torch
 
 from josiecodec.errors import ModelError
-from josielm.baselines import clips_of, floors
-from josielm.config import StackConfig, TrainConfig
-from josielm.data import Pieces, open_datasets
-from josielm.evaluate import negative_log_likelihood
-from josielm.settings import fitted, read_experiment
-from josielm.start import code_vectors
+from josielm.data.batches import Pieces, open_datasets
+from josielm.model.config import StackConfig, TrainConfig
 from josielm.store import load_codec
-from josielm.train import Trainer
+from josielm.training.baselines import clips_of, floors
+from josielm.training.evaluate import negative_log_likelihood
+from josielm.training.settings import fitted, read_experiment
+from josielm.training.start import code_vectors
+from josielm.training.trainer import Trainer
 
 Change = Callable[[TrainConfig], TrainConfig]
 TURN = 6.0  # seconds

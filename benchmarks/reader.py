@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from josiecodec.tokens.sampler import TokenSampler
-from josiecodec.tokens.shards import DatasetInfo, ShardWriter, TokenDataset
+from josiecodec.datasets.dataset import DatasetInfo, ShardWriter, TokenDataset
+from josiecodec.datasets.sampler import TokenSampler
 
 FRAMES = 64
 CROPS = 200_000

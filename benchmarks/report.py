@@ -17,17 +17,17 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from josiecodec.bitstream.bitpacking import code_bits
+from josiecodec.bitstream.statistics import use_of_codes
 from josiecodec.evaluation import table
 from josiecodec.evaluation.codecs import build, expand
 from josiecodec.evaluation.items import Item, find_sound, find_vision, spread
 from josiecodec.evaluation.page import write_page
 from josiecodec.evaluation.run import compare
-from josiecodec.hub import save
-from josiecodec.tokens.packing import code_bits
-from josiecodec.tokens.usage import use_of_codes
-from josiecodec.training.pictures import PictureConfig, Pictures, PictureSampler
+from josiecodec.hub.store import save
+from josiecodec.media.images import save_image
+from josiecodec.training.vision.data import PictureConfig, Pictures, PictureSampler
 from josiecodec.vision.convnet import ConvDecoder, ConvEncoder, start_linear
-from josiecodec.vision.images import save_image
 from josiecodec.vision.jovio import Jovio
 from josiecodec.vision.presets import preset
 

@@ -32,7 +32,7 @@ import torch
 import josiecodec
 from josiecodec.audio.jodio import Jodio
 from josiecodec.audio.presets import preset
-from josiecodec.hub import available
+from josiecodec.hub.store import available
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
 

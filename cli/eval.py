@@ -126,9 +126,9 @@ def codes(files: tuple[Path, ...], folders: tuple[Path, ...], as_json: bool) -> 
     """
     import torch
 
-    from josiecodec.nn.quantize import codebook_statistics
-    from josiecodec.tokens.packing import code_bits
-    from josiecodec.tokens.usage import use_of_codes
+    from josiecodec.bitstream.bitpacking import code_bits
+    from josiecodec.bitstream.statistics import use_of_codes
+    from josiecodec.quantization.vq import codebook_statistics
 
     use = use_of_codes(files, given_tables(folders))
     for level, counts in enumerate(use.counts):
@@ -159,9 +159,9 @@ def semantic(
 ) -> None:
     """Ask how well single codes of each level tell the phone being spoken, in voices never heard."""
     import josiecodec
-    from josiecodec.training.data import load_recordings
-    from josiecodec.training.phones import load_phones
-    from josiecodec.training.probe import probe_levels
+    from josiecodec.training.audio.data import load_recordings
+    from josiecodec.training.audio.phones import load_phones
+    from josiecodec.training.audio.probe import probe_levels
 
     codec = josiecodec.load(model, use_device(device, threads))
     learn, judge = load_recordings(train, codec.sample_rate), load_recordings(folder, codec.sample_rate)

@@ -48,8 +48,8 @@ def encode(
     "-" is standard input or output (of sound). Without TARGET the file goes beside SOURCE.
     """
     check_source(source)
-    from josiecodec.media import MEDIA_SUFFIXES, kind_of
-    from josiecodec.vision.images import IMAGE_SUFFIXES
+    from josiecodec.coding.video import MEDIA_SUFFIXES, kind_of
+    from josiecodec.media.images import IMAGE_SUFFIXES
 
     if target is None and str(source) == "-":
         raise click.UsageError("standard input needs a TARGET")
@@ -85,7 +85,7 @@ def encode(
 def _encode_sound(
     models: Models, start: Path, out: Any, n_q: int | None, kbps: float | None, progress: Callable[[float], None]
 ) -> Work:
-    from josiecodec.audio.transcode import encode_file
+    from josiecodec.coding.audio import encode_file
 
     codec = models.to_encode("jodio")
     levels = chosen_levels(codec, n_q, kbps)
@@ -103,7 +103,7 @@ def _encode_sound(
 
 
 def _encode_picture(models: Models, start: Path, out: Any, rate: Rate) -> Work:
-    from josiecodec.vision.transcode import encode_picture
+    from josiecodec.coding.image import encode_picture
 
     done = encode_picture(models.to_encode("jovio"), str(start), out, rate)
     bpp = 8 * done.size / done.pixels
@@ -115,8 +115,8 @@ def _encode_picture(models: Models, start: Path, out: Any, rate: Rate) -> Work:
 def _encode_video(
     models: Models, start: Path, out: Any, rate: Rate, no_sound: bool, progress: Callable[[float], None]
 ) -> Work:
-    from josiecodec.media import encode_video
-    from josiecodec.vision.video import VideoReader
+    from josiecodec.coding.video import encode_video
+    from josiecodec.media.video_reader import VideoReader
 
     with VideoReader(start) as reader:
         silent = no_sound or reader.sound_offset is None
@@ -191,9 +191,9 @@ def decode(
 
 def _usual_suffix(path: Path) -> str:
     """What a .josie file is decoded to if nobody says; a damaged one will be refused when its turn comes."""
+    from josiecodec.bitstream.container import TokenReader
+    from josiecodec.bitstream.header import VisualInfo
     from josiecodec.errors import FormatError
-    from josiecodec.tokens.container import TokenReader
-    from josiecodec.tokens.header import VisualInfo
 
     if not path.is_file():
         return ".wav"
@@ -214,13 +214,13 @@ def _decode(
     salvage: bool,
     progress: Callable[[float], None],
 ) -> Work:
-    from josiecodec.audio.transcode import decode_file
-    from josiecodec.media import decode_video
-    from josiecodec.tokens.container import TokenReader
-    from josiecodec.vision.images import IMAGE_SUFFIXES
-    from josiecodec.vision.transcode import decode_picture
-    from josiecodec.vision.video import VIDEO_SUFFIXES
-    from josiecodec.vision.videowriter import WRITABLE_VIDEO
+    from josiecodec.bitstream.container import TokenReader
+    from josiecodec.coding.audio import decode_file
+    from josiecodec.coding.image import decode_picture
+    from josiecodec.coding.video import decode_video
+    from josiecodec.media.images import IMAGE_SUFFIXES
+    from josiecodec.media.video_reader import VIDEO_SUFFIXES
+    from josiecodec.media.video_writer import WRITABLE_VIDEO
 
     data: Any = sys.stdin.buffer.read() if str(start) == "-" else str(start)
     with TokenReader(data) as reader:

@@ -17,7 +17,7 @@ from .options import Path_, given_tables
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 def info(files: tuple[Path, ...], salvage: bool, as_json: bool) -> None:
     """Show what .josie FILES hold; every block is checked."""
-    from josiecodec.tokens.passes import summarise
+    from josiecodec.bitstream.scan import summarise
 
     for path in files:
         found, problems = summarise(path, salvage)
@@ -56,8 +56,8 @@ def _pictures(s: dict[str, Any], size: int) -> list[str]:
 
 
 def _described(stream: Any) -> dict[str, Any]:
-    from josiecodec.tokens.header import AudioInfo
-    from josiecodec.tokens.passes import held
+    from josiecodec.bitstream.header import AudioInfo
+    from josiecodec.bitstream.scan import held
 
     i = stream.info
     out = {
@@ -99,9 +99,9 @@ def trim(
     source: Path, target: Path, n_q: int | None, kbps: float | None, folders: tuple[Path, ...], overwrite: bool
 ) -> None:
     """Copy SOURCE to TARGET with fewer levels: a lower bitrate, without decoding."""
-    from josiecodec.tokens.container import TokenReader
-    from josiecodec.tokens.header import AudioInfo
-    from josiecodec.tokens.passes import trim_file
+    from josiecodec.bitstream.container import TokenReader
+    from josiecodec.bitstream.header import AudioInfo
+    from josiecodec.bitstream.scan import trim_file
 
     if (n_q is None) == (kbps is None):
         raise click.UsageError("give either --n-q or --kbps")
@@ -131,7 +131,7 @@ def models(as_json: bool) -> None:
     """List the trained models that came with the package."""
     from josiecodec.audio.config import JodioConfig
     from josiecodec.fingerprint import of_folder
-    from josiecodec.hub import WEIGHTS, available, read_config
+    from josiecodec.hub.store import WEIGHTS, available, read_config
 
     for name in available():
         config = read_config(WEIGHTS / name)

@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from josiecodec import Jodio
-    from josiecodec.tokens.tables import Tables
+    from josiecodec.entropy.tables_file import Tables
 
 Path_ = click.Path(path_type=Path)
 
@@ -28,8 +28,8 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def given_tables(folders: tuple[Path, ...]) -> Tables:
     """Entropy tables of models that did not come with the package, from their folders."""
+    from josiecodec.entropy.tables_file import read_tables
     from josiecodec.fingerprint import TABLES_FILE, of_folder
-    from josiecodec.tokens.tables import read_tables
 
     return {of_folder(f): read_tables(f / TABLES_FILE) for f in folders if (f / TABLES_FILE).is_file()}
 

@@ -19,7 +19,7 @@ LAYOUTS = click.Choice(["josiecodec", "transformers", "kyutai"])
 def save(model: str, folder: Path, layout: str, overwrite: bool) -> None:
     """Write MODEL, a name, folder or repository (hf:org/repo), to FOLDER."""
     from josiecodec.fingerprint import CONFIG_FILE, WEIGHTS_FILE
-    from josiecodec.hub import KYUTAI_FILE, copy
+    from josiecodec.hub.store import KYUTAI_FILE, copy
 
     there = [name for name in (CONFIG_FILE, WEIGHTS_FILE, KYUTAI_FILE) if (folder / name).exists()]
     if there and not overwrite:

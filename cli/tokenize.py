@@ -70,11 +70,11 @@ def tokenize(
     from tqdm import tqdm
 
     import josiecodec
-    from josiecodec.datasets.plan import Settings, make_plan
-    from josiecodec.datasets.ray_engine import tokenize_with_ray
-    from josiecodec.datasets.tokenize import ERRORS_FILE
-    from josiecodec.datasets.tokenize import tokenize as tokenize_here
-    from josiecodec.tokens.shards import done_shards
+    from josiecodec.datasets.dataset import done_shards
+    from josiecodec.tokenization.plan import Settings, make_plan
+    from josiecodec.tokenization.ray_engine import tokenize_with_ray
+    from josiecodec.tokenization.tokenize import ERRORS_FILE
+    from josiecodec.tokenization.tokenize import tokenize as tokenize_here
 
     from .jobs import Models
 

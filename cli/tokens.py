@@ -22,9 +22,9 @@ def tokens_group() -> None:
 def info(folder: Path, as_json: bool) -> None:
     """Show what the dataset FOLDER holds: hours, clips, how much each level's codes are used."""
     from josiecodec.config import to_dict
-    from josiecodec.datasets.plan import read_plan
-    from josiecodec.tokens.check import contents
-    from josiecodec.tokens.shards import TokenDataset
+    from josiecodec.datasets.dataset import TokenDataset
+    from josiecodec.datasets.verify import contents
+    from josiecodec.tokenization.plan import read_plan
 
     dataset = TokenDataset(folder)
     found = contents(dataset)
@@ -70,11 +70,11 @@ def verify(
     folder: Path, against: Path | None, samples: int, tolerance: float, seed: int, model: str | None, device: str
 ) -> None:
     """Check every shard of the dataset FOLDER: checksums, shapes, codes and lines."""
-    from josiecodec.datasets.compare import compare
-    from josiecodec.datasets.plan import read_plan
+    from josiecodec.datasets.dataset import TokenDataset
+    from josiecodec.datasets.verify import problems
     from josiecodec.errors import FormatError
-    from josiecodec.tokens.check import problems
-    from josiecodec.tokens.shards import TokenDataset
+    from josiecodec.tokenization.compare import compare
+    from josiecodec.tokenization.plan import read_plan
 
     expected = (read_plan(folder) or {}).get("shards")
     found = list(problems(folder, expected if isinstance(expected, int) else None))
@@ -104,8 +104,8 @@ def verify(
 @click.option("--n-q", type=click.IntRange(1), help="Levels to keep.  [default: all]")
 def export_command(folder: Path, target: Path, kind: str, n_q: int | None) -> None:
     """Write the dataset FOLDER to TARGET, a new folder, in the format of other tools."""
-    from josiecodec.tokens.export import export
-    from josiecodec.tokens.shards import TokenDataset
+    from josiecodec.datasets.dataset import TokenDataset
+    from josiecodec.datasets.export import export
 
     count = export(TokenDataset(folder, n_q), target, kind)
     click.echo(f"{folder} -> {target}: {count} clips")
@@ -123,8 +123,8 @@ def decode(
     folder: Path, target: Path, clip: str, n_q: int | None, model: str | None, overwrite: bool, device: str
 ) -> None:
     """Decode one clip of the dataset FOLDER to TARGET: a sound, picture, video or .josie file, by its suffix."""
-    from josiecodec.datasets.decode import decode_clip
-    from josiecodec.tokens.shards import TokenDataset
+    from josiecodec.datasets.dataset import TokenDataset
+    from josiecodec.tokenization.decode import decode_clip
 
     if target.exists() and not overwrite:
         raise click.UsageError(f"{target} is there already; --overwrite replaces it")
@@ -137,6 +137,6 @@ def decode(
 def _model(dataset: Any, model: str | None, device: str) -> Any:
     """The model that made a dataset."""
     import josiecodec
-    from josiecodec.hub import find_fingerprint
+    from josiecodec.hub.store import find_fingerprint
 
     return josiecodec.load(model or find_fingerprint(dataset.info.fingerprint, dataset.info.codec), device)

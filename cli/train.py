@@ -13,8 +13,8 @@ import click
 from .options import Path_, use_device
 
 if TYPE_CHECKING:
-    from josiecodec.training.config import TrainConfig
-    from josiecodec.training.data import Recordings
+    from josiecodec.training.audio.config import TrainConfig
+    from josiecodec.training.audio.data import Recordings
 
 
 @click.group("train")
@@ -76,15 +76,15 @@ class _Run:
         """The device."""
         import torch
 
-        from josiecodec.training.distributed import distributed_device
+        from josiecodec.training.core.distributed import distributed_device
 
         return torch.device(distributed_device(use_device(self.device, self.threads)))
 
     def go(self, trainer: Any) -> None:
         """Train to the end; Ctrl-C stops cleanly."""
         from josiecodec.errors import CodecError
-        from josiecodec.hub import load_for_training
-        from josiecodec.training.distributed import leave_group
+        from josiecodec.hub.store import load_for_training
+        from josiecodec.training.core.distributed import leave_group
 
         if self.start:
             trainer.start_from(load_for_training(self.start))
@@ -104,14 +104,14 @@ class _Run:
 def audio(**options: Any) -> None:
     """Train the model of EXPERIMENT, a TOML file or the name of one that came with the package, on recordings.
 
-    The folders may have a manifest.tsv, see `josiecodec/training/data.py`. Stops cleanly on Ctrl-C, after writing a
-    checkpoint. Under torchrun every process takes its share.
+    The folders may have a manifest.tsv, see `josiecodec/training/audio/data.py`. Stops cleanly on Ctrl-C, after
+    writing a checkpoint. Under torchrun every process takes its share.
     """
-    from josiecodec.training.audio import AudioTrainer
-    from josiecodec.training.config import read_train_config
-    from josiecodec.training.data import load_recordings
-    from josiecodec.training.pitch import make_lessons
-    from josiecodec.training.teacher import make_teacher
+    from josiecodec.training.audio.config import read_train_config
+    from josiecodec.training.audio.data import load_recordings
+    from josiecodec.training.audio.pitch import make_lessons
+    from josiecodec.training.audio.teacher import make_teacher
+    from josiecodec.training.audio.trainer import AudioTrainer
 
     run = _Run(**options)
     run.check()
@@ -138,9 +138,9 @@ def vision(**options: Any) -> None:
     given more than once. Stops cleanly on Ctrl-C, after writing a checkpoint. Under
     torchrun every process takes its share.
     """
-    from josiecodec.training.pictures import Pictures
-    from josiecodec.training.vision import VisionTrainer
-    from josiecodec.training.vision_config import read_vision_config
+    from josiecodec.training.vision.config import read_vision_config
+    from josiecodec.training.vision.data import Pictures
+    from josiecodec.training.vision.trainer import VisionTrainer
 
     run = _Run(**options)
     run.check()
@@ -154,8 +154,8 @@ def vision(**options: Any) -> None:
 
 def _with_labels(config: TrainConfig, recordings: Recordings, out: Path) -> TrainConfig:
     """The config with every "auto" replaced by a file of labels, which are made if they are not there."""
-    from josiecodec.training import phones, pitch
-    from josiecodec.training.labels import labels_file
+    from josiecodec.training.audio import phones, pitch
+    from josiecodec.training.audio.labels import labels_file
 
     spoken = labels_file(config.teacher.phones, out, "phones", phones.label_recordings, recordings)
     tonal = ""
@@ -170,8 +170,8 @@ def _with_labels(config: TrainConfig, recordings: Recordings, out: Path) -> Trai
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
 def pitch(data: Path, out: Path, workers: int) -> None:
     """Label the pitch of the speech and music in DATA for the decoder's source, in the file OUT (.safetensors)."""
-    from josiecodec.training.data import load_recordings
-    from josiecodec.training.pitch import label_recordings
+    from josiecodec.training.audio.data import load_recordings
+    from josiecodec.training.audio.pitch import label_recordings
 
     label_recordings(load_recordings(data), out, workers)
     click.echo(f"labels in {out}")
@@ -183,8 +183,8 @@ def pitch(data: Path, out: Path, workers: int) -> None:
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
 def phones(data: Path, out: Path, workers: int) -> None:
     """Label the phones of the English speech in DATA for the semantic level, in the file OUT (.safetensors)."""
-    from josiecodec.training.data import load_recordings
-    from josiecodec.training.phones import label_recordings
+    from josiecodec.training.audio.data import load_recordings
+    from josiecodec.training.audio.phones import label_recordings
 
     label_recordings(load_recordings(data), out, workers)
     click.echo(f"labels in {out}")
@@ -202,9 +202,9 @@ def codebooks(model: str, out: Path, data: Path, most: int, threads: int | None)
     Worth it whenever the encoder has been trained; afterwards the decoder can be trained on (freeze_codes = true).
     """
     from josiecodec.audio.jodio import Jodio
-    from josiecodec.hub import load_for_training, save
-    from josiecodec.training.codebooks import collect_latents, place_codebooks
-    from josiecodec.training.data import DataConfig, load_recordings
+    from josiecodec.hub.store import load_for_training, save
+    from josiecodec.training.audio.codebooks import collect_latents, place_codebooks
+    from josiecodec.training.audio.data import DataConfig, load_recordings
 
     use_device("cpu", threads)
     codec = load_for_training(model)
@@ -234,12 +234,12 @@ def entropy(
     Files that the model made before can no longer be decoded with it: its fingerprint changes.
     """
     from josiecodec.audio.config import JodioConfig
+    from josiecodec.entropy.tables_file import read_tables
     from josiecodec.fingerprint import TABLES_FILE
-    from josiecodec.hub import load, read_config
-    from josiecodec.tokens.tables import read_tables
-    from josiecodec.training.data import load_recordings
-    from josiecodec.training.entropy import make_tables
-    from josiecodec.training.pictures import Pictures
+    from josiecodec.hub.store import load, read_config
+    from josiecodec.training.audio.data import load_recordings
+    from josiecodec.training.entropy.trainer import make_tables
+    from josiecodec.training.vision.data import Pictures
 
     use_device("cpu", threads)
     material: Any

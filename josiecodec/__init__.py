@@ -17,11 +17,11 @@ from .errors import CodecError
 
 if TYPE_CHECKING:
     from .audio.jodio import Jodio
-    from .hub import load, save_pretrained
-    from .publish import push_to_hub
-    from .tokens.tokenfile import TokenFile
+    from .bitstream.josie_file import TokenFile
+    from .coding.rate_control import Rate
+    from .hub.publish import push_to_hub
+    from .hub.store import load, save_pretrained
     from .vision.jovio import Jovio
-    from .vision.rate import Rate
 
 __version__ = "0.1.0"
 __all__ = ["CodecError", "Jodio", "Jovio", "Rate", "TokenFile", "__version__", "load", "push_to_hub", "save_pretrained"]
@@ -30,11 +30,11 @@ __all__ = ["CodecError", "Jodio", "Jovio", "Rate", "TokenFile", "__version__", "
 _PLACES = {
     "Jodio": ".audio.jodio",
     "Jovio": ".vision.jovio",
-    "Rate": ".vision.rate",
-    "TokenFile": ".tokens.tokenfile",
-    "load": ".hub",
-    "push_to_hub": ".publish",
-    "save_pretrained": ".hub",
+    "Rate": ".coding.rate_control",
+    "TokenFile": ".bitstream.josie_file",
+    "load": ".hub.store",
+    "push_to_hub": ".hub.publish",
+    "save_pretrained": ".hub.store",
 }
 
 

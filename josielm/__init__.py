@@ -1,12 +1,12 @@
 """A language model over josiecodec's tokens: a temporal transformer over frames, a depth transformer over levels."""
 
-from .config import ModelConfig, TrainConfig
-from .generate import generate, reply
-from .model import LM, Inputs, LMOutput
-from .presets import preset
-from .sampling import Draw, Sampling
+from .inference.generate import generate, reply
+from .inference.sampling import Draw, Sampling
+from .inference.stream import LMStream
+from .model.config import ModelConfig, TrainConfig
+from .model.language_model import LM, Inputs, LMOutput
+from .model.presets import preset
 from .store import Trained, load, save
-from .stream import LMStream
 
 __all__ = [
     "LM",

@@ -13,14 +13,14 @@ import torch
 
 from josiecodec.atomic import write_bytes
 from josiecodec.config import from_dict, to_dict
+from josiecodec.datasets.dataset import DatasetInfo, TokenDataset
 from josiecodec.errors import ConfigError, ModelError
 from josiecodec.fingerprint import CONFIG_FILE, WEIGHTS_FILE
-from josiecodec.tokens.shards import DatasetInfo, TokenDataset
 
-from .config import Mode, ModelConfig
-from .ids import Ids
-from .model import LM
-from .text import TextRows, load_tokenizer
+from .data.text import TextRows, load_tokenizer
+from .model.config import Mode, ModelConfig
+from .model.ids import Ids
+from .model.language_model import LM
 
 TOKENIZER_FILE = "tokenizer.json"
 FORMAT = 1
@@ -130,7 +130,7 @@ def load_codec(codec: DatasetInfo, name: str | Path | None = None, device: str =
         ModelError: if it is another one, or cannot be found.
     """
     import josiecodec
-    from josiecodec.hub import find_fingerprint
+    from josiecodec.hub.store import find_fingerprint
 
     found = josiecodec.load(name or find_fingerprint(codec.fingerprint, codec.codec), device)
     if found.fingerprint != codec.fingerprint:

@@ -119,7 +119,7 @@ def run(*args: object, code: int = 0) -> str:
 @pytest.fixture(scope="session")
 def valid_pictures() -> list[Tensor]:
     """A few real pictures [3, H, W]: of the data, if they are at hand; else the originals of the contact sheet."""
-    from josiecodec.vision.images import load_image
+    from josiecodec.media.images import load_image
 
     folder = SHARED / "vision" / "valid" / "images"
     if not folder.is_dir():
@@ -132,7 +132,7 @@ def valid_pictures() -> list[Tensor]:
 def valid_speech() -> list[tuple[str, Tensor]]:
     """A few real recordings, where the data are at hand; else the sample that comes with the package."""
     folder = SHARED / "audio" / "valid"
-    from josiecodec.audio.files import load_audio
+    from josiecodec.media.audio_reader import load_audio
 
     if not folder.is_dir():
         sample = Path(__file__).parents[1] / "josiecodec" / "samples" / "speech.flac"

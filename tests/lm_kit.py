@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from josiecodec.tokens.shards import DatasetInfo, ShardWriter
-from josielm.config import ModelConfig, StackConfig, VisionConfig
-from josielm.model import LM, Inputs
+from josiecodec.datasets.dataset import DatasetInfo, ShardWriter
+from josielm.model.config import ModelConfig, StackConfig, VisionConfig
+from josielm.model.language_model import LM, Inputs
 
 CARD, LEVELS, TEXT = 16, 3, 20
 TINY = ModelConfig(

@@ -12,7 +12,7 @@ from conftest import speechlike
 from josiecodec.audio.jodio import Jodio
 from josiecodec.audio.presets import PRESETS, preset
 from josiecodec.errors import CodecError, ModelError
-from josiecodec.hub import load, save
+from josiecodec.hub.store import load, save
 
 TABLE = Path(__file__).parent / "fixtures" / "architecture_v4o.tsv"
 

@@ -13,9 +13,9 @@ import soundfile
 import torch
 from conftest import speechlike, tiny_model
 
-from josiecodec.hub import available, save
-from josiecodec.tokens.container import BLOCK_FRAMES
-from josiecodec.tokens.tokenfile import TokenFile
+from josiecodec.bitstream.container import BLOCK_FRAMES
+from josiecodec.bitstream.josie_file import TokenFile
+from josiecodec.hub.store import available, save
 
 RATE = 24000
 
@@ -71,7 +71,7 @@ def test_encode_info_trim_decode(model_folder, talk, tmp_path):
 
 def test_the_command_line_and_the_library_agree(model_folder, talk, tmp_path):
     from josiecodec import load
-    from josiecodec.audio.files import load_audio
+    from josiecodec.media.audio_reader import load_audio
 
     run("encode", talk, tmp_path / "a.josie", "--model", model_folder)
     codec = load(model_folder)

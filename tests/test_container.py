@@ -12,14 +12,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from josiecodec.bitstream.bitpacking import code_bits, pack, packed_size, unpack
+from josiecodec.bitstream.container import BLOCK_FRAMES, TokenReader, TokenWriter
+from josiecodec.bitstream.header import MAGIC, AudioInfo, VisualInfo, read_header, write_header
+from josiecodec.bitstream.josie_file import TokenFile, TokenStream
+from josiecodec.bitstream.patch_payload import PatchRows
+from josiecodec.bitstream.scan import summarise, trim_file
+from josiecodec.bitstream.varint import get_varint, put_varint
 from josiecodec.errors import CodecError, CodesError, FormatError
-from josiecodec.tokens.container import BLOCK_FRAMES, TokenReader, TokenWriter
-from josiecodec.tokens.header import MAGIC, AudioInfo, VisualInfo, read_header, write_header
-from josiecodec.tokens.packing import code_bits, pack, packed_size, unpack
-from josiecodec.tokens.passes import summarise, trim_file
-from josiecodec.tokens.patches import PatchRows
-from josiecodec.tokens.tokenfile import TokenFile, TokenStream
-from josiecodec.tokens.varint import get_varint, put_varint
 
 
 def info(**changes) -> AudioInfo:

@@ -14,10 +14,8 @@ from conftest import RATE, speechlike, tiny_model
 from test_entropy import random_patches, random_tables
 from test_jovio import CONV, model, scene
 
-from josiecodec.errors import FormatError, ModelError
-from josiecodec.hub import load, save
-from josiecodec.tokens.context import STAGES, ContextNetwork, stages
-from josiecodec.tokens.entropy import (
+from josiecodec.coding.rate_control import Rate
+from josiecodec.entropy.code_tables import (
     EntropyTables,
     decode_frames,
     decode_patches,
@@ -26,10 +24,14 @@ from josiecodec.tokens.entropy import (
     frame_bits,
     patch_bits,
 )
-from josiecodec.tokens.rangecoder import BitDecoder, BitEncoder
-from josiecodec.tokens.tables import read_tables, tables_bytes, with_context
-from josiecodec.training.carrying import carried_over
-from josiecodec.training.context import (
+from josiecodec.entropy.context_model import STAGES, ContextNetwork, stages
+from josiecodec.entropy.range_coder import BitDecoder, BitEncoder
+from josiecodec.entropy.tables_file import read_tables, tables_bytes, with_context
+from josiecodec.errors import FormatError, ModelError
+from josiecodec.hub.store import load, save
+from josiecodec.media.images import save_image
+from josiecodec.training.audio.data import load_recordings
+from josiecodec.training.entropy.context import (
     CodedGrid,
     ContextConfig,
     TrainedContext,
@@ -38,11 +40,9 @@ from josiecodec.training.context import (
     train_context,
     typical_bits,
 )
-from josiecodec.training.data import load_recordings
-from josiecodec.training.entropy import make_tables
-from josiecodec.training.pictures import Pictures
-from josiecodec.vision.images import save_image
-from josiecodec.vision.rate import Rate
+from josiecodec.training.entropy.trainer import make_tables
+from josiecodec.training.entropy.warm_start import carried_over
+from josiecodec.training.vision.data import Pictures
 
 SIZE, LEVELS = 64, 3
 SMALL = ContextConfig(levels=LEVELS, width=10, outer=16, hidden=16)
@@ -206,7 +206,7 @@ def test_a_model_gets_a_network(made, monkeypatch):
     folder, material = made
     make_tables(folder, material)
     plain = load(folder)
-    monkeypatch.setattr("josiecodec.training.entropy.worth_having", lambda *_: True)
+    monkeypatch.setattr("josiecodec.training.entropy.trainer.worth_having", lambda *_: True)
     with pytest.raises(ModelError, match="has none"):
         make_tables(folder, material, minutes=0.01, before=plain)
     make_tables(folder, material, minutes=0.03)

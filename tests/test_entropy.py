@@ -14,11 +14,11 @@ from conftest import RATE, run, speechlike, tiny_model
 from test_jovio import CONV, model, scene
 
 from josiecodec import TokenFile
-from josiecodec.errors import FormatError, ModelError
-from josiecodec.fingerprint import TABLES_FILE
-from josiecodec.hub import load, save
-from josiecodec.tokens.container import BLOCK_FRAMES, CODED, CODED_PATCHES, TokenReader
-from josiecodec.tokens.entropy import (
+from josiecodec.bitstream.bitpacking import packed_size
+from josiecodec.bitstream.container import BLOCK_FRAMES, CODED, CODED_PATCHES, TokenReader
+from josiecodec.bitstream.statistics import use_of_codes
+from josiecodec.coding.rate_control import Rate
+from josiecodec.entropy.code_tables import (
     BITS,
     EntropyTables,
     LevelTable,
@@ -29,15 +29,15 @@ from josiecodec.tokens.entropy import (
     frame_bits,
     patch_bits,
 )
-from josiecodec.tokens.packing import packed_size
-from josiecodec.tokens.tables import read_tables, tables_bytes
-from josiecodec.tokens.usage import use_of_codes
-from josiecodec.training.data import load_recordings
-from josiecodec.training.entropy import Seen, fit_level, fit_sound, make_tables, to_shares
-from josiecodec.training.pictures import Pictures
-from josiecodec.vision.images import save_image
-from josiecodec.vision.patches import to_groups
-from josiecodec.vision.rate import Rate
+from josiecodec.entropy.tables_file import read_tables, tables_bytes
+from josiecodec.errors import FormatError, ModelError
+from josiecodec.fingerprint import TABLES_FILE
+from josiecodec.hub.store import load, save
+from josiecodec.media.images import save_image
+from josiecodec.training.audio.data import load_recordings
+from josiecodec.training.entropy.trainer import Seen, fit_level, fit_sound, make_tables, to_shares
+from josiecodec.training.vision.data import Pictures
+from josiecodec.vision.grouping import to_groups
 
 SIZE = 64
 

@@ -21,6 +21,7 @@ import torch
 from conftest import RATE, run, run_cli, speechlike, tiny_model
 from test_jovio import CONV, model, scene
 
+from josiecodec.bitstream.statistics import use_of_codes
 from josiecodec.errors import CodecError, CodesError, MediaError
 from josiecodec.evaluation import table
 from josiecodec.evaluation.codecs import build, expand
@@ -29,12 +30,11 @@ from josiecodec.evaluation.memory import peak_mb
 from josiecodec.evaluation.page import write_page
 from josiecodec.evaluation.run import compare
 from josiecodec.evaluation.words import error_rate
-from josiecodec.hub import save
+from josiecodec.hub.store import save
+from josiecodec.media.images import load_image, save_image
+from josiecodec.media.video_reader import load_video
+from josiecodec.media.video_writer import VideoWriter
 from josiecodec.metrics.vision import psnr
-from josiecodec.tokens.usage import use_of_codes
-from josiecodec.vision.images import load_image, save_image
-from josiecodec.vision.video import load_video
-from josiecodec.vision.videowriter import VideoWriter
 
 SOUND = ("sound",)
 VISION = ("picture", "video")

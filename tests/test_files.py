@@ -11,10 +11,10 @@ import soundfile
 import torch
 from conftest import RATE, speechlike
 
-from josiecodec.audio.files import SoundReader, StreamResampler, load_audio, resample
-from josiecodec.audio.writing import WRITABLE, SoundWriter
 from josiecodec.errors import MediaError
 from josiecodec.evaluation.codecs import build
+from josiecodec.media.audio_reader import SoundReader, StreamResampler, load_audio, resample
+from josiecodec.media.audio_writer import WRITABLE, SoundWriter
 
 
 def tone(rate, seconds=1.0, hertz=440.0):

@@ -14,10 +14,10 @@ from test_training import config, trainer
 from josiecodec.audio.jodio import Jodio
 from josiecodec.config import to_dict
 from josiecodec.errors import ConfigError
-from josiecodec.hub import load, save
-from josiecodec.nn.beam import encode as search
-from josiecodec.training.codebooks import collect_latents, move_codes, place_codebooks
-from josiecodec.training.data import DataConfig, load_recordings
+from josiecodec.hub.store import load, save
+from josiecodec.quantization.beam_search import encode as search
+from josiecodec.training.audio.codebooks import collect_latents, move_codes, place_codebooks
+from josiecodec.training.audio.data import DataConfig, load_recordings
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import run_cli
 
 import josiecodec
 from josiecodec import TokenFile
-from josiecodec.tokens.container import TokenReader
-from josiecodec.tokens.patches import PatchRows
-from josiecodec.tokens.shards import TokenDataset
-from conftest import run_cli
+from josiecodec.bitstream.container import TokenReader
+from josiecodec.bitstream.patch_payload import PatchRows
+from josiecodec.datasets.dataset import TokenDataset
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(path.stem for path in GOLDEN.glob("*.josie"))

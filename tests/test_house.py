@@ -11,45 +11,132 @@ import pytest
 
 from josiecodec.config import from_dict, to_dict
 from josiecodec.errors import ConfigError
-from josiecodec.training.config import CONFIGS, read_train_config, train_config
-from josiecodec.training.vision_config import read_vision_config
+from josiecodec.training.audio.config import CONFIGS, read_train_config, train_config
+from josiecodec.training.vision.config import read_vision_config
 
 ROOT = Path(__file__).parents[1]
-# what each part may import besides itself
-ALLOWED = {
-    "nn": {"errors"},
-    "tokens": {"errors", "fingerprint", "config", "atomic"},
-    "audio": {"nn", "tokens", "errors", "codec"},
-    "vision": {"nn", "tokens", "errors", "codec"},
-    "datasets": {"audio", "vision", "tokens", "errors", "hub", "media", "codec", "atomic"},
-    "metrics": {"audio", "nn", "errors"},
-    "evaluation": {"audio", "vision", "tokens", "nn", "errors", "hub", "metrics", "atomic", "remote"},
-    "training": {
-        "audio",
-        "vision",
-        "tokens",
-        "nn",
-        "errors",
-        "codec",
-        "config",
-        "fingerprint",
-        "hub",
-        "metrics",
-        "atomic",
+# What each room may import besides itself. A room is a folder, or a module beside the folders.
+LAYERS = {
+    "josiecodec": {
+        "errors": "",
+        "config": "errors",
+        "atomic": "errors",
+        "fingerprint": "config errors",
+        "shipped": "errors fingerprint",
+        "settings": "errors",
+        "nn": "errors",
+        "quantization": "errors nn",
+        "media": "errors atomic",
+        "audio": "errors settings nn quantization",
+        "vision": "errors settings nn quantization",
+        "entropy": "errors",
+        "bitstream": "errors atomic fingerprint shipped entropy",
+        "coding": "errors atomic config fingerprint settings nn quantization media audio vision entropy bitstream",
+        "hub": "errors atomic config fingerprint shipped settings nn quantization audio vision entropy coding",
+        "export": "errors atomic nn audio coding",
+        "datasets": "errors atomic config",
+        "tokenization": "errors atomic settings media bitstream coding hub datasets",
+        "metrics": "errors nn media",
+        "evaluation": "errors atomic settings nn media bitstream coding hub metrics",
+        "training.core": "errors atomic config nn quantization coding hub",
+        "training.audio": "errors atomic config settings nn quantization media audio coding hub metrics training.core",
+        "training.vision": "errors atomic config settings nn quantization media vision coding hub metrics training.core",
+        "training.entropy": "errors atomic fingerprint quantization entropy bitstream audio vision coding hub "
+        "training.core training.audio training.vision",
+        "__init__": "errors settings bitstream coding hub",
     },
+    "josielm": {
+        "model": "",
+        "data": "model",
+        "store": "model data",
+        "training": "model data store",
+        "inference": "model data store",
+        "cli": "model data store training inference",
+        "__init__": "model data store training inference",
+    },
+}
+PACKAGES = {"josiecodec": "josiecodec", "josielm": "josielm", "cli": "josiecodec_cli", "benchmarks": "benchmarks"}
+# What each package may import of the others.
+PACKAGES_BELOW = {
+    "josiecodec": set(),
+    "josiecodec_cli": {"josiecodec"},
+    "josielm": {"josiecodec", "josiecodec_cli"},
+    "benchmarks": {"josiecodec", "josiecodec_cli", "josielm"},
 }
 
 
-@pytest.mark.parametrize("part", ALLOWED)
-def test_imports_run_one_way(part):
-    for path in (ROOT / "josiecodec" / part).glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.level == 2:
-                target = (node.module or "").split(".")[0]
-                assert target in ALLOWED[part] | {part}, f"{path.name} imports {target}"
-            if isinstance(node, (ast.Import, ast.ImportFrom)) and not getattr(node, "level", 0):
-                names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-                assert not any(n.split(".")[0] in ("josiecodec", "josiecodec_cli", "josielm") for n in names), path.name
+def modules() -> dict[str, Path]:
+    """Every module of the tree by its name."""
+    found = {}
+    for folder, package in PACKAGES.items():
+        for path in (ROOT / folder).rglob("*.py"):
+            parts = [package, *path.relative_to(ROOT / folder).with_suffix("").parts]
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(name: str, path: Path, known: dict[str, Path]) -> set[str]:
+    """Modules of ours that a module imports, wherever in it: at the top, in a function or for types alone."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join(
+                    [*package.split(".")[: len(package.split(".")) - node.level + 1], *filter(None, [base])]
+                )
+            for alias in node.names:
+                found.add(f"{base}.{alias.name}" if f"{base}.{alias.name}" in known else base)
+    return {target for target in found if target in known and target != name}
+
+
+KNOWN = modules()
+IMPORTS = {name: imports(name, path, KNOWN) for name, path in KNOWN.items()}
+
+
+def room(name: str) -> tuple[str, str]:
+    """Package and room of a module."""
+    package, _, rest = name.partition(".")
+    if not rest:
+        return package, "__init__"
+    parts = rest.split(".")
+    return package, ".".join(parts[:2]) if parts[0] == "training" and package == "josiecodec" else parts[0]
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_imports_run_one_way(name):
+    package, own = room(name)
+    for target in IMPORTS[name]:
+        other, there = room(target)
+        if other != package:
+            assert other in PACKAGES_BELOW[package], f"{name} imports {target}"
+        elif package in LAYERS and there != own:
+            assert there in LAYERS[package][own].split(), f"{name} imports {target}"
+
+
+def test_layers_are_in_order():
+    for rooms in LAYERS.values():
+        above = set(rooms)
+        for name, below in rooms.items():
+            above.discard(name)
+            assert not above & set(below.split()), f"{name} may import what stands above it"
+
+
+def test_no_circle_of_imports():
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join([*trail[trail.index(name) :], name])
+        if name not in done:
+            for target in IMPORTS[name]:
+                visit(target, (*trail, name))
+            done.add(name)
+
+    for name in IMPORTS:
+        visit(name, ())
 
 
 def test_importing_is_light():

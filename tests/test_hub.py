@@ -16,7 +16,7 @@ from josiecodec import TokenFile, load, push_to_hub, save_pretrained
 from josiecodec.audio.jodio import Jodio
 from josiecodec.errors import ModelError
 from josiecodec.evaluation.codecs import build
-from josiecodec.hub import copy, load_for_training, save
+from josiecodec.hub.store import copy, load_for_training, save
 from josiecodec.nn.conv import fold_weight_norm
 
 NAME = "hf:me/tiny"

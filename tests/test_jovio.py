@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
+from josiecodec.bitstream.header import write_header
+from josiecodec.bitstream.josie_file import TokenFile
+from josiecodec.bitstream.patch_payload import PatchRows, unpack_rows
+from josiecodec.coding.rate_control import Rate
 from josiecodec.errors import CodecError, CodesError, ConfigError, FormatError, ModelError
-from josiecodec.tokens.header import write_header
-from josiecodec.tokens.patches import PatchRows, unpack_rows
-from josiecodec.tokens.tokenfile import TokenFile
 from josiecodec.vision import tiling
 from josiecodec.vision.config import ConvConfig, JovioConfig, VitConfig
 from josiecodec.vision.convnet import ConvDecoder, ConvEncoder, start_linear
+from josiecodec.vision.grouping import from_groups, group_count, to_groups
 from josiecodec.vision.jovio import Jovio
-from josiecodec.vision.patches import from_groups, group_count, to_groups
 from josiecodec.vision.presets import preset
-from josiecodec.vision.rate import Rate
 
 CONV = JovioConfig(
     name="small",
@@ -220,7 +220,7 @@ def test_adaptive_levels_are_better_at_equal_size():
     latent = codec.latent(to_groups(x[None, :, None], 2))[0, 0]
 
     def error(data: bytes) -> float:
-        from josiecodec.vision.adaptive import restore
+        from josiecodec.coding.rdo import restore
 
         rows = TokenFile.from_bytes(data).streams[0].codes
         assert isinstance(rows, PatchRows)
@@ -298,8 +298,8 @@ def test_a_salvaged_video_can_be_written_again(codec):
 
 
 def test_a_cut_off_video_shows_what_is_whole(codec):
-    from josiecodec.tokens.container import TokenReader
-    from josiecodec.vision.groups import GroupDecoder
+    from josiecodec.bitstream.container import TokenReader
+    from josiecodec.coding.groups import GroupDecoder
 
     x = scene(48, 48, 9)
     data = codec.compress(x[0], Rate(n_q=3), 10)

@@ -15,10 +15,10 @@ import torch
 from conftest import RATE, run, speechlike, tiny_model
 from lm_kit import dataset, info, random_clips
 
-from josiecodec.hub import load as load_codec
-from josiecodec.hub import save as save_codec
-from josiecodec.tokens.shards import DatasetInfo, ShardWriter
-from josiecodec.tokens.tokenfile import TokenFile
+from josiecodec.bitstream.josie_file import TokenFile
+from josiecodec.datasets.dataset import DatasetInfo, ShardWriter
+from josiecodec.hub.store import load as load_codec
+from josiecodec.hub.store import save as save_codec
 from josielm.cli.main import main
 
 SAID = "good morning to you"
@@ -269,8 +269,8 @@ def test_another_codec_is_refused(house):
 
 def test_live_sound_goes_in_and_out(house, monkeypatch):
     """The microphone and the loudspeaker are a stand-in; everything behind them is real."""
-    from josielm.duplex import Talk
-    from josielm.live import converse
+    from josielm.inference.duplex import Talk
+    from josielm.inference.live import converse
     from josielm.store import load
 
     played = []

@@ -10,19 +10,19 @@ import pytest
 import torch
 from lm_kit import CARD, LEVELS, SEEING, TINY, dataset, info, made, random_clips
 
+from josiecodec.datasets.dataset import TokenDataset
 from josiecodec.errors import CodecError, CodesError, ConfigError, FormatError, ModelError
-from josiecodec.tokens.shards import TokenDataset
-from josielm.baselines import clips_of, floors, unigram, unigram_entropy
-from josielm.chat import TURN_BEGIN, TURN_END, Turn, pack
-from josielm.data import Pieces, collate, open_datasets
-from josielm.generate import generate, reply
-from josielm.ids import Ids
-from josielm.loss import losses
-from josielm.sampling import Draw, Sampling
-from josielm.settings import fitted, read_experiment
+from josielm.data.batches import Pieces, collate, open_datasets
+from josielm.data.chat import TURN_BEGIN, TURN_END, Turn, pack
+from josielm.data.text import TextRows, byte_tokenizer, load_tokenizer, vocabulary_size
+from josielm.data.vision import Pictures, picture_inputs, shrunk
+from josielm.inference.generate import generate, reply
+from josielm.inference.sampling import Draw, Sampling
+from josielm.model.ids import Ids
 from josielm.store import Trained
-from josielm.text import TextRows, byte_tokenizer, load_tokenizer, vocabulary_size
-from josielm.vision import Pictures, picture_inputs, shrunk
+from josielm.training.baselines import clips_of, floors, unigram, unigram_entropy
+from josielm.training.losses import losses
+from josielm.training.settings import fitted, read_experiment
 
 RATE = 12.5
 BYTES = byte_tokenizer()
@@ -330,7 +330,7 @@ def test_a_learnt_answer_is_given(tmp_path):
 
 
 def packed_item(packed):
-    from josielm.data import Item
+    from josielm.data.batches import Item
 
     return Item(packed.codes, packed.text, packed.user, packed.learn)
 

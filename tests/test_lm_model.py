@@ -13,13 +13,13 @@ import torch
 from lm_kit import CARD, LEVELS, SEEING, TEXT, TINY, VARIANTS, inputs_for, made
 
 from josiecodec.errors import CodesError, ConfigError
-from josielm.config import LossConfig, StackConfig
-from josielm.delays import delay, undelay
-from josielm.loss import losses
-from josielm.model import LM, Inputs
-from josielm.presets import PRESETS, preset
-from josielm.sampling import Draw, Sampling, draw
-from josielm.stream import LMStream, steps_of
+from josielm.inference.sampling import Draw, Sampling, draw
+from josielm.inference.stream import LMStream, steps_of
+from josielm.model.config import LossConfig, StackConfig
+from josielm.model.delays import delay, undelay
+from josielm.model.language_model import LM, Inputs
+from josielm.model.presets import PRESETS, preset
+from josielm.training.losses import losses
 
 TABLE = Path(__file__).parent / "fixtures" / "architecture_v4o.tsv"
 GREEDY = Sampling(Draw(0), Draw(0), Draw(0))
@@ -152,7 +152,9 @@ def test_cached_logits_are_uncached_logits(name, monkeypatch):
     config = VARIANTS[name]
     model, inputs = made(config).double(), inputs_for(config, frames=15)
     seen = []
-    monkeypatch.setattr("josielm.stream.draw", lambda logits, how, g: seen.append(logits) or logits.argmax(-1))
+    monkeypatch.setattr(
+        "josielm.inference.stream.draw", lambda logits, how, g: seen.append(logits) or logits.argmax(-1)
+    )
     stream = LMStream(model, [0, 1], GREEDY, inputs)
     for t in range(15):
         heard = inputs.user[..., t - 1] if inputs.user is not None and t else None

@@ -15,18 +15,18 @@ from conftest import tiny_model
 from lm_kit import LEVELS, TINY, VARIANTS, dataset, info, random_clips
 
 from josiecodec.errors import CodecError, ConfigError, ModelError
-from josiecodec.training.config import DescentConfig
+from josiecodec.training.audio.config import DescentConfig
 from josielm import load, save
-from josielm.baselines import Floors, clips_of, floors
-from josielm.config import TrainConfig
-from josielm.data import Pieces, open_datasets
-from josielm.duplex import BUDGET, Report, framed
-from josielm.evaluate import negative_log_likelihood, table
-from josielm.ids import Ids
-from josielm.model import LM
-from josielm.start import code_vectors, start_from_vectors
-from josielm.text import TextRows, byte_tokenizer
-from josielm.train import Trainer
+from josielm.data.batches import Pieces, open_datasets
+from josielm.data.text import TextRows, byte_tokenizer
+from josielm.inference.duplex import BUDGET, Report, framed
+from josielm.model.config import TrainConfig
+from josielm.model.ids import Ids
+from josielm.model.language_model import LM
+from josielm.training.baselines import Floors, clips_of, floors
+from josielm.training.evaluate import negative_log_likelihood, table
+from josielm.training.start import code_vectors, start_from_vectors
+from josielm.training.trainer import Trainer
 
 CONFIG = TrainConfig(
     model=replace(TINY, temporal=replace(TINY.temporal, dropout=0.1), delays=(0, 1, 1), context=24),
@@ -126,7 +126,7 @@ from dataclasses import replace
 sys.path.insert(0, sys.argv[3])
 from test_lm_train import CONFIG, trainer
 from pathlib import Path
-from josiecodec.training.distributed import distributed_device, leave_group
+from josiecodec.training.core.distributed import distributed_device, leave_group
 from lm_kit import TINY
 distributed_device("cpu")
 config = replace(CONFIG, model=replace(CONFIG.model, temporal=TINY.temporal), depth_frame_fraction=1.0, steps=3)
@@ -278,7 +278,7 @@ def test_a_report_counts_what_is_late():
 
 
 def test_processes_must_be_able_to_share(tokens, tmp_path, monkeypatch):
-    monkeypatch.setattr("josielm.train.group_place", lambda: (0, 3))
+    monkeypatch.setattr("josielm.training.trainer.group_place", lambda: (0, 3))
     with pytest.raises(ConfigError, match="3 processes"):
         trainer(tokens, tmp_path / "x")
     assert issubclass(ConfigError, CodecError)

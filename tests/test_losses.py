@@ -9,9 +9,9 @@ import torch
 from conftest import RATE, speechlike
 
 from josiecodec.nn.spectra import mel_filterbank, overlapping_frames, real_fft
-from josiecodec.training.discriminators import Adversary, AdversaryConfig, same_excerpt
-from josiecodec.training.losses import PesqTerm, SpectralLoss, StoiTerm
-from josiecodec.training.pitch import pitch_loss
+from josiecodec.training.audio.discriminators import Adversary, AdversaryConfig, same_excerpt
+from josiecodec.training.audio.losses import PesqTerm, SpectralLoss, StoiTerm
+from josiecodec.training.audio.pitch import pitch_loss
 
 
 @pytest.fixture(scope="module")

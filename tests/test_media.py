@@ -17,14 +17,14 @@ from PIL import Image
 from test_jovio import CONV, model, scene
 
 import josiecodec
+from josiecodec.coding.image import decode_picture, encode_picture
+from josiecodec.coding.rate_control import Rate
+from josiecodec.coding.video import decode_video, encode_video, kind_of
 from josiecodec.errors import MediaError
-from josiecodec.hub import save
-from josiecodec.media import decode_video, encode_video, kind_of
-from josiecodec.vision.images import load_image, save_image
-from josiecodec.vision.rate import Rate
-from josiecodec.vision.transcode import decode_picture, encode_picture
-from josiecodec.vision.video import VideoReader, load_video
-from josiecodec.vision.videowriter import VideoWriter
+from josiecodec.hub.store import save
+from josiecodec.media.images import load_image, save_image
+from josiecodec.media.video_reader import VideoReader, load_video
+from josiecodec.media.video_writer import VideoWriter
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +184,7 @@ def test_sound_and_pictures_stay_in_step(visual, tiny, tmp_path):
     assert (back.shape[1], rate) == (30, 10)
     info = josiecodec.TokenFile.read(tmp_path / "x.josie").streams[1].info
     assert info.length == pytest.approx(72000, abs=1100)  # AAC has frames of 1024 samples
-    from josiecodec.audio.files import load_audio
+    from josiecodec.media.audio_reader import load_audio
 
     heard = load_audio(tmp_path / "back.mkv").samples.shape[-1]
     assert heard == info.length
@@ -197,7 +197,7 @@ def onset(level: torch.Tensor) -> int:
 
 @pytest.mark.parametrize("late", [0.0, 0.4])
 def test_a_flash_and_its_beep_come_back_together(visual, tmp_path, late):
-    from josiecodec.audio.files import load_audio
+    from josiecodec.media.audio_reader import load_audio
 
     x = 0.2 * scene(48, 64, 40)[0]
     x[:, 12:20] = 1.0  # 1.2 s
@@ -223,7 +223,7 @@ def test_a_flash_and_its_beep_come_back_together(visual, tmp_path, late):
 
 @pytest.mark.parametrize("offset", [-0.2, 0.0, 0.3])
 def test_sound_that_starts_at_another_time_is_moved(tmp_path, offset):
-    from josiecodec.media import _shifted
+    from josiecodec.coding.video import _shifted
 
     wave = torch.arange(1.0, 2401.0)
     moved = torch.cat(list(_shifted(iter(wave.split(700)), round(offset * 1000))))

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from josiecodec import load, save_pretrained
 from josiecodec.audio.jodio import Jodio
-from josiecodec.audio.mimi_config import read_mimi_config, write_mimi_config
 from josiecodec.audio.presets import preset
-from josiecodec.audio.transcode import decode_file, encode_file
+from josiecodec.bitstream.josie_file import TokenFile
+from josiecodec.bitstream.scan import trim_file
+from josiecodec.coding.audio import decode_file, encode_file
 from josiecodec.errors import ModelError
-from josiecodec.hub import KYUTAI_FILE
-from josiecodec.tokens.passes import trim_file
-from josiecodec.tokens.tokenfile import TokenFile
+from josiecodec.hub.mimi_config import read_mimi_config, write_mimi_config
+from josiecodec.hub.store import KYUTAI_FILE
 
 SMALL = {
     "hidden_size": 32, "num_filters": 4, "codebook_size": 64, "codebook_dim": 16, "num_quantizers": 8,
@@ -179,8 +179,8 @@ def test_the_real_sizes_are_those_of_the_paper():
 
 def test_the_attention_of_kyutais_layout(tmp_path):
     """Their one matrix and neighbouring pairs of channels, computed here step by step, give our attention."""
-    from josiecodec.audio.layouts import write_layout
-    from josiecodec.hub import _plain_tensors
+    from josiecodec.hub.mimi_weights import write_layout
+    from josiecodec.hub.store import _plain_tensors
 
     model = tiny_model("mimi")
     tensors = write_layout(_plain_tensors(model), model.config, "kyutai")
@@ -228,8 +228,8 @@ quantizer.rvq_rest.output_proj.weight [512, 256, 1]
 
 
 def test_names_and_shapes_of_kyutais_layout():
-    from josiecodec.audio.layouts import write_layout
-    from josiecodec.hub import _plain_tensors
+    from josiecodec.hub.mimi_weights import write_layout
+    from josiecodec.hub.store import _plain_tensors
 
     with torch.device("meta"):
         model = Jodio(preset("mimi"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from josiecodec.nn.beam import _greatest, encode, search
-from josiecodec.nn.kmeans import kmeans
-from josiecodec.nn.quantize import VectorQuantizer, codebook_statistics
-from josiecodec.nn.residual import ResidualVectorQuantizer
+from josiecodec.quantization.beam_search import _greatest, encode, search
+from josiecodec.quantization.kmeans import kmeans
+from josiecodec.quantization.rvq import ResidualVectorQuantizer
+from josiecodec.quantization.vq import VectorQuantizer, codebook_statistics
 
 KINDS = {
     "ema": {"update": "ema"},

@@ -16,7 +16,7 @@ from PIL import Image
 from test_jovio import scene
 from test_media import film
 
-from josiecodec.vision.images import save_image
+from josiecodec.media.images import save_image
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_shards import made_codes, make_dataset
 
+from josiecodec.datasets.dataset import TokenDataset
+from josiecodec.datasets.sampler import MixedDataset, TokenSampler, permuted
 from josiecodec.errors import CodesError
-from josiecodec.tokens.sampler import MixedDataset, TokenSampler, permuted
-from josiecodec.tokens.shards import TokenDataset
 
 
 @pytest.fixture(scope="module")

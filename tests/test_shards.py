@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_jovio import CONV, model
 
-from josiecodec.datasets.decode import picture_file, sound_file
+from josiecodec.datasets.dataset import Crop, DatasetInfo, ShardWriter, TokenDataset
+from josiecodec.datasets.export import export
+from josiecodec.datasets.sampler import MixedDataset
+from josiecodec.datasets.shard_file import MOST_HEADER
+from josiecodec.datasets.verify import contents, problems
 from josiecodec.errors import CodecError, CodesError, FormatError, ModelError
-from josiecodec.tokens.check import contents, problems
-from josiecodec.tokens.export import export
-from josiecodec.tokens.sampler import MixedDataset
-from josiecodec.tokens.shardfile import MOST_HEADER
-from josiecodec.tokens.shards import Crop, DatasetInfo, ShardWriter, TokenDataset
+from josiecodec.tokenization.decode import picture_file, sound_file
 
 SOUND = DatasetInfo("tiny", "ab" * 32, "audio", 4, 64, 24000, (25, 2), 1)
 SIGHT = DatasetInfo("tiny", "cd" * 32, "visual", 3, 64, None, (0, 1), 0)

@@ -21,17 +21,17 @@ from test_jovio import CONV, model, scene
 from test_media import film
 from tokenize_child import KILLED, SERVER, in_child, run, run_measured
 
-from josiecodec.audio.files import SoundReader, load_audio
-from josiecodec.datasets.compare import compare
-from josiecodec.datasets.manifest import find_items
-from josiecodec.datasets.plan import Settings, make_plan
-from josiecodec.datasets.sound import batches
-from josiecodec.datasets.tokenize import tokenize
+from josiecodec.datasets.dataset import TokenDataset
+from josiecodec.datasets.verify import problems
 from josiecodec.errors import CodecError, MediaError, ModelError
-from josiecodec.hub import load, save
-from josiecodec.tokens.check import problems
-from josiecodec.tokens.shards import TokenDataset
-from josiecodec.vision.images import save_image
+from josiecodec.hub.store import load, save
+from josiecodec.media.audio_reader import SoundReader, load_audio
+from josiecodec.media.images import save_image
+from josiecodec.tokenization.audio import batches
+from josiecodec.tokenization.compare import compare
+from josiecodec.tokenization.manifest import find_items
+from josiecodec.tokenization.plan import Settings, make_plan
+from josiecodec.tokenization.tokenize import tokenize
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +260,7 @@ def test_shards_are_bounded_and_shared_out(folder, monkeypatch):
     for part in (0, 4):
         with pytest.raises(CodecError):
             plan.share(part, 3)
-    monkeypatch.setattr("josiecodec.datasets.plan.SHARD_BYTES", 60000)
+    monkeypatch.setattr("josiecodec.tokenization.plan.SHARD_BYTES", 60000)
     small = make_plan(folder)
     assert [i for s in small.shards for i in s] == [i for s in plan.shards for i in s]
     assert all(len(s) == 1 or sum(i.weight for i in s) <= 60000 for s in small.shards)
@@ -312,7 +312,7 @@ def test_pictures_and_films(tmp_path, adaptive):
         counts = np.concatenate([dataset[i].levels for i in range(2)])
         assert len(set(counts.tolist())) > 1
     else:
-        from josiecodec.vision.images import load_image
+        from josiecodec.media.images import load_image
 
         codes = visual.encode(load_image(media / "a.png")[None], 4)[0]
         assert np.array_equal(dataset[0].signed, codes.flatten(1).T.numpy())
@@ -393,7 +393,7 @@ def test_shares_of_several_processes_make_one_dataset(saved, folder, whole, tmp_
 def test_ray_makes_the_same_though_an_actor_is_killed(saved, folder, whole, tmp_path, monkeypatch):
     import ray
 
-    from josiecodec.datasets.ray_engine import tokenize_with_ray
+    from josiecodec.tokenization.ray_engine import tokenize_with_ray
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
     ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False, object_store_memory=100 << 20)

@@ -14,14 +14,14 @@ from conftest import RATE, run, run_cli, speechlike, tiny_model
 from test_jovio import CONV, model, scene
 from test_media import film
 
-from josiecodec.audio.files import load_audio
-from josiecodec.audio.transcode import decode_file
-from josiecodec.datasets.decode import decode_clip
+from josiecodec.coding.audio import decode_file
+from josiecodec.datasets.dataset import TokenDataset
 from josiecodec.errors import CodesError, ModelError
-from josiecodec.hub import load, save
-from josiecodec.tokens.shards import TokenDataset
-from josiecodec.vision.images import load_image, save_image
-from josiecodec.vision.video import load_video
+from josiecodec.hub.store import load, save
+from josiecodec.media.audio_reader import load_audio
+from josiecodec.media.images import load_image, save_image
+from josiecodec.media.video_reader import load_video
+from josiecodec.tokenization.decode import decode_clip
 
 
 @pytest.fixture(scope="module")

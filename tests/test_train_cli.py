@@ -9,7 +9,7 @@ import soundfile
 from conftest import RATE, run, speechlike, tiny_config
 
 from josiecodec.config import to_dict
-from josiecodec.hub import load
+from josiecodec.hub.store import load
 
 
 @pytest.fixture(scope="module")

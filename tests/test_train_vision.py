@@ -12,19 +12,19 @@ import torch
 from conftest import run
 from test_jovio import CONV, scene
 
+from josiecodec.coding.rdo import candidates, dearness, decide, worthwhile
 from josiecodec.config import to_dict
 from josiecodec.errors import CodecError, ConfigError, MediaError
-from josiecodec.hub import load
+from josiecodec.hub.store import load
+from josiecodec.media.images import save_image
+from josiecodec.media.video_writer import VideoWriter
 from josiecodec.metrics.vision import frame_difference_psnr, ms_ssim, psnr
-from josiecodec.nn.beam import search
 from josiecodec.nn.convnext2d import DepthwiseConv2d
-from josiecodec.training.pictures import PictureConfig, Pictures, PictureSampler
-from josiecodec.training.vision import VisionTrainer
-from josiecodec.training.vision_config import VisionTrainConfig, read_vision_config, vision_config
-from josiecodec.vision.adaptive import candidates, dearness, decide, worthwhile
-from josiecodec.vision.images import save_image
-from josiecodec.vision.patches import to_groups
-from josiecodec.vision.videowriter import VideoWriter
+from josiecodec.quantization.beam_search import search
+from josiecodec.training.vision.config import VisionTrainConfig, read_vision_config, vision_config
+from josiecodec.training.vision.data import PictureConfig, Pictures, PictureSampler
+from josiecodec.training.vision.trainer import VisionTrainer
+from josiecodec.vision.grouping import to_groups
 
 
 @pytest.fixture(scope="module")

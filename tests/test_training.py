@@ -16,13 +16,13 @@ from conftest import RATE, speechlike, tiny_config
 
 from josiecodec.config import to_dict
 from josiecodec.errors import CodecError, MediaError, ModelError
-from josiecodec.hub import load, load_for_training
-from josiecodec.training.audio import AudioTrainer
-from josiecodec.training.config import TrainConfig, train_config
-from josiecodec.training.data import CropSampler, DataConfig, crop_frames, load_recordings
-from josiecodec.training.pitch import PitchLessons
-from josiecodec.training.schedule import draw_levels, learning_rate, ramp
-from josiecodec.training.teacher import TeacherConfig, make_teacher
+from josiecodec.hub.store import load, load_for_training
+from josiecodec.training.audio.config import TrainConfig, train_config
+from josiecodec.training.audio.data import CropSampler, DataConfig, crop_frames, load_recordings
+from josiecodec.training.audio.pitch import PitchLessons
+from josiecodec.training.audio.teacher import TeacherConfig, make_teacher
+from josiecodec.training.audio.trainer import AudioTrainer
+from josiecodec.training.core.schedule import draw_levels, learning_rate, ramp
 
 
 @pytest.fixture(scope="module")
@@ -180,8 +180,8 @@ SCRIPT = """
 import sys, torch
 sys.path.insert(0, {tests!r})
 from test_training import config, trainer, weights
-from josiecodec.training.data import load_recordings
-from josiecodec.training.distributed import distributed_device, leave_group
+from josiecodec.training.audio.data import load_recordings
+from josiecodec.training.core.distributed import distributed_device, leave_group
 import torch.distributed as dist
 distributed_device("cpu")
 torch.set_num_threads(1)
@@ -289,8 +289,8 @@ def test_the_wavlm_teacher_runs_where_its_weights_are(recordings, tmp_path):
 
 
 def test_labels_of_recordings(recordings, tmp_path):
-    from josiecodec.training.labels import load_labels
-    from josiecodec.training.phones import PHONES, UNKNOWN, label_recordings, load_phones
+    from josiecodec.training.audio.labels import load_labels
+    from josiecodec.training.audio.phones import PHONES, UNKNOWN, label_recordings, load_phones
 
     pytest.importorskip("pocketsphinx")
     label_recordings(recordings, tmp_path / "phones.safetensors", workers=1)
@@ -307,7 +307,7 @@ def test_labels_of_recordings(recordings, tmp_path):
 
 def test_labels_of_long_recordings_do_not_hang(tmp_path):
     """Longer than what one thread works on, after the parent has used several."""
-    from josiecodec.training.phones import UNKNOWN, label_recordings, load_phones
+    from josiecodec.training.audio.phones import UNKNOWN, label_recordings, load_phones
 
     pytest.importorskip("pocketsphinx")
     soundfile.write(tmp_path / "a.flac", speechlike(70)[0, 0].numpy(), RATE)
@@ -338,7 +338,7 @@ def test_wrong_manifests_are_named(tmp_path, text, message):
 
 def test_pitch_labels_follow_the_pitch(tmp_path):
     pytest.importorskip("swift_f0")
-    from josiecodec.training.pitch import label_pitch
+    from josiecodec.training.audio.pitch import label_pitch
 
     time = torch.arange(2 * RATE) / RATE
     wave = sum(torch.sin(2 * math.pi * 180 * k * time) / k for k in range(1, 9)) * 0.1
@@ -350,7 +350,7 @@ def test_pitch_labels_follow_the_pitch(tmp_path):
 def test_the_probe_finds_what_is_there(recordings):
     from conftest import tiny_model
 
-    from josiecodec.training.probe import probe_levels
+    from josiecodec.training.audio.probe import probe_levels
 
     model = tiny_model()
     phones = torch.zeros(len(recordings.samples) // 240, dtype=torch.uint8)

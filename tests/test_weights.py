@@ -11,7 +11,7 @@ from conftest import speechlike
 import josiecodec
 from josiecodec.errors import ModelError
 from josiecodec.fingerprint import of_folder
-from josiecodec.hub import WEIGHTS, find_fingerprint, save
+from josiecodec.hub.store import WEIGHTS, find_fingerprint, save
 from josiecodec.metrics.audio import mel_distance, pesq, stoi
 
 

@@ -9,7 +9,7 @@ from test_jovio import scene
 import josiecodec
 from josiecodec import Rate
 from josiecodec.fingerprint import of_folder
-from josiecodec.hub import WEIGHTS
+from josiecodec.hub.store import WEIGHTS
 from josiecodec.metrics.vision import psnr
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
-from josiecodec.datasets.plan import Settings, make_plan
-from josiecodec.datasets.tokenize import tokenize
-from josiecodec.hub import load
+from josiecodec.hub.store import load
+from josiecodec.tokenization.plan import Settings, make_plan
+from josiecodec.tokenization.tokenize import tokenize
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["josiecodec.datasets.tokenize", "josiecodec.hub", "soundfile", "resource"])
+SERVER.set_forkserver_preload(["josiecodec.tokenization.tokenize", "josiecodec.hub.store", "soundfile", "resource"])
 KILLED = -signal.SIGKILL
 
 

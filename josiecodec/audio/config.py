@@ -31,7 +31,7 @@ class QuantizerConfig:
         window: vectors per code that they reach back over at least, see `VectorQuantizer`.
         shared_from: from this acoustic level on (the first is 0) one codebook serves all, see
             `ResidualVectorQuantizer`; -1 for none.
-        beams: sums of acoustic codes that are kept in the search for the best one, see `nn/beam.py`.
+        beams: sums of acoustic codes that are kept in the search for the best one, see `quantization/beam_search.py`.
         restart_below: usage, in fair shares, below which a code is restarted.
         commitment: weight of the commitment loss.
     """

@@ -16,20 +16,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..codec import TokenCodec
+from ..bitstream.header import AudioInfo, StreamInfo, find_stream
+from ..bitstream.josie_file import TokenFile, TokenStream
+from ..coding.codec import TokenCodec
 from ..errors import CodecError, CodesError, FormatError
 from ..nn.conv import pad_to_multiple
-from ..nn.quantize import VectorQuantizer
-from ..nn.residual import ResidualVectorQuantizer
 from ..nn.streaming import State, Streaming
 from ..nn.transformer import Transformer
-from ..tokens.header import AudioInfo, StreamInfo, find_stream
-from ..tokens.tokenfile import TokenFile, TokenStream
+from ..quantization.rvq import ResidualVectorQuantizer
+from ..quantization.split_rvq import SplitQuantizer
+from ..quantization.vq import VectorQuantizer
 from .config import JodioConfig
 from .mimi import MimiConfig, MimiDecoder, MimiEncoder
 from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
 from .spectral import SpectralDecoder, SpectralEncoder
-from .split import SplitQuantizer
 from .stream import AudioStream
 
 # Long recordings are run through the network in blocks of this many frames (20 s at 12.5 Hz).

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from ..errors import CodecError
-from ..hub import find
+from ..hub.store import find
 from . import sound_codecs, vision_codecs
 
 KINDS = ("sound", "picture", "video")

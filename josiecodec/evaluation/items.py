@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..audio.files import AUDIO_SUFFIXES, load_audio
 from ..errors import MediaError
-from ..vision.images import IMAGE_SUFFIXES, load_image
-from ..vision.video import VIDEO_SUFFIXES, load_video
+from ..media.audio_reader import AUDIO_SUFFIXES, load_audio
+from ..media.images import IMAGE_SUFFIXES, load_image
+from ..media.video_reader import VIDEO_SUFFIXES, load_video
 
 RATE = 24000  # at which recordings are compared
 

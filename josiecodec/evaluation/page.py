@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from ..atomic import write_bytes
-from ..audio.files import load_audio
 from ..errors import CodecError
+from ..media.audio_reader import load_audio
+from ..media.images import save_image
 from ..nn.spectra import mel_filterbank
-from ..vision.images import save_image
 from .items import RATE, Item, spread
 from .produce import SUFFIX
 

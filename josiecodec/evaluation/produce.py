@@ -116,11 +116,11 @@ def _keep(kind: str, decoded: torch.Tensor, out: Path, per_second: Any) -> None:
 
         soundfile.write(out, decoded.clamp(-1, 1).numpy(), RATE, subtype="PCM_16")
     elif kind == "picture":
-        from ..vision.images import save_image
+        from ..media.images import save_image
 
         save_image(decoded, out)
     else:
-        from ..vision.videowriter import VideoWriter
+        from ..media.video_writer import VideoWriter
 
         with VideoWriter(out, (decoded.shape[-2], decoded.shape[-1]), per_second) as writer:
             for picture in decoded.unbind(1):

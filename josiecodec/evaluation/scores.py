@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from ..audio.files import load_audio
+from ..media.audio_reader import load_audio
+from ..media.images import load_image
+from ..media.video_reader import load_video
 from ..metrics import audio as sound_scores
 from ..metrics.vision import frame_difference_psnr, ms_ssim, mse, to_psnr
-from ..vision.images import load_image
-from ..vision.video import load_video
 from .items import RATE, Item, fitted
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.files import resample
 from ..audio.jodio import Jodio
+from ..bitstream.bitpacking import code_bits, pack, unpack
+from ..bitstream.container import TokenReader
 from ..errors import CodecError, ModelError
-from ..hub import load
-from ..remote import PREFIX, cached_kind
-from ..tokens.container import TokenReader
-from ..tokens.packing import code_bits, pack, unpack
+from ..hub.remote import PREFIX, cached_kind
+from ..hub.store import load
+from ..media.audio_reader import resample
 
 CODEC2 = ("700C", "1200", "2400", "3200")
 # How late the decoded sound of Codec 2 is, in seconds: the lag at which its STOI is best.

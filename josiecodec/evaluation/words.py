@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..audio.files import resample
 from ..errors import CodecError
+from ..media.audio_reader import resample
 
 _recogniser: Any = None
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.files import resample
 from ..errors import CodecError
+from ..media.audio_reader import resample
 from ..nn.spectra import mel_filterbank
 
 

@@ -84,9 +84,9 @@ class JovioConfig:
         shared_from: from this level on one codebook serves all, see `ResidualVectorQuantizer`; -1 for none.
         code_dim: width in which codebooks compare; 0 for the latent's own.
         update, decay, window, restart_below, commitment: of the codebooks, see `VectorQuantizer`.
-        beams: sums of codes that are kept in the search for the best one, see `nn/beam.py`.
+        beams: sums of codes that are kept in the search for the best one, see `quantization/beam_search.py`.
         default_n_q: levels used where the caller of `encode` does not say.
-        weight: of a bit against squared error (see `vision/rate.py`) where a file is made and nothing is said.
+        weight: of a bit against squared error (see `coding/rate_control.py`) where a file is made and nothing is said.
         masking: how much less an error counts in a busy patch than in a smooth one: 0 for all alike, 1 for in
             proportion to what one level leaves over; see `adaptive.dearness`.
         starts: for modes 1 to 3 of a patch of a video, from which level on the leftover of its prediction

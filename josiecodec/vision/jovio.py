@@ -15,17 +15,17 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from ..codec import TokenCodec
+from ..bitstream.header import StreamInfo, VisualInfo
+from ..coding.codec import TokenCodec
+from ..coding.groups import compress, decompress
+from ..coding.rate_control import Rate
 from ..errors import CodesError, FormatError
-from ..nn.beam import encode
-from ..nn.residual import ResidualVectorQuantizer
 from ..nn.streaming import State, Streaming
-from ..tokens.header import StreamInfo, VisualInfo
+from ..quantization.beam_search import encode
+from ..quantization.rvq import ResidualVectorQuantizer
 from .config import ConvConfig, JovioConfig
 from .convnet import ConvDecoder, ConvEncoder
-from .groups import compress, decompress
-from .patches import from_groups, group_count, padded, to_groups
-from .rate import Rate
+from .grouping import from_groups, group_count, padded, to_groups
 from .stream import VideoStream
 from .tiling import tiled
 from .vit import VitDecoder, VitEncoder

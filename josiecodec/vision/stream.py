@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import CodesError
 from ..nn.streaming import State
-from .patches import from_groups, padded, to_groups
+from .grouping import from_groups, padded, to_groups
 
 if TYPE_CHECKING:
     from .jovio import Jovio

@@ -34,10 +34,10 @@ def evaluate(
     """
     from dataclasses import asdict
 
-    from josielm.baselines import clips_of, floors
-    from josielm.data import Pieces, open_datasets
-    from josielm.evaluate import negative_log_likelihood, table
+    from josielm.data.batches import Pieces, open_datasets
     from josielm.store import check_codec, load
+    from josielm.training.baselines import clips_of, floors
+    from josielm.training.evaluate import negative_log_likelihood, table
 
     trained = load(model, use_device(device, threads))
     config = trained.model.config

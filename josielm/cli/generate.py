@@ -15,7 +15,7 @@ from .options import AMOUNT, drawn, refuse_to_replace, sampling
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from josielm.model import Inputs
+    from josielm.model.language_model import Inputs
     from josielm.store import Trained
 
 
@@ -48,9 +48,9 @@ def generate(
     **options: Any,
 ) -> None:
     """Let the model in the folder MODEL speak; TARGET is a .josie file or sound, by its suffix."""
-    from josielm import generate as make
     from josielm import load, reply
-    from josielm.chat import Turn
+    from josielm.data.chat import Turn
+    from josielm.inference.generate import generate as make
     from josielm.store import load_codec
 
     if target is None and chat is None:
@@ -88,10 +88,10 @@ def _codes(trained: Trained, codec: Any, path: Path) -> Tensor:
     import numpy as np
     import torch
 
-    from josiecodec.audio.files import load_audio
+    from josiecodec.bitstream.header import find_stream
+    from josiecodec.bitstream.josie_file import TokenFile
     from josiecodec.errors import ModelError
-    from josiecodec.tokens.header import find_stream
-    from josiecodec.tokens.tokenfile import TokenFile
+    from josiecodec.media.audio_reader import load_audio
 
     n_q = trained.model.config.n_q
     if path.suffix.lower() != ".josie":
@@ -111,9 +111,9 @@ def _seen(trained: Trained, picture: Path | None, device: str) -> Inputs | None:
     if picture is None:
         return None
     from josiecodec.errors import ModelError
-    from josiecodec.vision.images import load_image
+    from josiecodec.media.images import load_image
+    from josielm.data.vision import picture_inputs, shrunk
     from josielm.store import load_codec
-    from josielm.vision import picture_inputs, shrunk
 
     config = trained.model.config.vision
     if config is None or trained.vision is None:
@@ -126,8 +126,8 @@ def _seen(trained: Trained, picture: Path | None, device: str) -> Inputs | None:
 def _write(codec: Any, codes: Tensor, length: int, target: Path) -> None:
     import numpy as np
 
-    from josiecodec.audio.writing import SoundWriter
-    from josiecodec.tokens.tokenfile import TokenFile, TokenStream
+    from josiecodec.bitstream.josie_file import TokenFile, TokenStream
+    from josiecodec.media.audio_writer import SoundWriter
 
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix.lower() == ".josie":

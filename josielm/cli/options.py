@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from josielm.sampling import Sampling
+    from josielm.inference.sampling import Sampling
 
 
 class _Amount(click.FloatRange):
@@ -48,7 +48,7 @@ def sampling(options: dict[str, Any]) -> Sampling:
     """Take the options of `drawn`, but the seed, out of all that were given."""
     from dataclasses import replace
 
-    from josielm.sampling import Sampling
+    from josielm.inference.sampling import Sampling
 
     usual = Sampling()
     changed = {}

@@ -15,7 +15,7 @@ from .options import AMOUNT, drawn, refuse_to_replace, sampling
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from josielm.duplex import Talk
+    from josielm.inference.duplex import Talk
 
 
 @click.command()
@@ -51,7 +51,7 @@ def talk(
     """
     import torch
 
-    from josielm.duplex import Talk
+    from josielm.inference.duplex import Talk
     from josielm.store import load, load_codec
 
     if live == (source is not None and target is not None) or (live and source is not None):
@@ -65,7 +65,7 @@ def talk(
     talking = Talk(trained, load_codec(trained.codec, codec, place), seed, how, quiet_after)
     with torch.inference_mode():
         if live:
-            from josielm.live import converse
+            from josielm.inference.live import converse
 
             converse(talking, seconds)
         else:
@@ -88,9 +88,9 @@ def talk(
 
 
 def _answer(talking: Talk, source: Path, target: Path, seconds: float | None) -> None:
-    from josiecodec.audio.files import SoundReader
-    from josiecodec.audio.writing import SoundWriter
-    from josielm.duplex import framed
+    from josiecodec.media.audio_reader import SoundReader
+    from josiecodec.media.audio_writer import SoundWriter
+    from josielm.inference.duplex import framed
 
     codec = talking.codec
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -15,11 +15,11 @@ from josiecodec_cli.options import Path_, use_device
 from .options import AMOUNT
 
 if TYPE_CHECKING:
-    from josiecodec.tokens.shards import TokenDataset
-    from josielm.config import TrainConfig
-    from josielm.data import Pieces
-    from josielm.text import TextRows
-    from josielm.train import Trainer
+    from josiecodec.datasets.dataset import TokenDataset
+    from josielm.data.batches import Pieces
+    from josielm.data.text import TextRows
+    from josielm.model.config import TrainConfig
+    from josielm.training.trainer import Trainer
 
 SET = "Change a setting, as in TOML; those of the model begin with model."
 
@@ -86,9 +86,9 @@ class _Run:
     def go(self) -> None:
         """Train to the end; Ctrl-C stops cleanly."""
         from josiecodec.errors import CodecError
-        from josiecodec.training.distributed import distributed_device, leave_group
-        from josielm.data import open_datasets
-        from josielm.train import Trainer
+        from josiecodec.training.core.distributed import distributed_device, leave_group
+        from josielm.data.batches import open_datasets
+        from josielm.training.trainer import Trainer
 
         device = distributed_device(use_device(self.device, self.threads))
         opened = open_datasets([*self.data, *self.valid])  # all by one codec
@@ -117,9 +117,9 @@ class _Run:
 
     def _settled(self, datasets: list[TokenDataset]) -> tuple[TrainConfig, TextRows | None]:
         """The configuration with the options in it and fitted to the data, and what makes text."""
-        from josielm.ids import Ids
-        from josielm.settings import fitted, read_experiment
-        from josielm.text import TextRows, load_tokenizer, vocabulary_size
+        from josielm.data.text import TextRows, load_tokenizer, vocabulary_size
+        from josielm.model.ids import Ids
+        from josielm.training.settings import fitted, read_experiment
 
         config = read_experiment(self.experiment, self.changes)
         if self.steps:
@@ -137,8 +137,8 @@ class _Run:
     def _vectors(self, config: TrainConfig, dataset: TokenDataset) -> Any:
         """What tables start from; None if the codec did not come along and was not named."""
         from josiecodec.errors import ModelError
-        from josielm.start import code_vectors
         from josielm.store import load_codec
+        from josielm.training.start import code_vectors
 
         if not config.start_from_codec:
             return None
@@ -150,7 +150,7 @@ class _Run:
             return None
 
     def _pictures_info(self) -> Any:
-        from josiecodec.tokens.shards import TokenDataset
+        from josiecodec.datasets.dataset import TokenDataset
 
         return TokenDataset(self.pictures).info if self.pictures else None
 
@@ -161,9 +161,9 @@ class _Run:
         rows: TextRows | None,
         weights: tuple[float, ...] | None,
     ) -> Pieces:
-        from josiecodec.tokens.shards import TokenDataset
-        from josielm.data import Pieces
-        from josielm.vision import Pictures
+        from josiecodec.datasets.dataset import TokenDataset
+        from josielm.data.batches import Pieces
+        from josielm.data.vision import Pictures
 
         pictures = None
         if self.pictures is not None and config.model.vision is not None:

@@ -1,0 +1,397 @@
+"""Reading and writing `.josie` files block by block, in bounded memory.
+
+    header | block | block | ... | end record
+
+A block is some eight seconds of sound, or a part of a picture, with its own checksum, so that a file that was cut
+off, or damaged in places, still gives every whole block. Layout in docs/format.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from ..entropy.code_tables import check_density, decode_frames, encode_frames
+from ..entropy.tables_file import Tables, find_tables, tables_for
+from ..errors import CodesError, FormatError
+from .bitpacking import pack, packed_size, unpack
+from .header import MAX_HEADER, MAX_PATCHES, StreamInfo, VisualInfo, read_header, write_header
+from .patch_payload import MAX_BLOCK_FRAMES, PatchRows, block_parts, pack_rows, unpack_rows
+from .varint import get_varint, put_varint
+
+BLOCK_FRAMES = 100
+MAX_PAYLOAD = 1 << 19
+BLOCK_MARK = 0x42
+END_MARK = 0x45
+END_MAGIC = b"JEND"
+PLAIN, PATCHES, CODED, CODED_PATCHES = 0, 1, 2, 3  # payload codings
+_MOST = 32 + MAX_PAYLOAD  # bytes a block can take
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of one stream.
+
+    Attributes:
+        stream: its index in the header.
+        first: its first frame (audio) or row of patches (visual).
+        frames: how many of them.
+        codes: uint16 [frames, levels] (audio), or `PatchRows` (visual); of a reader that leaves codes out, coded
+            ones are all zeros.
+        size: bytes of the payload, of a block that was read.
+    """
+
+    stream: int
+    first: int
+    frames: int
+    codes: np.ndarray | PatchRows
+    size: int = 0
+
+
+class TokenWriter:
+    """Writes a `.josie` file; it appears under its name only when complete.
+
+    Args:
+        target: a path, or a seekable binary file.
+        streams: what will come; a length that is not known yet (None) is put in on `close`.
+        tables: entropy tables by fingerprint, for models that did not come with the package. Codes of models
+            without tables are packed plainly, and so is every block that does not get smaller.
+        block_frames: frames in a block.
+
+    Raises:
+        FormatError: if the place cannot be written to.
+    """
+
+    def __init__(
+        self,
+        target: str | Path | IO[bytes],
+        streams: list[StreamInfo],
+        tables: Tables | None = None,
+        block_frames: int = BLOCK_FRAMES,
+    ):
+        if not 1 <= block_frames <= MAX_BLOCK_FRAMES:
+            raise FormatError(f"block_frames must be in 1..{MAX_BLOCK_FRAMES}")
+        self.streams = list(streams)
+        self.block_frames = block_frames
+        self.tables = [find_tables(info.fingerprint, tables) for info in self.streams]
+        self.path: Path | None = None
+        header = write_header(self.streams)
+        if isinstance(target, (str, Path)):
+            self.path = Path(target)
+            self.temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+            try:
+                self.file: IO[bytes] = open(self.temporary, "wb")
+            except OSError as error:
+                raise FormatError(f"{target}: cannot be written ({error.strerror})") from None
+        else:
+            self.file = target
+        self._waiting: list[list[np.ndarray]] = [[] for _ in streams]
+        self._next = [0] * len(streams)
+        self._blocks: list[tuple[int, int, int]] = []
+        self.size = 0  # bytes of the file
+        self.closed = False
+        self._write(header)
+
+    def add(self, stream: int, codes: np.ndarray) -> None:
+        """Append codes [frames, levels] to an audio stream.
+
+        Raises:
+            CodesError: if they do not fit it.
+        """
+        info = self.streams[stream]
+        codes = np.asarray(codes)
+        if codes.ndim != 2 or codes.shape[1] != info.levels:
+            raise CodesError(f"codes must be [frames, {info.levels}], not {list(codes.shape)}")
+        waiting = self._waiting[stream]
+        waiting.append(codes)
+        if sum(len(c) for c in waiting) >= self.block_frames:
+            joined = np.concatenate(waiting)
+            whole = len(joined) // self.block_frames * self.block_frames
+            for first in range(0, whole, self.block_frames):
+                self._block(stream, joined[first : first + self.block_frames])
+            self._waiting[stream] = [joined[whole:]]
+
+    def add_rows(self, stream: int, rows: PatchRows) -> None:
+        """Append rows of patches to a visual stream: those of one picture (or group), or a part of them.
+
+        Raises:
+            CodesError: if they do not fit it.
+        """
+        info = self.streams[stream]
+        if not isinstance(info, VisualInfo) or rows.counts.shape[1:] != (info.columns,):
+            raise CodesError(f"rows of patches do not fit stream {stream}")
+        for part in block_parts(rows):
+            payload, coded = pack_rows(part, info.levels, info.codebook_size, self.tables[stream])
+            self._put(stream, CODED_PATCHES if coded else PATCHES, len(part.counts), payload)
+
+    def close(self, lengths: list[int] | None = None) -> None:
+        """Write what waits, the end record, and the exact lengths (in samples) into the header.
+
+        Raises:
+            CodesError: if a stream has more or fewer frames than its length takes. Nothing is left behind then.
+            FormatError: if the place cannot be written to.
+        """
+        self.closed = True
+        for stream, waiting in enumerate(self._waiting):
+            rest = np.concatenate(waiting) if waiting else np.zeros((0, 1))
+            if len(rest):
+                self._block(stream, rest)
+        self._write(_end_record(self._blocks))
+        if lengths is not None:
+            self.streams = [s.with_length(n) for s, n in zip(self.streams, lengths)]
+        for stream, (info, frames) in enumerate(zip(self.streams, self._next)):
+            if info.frames not in (None, frames):
+                self.abort()
+                raise CodesError(f"stream {stream} has {frames} frames of codes, its length takes {info.frames}")
+        try:
+            if lengths is not None:
+                self.file.seek(0)
+                self.file.write(write_header(self.streams))
+                self.file.seek(0, io.SEEK_END)
+            if self.path is not None:
+                self.file.close()
+                os.replace(self.temporary, self.path)
+        except OSError as error:
+            self.abort()
+            raise FormatError(f"{self.path or 'output'}: cannot be written ({error.strerror})") from None
+
+    def abort(self) -> None:
+        """Throw away what was written."""
+        self.closed = True
+        if self.path is not None:
+            with contextlib.suppress(OSError):  # it is thrown away anyway
+                self.file.close()
+            self.temporary.unlink(missing_ok=True)
+
+    def __enter__(self) -> TokenWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.abort()
+        elif not self.closed:
+            self.close()
+
+    def _block(self, stream: int, codes: np.ndarray) -> None:
+        plain, tables = pack(codes, self.streams[stream].codebook_size), self.tables[stream]
+        if tables is not None and codes.shape[1] <= len(tables.levels):
+            coded = encode_frames(codes, tables)
+            if len(coded) < len(plain):
+                self._put(stream, CODED, len(codes), coded)
+                return
+        self._put(stream, PLAIN, len(codes), plain)
+
+    def _put(self, stream: int, coding: int, frames: int, payload: bytes) -> None:
+        if len(payload) > MAX_PAYLOAD:
+            raise CodesError(f"a block of {len(payload)} bytes is too large")
+        numbers = (self._next[stream], frames, len(payload))
+        data = bytes([BLOCK_MARK, stream << 4 | coding]) + b"".join(map(put_varint, numbers)) + payload
+        data += struct.pack("<I", zlib.crc32(data))
+        self._write(data)
+        self._blocks.append((stream, frames, len(data)))
+        self._next[stream] += frames
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self.file.write(data)
+            self.size += len(data)
+        except OSError as error:
+            self.abort()
+            raise FormatError(f"{self.path or 'output'}: cannot be written ({error.strerror})") from None
+
+
+class TokenReader:
+    """Reads a `.josie` file from its beginning.
+
+    Args:
+        source: a path, bytes, or a binary file.
+        tables: entropy tables by fingerprint, for models that did not come with the package.
+        codes: False leaves out codes that would need tables.
+
+    Attributes:
+        streams: what the header says.
+        problems: what was found to be wrong with the blocks (see `blocks`).
+
+    Raises:
+        FormatError: if it cannot be opened or its header is not in order.
+    """
+
+    def __init__(self, source: str | Path | bytes | IO[bytes], tables: Tables | None = None, codes: bool = True):
+        self.tables, self.codes = tables, codes
+        self._own = isinstance(source, (str, Path))
+        if isinstance(source, bytes):
+            self.file: IO[bytes] = io.BytesIO(source)
+        elif isinstance(source, (str, Path)):
+            try:
+                self.file = open(source, "rb")
+            except OSError as error:
+                raise FormatError(f"{source}: cannot be read ({error.strerror})") from None
+        else:
+            self.file = source
+        self.problems: list[str] = []
+        try:
+            head = self.file.read(MAX_HEADER)
+            self.streams, size = read_header(head)
+        except FormatError:
+            self.close()
+            raise
+        self._buffer = head
+        self._at = size  # where in the buffer the reader stands
+        self._start = 0  # of the buffer in the file
+
+    def blocks(self, salvage: bool = False) -> Iterator[Block]:
+        """All blocks in the order of the file. Can be run through once.
+
+        Args:
+            salvage: go on behind damage, and accept a missing end, noting both in `problems`.
+
+        Raises:
+            FormatError: on the first damage, unless `salvage`.
+        """
+        sizes: list[tuple[int, int, int]] = []
+        while True:
+            if not self._fill(_MOST):
+                self._complain("the file is cut off: its end record is missing", salvage)
+                return
+            try:
+                if self._buffer[self._at] == END_MARK:
+                    self._check_end(sizes)
+                    if self._fill(1):
+                        self._complain("there is something behind the end record", salvage)
+                    return
+                block, end = self._parse()
+            except FormatError as error:
+                self._complain(f"at byte {self._start + self._at}: {error}", salvage)
+                if not self._resynchronise():
+                    return
+                continue
+            sizes.append((block.stream, block.frames, end - self._at))
+            self._at = end
+            yield block
+
+    def close(self) -> None:
+        """Close the file if this reader opened it."""
+        if self._own:
+            self.file.close()
+
+    def __enter__(self) -> TokenReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _parse(self) -> tuple[Block, int]:
+        """The block that starts where the reader stands, and where in the buffer it ends."""
+        data, at = self._buffer, self._at
+        if len(data) < at + 2 or data[at] != BLOCK_MARK:
+            raise FormatError("no block starts here")
+        stream, coding = data[at + 1] >> 4, data[at + 1] & 15
+        if stream >= len(self.streams):
+            raise FormatError(f"block of stream {stream}, which the header does not have")
+        info = self.streams[stream]
+        if coding not in ((PATCHES, CODED_PATCHES) if isinstance(info, VisualInfo) else (PLAIN, CODED)):
+            raise FormatError(f"payload coding {coding} in a stream of kind {info.kind!r}")
+        first, position = get_varint(data, at + 2, 1 << 48)
+        frames, position = get_varint(data, position, MAX_BLOCK_FRAMES)
+        size, position = get_varint(data, position, MAX_PAYLOAD)
+        if isinstance(info, VisualInfo):
+            fits = frames > 0 and frames * info.columns <= MAX_PATCHES
+        else:
+            plain = packed_size(frames * info.levels, info.codebook_size)
+            fits = frames > 0 and (size == plain if coding == PLAIN else size < plain)
+        if not fits:
+            raise FormatError(f"{size} bytes of payload for {frames} frames")
+        end = position + size
+        if end + 4 > len(data):
+            raise FormatError("a block is cut off")
+        if struct.unpack_from("<I", data, end)[0] != zlib.crc32(memoryview(data)[at:end]):
+            raise FormatError("a block is damaged (checksum)")
+        payload = data[position:end]
+        tables = None
+        if coding in (CODED, CODED_PATCHES) and self.codes:
+            tables = tables_for(info.fingerprint, info.model, self.tables)
+            if info.levels > len(tables.levels):
+                raise FormatError("more levels than the model has tables for")
+        codes: np.ndarray | PatchRows
+        if isinstance(info, VisualInfo):
+            coded = coding == CODED_PATCHES
+            codes = unpack_rows(payload, frames, info.columns, info.levels, info.codebook_size, coded, tables)
+        elif coding == PLAIN:
+            codes = unpack(payload, frames, info.levels, info.codebook_size)
+        elif tables is None:
+            check_density(frames * info.levels, size)
+            codes = np.zeros((frames, info.levels), np.uint16)
+        else:
+            codes = decode_frames(payload, frames, info.levels, tables)
+        return Block(stream, first, frames, codes, size), end + 4
+
+    def _check_end(self, sizes: list[tuple[int, int, int]]) -> None:
+        """Check the end record against the blocks seen, and go behind it."""
+        expected = _end_record(sizes)
+        self._fill(len(expected))
+        if self._buffer[self._at : self._at + len(expected)] == expected:
+            self._at += len(expected)
+        elif self.problems:  # blocks are missing, so it cannot agree
+            self._at = len(self._buffer)
+        else:
+            raise FormatError("the end record does not agree with the blocks")
+
+    def _fill(self, size: int) -> bool:
+        """Have at least `size` bytes ahead if the file has them; False if there are none at all."""
+        if len(self._buffer) - self._at < size:
+            parts = [self._buffer[self._at :]]
+            self._start += self._at
+            self._at = 0
+            while sum(map(len, parts)) < size:
+                more = self.file.read(max(size, _MOST))
+                if not more:
+                    break
+                parts.append(more)
+            self._buffer = b"".join(parts)
+        return self._at < len(self._buffer)
+
+    def _resynchronise(self) -> bool:
+        """Go on byte by byte to where a whole block starts; False if there is none."""
+        self._at += 1
+        while self._fill(_MOST):
+            here = self._buffer.find(BLOCK_MARK, self._at)
+            if here < 0:
+                self._at = len(self._buffer)
+                continue
+            self._at = here
+            if self._fill(_MOST):
+                try:
+                    self._parse()
+                    return True
+                except FormatError:
+                    self._at += 1
+        return False
+
+    def _complain(self, text: str, salvage: bool) -> None:
+        if not salvage:
+            raise FormatError(text)
+        self.problems.append(text)
+
+
+def _end_record(blocks: list[tuple[int, int, int]]) -> bytes:
+    """Index of the blocks: runs of (how many, stream, frames, bytes), checksum, size, magic."""
+    runs: list[tuple[int, tuple[int, int, int]]] = []
+    for block in blocks:
+        if runs and runs[-1][1] == block:
+            runs[-1] = (runs[-1][0] + 1, block)
+        else:
+            runs.append((1, block))
+    data = bytearray([END_MARK]) + put_varint(len(runs))
+    for count, (stream, frames, size) in runs:
+        data += put_varint(count) + bytes([stream]) + put_varint(frames) + put_varint(size)
+    data += struct.pack("<I", zlib.crc32(data))
+    return bytes(data) + struct.pack("<I", len(data) + 8) + END_MAGIC

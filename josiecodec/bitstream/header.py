@@ -1,0 +1,287 @@
+"""The header of a `.josie` file: what its streams are and which model they need.
+
+Layout in docs/format.md. Every size is bounded and checked before anything of that size is read. Version 2 is written;
+version 1, whose numbers have fixed sizes, is still read (`header_v1.py`).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import ClassVar, TypeVar
+
+from ..errors import FormatError
+from ..fingerprint import MARK
+from .bitpacking import code_bits
+from .header_v1 import MAGIC as OLD_MAGIC
+from .header_v1 import old_fields
+from .varint import get_varint, put_varint
+
+MAGIC = b"\x89JOSIE"
+VERSION = 2
+MAX_HEADER = 4096
+MAX_STREAMS = 8
+MAX_LEVELS = 64
+MAX_NAME = 64
+MAX_PATCHES = 8192  # in a row of them, and in a block
+MAX_PIXELS = 1 << 28  # of a picture
+MAX_LENGTH = 1 << 47
+LENGTH_BYTES = 6  # always, so that a length that is known at the end has room
+UNKNOWN_LENGTH = (1 << 48) - 1
+
+Info = TypeVar("Info", bound="StreamInfo")
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """What every stream of a file has.
+
+    Attributes:
+        model: name of the model that made it, at most 64 bytes.
+        fingerprint: the first 16 hex digits of the sha256 of that model's configuration and weights; only it can
+            decode. May be given with all digits.
+        levels: codebooks K that are stored.
+        codebook_size: codes of each.
+        length: samples or pictures exactly; None if the writer was cut off before it knew.
+    """
+
+    kind: ClassVar[str] = ""
+    model: str
+    fingerprint: str
+    levels: int
+    codebook_size: int
+    length: int | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fingerprint", self.fingerprint[:MARK])
+
+    @property
+    def frames(self) -> int | None:
+        """Frames (audio) or rows of patches (visual) that the length makes."""
+        raise FormatError(f"a stream of kind {self.kind!r} has no frames")
+
+    def with_length(self: Info, length: int) -> Info:
+        """The same with another length."""
+        return replace(self, length=length)
+
+
+@dataclass(frozen=True)
+class AudioInfo(StreamInfo):
+    """A stream of sound.
+
+    Attributes:
+        sample_rate: samples per second of the decoded stream.
+        frame_size: samples per frame.
+        original_rate, original_channels: of the file that was encoded.
+    """
+
+    kind: ClassVar[str] = "audio"
+    sample_rate: int
+    frame_size: int
+    original_rate: int
+    original_channels: int
+
+    @property
+    def frames(self) -> int | None:
+        return None if self.length is None else -(-self.length // self.frame_size)
+
+    @property
+    def bitrate(self) -> float:
+        """Bits per second of the codes alone, packed plainly."""
+        return self.levels * code_bits(self.codebook_size) * self.sample_rate / self.frame_size
+
+
+@dataclass(frozen=True)
+class VisualInfo(StreamInfo):
+    """A picture, or a stream of pictures.
+
+    Attributes:
+        width, height: of the pictures, in pixels.
+        rate: pictures per second; 0 for a still picture.
+        patch: side of a patch, in pixels.
+        group: pictures coded together after the first, which is coded alone.
+    """
+
+    kind: ClassVar[str] = "visual"
+    width: int
+    height: int
+    rate: Fraction
+    patch: int
+    group: int
+
+    @property
+    def columns(self) -> int:
+        """Patches side by side."""
+        return -(-self.width // self.patch)
+
+    @property
+    def rows(self) -> int:
+        """Rows of patches of a picture."""
+        return -(-self.height // self.patch)
+
+    @property
+    def groups(self) -> int | None:
+        """Pictures, or groups of pictures, that are coded one after the other."""
+        if self.length is None:
+            return None
+        return 0 if self.length == 0 else 1 + -(-(self.length - 1) // self.group)
+
+    @property
+    def frames(self) -> int | None:
+        return None if self.groups is None else self.groups * self.rows
+
+
+KINDS: tuple[type[AudioInfo] | type[VisualInfo], ...] = (AudioInfo, VisualInfo)
+
+
+def write_header(streams: Sequence[StreamInfo]) -> bytes:
+    """The bytes of a header. Their number does not depend on the streams' lengths.
+
+    Raises:
+        FormatError: if a value does not fit.
+    """
+    if not 1 <= len(streams) <= MAX_STREAMS:
+        raise FormatError(f"a file holds 1 to {MAX_STREAMS} streams, not {len(streams)}")
+    body = b""
+    for s in streams:
+        check_limits(s)
+        name = s.model.encode()
+        kind = next(number for number, cls in enumerate(KINDS) if isinstance(s, cls))
+        body += bytes([kind << 6 | s.levels - 1]) + put_varint(s.codebook_size) + bytes.fromhex(s.fingerprint)
+        body += bytes([len(name)]) + name
+        body += (UNKNOWN_LENGTH if s.length is None else s.length).to_bytes(LENGTH_BYTES, "little")
+        body += b"".join(put_varint(number) for number in _numbers(s))
+    data = MAGIC + bytes([VERSION]) + put_varint(len(body)) + body
+    return data + struct.pack("<I", zlib.crc32(data))
+
+
+def _numbers(s: StreamInfo) -> tuple[int, ...]:
+    """What is said of a stream of its kind."""
+    if isinstance(s, AudioInfo):
+        return s.sample_rate, s.frame_size, s.original_rate, s.original_channels
+    assert isinstance(s, VisualInfo)
+    return s.width, s.height, s.rate.numerator, s.rate.denominator, s.patch, s.group
+
+
+def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
+    """Parse the header at the start of `data` (its first `MAX_HEADER` bytes are enough).
+
+    Returns:
+        the streams, and the number of bytes that the header takes.
+
+    Raises:
+        FormatError: if this is no `.josie` file, one of a later version, or a damaged one.
+    """
+    if len(data) < 8 or data[:6] != MAGIC:
+        raise FormatError("not a .josie file")
+    old = data[:8] == OLD_MAGIC
+    if not old and data[6] != VERSION:
+        raise FormatError(f"version {data[6]} of the format; this program knows versions 1 and {VERSION}")
+    size, position = (int.from_bytes(data[10:12], "little"), 12) if old else get_varint(data, 7, MAX_HEADER)
+    end = position + size
+    if end + 4 > min(len(data), MAX_HEADER):
+        raise FormatError("the header is cut off or too long")
+    if struct.unpack_from("<I", data, end)[0] != zlib.crc32(data[:end]):
+        raise FormatError("the header is damaged (checksum)")
+    try:
+        streams = _made(old_fields(data[:end]) if old else _fields(data[:end], position))
+    except (struct.error, IndexError, UnicodeDecodeError, ZeroDivisionError, ValueError):
+        raise FormatError("the header is damaged") from None
+    if not 1 <= len(streams) <= MAX_STREAMS:
+        raise FormatError(f"{len(streams)} streams")
+    return streams, end + 4
+
+
+def find_stream(streams: Sequence[StreamInfo], kind: str) -> int:
+    """Index of the first stream of a kind.
+
+    Raises:
+        FormatError: if there is none.
+    """
+    for index, info in enumerate(streams):
+        if info.kind == kind:
+            return index
+    raise FormatError(f"no {kind} stream in this file")
+
+
+Fields = tuple[int, str, str, int, int, int | None, list[int]]
+
+
+def _fields(data: bytes, position: int) -> list[Fields]:
+    """Kind, model, fingerprint, levels, codebook size, length and the numbers of its kind, of each stream."""
+    found: list[Fields] = []
+    while position < len(data):
+        kind, levels = data[position] >> 6, 1 + (data[position] & 63)
+        size, position = get_varint(data, position + 1, 1 << 16)
+        mark = data[position : position + MARK // 2]
+        position += len(mark)
+        name = data[position + 1 : position + 1 + data[position]]
+        position += 1 + data[position]
+        length = int.from_bytes(data[position : position + LENGTH_BYTES], "little")
+        position += LENGTH_BYTES
+        numbers = []
+        for _ in range(4 if KINDS[kind] is AudioInfo else 6):
+            number, position = get_varint(data, position, (1 << 32) - 1)
+            numbers.append(number)
+        known = None if length == UNKNOWN_LENGTH else length
+        found.append((kind, name.decode(), mark.hex(), levels, size, known, numbers))
+    return found
+
+
+def _made(fields: list[Fields]) -> list[StreamInfo]:
+    streams: list[StreamInfo] = []
+    for kind, model, mark, levels, size, length, numbers in fields:
+        common = (model, mark, levels, size, length)
+        if KINDS[kind] is AudioInfo:
+            rate, frame, original, channels = numbers
+            streams.append(AudioInfo(*common, rate, frame, original, channels))
+        else:
+            width, height, top, bottom, patch, group = numbers
+            streams.append(VisualInfo(*common, width, height, Fraction(top, bottom), patch, group))
+        check_limits(streams[-1])
+    return streams
+
+
+def check_limits(s: StreamInfo) -> None:
+    """Make sure that the format can hold a stream.
+
+    Raises:
+        FormatError: if it cannot.
+    """
+    limits: dict[str, tuple[int | Fraction, int, int]] = {
+        "levels": (s.levels, 1, MAX_LEVELS),
+        "codebook_size": (s.codebook_size, 2, 1 << 16),
+        "length": (s.length or 0, 0, MAX_LENGTH),
+        "name": (len(s.model.encode()), 1, MAX_NAME),
+        "fingerprint": (len(s.fingerprint), MARK, MARK),
+    }
+    if isinstance(s, AudioInfo):
+        limits |= {
+            "sample_rate": (s.sample_rate, 1, 10_000_000),
+            "frame_size": (s.frame_size, 1, 1 << 24),
+            "original_rate": (s.original_rate, 1, 10_000_000),
+            "original_channels": (s.original_channels, 1, (1 << 16) - 1),
+        }
+    elif isinstance(s, VisualInfo):
+        if not 1 <= s.patch <= 255:
+            raise FormatError(f"stream: patch {s.patch} is not in 1..255")
+        limits |= {
+            "width": (s.width, 1, 1 << 20),
+            "height": (s.height, 1, 1 << 20),
+            "pixels": (s.width * s.height, 1, MAX_PIXELS),
+            "patches in a row": (s.columns, 1, MAX_PATCHES),
+            "rate": (s.rate, 0, 1000),
+            "rate's numerator": (s.rate.numerator, 0, (1 << 31) - 1),
+            "rate's denominator": (s.rate.denominator, 1, (1 << 31) - 1),
+            "group": (s.group, 1, 255),
+        }
+    else:
+        raise FormatError(f"stream: unknown kind {type(s).__name__}")
+    for name, (value, low, high) in limits.items():
+        if not low <= value <= high:
+            raise FormatError(f"stream: {name} {value} is not in {low}..{high}")
+    if not s.model.isprintable():
+        raise FormatError("stream: the model's name is not printable")

@@ -1,0 +1,145 @@
+"""A whole `.josie` file in memory: streams of codes and what is known about them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..entropy.tables_file import Tables
+from ..errors import CodesError, FormatError
+from .container import TokenReader, TokenWriter
+from .header import StreamInfo, VisualInfo
+from .patch_payload import PatchRows
+from .scan import held, in_order, seconds, short
+
+MOST_PATCHES = 1 << 27
+
+
+@dataclass
+class TokenStream:
+    """One stream.
+
+    Attributes:
+        info: an `AudioInfo` or a `VisualInfo`.
+        codes: uint16 [levels, frames], the semantic level first (audio), or `PatchRows` with the rows of all
+            pictures one below the other (visual).
+    """
+
+    info: StreamInfo
+    codes: np.ndarray | PatchRows
+
+    @property
+    def frames(self) -> int:
+        """Frames (audio) or rows of patches (visual) that are there."""
+        return len(self.codes.counts) if isinstance(self.codes, PatchRows) else self.codes.shape[1]
+
+    @property
+    def seconds(self) -> float:
+        """Its length in time; 0 for a still picture."""
+        return seconds(self.info, self.frames)
+
+
+@dataclass
+class TokenFile:
+    """Streams of codes, as read from or to be written to a `.josie` file.
+
+    Attributes:
+        streams: one or more.
+        problems: what was wrong with the file, if it was read with `salvage`.
+    """
+
+    streams: list[TokenStream]
+    problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, path: str | Path, salvage: bool = False, tables: Tables | None = None) -> TokenFile:
+        """Read a file.
+
+        Args:
+            path: where it is.
+            salvage: keep the whole blocks of a damaged or cut-off file. Only the unbroken beginning
+                of each stream is kept; `TokenReader` gives what lies behind a gap, too.
+            tables: entropy tables by fingerprint, for models that did not come with the package.
+
+        Raises:
+            FormatError: if it is damaged (and not to be salvaged), or no `.josie` file at all.
+            ModelError: if its codes need tables that are not there.
+        """
+        with TokenReader(path, tables) as reader:
+            return cls._collect(reader, salvage)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, salvage: bool = False, tables: Tables | None = None) -> TokenFile:
+        """As `read`, from memory."""
+        return cls._collect(TokenReader(data, tables), salvage)
+
+    @classmethod
+    def _collect(cls, reader: TokenReader, salvage: bool) -> TokenFile:
+        parts: list[list[Any]] = [[] for _ in reader.streams]
+        reached = [0] * len(parts)
+        patches = 0
+        for block in in_order(reader, salvage):
+            if isinstance(block.codes, PatchRows):
+                patches += block.codes.counts.size
+                if patches > MOST_PATCHES:
+                    raise FormatError("too many patches to be held in memory; decode the file block by block")
+            parts[block.stream].append(block.codes)
+            reached[block.stream] += block.frames
+        streams = []
+        for info, blocks, frames in zip(reader.streams, parts, reached):
+            if short(reader, info, frames, salvage):
+                info = info.with_length(held(info, frames))
+            codes = _joined(info, blocks)
+            if isinstance(info, VisualInfo) and isinstance(codes, PatchRows):
+                whole = codes.split(info.rows)[: frames // info.rows]
+                codes = PatchRows.joined(whole, info.columns)
+            streams.append(TokenStream(info, codes))
+        return cls(streams, reader.problems)
+
+    def write(self, path: str | Path, tables: Tables | None = None) -> None:
+        """Write the file, whole or not at all."""
+        with TokenWriter(path, [s.info for s in self.streams], tables) as writer:
+            self._fill(writer)
+
+    def to_bytes(self, tables: Tables | None = None) -> bytes:
+        """The bytes of the file."""
+        out = io.BytesIO()
+        self._fill(TokenWriter(out, [s.info for s in self.streams], tables))
+        return out.getvalue()
+
+    def trimmed(self, levels: int) -> TokenFile:
+        """The same with at most the first `levels` levels: a lower bitrate without a model.
+
+        Raises:
+            CodesError: if `levels` is less than 1.
+        """
+        if levels < 1:
+            raise CodesError(f"at least one level must stay, not {levels}")
+        streams = []
+        for s in self.streams:
+            keep = min(levels, s.info.levels)
+            codes = s.codes.trimmed(keep) if isinstance(s.codes, PatchRows) else s.codes[:keep]
+            streams.append(TokenStream(replace(s.info, levels=keep), codes))
+        return TokenFile(streams)
+
+    def _fill(self, writer: TokenWriter) -> None:
+        lengths = []
+        for index, s in enumerate(self.streams):
+            if isinstance(s.codes, PatchRows):
+                for picture in s.codes.split(s.info.rows if isinstance(s.info, VisualInfo) else 1):
+                    writer.add_rows(index, picture)
+            else:
+                writer.add(index, s.codes.T)
+            lengths.append(held(s.info, s.frames) if s.info.length is None else s.info.length)
+        writer.close(lengths)
+
+
+def _joined(info: StreamInfo, blocks: list[Any]) -> np.ndarray | PatchRows:
+    if isinstance(info, VisualInfo):
+        return PatchRows.joined(blocks, info.columns)
+    codes = np.concatenate(blocks) if blocks else np.zeros((0, info.levels), np.uint16)
+    return np.ascontiguousarray(codes.T)

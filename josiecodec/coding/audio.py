@@ -1,0 +1,215 @@
+"""From sound files to `.josie` files and back, block by block in bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..audio.jodio import BLOCK_FRAMES, Jodio
+from ..bitstream.container import Block, TokenReader, TokenWriter
+from ..bitstream.header import AudioInfo, find_stream
+from ..errors import CodesError, FormatError, MediaError
+from ..media.audio_reader import SoundReader, StreamResampler
+from ..media.audio_writer import SoundWriter
+from .codec import Progress, Result
+
+LONGEST_GAP = 600  # seconds that are filled in at a stretch
+
+
+def encode_file(
+    codec: Jodio,
+    source: str | Path | IO[bytes],
+    target: str | Path | IO[bytes],
+    n_q: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Encode a sound file to a `.josie` file, block by block.
+
+    Args:
+        codec: the model.
+        source: path of the sound, "-" for standard input, or a binary file.
+        target: path of the `.josie` file, or a seekable binary file.
+        n_q: levels; None for the model's default.
+        progress: is told the share that is done, now and then.
+
+    Raises:
+        MediaError: if the sound cannot be read. Nothing is left at `target` then.
+        FormatError: if `target` cannot be written.
+    """
+    n_q = codec.levels(n_q)
+    with SoundReader(source) as reader:
+        info = codec.stream_info(n_q, None, reader.sample_rate, min(reader.channels, 65535))
+        expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
+        with TokenWriter(target, [info], codec.known_tables) as writer:
+            length = 0
+            for chunk, codes in encode_blocks(codec, reader.mono(codec.sample_rate), n_q):
+                writer.add(0, codes)
+                length += chunk
+                if progress and expected:
+                    progress(min(length / expected, 1.0))
+            writer.close([length])
+            size = writer.size
+    return Result(length / codec.sample_rate, size)
+
+
+def encode_blocks(codec: Jodio, blocks: Iterator[Tensor], n_q: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Sample blocks -> (samples taken in, codes [frames, n_q])."""
+    device = next(codec.parameters()).device
+    if not codec.config.causal:  # has to see everything at once
+        wave = torch.cat([*blocks, torch.zeros(0)])
+        codes = codec.encode(wave.to(device), n_q)
+        yield len(wave), codes[0].t().cpu().numpy()
+        return
+    stream = codec.streaming(n_q=n_q)
+    for part in _regrouped(blocks, BLOCK_FRAMES * codec.frame_size):
+        yield len(part), stream.encode(part[None, None].to(device))[0].t().cpu().numpy()
+    yield 0, stream.flush()[0].t().cpu().numpy()
+
+
+def _regrouped(blocks: Iterator[Tensor], size: int) -> Iterator[Tensor]:
+    """The same samples in pieces of `size` (the last one shorter)."""
+    waiting: list[Tensor] = []
+    count = 0
+    for block in blocks:
+        waiting.append(block)
+        count += len(block)
+        if count >= size:
+            joined = torch.cat(waiting)
+            whole = count // size * size
+            yield from joined[:whole].split(size)
+            waiting, count = [joined[whole:]], count - whole
+    if count:
+        yield torch.cat(waiting)
+
+
+def decode_file(
+    codec: Jodio,
+    source: str | Path | bytes | IO[bytes],
+    target: str | Path,
+    n_q: int | None = None,
+    sample_rate: int | None = None,
+    salvage: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Decode the audio of a `.josie` file to a sound file, block by block.
+
+    Args:
+        codec: the model that made it.
+        source: the file.
+        target: path of the sound file, whose suffix says the format; "-" for WAV on standard output.
+        n_q: use at most so many levels.
+        sample_rate: of the sound file; None for the codec's own.
+        salvage: make do with what is whole in a damaged file; gaps become silence.
+        progress: is told the share that is done, now and then.
+
+    Raises:
+        FormatError: if the file is damaged (and not to be salvaged).
+        ModelError: if another model made it.
+        MediaError: if the sound cannot be written.
+    """
+    with TokenReader(source, codec.known_tables) as reader:
+        index = find_stream(reader.streams, "audio")
+        info = codec.check_stream(reader.streams[index])
+        rate = codec.sample_rate if sample_rate is None else sample_rate
+        if rate < 1:
+            raise MediaError(f"sample rates are positive, not {rate}")
+        resampler = StreamResampler(codec.sample_rate, rate)
+        written = 0
+        blocks = (b for b in reader.blocks(salvage) if b.stream == index)
+        with SoundWriter(target, rate) as writer:
+            decoder = BlockDecoder(codec, info, n_q, salvage)
+            parts = itertools.chain(itertools.chain.from_iterable(map(decoder.push, blocks)), decoder.finish())
+            for part in parts:
+                written += len(part)
+                writer.write(resampler(part))
+                if progress and info.length:
+                    progress(written / info.length)
+            writer.write(resampler(torch.zeros(0), last=True))
+        size = Path(target).stat().st_size if str(target) != "-" else 0
+        return Result(written / codec.sample_rate, size, tuple(reader.problems))
+
+
+class BlockDecoder:
+    """Turns the blocks of a stream of sound, one after the other, into waveform pieces [n].
+
+    Args:
+        codec: the model that made them.
+        info: header of the stream.
+        n_q: use at most so many levels.
+        salvage: frames that are missing become silence; else they are an error.
+    """
+
+    def __init__(self, codec: Jodio, info: AudioInfo, n_q: int | None = None, salvage: bool = False):
+        self.codec, self.info, self.salvage = codec, info, salvage
+        if n_q is not None and n_q < 1:
+            raise CodesError(f"at least one level must be used, not {n_q}")
+        self.levels = min(info.levels, n_q or info.levels)
+        self.reached = 0  # frames
+        self.written = 0  # samples
+        self._stream = codec.streaming() if codec.config.causal else None
+        self._whole: list[Tensor] = []  # of a codec that has to see everything at once
+
+    def push(self, block: Block) -> Iterator[Tensor]:
+        """The pieces that a block makes.
+
+        Raises:
+            FormatError: if it does not follow on the last one.
+        """
+        frames = self.info.frames
+        if block.first != self.reached:
+            if not self.salvage:
+                raise FormatError(f"frame {self.reached} is missing")
+            gap = block.first - self.reached
+            longest = LONGEST_GAP * self.codec.sample_rate // self.codec.frame_size
+            if gap < 0 or gap > longest or (frames is not None and block.first + block.frames > frames):
+                return  # a block out of place cannot be trusted
+            yield from self._cut(self._decode_whole())
+            yield from self._cut(_silence((block.first - self.reached) * self.codec.frame_size))
+            self.reached = block.first
+            if self._stream is not None:
+                self._stream.reset()
+        codes = torch.from_numpy(np.asarray(block.codes)[:, : self.levels].astype(np.int64))
+        self.reached += block.frames
+        codes = codes.t()[None].to(self.codec.device)
+        if self._stream is not None:
+            yield from self._cut([self._stream.decode(codes)[0, 0].cpu()])
+        else:
+            self._whole.append(codes)
+
+    def finish(self) -> Iterator[Tensor]:
+        """What is left when there are no more blocks.
+
+        Raises:
+            FormatError: if samples are missing.
+        """
+        yield from self._cut(self._decode_whole())
+        length = self.info.length
+        if length is not None and self.written < length and not self.salvage:
+            raise FormatError(f"the file holds {self.written} of {length} samples")
+
+    def _decode_whole(self) -> list[Tensor]:
+        """What a codec that has to see everything at once makes of all blocks so far."""
+        whole, self._whole = self._whole, []
+        return [self.codec.decode(torch.cat(whole, -1))[0, 0].cpu()] if whole else []
+
+    def _cut(self, parts: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Leave out what lies behind the exact length."""
+        for part in parts:
+            if self.info.length is not None:
+                part = part[: self.info.length - self.written]
+            self.written += len(part)
+            yield part
+
+
+def _silence(samples: int) -> Iterator[Tensor]:
+    """Zeros in pieces of bounded size."""
+    while samples > 0:
+        piece = min(samples, 1 << 16)
+        yield torch.zeros(piece)
+        samples -= piece

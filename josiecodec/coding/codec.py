@@ -1,0 +1,99 @@
+"""What sound and picture codecs have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..bitstream.header import StreamInfo
+from ..entropy.code_tables import EntropyTables
+from ..entropy.tables_file import Tables
+from ..errors import CodesError, ModelError
+from ..fingerprint import of_module, same_mark
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a file.
+
+    Attributes:
+        seconds: length of the recording or video; 0 of a picture.
+        size: bytes of the file that was written.
+        problems: what was wrong with a salvaged file.
+        pixels: of all pictures.
+    """
+
+    seconds: float
+    size: int
+    problems: tuple[str, ...] = ()
+    pixels: int = 0
+
+
+class TokenCodec(nn.Module, ABC):
+    """Base of `Jodio` and `Jovio`.
+
+    Attributes:
+        config: its configuration; has a `name` and a `default_n_q`.
+        saved_fingerprint, tables: set by `josiecodec.load`; tables of how likely codes are, if the model has any.
+    """
+
+    config: Any
+    saved_fingerprint: str | None
+    tables: EntropyTables | None
+
+    def __init__(self, config: Any):
+        super().__init__()
+        self.config = config
+        self.saved_fingerprint = None
+        self.tables = None
+
+    @property
+    @abstractmethod
+    def n_q(self) -> int:
+        """Levels that the model has."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.parameters()).device
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of configuration and weights; files can only be decoded with the same one."""
+        return self.saved_fingerprint or of_module(self, self.config)
+
+    @property
+    def known_tables(self) -> Tables:
+        """Its entropy tables by its fingerprint, as files are read and written with."""
+        return {} if self.tables is None else {self.fingerprint: self.tables}
+
+    def levels(self, n_q: int | None) -> int:
+        """`n_q`, or the default for None.
+
+        Raises:
+            CodesError: if it is no number of levels of this model.
+        """
+        if n_q is None:
+            return int(self.config.default_n_q)
+        if isinstance(n_q, bool) or not isinstance(n_q, int) or not 1 <= n_q <= self.n_q:
+            raise CodesError(f"n_q must be a whole number in 1..{self.n_q}, not {n_q!r}")
+        return n_q
+
+    def check_maker(self, info: StreamInfo) -> None:
+        """Make sure that this is the model that made a stream.
+
+        Raises:
+            ModelError: if it is not.
+        """
+        if not same_mark(info.fingerprint, self.fingerprint):
+            raise ModelError(
+                f"the file was made by model {info.model} ({info.fingerprint[:12]}), "
+                f"not by this {self.config.name} ({self.fingerprint[:12]})"
+            )

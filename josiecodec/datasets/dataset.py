@@ -1,0 +1,391 @@
+"""Datasets of tokens: a folder of shards that anything with a safetensors and a JSON reader can open.
+
+    dataset.json          what made the codes, and how they are laid out
+    00000.safetensors     the codes of some hundred clips, see `shardfile.py`
+    00000.sha256          checksums of the two others, as `sha256sum --check` reads them
+    00000.jsonl           a line for each clip; it is written last: a shard is done if it is there
+
+The format is described in docs/datasets.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, overload
+
+import numpy as np
+
+from ..atomic import remove_leftovers, write_bytes
+from ..config import from_dict, to_dict
+from ..errors import CodecError, CodesError, ConfigError, FormatError, ModelError
+from .shard_file import ShardFile, open_shard_file, write_shard_file
+
+VERSION = 1
+INFO_FILE = "dataset.json"
+MOST_OPEN = 64  # shards whose lines are kept in memory
+_DONE = re.compile(r"\d{5,}\.jsonl")
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What all shards of a dataset have in common; `dataset.json`.
+
+    Attributes:
+        codec: name of the model that made the codes.
+        fingerprint: its sha256 (hex), see `josiecodec/fingerprint.py`.
+        kind: "audio" or "visual".
+        n_q: levels stored.
+        codebook_size: codes of each; they are in 0 .. codebook_size - 1.
+        sample_rate: of the sound in Hz; None of pictures.
+        frame_rate: frames of sound a second as a fraction, (numerator, denominator); (0, 1) of pictures.
+        semantic_levels: how many of the first levels are semantic.
+        version: of the format.
+    """
+
+    codec: str
+    fingerprint: str
+    kind: Literal["audio", "visual"]
+    n_q: int
+    codebook_size: int
+    sample_rate: int | None
+    frame_rate: tuple[int, int]
+    semantic_levels: int
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        if self.version != VERSION:
+            raise ConfigError(f"{INFO_FILE}: version {self.version} is not one that this version knows ({VERSION})")
+        if not 1 <= self.n_q <= 255 or not 1 <= self.codebook_size <= 1 << 16:
+            raise ConfigError(f"{INFO_FILE}: n_q must be in 1..255 and codebook_size in 1..65536")
+        if len(self.frame_rate) != 2 or self.frame_rate[0] < 0 or self.frame_rate[1] < 1:
+            raise ConfigError(f"{INFO_FILE}: frame_rate must be a fraction [numerator, denominator]")
+        if self.kind == "audio" and (not self.frame_rate[0] or (self.sample_rate or 0) < 1):
+            raise ConfigError(f"{INFO_FILE}: sound has a sample_rate and a frame_rate")
+        if not 0 <= self.semantic_levels <= self.n_q:
+            raise ConfigError(f"{INFO_FILE}: semantic_levels must be in 0..n_q")
+
+    @property
+    def visual(self) -> bool:
+        """Whether the codes are of pictures."""
+        return self.kind == "visual"
+
+    def to_json(self) -> str:
+        """The text of `dataset.json`."""
+        return json.dumps(to_dict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> DatasetInfo:
+        """Read the text of `dataset.json`.
+
+        Raises:
+            FormatError: if it is damaged, has keys that are not known, or is of an unknown version.
+        """
+        try:
+            return from_dict(cls, json.loads(text), INFO_FILE)
+        except (ValueError, RecursionError):
+            raise FormatError(f"{INFO_FILE}: not JSON") from None
+        except ConfigError as error:
+            raise FormatError(str(error)) from None
+
+
+def read_info(folder: str | Path) -> DatasetInfo:
+    """The `dataset.json` of a dataset.
+
+    Raises:
+        FormatError: if there is none, or it is damaged.
+    """
+    path = Path(folder) / INFO_FILE
+    try:
+        return DatasetInfo.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise FormatError(f"{folder}: not a dataset of tokens ({INFO_FILE}: {reason})") from None
+
+
+def done_shards(folder: str | Path) -> list[int]:
+    """Numbers of the shards of a dataset that are complete."""
+    return sorted(int(p.stem) for p in Path(folder).iterdir() if _DONE.fullmatch(p.name))
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip: a recording, a part of one, a picture or a video.
+
+    Attributes:
+        codes: uint16 [frames, n_q]; of pictures [patches, n_q], see `levels`.
+        meta: its line of the jsonl: id, source, start, duration, n_frames, and what else was known of it.
+        levels: uint8 [patches], of pictures: how many codes of each row count, the others being 0; None of sound.
+    """
+
+    codes: np.ndarray
+    meta: dict[str, Any]
+    levels: np.ndarray | None = None
+
+    @property
+    def signed(self) -> np.ndarray:
+        """Codes as int64 [rows, n_q], -1 where a patch has no further level: what `Jovio.decode` takes."""
+        codes = self.codes.astype(np.int64)
+        if self.levels is None:
+            return codes
+        return np.where(np.arange(codes.shape[1]) < self.levels[:, None], codes, -1)
+
+
+class Crop(NamedTuple):
+    """A part of a clip: `dataset[Crop(clip, start, frames)]` is `dataset.crop(clip, start, frames)`."""
+
+    clip: int
+    start: int
+    frames: int
+
+
+class ShardWriter:
+    """Writes the shards of a dataset; any number of processes can write different ones at a time.
+
+    Args:
+        folder: of the dataset, made if need be.
+        info: what made the codes.
+
+    Raises:
+        ModelError: if the folder holds a dataset of another codec or layout.
+        CodecError: if it cannot be written to.
+    """
+
+    def __init__(self, folder: str | Path, info: DatasetInfo):
+        self.folder, self.info = Path(folder), info
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CodecError(f"{folder}: cannot be made ({error.strerror})") from None
+        if not (self.folder / INFO_FILE).exists():
+            write_bytes(self.folder / INFO_FILE, info.to_json().encode(), durable=True)
+        there = read_info(self.folder)
+        if there != info:
+            raise ModelError(
+                f"{folder}: holds tokens of {there.codec} ({there.fingerprint[:12]}), {there.n_q} levels; "
+                f"those of {info.codec} ({info.fingerprint[:12]}), {info.n_q} levels, need a folder of their own"
+            )
+
+    def done(self, index: int) -> bool:
+        """Whether a shard is complete."""
+        return self._path(index, "jsonl").is_file()
+
+    def write(self, index: int, clips: Iterable[tuple[np.ndarray, dict[str, Any]]]) -> None:
+        """Write a shard. It is done when this returns, and until then as good as not there.
+
+        Args:
+            index: its number.
+            clips: codes, integers [frames, n_q] (of pictures [patches, n_q], -1 where a patch has no further
+                level), and what is known of each clip; `n_frames` is put in.
+
+        Raises:
+            CodesError: if codes do not fit the dataset. Nothing is left behind then, as after any error.
+            CodecError: if a file cannot be written.
+        """
+        if index < 0:
+            raise CodesError(f"shards are numbered from 0 on, not {index}")
+        name = f"{index:05d}"
+        remove_leftovers(self.folder, name)
+        lines: list[bytes] = []
+
+        def codes_of() -> Iterator[np.ndarray]:
+            for codes, meta in clips:
+                codes = np.asanyarray(codes)  # a memory map stays one
+                lines.append(_line({**meta, "n_frames": len(codes)}))
+                yield codes
+
+        metadata = {"fingerprint": self.info.fingerprint, "codec": self.info.codec}
+        i = self.info
+        digest = write_shard_file(
+            self._path(index, "safetensors"), codes_of(), i.n_q, i.codebook_size, i.visual, metadata
+        )
+        text = b"".join(lines)
+        sums = f"{digest}  {name}.safetensors\n{hashlib.sha256(text).hexdigest()}  {name}.jsonl\n"
+        write_bytes(self._path(index, "sha256"), sums.encode(), durable=True)
+        write_bytes(self._path(index, "jsonl"), text, durable=True)
+
+    def _path(self, index: int, suffix: str) -> Path:
+        return self.folder / f"{index:05d}.{suffix}"
+
+
+def _line(meta: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(meta, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    except (TypeError, ValueError) as error:
+        raise CodesError(f"clip {meta.get('id')!r}: what is known of it is no JSON ({error})") from None
+
+
+class ClipSource(ABC):
+    """Clips by their numbers: `source[i]` is a `Clip`, `source[Crop(i, start, frames)]` codes alone.
+
+    Attributes:
+        info: what made the codes.
+        n_q: levels that are given.
+        lengths: int64 [N], frames (patches) of each clip.
+    """
+
+    info: DatasetInfo
+    n_q: int
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @overload
+    def __getitem__(self, i: int) -> Clip: ...
+    @overload
+    def __getitem__(self, i: Crop) -> np.ndarray: ...
+    def __getitem__(self, i: int | Crop) -> Clip | np.ndarray:
+        if isinstance(i, Crop):
+            return self.crop(*i)
+        return self.clip(i + len(self) if i < 0 else i)
+
+    @abstractmethod
+    def clip(self, i: int) -> Clip:
+        """Clip `i`, 0 <= i < N.
+
+        Raises:
+            IndexError: if there is no such clip.
+            FormatError: if its line is damaged.
+        """
+
+    @abstractmethod
+    def crop(self, i: int, start: int, n: int) -> np.ndarray:
+        """Frames `start` to `start + n` of clip `i`, fewer where it ends: uint16 [n', n_q], a copy.
+
+        Raises:
+            CodesError: if `start` or `n` is negative.
+            IndexError: if there is no such clip.
+        """
+
+    @abstractmethod
+    def meta(self, i: int) -> dict[str, Any]:
+        """What is known of clip `i`: its line of the jsonl.
+
+        Raises:
+            IndexError: if there is no such clip.
+            FormatError: if that is damaged.
+        """
+
+
+class TokenDataset(ClipSource):
+    """All complete shards of a dataset, read through memory maps: opening it reads no codes.
+
+    It can be handed to the workers of a `torch.utils.data.DataLoader`. Indexing gives a whole clip, with its
+    metadata; `crop` gives codes alone and is the fast way.
+
+    Args:
+        folder: of the dataset.
+        n_q: levels to give, the first ones; None for all that are stored.
+        shards: numbers of the shards to read; None for all that are complete.
+
+    Attributes:
+        info: its `dataset.json`.
+        shards: numbers of the shards.
+
+    Raises:
+        FormatError: if there is no dataset, or a shard is damaged.
+        ModelError: if a shard was made by another codec.
+        CodesError: if so many levels are not stored.
+    """
+
+    def __init__(self, folder: str | Path, n_q: int | None = None, shards: list[int] | None = None):
+        self.folder = Path(folder)
+        self.info = read_info(folder)
+        self.n_q = self.info.n_q if n_q is None else n_q
+        if isinstance(self.n_q, bool) or not isinstance(self.n_q, int) or not 1 <= self.n_q <= self.info.n_q:
+            raise CodesError(f"{folder}: n_q must be in 1..{self.info.n_q}, not {n_q!r}")
+        self.shards = done_shards(folder) if shards is None else list(shards)
+        self._files = [self._open(index) for index in self.shards]
+        counts = [len(f.offsets) - 1 for f in self._files]
+        self._first = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).tolist()  # clip of each shard
+        self.lengths = np.concatenate([np.zeros(0, np.int64), *(np.diff(f.offsets) for f in self._files)])
+        self._lines: dict[int, list[bytes]] = {}
+
+    def clip(self, i: int) -> Clip:
+        shard, place = self._find(i)
+        file = self._files[shard]
+        begin, end = int(file.offsets[place]), int(file.offsets[place + 1])
+        levels = None if file.levels is None else np.minimum(file.levels[begin:end], np.uint8(self.n_q))
+        return Clip(file.codes[begin:end, : self.n_q].copy(), self.meta(i), levels)
+
+    def crop(self, i: int, start: int, n: int) -> np.ndarray:
+        if start < 0 or n < 0:
+            raise CodesError(f"a crop cannot begin at {start} or be {n} long")
+        shard, place = self._find(i)
+        file = self._files[shard]
+        end = file.offsets[place + 1]
+        begin = min(file.offsets[place] + start, end)
+        return file.codes[begin : min(begin + n, end), : self.n_q].copy()
+
+    def meta(self, i: int) -> dict[str, Any]:
+        shard, place = self._find(i)
+        if shard not in self._lines:
+            if len(self._lines) >= MOST_OPEN:
+                self._lines.pop(next(iter(self._lines)))
+            self._lines[shard] = self._read_lines(shard)
+        try:
+            found = json.loads(self._lines[shard][place])
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise FormatError(f"{self.folder}: shard {self.shards[shard]:05d} has a damaged line, {place + 1}")
+        return found
+
+    def blocks(self, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """All codes in order, uint16 [up to `rows`, n_q], with their levels if they are of pictures; views."""
+        for file in self._files:
+            for begin in range(0, len(file.codes), rows):
+                levels = None if file.levels is None else np.minimum(file.levels[begin : begin + rows], self.n_q)
+                yield file.codes[begin : begin + rows, : self.n_q], levels
+
+    def number_of(self, name: str) -> int:
+        """Number of the clip with this id; else `name` is taken for a number itself.
+
+        Raises:
+            CodesError: if there is no such clip.
+        """
+        for i in range(len(self)):
+            if self.meta(i).get("id") == name:
+                return i
+        if name.isascii() and name.isdigit() and int(name) < len(self):
+            return int(name)
+        raise CodesError(f"{self.folder}: no clip {name!r} among {len(self)}")
+
+    @property
+    def bounds(self) -> list[tuple[int, int]]:
+        """First clip of each shard, and the first behind it."""
+        return list(zip(self._first, self._first[1:]))
+
+    def _find(self, i: int) -> tuple[int, int]:
+        if not 0 <= i < self._first[-1]:
+            raise IndexError(f"clip {i} of {len(self)}")
+        shard = bisect_right(self._first, i) - 1
+        return shard, i - self._first[shard]
+
+    def _open(self, index: int) -> ShardFile:
+        path = self.folder / f"{index:05d}.safetensors"
+        file = open_shard_file(path, self.info.n_q, self.info.visual)
+        if file.metadata.get("fingerprint") != self.info.fingerprint:
+            raise ModelError(f"{path}: made by another codec than {self.info.codec} ({self.info.fingerprint[:12]})")
+        return file
+
+    def _read_lines(self, shard: int) -> list[bytes]:
+        path = self.folder / f"{self.shards[shard]:05d}.jsonl"
+        try:
+            lines = path.read_bytes().splitlines()
+        except OSError as error:
+            raise FormatError(f"{path}: cannot be read ({error.strerror})") from None
+        expected = len(self._files[shard].offsets) - 1
+        if len(lines) != expected:
+            raise FormatError(f"{path}: {len(lines)} lines for {expected} clips")
+        return lines
+
+    def __reduce__(self) -> tuple[Any, ...]:  # memory maps would be sent as copies of the files
+        return TokenDataset, (self.folder, self.n_q, self.shards)

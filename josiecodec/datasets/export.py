@@ -1,0 +1,150 @@
+"""Datasets of tokens in the formats of others: Parquet, WebDataset, NumPy. One file or folder for each shard.
+
+    parquet     00000.parquet        a row a clip, codes as a list of uint16, frame after frame
+    webdataset  00000.tar            00000-000000.codes.npy and 00000-000000.json, ...
+    npy         00000/000000.npy     and 00000.jsonl, whose lines name their `file`
+
+`dataset.json` goes along, in Parquet as the key "josiecodec" of the files' metadata.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import CodecError, FormatError
+from .dataset import INFO_FILE, Clip, TokenDataset
+
+ROW_GROUP = 500  # clips that Parquet readers get together
+_COLUMNS = ("id", "source", "start", "duration", "n_frames")
+
+
+def export(dataset: TokenDataset, folder: str | Path, kind: str) -> int:
+    """Write a dataset, with the levels that `dataset` gives, to a new folder. Returns the number of clips.
+
+    Args:
+        dataset: what to write.
+        folder: that does not exist yet; it appears only when complete.
+        kind: "parquet" (needs pyarrow), "webdataset" or "npy".
+
+    Raises:
+        CodecError: if the folder exists or cannot be written, the kind is unknown, or pyarrow is not installed.
+        FormatError: if the dataset is damaged.
+    """
+    if kind not in _WRITERS:
+        raise CodecError(f"tokens cannot be exported to {kind!r}, but to {', '.join(_WRITERS)}")
+    folder = Path(folder)
+    if folder.exists():
+        raise CodecError(f"{folder} is there already")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+        made.mkdir()
+        try:
+            info = json.loads(dataset.info.to_json()) | {"n_q": dataset.n_q}
+            info["semantic_levels"] = min(info["semantic_levels"], dataset.n_q)
+            if kind != "parquet":  # whose files carry it themselves; readers of folders would stumble over it
+                (made / INFO_FILE).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+            for shard, clips in _by_shard(dataset):
+                _WRITERS[kind](made, f"{shard:05d}", clips, info)
+            made.rename(folder)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    except UnicodeError:
+        raise FormatError(f"{dataset.folder}: a line of a clip holds half a surrogate pair") from None
+    except OSError as error:
+        raise CodecError(f"{folder}: cannot be written ({error.strerror})") from None
+    return len(dataset)
+
+
+def _by_shard(dataset: TokenDataset) -> Iterator[tuple[int, Iterator[Clip]]]:
+    for shard, (begin, end) in zip(dataset.shards, dataset.bounds):
+        yield shard, (dataset[i] for i in range(begin, end))
+
+
+def _write_parquet(folder: Path, name: str, clips: Iterable[Clip], info: dict[str, Any]) -> None:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise CodecError("export to parquet needs pyarrow: pip install 'josiecodec[parquet]'") from None
+    visual = info["kind"] == "visual"
+    fields = [("id", pa.string()), ("source", pa.string()), ("start", pa.float64()), ("duration", pa.float64())]
+    fields += [("n_frames", pa.int64()), ("meta", pa.string()), ("codes", pa.list_(pa.uint16()))]
+    fields += [("levels", pa.list_(pa.uint8()))] * visual
+    schema = pa.schema(fields, {"josiecodec": json.dumps(info)})
+    lists = ["codes.list.element"]  # the dictionary makes 16 bits of what Parquet stores as 32
+    with pq.ParquetWriter(folder / f"{name}.parquet", schema, use_dictionary=lists, compression="zstd") as writer:
+        for rows in _grouped((_row(clip, visual) for clip in clips), ROW_GROUP):
+            try:
+                columns = [pa.array([row[f.name] for row in rows], f.type) for f in schema]
+            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+                raise FormatError(f"shard {name}: a line of its clips does not fit the columns ({error})") from None
+            writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP)
+
+
+def _row(clip: Clip, visual: bool) -> dict[str, Any]:
+    rest = {key: value for key, value in clip.meta.items() if key not in _COLUMNS}
+    row: dict[str, Any] = {key: clip.meta.get(key) for key in _COLUMNS}
+    row |= {"meta": json.dumps(rest, ensure_ascii=False), "codes": clip.codes.reshape(-1)}
+    return row | ({"levels": clip.levels} if visual else {})
+
+
+def _grouped(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    group: list[dict[str, Any]] = []
+    for row in rows:
+        group.append(row)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _write_webdataset(folder: Path, name: str, clips: Iterable[Clip], info: dict[str, Any]) -> None:
+    with tarfile.open(folder / f"{name}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+        for place, clip in enumerate(clips):
+            key = f"{name}-{place:06d}"
+            _add(tar, f"{key}.codes.npy", _npy(clip.codes))
+            if clip.levels is not None:
+                _add(tar, f"{key}.levels.npy", _npy(clip.levels))
+            _add(tar, f"{key}.json", json.dumps(clip.meta, ensure_ascii=False).encode())
+
+
+def _npy(array: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    np.save(out, array, allow_pickle=False)
+    return out.getvalue()
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))
+
+
+def _write_npy(folder: Path, name: str, clips: Iterable[Clip], info: dict[str, Any]) -> None:
+    (folder / name).mkdir()
+    with open(folder / f"{name}.jsonl", "w", encoding="utf-8") as lines:
+        for place, clip in enumerate(clips):
+            file = f"{name}/{place:06d}.npy"
+            np.save(folder / file, clip.codes, allow_pickle=False)
+            if clip.levels is not None:
+                np.save(folder / f"{name}/{place:06d}.levels.npy", clip.levels, allow_pickle=False)
+            lines.write(json.dumps({**clip.meta, "file": file}, ensure_ascii=False) + "\n")
+
+
+_WRITERS: dict[str, Callable[[Path, str, Iterable[Clip], dict[str, Any]], None]] = {
+    "parquet": _write_parquet,
+    "webdataset": _write_webdataset,
+    "npy": _write_npy,
+}
+KINDS = tuple(_WRITERS)

@@ -1,0 +1,144 @@
+"""What is in a dataset of tokens, and whether it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import CodecError, FormatError
+from .dataset import TokenDataset, done_shards, read_info
+
+ROWS_AT_ONCE = 1 << 20
+MOST_SECONDS = 1e12  # of a clip; what is longer is damage
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a dataset holds.
+
+    Attributes:
+        clips, shards: how many.
+        rows: frames or patches.
+        seconds: of sound and film, as the clips say.
+        counts: int64 [levels, codebook_size], how often each code occurs.
+    """
+
+    clips: int
+    shards: int
+    rows: int
+    seconds: float
+    counts: np.ndarray
+
+    @property
+    def usage(self) -> list[float]:
+        """Share of each level's codes that occur at all."""
+        return [float((c > 0).mean()) for c in self.counts]
+
+    @property
+    def entropy(self) -> list[float]:
+        """Bits of a code of each level, by how often they occur."""
+        shares = [c[c > 0] / max(c.sum(), 1) for c in self.counts]
+        return [float(-(p * np.log2(p)).sum()) + 0.0 for p in shares]
+
+
+def contents(dataset: TokenDataset) -> Contents:
+    """Read all codes and lines of a dataset and count.
+
+    Raises:
+        FormatError: if it is damaged.
+    """
+    size = dataset.info.codebook_size
+    counts = np.zeros((dataset.n_q, size), np.int64)
+    for codes, levels in dataset.blocks(ROWS_AT_ONCE):
+        for k in range(dataset.n_q):
+            column = codes[:, k] if levels is None else codes[levels > k, k]
+            counts[k] += _counted(column, size, dataset.folder)
+    seconds = sum(clip_seconds(dataset.meta(i)) or 0.0 for i in range(len(dataset)))
+    return Contents(len(dataset), len(dataset.shards), int(dataset.lengths.sum()), seconds, counts)
+
+
+def _counted(codes: np.ndarray, size: int, folder: Path) -> np.ndarray:
+    found = np.bincount(codes, minlength=size)
+    if len(found) > size:
+        raise FormatError(f"{folder}: a code {len(found) - 1} among codes of 0..{size - 1}")
+    return found
+
+
+def clip_seconds(meta: dict[str, Any]) -> float | None:
+    """How long a clip is, by its line; None if that is not told.
+
+    Raises:
+        FormatError: if it is no length that a clip can have.
+    """
+    value = meta.get("duration")
+    if not isinstance(value, (int, float)):
+        return None
+    if not 0 <= value < MOST_SECONDS:
+        raise FormatError(f"clip {meta.get('id')!r}: its duration is none")
+    return float(value)
+
+
+def problems(folder: str | Path, expected: int | None = None) -> Iterator[str]:
+    """What is wrong with a dataset, shard by shard: nothing, if it is whole.
+
+    Checksums, shapes, ranges of codes, the lines of clips, and that every clip has a name of its own.
+
+    Args:
+        folder: of the dataset.
+        expected: shards that it should have; None if that is not known.
+
+    Raises:
+        FormatError: if it is no dataset at all.
+    """
+    folder = Path(folder)
+    read_info(folder)
+    shards = done_shards(folder)
+    if expected is not None and len(shards) < expected:
+        yield f"{expected - len(shards)} of {expected} shards are not done yet"
+    names: set[bytes] = set()
+    for index in shards:
+        try:
+            _check_sums(folder, index)
+            _check_shard(TokenDataset(folder, shards=[index]), names)
+        except (CodecError, OSError) as error:
+            yield f"shard {index:05d}: {error}"
+
+
+def _check_sums(folder: Path, index: int) -> None:
+    path = folder / f"{index:05d}.sha256"
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+        sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    except (OSError, ValueError):
+        raise FormatError(f"{path}: no checksums in it") from None
+    for suffix in ("safetensors", "jsonl"):
+        with open(folder / f"{index:05d}.{suffix}", "rb") as file:
+            if sums.get(f"{index:05d}.{suffix}") != hashlib.file_digest(file, "sha256").hexdigest():
+                raise FormatError(f"{index:05d}.{suffix}: not the bytes that were written")
+
+
+def _check_shard(shard: TokenDataset, names: set[bytes]) -> None:
+    """The lines and codes of one shard; `names` are those of the clips so far."""
+    size, most = shard.info.codebook_size, shard.info.n_q
+    for codes, levels in shard.blocks(ROWS_AT_ONCE):
+        if int(codes.max(initial=0)) >= size:
+            raise FormatError(f"a code {int(codes.max())} among codes of 0..{size - 1}")
+        if levels is not None and (
+            int(levels.max(initial=0)) > most or bool(codes[np.arange(most) >= levels[:, None]].any())
+        ):
+            raise FormatError("levels and codes of patches contradict each other")
+    for i, length in enumerate(shard.lengths.tolist()):
+        meta = shard.meta(i)
+        clip_seconds(meta)
+        if meta.get("n_frames") != length:
+            raise FormatError(f"clip {meta.get('id')!r} has {length} frames, not {meta.get('n_frames')}")
+        name = hashlib.sha256(json.dumps(meta.get("id")).encode()).digest()[:16]
+        if name in names:
+            raise FormatError(f"there is another clip {meta.get('id')!r}")
+        names.add(name)

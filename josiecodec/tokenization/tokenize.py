@@ -1,0 +1,178 @@
+"""The work itself: a shard after the other, each either done for good or as good as not begun."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..atomic import write_bytes
+from ..audio.jodio import Jodio
+from ..datasets.dataset import DatasetInfo, ShardWriter
+from ..errors import CodecError
+from ..vision.jovio import Jovio
+from .audio import Encoded, encode_sounds
+from .manifest import Item, printable
+from .plan import Plan, Settings, keep_plan
+from .vision import encode_pictures
+
+ERRORS_FILE = "errors.jsonl"
+_SHARD_ERRORS = re.compile(r"\d{5,}\.errors\.jsonl")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a shard.
+
+    Attributes:
+        shard: its number.
+        clips: that it holds.
+        bad: files that were left out.
+        seconds: of sound or film.
+        worker: host and process that made it.
+    """
+
+    shard: int
+    clips: int
+    bad: int
+    seconds: float
+    worker: str = ""
+
+
+Progress = Callable[[Report], None]
+
+
+def dataset_info(codec: Jodio | Jovio, n_q: int) -> DatasetInfo:
+    """What `dataset.json` says of codes of `n_q` levels that a model makes."""
+    sound = isinstance(codec, Jodio)
+    rate = Fraction(codec.sample_rate, codec.frame_size) if isinstance(codec, Jodio) else Fraction(0)
+    return DatasetInfo(
+        codec=codec.config.name,
+        fingerprint=codec.fingerprint,
+        kind="audio" if sound else "visual",
+        n_q=codec.levels(n_q),
+        codebook_size=codec.codebook_size,
+        sample_rate=codec.sample_rate if isinstance(codec, Jodio) else None,
+        frame_rate=(rate.numerator, rate.denominator),
+        semantic_levels=1 if sound else 0,
+    )
+
+
+def begin(codec: Jodio | Jovio, plan: Plan, folder: str | Path, settings: Settings) -> ShardWriter:
+    """Make the folder of a dataset, or go on with the one that was begun there.
+
+    Raises:
+        ModelError: if the folder holds tokens of another model, or the model is for another kind of media.
+        CodecError: if it was begun from other input.
+    """
+    info = dataset_info(codec, settings.n_q)
+    if info.kind != plan.kind:
+        raise CodecError(f"{info.codec} is a model for {info.kind} tokens, not for {plan.kind} ones")
+    writer = ShardWriter(folder, info)
+    keep_plan(plan, settings, writer.folder)
+    return writer
+
+
+def tokenize(
+    codec: Jodio | Jovio,
+    plan: Plan,
+    folder: str | Path,
+    settings: Settings,
+    part: int = 1,
+    parts: int = 1,
+    on_clip: Callable[[float], None] | None = None,
+) -> list[Report]:
+    """Tokenize the shards of worker `part` of `parts` that are not done yet.
+
+    It can be killed at any moment and called again. Files that cannot be read are listed in `errors.jsonl`.
+
+    Args:
+        codec: the model.
+        plan: what goes where.
+        folder: of the dataset.
+        settings: how.
+        part, parts: which share of the shards, 1..parts.
+        on_clip: is told the seconds of each clip that is done, 0 of a bad one.
+
+    Returns:
+        what became of each shard that was made now.
+
+    Raises:
+        CodecError: as `begin`, or if something cannot be written.
+    """
+    writer = begin(codec, plan, folder, settings)
+    todo = [index for index in plan.share(part, parts) if not writer.done(index)]
+    reports = [tokenize_shard(codec, plan.shards[index], index, writer, settings, on_clip) for index in todo]
+    collect_errors(writer.folder)
+    return reports
+
+
+def tokenize_shard(
+    codec: Jodio | Jovio,
+    items: Iterable[Item],
+    index: int,
+    writer: ShardWriter,
+    settings: Settings,
+    on_clip: Callable[[float], None] | None = None,
+) -> Report:
+    """Make the shard of number `index` of `items`."""
+    bad: list[dict[str, Any]] = []
+    seconds: list[float] = []
+
+    def clips() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+        for item, found in encode_items(codec, items, settings):
+            if isinstance(found, CodecError):
+                reason = printable(str(found).removeprefix(f"{item.path}: "))
+                bad.append({"id": item.id, "source": item.source, "error": reason})
+            else:
+                seconds.append(found[1]["duration"])
+                yield found[0], item.meta(found[1])
+            if on_clip is not None:
+                on_clip(0.0 if isinstance(found, CodecError) else seconds[-1])
+        _keep_errors(writer.folder, index, bad)  # while the shard is not done yet: it counts only with its errors
+
+    writer.write(index, clips())
+    return Report(index, len(seconds), len(bad), sum(seconds), f"{socket.gethostname()}:{os.getpid()}")
+
+
+def encode_items(
+    codec: Jodio | Jovio, items: Iterable[Item], settings: Settings
+) -> Iterator[tuple[Item, Encoded | CodecError]]:
+    """Codes of clips and what is to be known of them, in their order; or what is wrong with a file."""
+    if isinstance(codec, Jodio):
+        return encode_sounds(codec, items, settings)
+    return encode_pictures(codec, items, settings)
+
+
+def _keep_errors(folder: Path, index: int, bad: list[dict[str, Any]]) -> None:
+    path = folder / f"{index:05d}.errors.jsonl"
+    if bad:
+        lines = (json.dumps(one, ensure_ascii=False) + "\n" for one in bad)
+        write_bytes(path, "".join(lines).encode(), durable=True)
+    else:
+        path.unlink(missing_ok=True)  # of a run that was killed
+
+
+def collect_errors(folder: Path) -> int:
+    """Put the bad files of all shards together in `errors.jsonl`. Returns how many there are."""
+    while True:
+        found = _error_files(folder)
+        text = b"".join(path.read_bytes() for path in found)
+        if text:
+            write_bytes(folder / ERRORS_FILE, text, durable=True)
+        else:
+            (folder / ERRORS_FILE).unlink(missing_ok=True)
+        if _error_files(folder) == found:  # else another worker was done in the meantime
+            return text.count(b"\n")
+
+
+def _error_files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if _SHARD_ERRORS.fullmatch(p.name))

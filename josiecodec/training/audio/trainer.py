@@ -1,0 +1,161 @@
+"""Training a codec of sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ...audio.jodio import Jodio
+from ...errors import ConfigError
+from ...hub.store import load
+from ...quantization.rvq import ResidualVectorQuantizer
+from ...quantization.vq import VectorQuantizer
+from ..core.loop import Trainer
+from ..core.schedule import bypass_share, draw_levels
+from .config import TrainConfig
+from .data import CropSampler, Recordings, crop_frames
+from .objective import Objective
+from .pitch import PitchLessons
+from .semantic_anchor import SemanticAnchor
+from .teacher import Teacher
+from .validate import choose_excerpts, spectrogram_picture, validate
+
+
+class AudioTrainer(Trainer):
+    """Trains a `Jodio`.
+
+    Args:
+        config: the experiment.
+        recordings: what to train on.
+        folder: of the run; made if it is not there.
+        teacher: of the semantic level, or None.
+        minutes: length of the run in time; None for `config.steps`.
+        valid: recordings to validate on, or None.
+        pitch: of the recordings, for a decoder with a source, or None.
+        device: where to train.
+        say: receives lines meant for a person.
+    """
+
+    late = ("adversary",)
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        recordings: Recordings,
+        folder: str | Path,
+        teacher: Teacher | None = None,
+        minutes: float | None = None,
+        valid: Recordings | None = None,
+        pitch: PitchLessons | None = None,
+        device: str | torch.device = "cpu",
+        say: Callable[[str], None] = print,
+    ):
+        super().__init__(config, lambda: Jodio(config.model), folder, minutes, device, say)
+        self.pitch = pitch
+        self.objective = Objective(config, teacher).to(self.device)
+        self.anchor = None
+        if config.keep_semantic:
+            before = load(config.keep_semantic, self.device)
+            if not isinstance(before, Jodio):
+                raise ConfigError("keep_semantic: not a codec of sound")
+            self.anchor = SemanticAnchor(before)
+            self.anchor.take_over(self.model)
+            self.average.semantic_rvq.load_state_dict(self.model.semantic_rvq.state_dict())
+        if config.freeze_codes:
+            self.freeze_codes()
+        head, adversary = self.objective.head, self.objective.adversary
+        self.make_optimizer([self.model] + ([head] if head is not None else []))
+        if adversary is not None:
+            self.adversary_optimizer = torch.optim.AdamW(
+                adversary.parameters(), lr=config.adversary.lr, betas=(0.8, 0.99), fused=True
+            )
+        self.sampler = CropSampler(recordings, config.data, self.device, config.seed + 1000 * self.rank)
+        torch.manual_seed(config.seed + 1000 * self.rank)
+        self.length = crop_frames(config.seconds, config.model.sample_rate, config.model.frame_size)
+        self.unit = ("audio_seconds_per_second", self.length / config.model.sample_rate)
+        self.excerpts = choose_excerpts(valid) if valid is not None else []
+
+    def quantizers(self, model: Jodio) -> list[VectorQuantizer | ResidualVectorQuantizer]:
+        return [model.semantic_rvq, model.acoustic_rvq]
+
+    def validate(self) -> dict[str, float]:
+        """Judge the averaged weights and log what comes out."""
+        if self.rank or not self.excerpts or not self.codebooks_ready:
+            return {}
+        levels = tuple(sorted({1, self.config.model.default_n_q, self.config.model.n_q}))
+        scores = validate(self.average, self.excerpts, levels)
+        self.record_scores(scores)
+        spectrogram_picture(self.average, self.excerpts[0].wave, self.folder / "spectrogram.png")
+        shown = ("pesq_wb", "stoi", "mel", "si_sdr")
+        for n in levels:
+            self.say(f"  n_q {n:2d}  " + "  ".join(f"{k} {scores.get(f'{k}@{n}', float('nan')):.3f}" for k in shown))
+        return scores
+
+    @torch.no_grad()
+    def update_average(self) -> None:
+        """As usual, but the sizes of what shared codebooks code are taken as they are: averages already."""
+        super().update_average()
+        for own, average in zip(self.model.acoustic_rvq.buffers(False), self.average.acoustic_rvq.buffers(False)):
+            average.copy_(own)
+
+    def train_step(self) -> dict[str, Tensor]:
+        config, progress = self.config, self.progress
+        if not self.codebooks_ready and progress >= config.quantization.continuous:
+            self.start_codebooks()
+        x, first, speech = self.sampler.batch(config.batch, self.length)
+        n_q = draw_levels(config.quantization, config.batch, config.model.default_n_q, config.model.n_q, self.random)
+        share = bypass_share(config.quantization, progress) if self.codebooks_ready else 1.0
+        quantize = torch.rand(config.batch, generator=self.random) >= share
+        pitch, given = self._pitch(first, progress)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            out = self.model(x, n_q, quantize, given)
+        if not self.codebooks_ready:
+            self.remember(out.latent)
+        told = torch.where(quantize, n_q, config.model.n_q)
+        terms = self.objective(out, x[:, 0], first, speech, progress, self.random, pitch, told)
+        if self.anchor is not None and not config.freeze_codes:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+                kept = self.anchor(self.model, out.latent, x)
+            terms["semantic_kept"] = kept
+            terms["loss"] = terms["loss"] + config.loss.semantic * kept
+        terms = self.descend(terms)
+        if (
+            self.objective.adversary is not None
+            and progress >= config.adversary.start
+            and not self.step % config.adversary.every
+        ):
+            terms["discriminator"] = self._train_adversary(out.audio[:, 0].detach().float(), x[:, 0])
+        return terms
+
+    def _pitch(self, first: Tensor, progress: float) -> tuple[Tensor | None, Tensor | None]:
+        """The true pitch of a batch, and what of it the source is given."""
+        if self.pitch is None:
+            return None, None
+        decoder = self.config.model.decoder
+        pitch = self.pitch.targets(first, self.length // getattr(decoder, "hop", 1)).to(self.device)
+        fade = 2 * (1 - progress / max(self.config.pitch_given, 1e-9))
+        told = torch.rand(len(pitch), 1, generator=self.random) < fade
+        return pitch, pitch * told.to(pitch.device)
+
+    def _train_adversary(self, decoded: Tensor, original: Tensor) -> Tensor:
+        adversary = self.objective.adversary
+        assert adversary is not None
+        fake, real = self.objective.excerpt(decoded, original, self.random)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            loss = adversary.discriminator_loss(fake, real)
+        self.adversary_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.update(self.adversary_optimizer, list(adversary.parameters()), 10.0)
+        return loss
+
+    def state(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:
+        modules, optimizers = super().state()
+        if self.objective.head is not None:
+            modules["head"] = self.objective.head
+        if self.objective.adversary is not None:
+            modules["adversary"] = self.objective.adversary
+            optimizers["adversary_optimizer"] = self.adversary_optimizer
+        return modules, optimizers

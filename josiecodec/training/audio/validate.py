@@ -1,0 +1,100 @@
+"""Judging a codec in the course of training, always on the same short excerpts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...audio.jodio import Jodio
+from ...metrics.audio import mel_distance, pesq, si_sdr, stoi
+from ...quantization.vq import codebook_statistics
+from .data import Recordings
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A stretch of a validation recording: waveform [T], its voice and its kind."""
+
+    wave: Tensor
+    speaker: str
+    kind: str
+
+
+def choose_excerpts(recordings: Recordings, seconds: float = 5.0, most: int = 24) -> list[Excerpt]:
+    """The first long enough segment of each voice, cut to `seconds`, then second ones, up to `most`.
+
+    Segments of 60 % of `seconds` are long enough, or, if there are none, of the median length.
+    Speech makes up all but a sixth of them. Nothing is random, so figures can be compared.
+    """
+    length = round(seconds * recordings.sample_rate)
+    enough = min(0.6 * length, sorted(s.length for s in recordings.segments)[len(recordings.segments) // 2])
+    by_voice: dict[tuple[str, str], list[Excerpt]] = {}
+    for segment in recordings.segments:
+        if segment.length >= enough:
+            first = max(0, (segment.length - length) // 2)
+            wave = recordings.waveform(segment)[first : first + length]
+            by_voice.setdefault((segment.kind, segment.speaker), []).append(
+                Excerpt(wave, segment.speaker, segment.kind)
+            )
+    chosen: list[Excerpt] = []
+    for speech, quota in ((True, most - most // 6), (False, most // 6)):
+        voices = [v for (kind, _), v in by_voice.items() if (kind == "speech") == speech]
+        rounds = max((len(v) for v in voices), default=0)
+        ordered = [v[i] for i in range(rounds) for v in voices if i < len(v)]
+        chosen += ordered[:quota]
+    return chosen
+
+
+@torch.no_grad()
+def validate(model: Jodio, excerpts: list[Excerpt], levels: tuple[int, ...] = (1, 3, 5, 9)) -> dict[str, float]:
+    """Mean scores of speech excerpts at each number of levels, and how the codebooks are used.
+
+    Keys are like `pesq_wb@9`, `stoi@9`, `mel@9`, `si_sdr@9`, `mel_other@9` (what is not speech) and,
+    per level, `entropy_bits/0`, `used/0`.
+    """
+    scores: dict[str, list[float]] = {}
+    usage = torch.zeros(max(levels), model.codebook_size)
+    device = next(model.parameters()).device
+    for excerpt in excerpts:
+        codes = model.encode(excerpt.wave[None, None].to(device), max(levels))
+        for k in range(max(levels)):
+            usage[k] += torch.bincount(codes[0, k].cpu(), minlength=model.codebook_size)
+        for n_q in levels:
+            decoded = model.decode(codes[:, :n_q], len(excerpt.wave))[0, 0].cpu().clamp(-1, 1)
+            distance = mel_distance(decoded, excerpt.wave, model.sample_rate)
+            if excerpt.kind != "speech":
+                scores.setdefault(f"mel_other@{n_q}", []).append(distance)
+                continue
+            scores.setdefault(f"mel@{n_q}", []).append(distance)
+            scores.setdefault(f"pesq_wb@{n_q}", []).append(pesq(decoded, excerpt.wave, model.sample_rate))
+            scores.setdefault(f"stoi@{n_q}", []).append(stoi(decoded, excerpt.wave, model.sample_rate))
+            scores.setdefault(f"si_sdr@{n_q}", []).append(si_sdr(decoded, excerpt.wave))
+    out = {}
+    for name, values in scores.items():
+        known = [v for v in values if not math.isnan(v)]
+        out[name] = round(sum(known) / len(known), 4) if known else math.nan
+    for k, counts in enumerate(usage):
+        statistics = codebook_statistics(counts)
+        out[f"entropy_bits/{k}"] = round(statistics["entropy_bits"], 3)
+        out[f"used/{k}"] = round(statistics["used"], 4)
+    return out
+
+
+@torch.no_grad()
+def spectrogram_picture(model: Jodio, wave: Tensor, path: str | Path, n_q: int | None = None) -> None:
+    """Save a PNG with the log spectrogram of `wave` [T] above that of its decoded self."""
+    from PIL import Image
+
+    device = next(model.parameters()).device
+    decoded = model.decode(model.encode(wave[None, None].to(device), n_q), len(wave))[0, 0].cpu()
+    rows = []
+    for sound in (wave, decoded):
+        spectrum = torch.stft(sound, 1024, 256, window=torch.hann_window(1024), return_complex=True)
+        level = (spectrum.abs() + 1e-4).log10().flip(0)
+        rows.append(((level + 3) / 5).clamp(0, 1) * 255)
+    picture = torch.cat([rows[0], torch.full((4, rows[0].shape[1]), 255.0), rows[1]])
+    Image.fromarray(picture.byte().numpy()).save(path)

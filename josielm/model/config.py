@@ -1,0 +1,269 @@
+"""What a model is made of, as frozen dataclasses that turn into JSON and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from josiecodec.errors import ConfigError
+from josiecodec.training.audio.config import DescentConfig
+
+Mode = Literal["stream", "turns"]
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """A stack of pre-norm transformer blocks.
+
+    Attributes:
+        dim: width of the sequence.
+        layers: number of blocks; 0 leaves the last norm alone.
+        heads: of the attention; `dim // heads` channels each.
+        hidden: width of the gated feed-forward layer (three matrices).
+        norm: "rms" or "layer" (layer norm without biases).
+        rotary: turn queries and keys by their positions. Without it only the causal mask tells what came when.
+        theta: base of the rotary frequencies.
+        dropout: after attention and feed-forward, in training.
+        input_norm: normalise what goes in, too.
+        final_norm: normalise what comes out a second time (as printed in seed 000).
+    """
+
+    dim: int = 256
+    layers: int = 4
+    heads: int = 4
+    hidden: int = 704
+    norm: Literal["rms", "layer"] = "rms"
+    rotary: bool = True
+    theta: float = 10000.0
+    dropout: float = 0.0
+    input_norm: bool = False
+    final_norm: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.dim, self.heads, self.hidden) < 1 or self.layers < 0:
+            raise ConfigError("transformer: dim, heads and hidden must be positive, layers not negative")
+        if self.dim // self.heads < 2:
+            raise ConfigError(f"transformer: {self.heads} heads are too many for {self.dim} channels")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError("transformer: dropout must be in [0, 1)")
+
+    @property
+    def block_parameters(self) -> int:
+        """Those of the matrices of all blocks."""
+        inner = self.heads * (self.dim // self.heads)
+        return self.layers * self.dim * (4 * inner + 3 * self.hidden)
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """Codes of pictures, which come before the frames.
+
+    Attributes:
+        n_q: levels read of each patch.
+        codebook_size: codes of a level.
+        most: patches that are looked at, the latest whole pictures.
+    """
+
+    n_q: int = 8
+    codebook_size: int = 2048
+    most: int = 1024
+
+    def __post_init__(self) -> None:
+        if min(self.n_q, self.codebook_size, self.most) < 1:
+            raise ConfigError("vision: n_q, codebook_size and most must be positive")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A temporal transformer over frames and a depth transformer over the levels of a frame.
+
+    Attributes:
+        name: of the model.
+        n_q: levels K of the sound that it makes, the semantic one first.
+        codebook_size: codes of a level.
+        temporal: over frames; `temporal_on` False leaves it out, so that a frame sees only the one before it.
+        depth: over the levels of a frame.
+        depth_weights: "shared" by all levels, or every step has its own ("per_step").
+        depth_tables: where the depth transformer reads what the previous step chose: in tables of its own, or in
+            those of the temporal transformer through the projection it has anyway ("tied": no parameters).
+        semantic: "level", the first step of the depth transformer like any other; or "split", from a head of its own
+            on the temporal transformer, so that the depth transformer has the acoustic levels alone.
+        acoustic_tables: a table for every acoustic level, or one for all ("shared", as printed in seed 000; their
+            sum then does not tell which level a code was from).
+        text_head: who predicts the text: the temporal transformer, the first step of the depth transformer, or nobody.
+        text_size: ids of the tokenizer; 0 for a model without text.
+        text_reserved: rows behind them for what no tokenizer knows, see `josielm.model.ids`.
+        learned_specials: the sound tables have a row for "not begun yet"; otherwise it counts as nothing.
+        head_bias: heads have a bias. It can start as the frequencies of the codes.
+        text_column: the semantic head also sees the text id as a number (as printed; kept for counting).
+        streams: 1, or 2 if there is somebody else to listen to (full duplex).
+        delays: frames by which each level is put off; empty for none.
+        user_delays: those of the other speaker.
+        text_delay: that of the text.
+        context: frames (and patches before them) that a frame can look back on, itself included.
+        vision: what is known of pictures, or None.
+    """
+
+    name: str = "josielm"
+    n_q: int = 9
+    codebook_size: int = 2048
+    temporal: StackConfig = field(default_factory=StackConfig)
+    temporal_on: bool = True
+    depth: StackConfig = field(default_factory=lambda: StackConfig(dim=192, layers=2, heads=4, hidden=512))
+    depth_weights: Literal["shared", "per_step"] = "shared"
+    depth_tables: Literal["own", "tied"] = "own"
+    semantic: Literal["level", "split"] = "level"
+    acoustic_tables: Literal["own", "shared"] = "own"
+    text_head: Literal["temporal", "depth", "none"] = "none"
+    text_size: int = 0
+    text_reserved: int = 4
+    learned_specials: bool = True
+    head_bias: bool = True
+    text_column: bool = False
+    streams: int = 1
+    delays: tuple[int, ...] = ()
+    user_delays: tuple[int, ...] = ()
+    text_delay: int = 0
+    context: int = 250
+    vision: VisionConfig | None = None
+
+    def __post_init__(self) -> None:
+        if self.n_q < 1 or self.codebook_size < 2 or self.context < 1:
+            raise ConfigError("model: n_q and context must be positive, codebook_size at least 2")
+        if self.streams not in (1, 2):
+            raise ConfigError(f"model: 1 or 2 streams, not {self.streams}")
+        for name, delays in (("delays", self.delays), ("user_delays", self.user_delays)):
+            if delays and (len(delays) != self.n_q or min(delays) < 0):
+                raise ConfigError(f"model: {name} must be {self.n_q} whole numbers, none of them negative")
+        if self.text_delay < 0:
+            raise ConfigError("model: text_delay must not be negative")
+        if self.text_head != "none" and (self.text_size < 1 or self.text_reserved < 4):
+            raise ConfigError("model: a text head needs text_size and at least four text_reserved")
+        if self.text_size < 0:
+            raise ConfigError("model: text_size must not be negative")
+        if self.semantic == "split" and (self.text_head == "depth" or self.n_q < 2):
+            raise ConfigError(
+                "model: a split semantic level needs another level, and text before the depth transformer"
+            )
+        if self.text_column and not self.text_size:
+            raise ConfigError("model: text_column needs text")
+        self._check_order()
+
+    def _check_order(self) -> None:
+        """Within a step of the depth transformer, no row may wait for one that comes later in time."""
+        if self.delays and self.delays[0] != min(self.delays):
+            raise ConfigError("model: no level can come before the semantic one")
+
+    @property
+    def level_delays(self) -> tuple[int, ...]:
+        """Of every level."""
+        return self.delays or (0,) * self.n_q
+
+    @property
+    def listening_delays(self) -> tuple[int, ...]:
+        """Of every level of the other speaker."""
+        return self.user_delays or (0,) * self.n_q
+
+    @property
+    def longest_delay(self) -> int:
+        """Steps after which a frame is complete."""
+        return max(*self.level_delays, self.text_delay if self.text_size else 0, 0)
+
+    @property
+    def least_parameters(self) -> int:
+        """A lower bound of the parameters: matrices of the transformers, tables and heads."""
+        wide, narrow, size = self.temporal.dim, self.depth.dim, self.codebook_size
+        steps = self.n_q - (self.semantic == "split") if self.depth_weights == "per_step" else 1
+        blocks = (self.temporal.block_parameters if self.temporal_on else 0) + steps * self.depth.block_parameters
+        heads = size * ((self.n_q - 1) * narrow + (wide if self.semantic == "split" else narrow))
+        tables = size * self.streams * wide * self._tables_for(self.n_q)
+        if self.depth_tables == "own":
+            tables += size * narrow * self._tables_for(max(self.n_q - 1, 1))
+        if self.vision is not None:
+            tables += self.vision.n_q * self.vision.codebook_size * wide
+        return blocks + heads + tables + wide * (self.text_rows + narrow)
+
+    def _tables_for(self, levels: int) -> int:
+        return min(levels, 2) if self.acoustic_tables == "shared" else levels
+
+    @property
+    def text_rows(self) -> int:
+        """Rows of the text table; 0 without text."""
+        return self.text_size + self.text_reserved if self.text_size else 0
+
+    def with_levels(self, n_q: int, codebook_size: int) -> ModelConfig:
+        """The same for codes of another layout; delays go on as they end."""
+        own, user = (
+            tuple(d[min(k, len(d) - 1)] for k in range(n_q)) if d else () for d in (self.delays, self.user_delays)
+        )
+        return replace(self, n_q=n_q, codebook_size=codebook_size, delays=own, user_delays=user)
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the cross-entropies; each is a mean over all that it counts.
+
+    Attributes:
+        text: of ids that are words; text_silence: of those that are not (there are many more of them).
+        semantic, acoustic: of a code of the first level, and of any other.
+    """
+
+    text: float = 1.0
+    text_silence: float = 0.5
+    semantic: float = 1.0
+    acoustic: float = 1.0
+
+
+def _descent() -> DescentConfig:
+    return DescentConfig(lr=1e-3, final=0.05, warmup=50, betas=(0.9, 0.95), weight_decay=0.05)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole run.
+
+    Attributes:
+        model: what is trained.
+        steps: length of the run, unless the command line gives minutes.
+        batch: clips of a step, over all processes and parts.
+        frames: of each.
+        accumulate: parts that a step's batch is run in, to save memory.
+        depth_frame_fraction: share of the frames that the depth transformer learns from, drawn anew every step.
+        precision: "bf16" runs matrix products in bfloat16; weights and losses stay float32.
+        mode: "stream" learns from pieces of clips as they come; "turns" from conversations packed as ChatML.
+        start_from_counts: biases of the heads begin as the frequencies of the codes.
+        start_from_codec: tables and heads begin as images of the codec's code vectors, if the codec is at hand.
+        loss, optimizer: see the classes.
+        seed: of everything random.
+        log_every, save_every, validate_every: in steps.
+        validate_frames: most frames that are judged while training.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    steps: int = 1000
+    batch: int = 16
+    frames: int = 64
+    accumulate: int = 1
+    depth_frame_fraction: float = 1.0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    mode: Mode = "stream"
+    start_from_counts: bool = True
+    start_from_codec: bool = True
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: DescentConfig = field(default_factory=_descent)
+    seed: int = 0
+    log_every: int = 20
+    save_every: int = 500
+    validate_every: int = 500
+    validate_frames: int = 4000
+
+    def __post_init__(self) -> None:
+        counts = (self.steps, self.batch, self.frames, self.accumulate)
+        if min(*counts, self.log_every, self.save_every, self.validate_every) < 1:
+            raise ConfigError("training: steps, batch, frames, accumulate and the intervals must be positive")
+        if self.batch % self.accumulate:
+            raise ConfigError(f"training: a batch of {self.batch} cannot be run in {self.accumulate} equal parts")
+        if len(self.optimizer.betas) != 2 or self.optimizer.lr <= 0:
+            raise ConfigError("training: optimizer.lr must be positive, optimizer.betas two numbers")
+        if not 0 < self.depth_frame_fraction <= 1:
+            raise ConfigError("training: depth_frame_fraction must be in (0, 1]")
