@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from josiecodec.bitstream.bitpacking import code_bits
 from josiecodec.bitstream.statistics import use_of_codes
+from josiecodec.coding.jovio import Jovio
 from josiecodec.evaluation import table
 from josiecodec.evaluation.codecs import build, expand
 from josiecodec.evaluation.items import Item, find_sound, find_vision, spread
@@ -26,9 +27,9 @@ from josiecodec.evaluation.page import write_page
 from josiecodec.evaluation.run import compare
 from josiecodec.hub.store import save
 from josiecodec.media.images import save_image
+from josiecodec.settings import EncoderSettings
 from josiecodec.training.vision.data import PictureConfig, Pictures, PictureSampler
 from josiecodec.vision.convnet import ConvDecoder, ConvEncoder, start_linear
-from josiecodec.vision.jovio import Jovio
 from josiecodec.vision.presets import preset
 
 SOUND = "jodio-24k@1+2+5+9+17+32,opus@6+9+12,mp3@8+16,codec2"
@@ -43,7 +44,15 @@ SHEET_BPP = 0.2
 def linear_codec(train: Path, patches: int) -> Jovio:
     """The baseline that any network must beat: what `jovio-16` is before its first step of training."""
     torch.manual_seed(0)
-    codec = Jovio(dataclasses.replace(preset("jovio-16"), name="linear", masking=0.0)).eval().requires_grad_(False)
+    codec = (
+        Jovio(
+            dataclasses.replace(
+                preset("jovio-16"), name="linear", encoding=EncoderSettings(beams=16, rd_lambda=0.03, masking=0.0)
+            )
+        )
+        .eval()
+        .requires_grad_(False)
+    )
     sampler = PictureSampler(Pictures(train, videos=False), PictureConfig(), codec.config.group)
     found = sampler.patches(patches, codec.patch)
     assert isinstance(codec.encoder, ConvEncoder)

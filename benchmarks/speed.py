@@ -30,8 +30,8 @@ import soundfile
 import torch
 
 import josiecodec
-from josiecodec.audio.jodio import Jodio
 from josiecodec.audio.presets import preset
+from josiecodec.coding.jodio import Jodio
 from josiecodec.hub.store import available
 
 Pair = tuple[Callable[[], object], Callable[[], object]]

@@ -151,12 +151,12 @@ def _audible(config: Any) -> tuple[dict[str, Any], str]:
         "sample_rate": config.sample_rate,
         "frame_rate": rate,
         "levels": config.n_q,
-        "default_n_q": config.default_n_q,
+        "default_n_q": config.encoding.n_q,
         "kbps_per_level": bits,
     }
     shown = (
         f"{config.sample_rate} Hz, {rate:g} frames/s, 1 to {config.n_q} levels = {bits:g} to "
-        f"{bits * config.n_q:g} kbit/s, default {config.default_n_q} = {bits * config.default_n_q:g}"
+        f"{bits * config.n_q:g} kbit/s, default {config.encoding.n_q} = {bits * config.encoding.n_q:g}"
     )
     return entry, shown
 
@@ -169,7 +169,7 @@ def _visible(config: Any) -> tuple[dict[str, Any], str]:
         "patch": config.patch,
         "group": config.group,
         "levels": config.levels,
-        "default_n_q": config.default_n_q,
+        "default_n_q": config.encoding.n_q,
         "bpp_per_level": bits,
     }
     shown = f"pictures and video, 1 to {config.levels} levels = {bits:.3f} to {bits * config.levels:.3f} bits per pixel"

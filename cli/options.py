@@ -57,7 +57,7 @@ def chosen_levels(codec: Jodio, n_q: int | None, kbps: float | None) -> int:
     if kbps is not None:
         return codec.n_q_for(1000 * kbps)
     if n_q is None:
-        return codec.config.default_n_q
+        return codec.settings.n_q
     if n_q > codec.n_q:
         raise click.BadParameter(f"{codec.config.name} has {codec.n_q} levels, not {n_q}")
     return n_q

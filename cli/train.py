@@ -201,7 +201,7 @@ def codebooks(model: str, out: Path, data: Path, most: int, threads: int | None)
 
     Worth it whenever the encoder has been trained; afterwards the decoder can be trained on (freeze_codes = true).
     """
-    from josiecodec.audio.jodio import Jodio
+    from josiecodec.coding.jodio import Jodio
     from josiecodec.hub.store import load_for_training, save
     from josiecodec.training.audio.codebooks import collect_latents, place_codebooks
     from josiecodec.training.audio.data import DataConfig, load_recordings

@@ -16,21 +16,33 @@ from typing import TYPE_CHECKING, Any
 from .errors import CodecError
 
 if TYPE_CHECKING:
-    from .audio.jodio import Jodio
     from .bitstream.josie_file import TokenFile
-    from .coding.rate_control import Rate
+    from .coding.jodio import Jodio
+    from .coding.jovio import Jovio
     from .hub.publish import push_to_hub
     from .hub.store import load, save_pretrained
-    from .vision.jovio import Jovio
+    from .settings import EncoderSettings, Rate
 
 __version__ = "0.1.0"
-__all__ = ["CodecError", "Jodio", "Jovio", "Rate", "TokenFile", "__version__", "load", "push_to_hub", "save_pretrained"]
+__all__ = [
+    "CodecError",
+    "EncoderSettings",
+    "Jodio",
+    "Jovio",
+    "Rate",
+    "TokenFile",
+    "__version__",
+    "load",
+    "push_to_hub",
+    "save_pretrained",
+]
 
 # Imported when they are asked for: a wrong argument on the command line should not wait for torch.
 _PLACES = {
-    "Jodio": ".audio.jodio",
-    "Jovio": ".vision.jovio",
-    "Rate": ".coding.rate_control",
+    "Jodio": ".coding.jodio",
+    "Jovio": ".coding.jovio",
+    "EncoderSettings": ".settings",
+    "Rate": ".settings",
     "TokenFile": ".bitstream.josie_file",
     "load": ".hub.store",
     "push_to_hub": ".hub.publish",

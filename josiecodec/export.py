@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from .atomic import write_bytes
-from .audio.jodio import Jodio
 from .audio.spectral import InverseSpectrum, Spectrum
+from .coding.jodio import Jodio
 from .errors import CodecError, ModelError
 from .nn.streaming import State
 

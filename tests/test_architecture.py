@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import speechlike
+from kit.audio import speechlike
 
-from josiecodec.audio.jodio import Jodio
 from josiecodec.audio.presets import PRESETS, preset
+from josiecodec.coding.jodio import Jodio
 from josiecodec.errors import CodecError, ModelError
 from josiecodec.hub.store import load, save
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
-from conftest import speechlike, tiny_model
+from kit.audio import speechlike, tiny_model
 
 from josiecodec.bitstream.container import BLOCK_FRAMES
 from josiecodec.bitstream.josie_file import TokenFile

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, speechlike, tiny_model
-from test_entropy import random_patches, random_tables
-from test_jovio import CONV, model, scene
+from kit.audio import RATE, speechlike, tiny_model
+from kit.entropy import random_patches, random_tables
+from kit.vision import CONV, model, scene
 
-from josiecodec.coding.rate_control import Rate
 from josiecodec.entropy.code_tables import (
     EntropyTables,
     decode_frames,
@@ -30,6 +29,7 @@ from josiecodec.entropy.tables_file import read_tables, tables_bytes, with_conte
 from josiecodec.errors import FormatError, ModelError
 from josiecodec.hub.store import load, save
 from josiecodec.media.images import save_image
+from josiecodec.settings import EncoderSettings, Rate
 from josiecodec.training.audio.data import load_recordings
 from josiecodec.training.entropy.context import (
     CodedGrid,
@@ -199,7 +199,9 @@ def made(request, tmp_path):
         return save(tiny_model(), tmp_path / "model"), load_recordings(tmp_path / "data", RATE)
     for seed in range(25):
         save_image(scene(160, 160, seed=seed)[0, :, 0], tmp_path / "data" / f"{seed}.png")
-    return save(model(dataclasses.replace(CONV, beams=1)), tmp_path / "model"), Pictures(tmp_path / "data")
+    return save(
+        model(dataclasses.replace(CONV, encoding=EncoderSettings(n_q=4, beams=1, masking=0.0))), tmp_path / "model"
+    ), Pictures(tmp_path / "data")
 
 
 def test_a_model_gets_a_network(made, monkeypatch):
@@ -223,7 +225,7 @@ def test_a_model_gets_a_network(made, monkeypatch):
             size = 8 * len(codec.compress(picture, Rate(bpp=bpp)))
             assert size / (200 * 240) == pytest.approx(bpp, rel=0.05)
         video = scene(64, 64, 5, seed=7)[0]
-        assert codec.decompress(codec.compress(video, Rate(weight=0.01), 10)).shape == video.shape
+        assert codec.decompress(codec.compress(video, Rate(rd_lambda=0.01), 10)).shape == video.shape
     else:
         wave = speechlike(150, seed=3)[0]
         data, more = codec.compress(wave), plain.compress(wave)

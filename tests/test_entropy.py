@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, run, speechlike, tiny_model
-from test_jovio import CONV, model, scene
+from kit.audio import RATE, speechlike, tiny_model
+from kit.entropy import SIZE, random_patches, random_tables
+from kit.processes import run
+from kit.vision import CONV, model, scene
 
 from josiecodec import TokenFile
 from josiecodec.bitstream.bitpacking import packed_size
 from josiecodec.bitstream.container import BLOCK_FRAMES, CODED, CODED_PATCHES, TokenReader
 from josiecodec.bitstream.statistics import use_of_codes
-from josiecodec.coding.rate_control import Rate
 from josiecodec.entropy.code_tables import (
     BITS,
     EntropyTables,
@@ -34,38 +35,11 @@ from josiecodec.errors import FormatError, ModelError
 from josiecodec.fingerprint import TABLES_FILE
 from josiecodec.hub.store import load, save
 from josiecodec.media.images import save_image
+from josiecodec.settings import EncoderSettings, Rate
 from josiecodec.training.audio.data import load_recordings
 from josiecodec.training.entropy.trainer import Seen, fit_level, fit_sound, make_tables, to_shares
 from josiecodec.training.vision.data import Pictures
 from josiecodec.vision.grouping import to_groups
-
-SIZE = 64
-
-
-def random_tables(random: np.random.Generator, levels: int, sound: bool) -> EntropyTables:
-    """Tables with likely and unlikely codes."""
-    counts = random.integers(2, 9, levels)
-    found = []
-    for k in range(levels):
-        classes = np.concatenate([np.arange(counts[k]), random.integers(0, counts[k], SIZE - counts[k])])
-        if sound:
-            shape = (counts[k] + 1, counts[k - 1] + 1 if k else 1) if k < 2 else (1, 1)
-        else:
-            shape = (counts[max(k - 1, 0)] + 1, counts[k] + 1 if k == 0 else 9)
-        given = np.apply_along_axis(to_shares, -1, random.exponential(1, (*shape, counts[k])) ** 2 + 1e-9)
-        within = np.zeros(SIZE, np.int64)
-        for c in range(counts[k]):
-            within[classes == c] = to_shares(random.exponential(1, int((classes == c).sum())) ** 2 + 1e-9)
-        found.append(LevelTable(classes, given, within))
-    return EntropyTables(found, (0,) if sound else (0, 1, 2, 4))
-
-
-def random_patches(random: np.random.Generator, levels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rows, columns = random.integers(1, 5, 2)
-    modes = random.integers(0, 4, (rows, columns)).astype(np.uint8)
-    most = levels - np.array((0, 1, 2, 4))[modes]
-    counts = (random.random((rows, columns)) * (most + 1)).astype(np.uint8)
-    return modes, counts, random.integers(0, SIZE, int(counts.sum())).astype(np.uint16)
 
 
 def test_ten_thousand_round_trips_are_exact():
@@ -217,7 +191,9 @@ def test_damaged_blocks_are_errors(sound_model):
 @pytest.fixture(scope="module")
 def visual_model(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("visual")
-    codec = model(dataclasses.replace(CONV, beams=1))  # the nearest codes are easier to foretell
+    codec = model(
+        dataclasses.replace(CONV, encoding=EncoderSettings(n_q=4, beams=1, masking=0.0))
+    )  # the nearest codes are easier to foretell
     with torch.no_grad():
         latents = torch.cat([codec.latent(to_groups(scene(160, 160, seed=s)[:, :, :1], 2)) for s in range(8)])
         codec.rvq.initialise(latents.flatten(0, -2), torch.Generator().manual_seed(0))
@@ -233,7 +209,7 @@ def test_pictures_and_videos_with_tables(visual_model, tmp_path):
     codec = load(visual_model)
     plain = load(without_tables(visual_model, tmp_path / "plain"))
     x = scene(200, 240, 5, seed=50)[0]
-    for rate in (Rate(n_q=4), Rate(weight=0.01)):
+    for rate in (Rate(n_q=4), Rate(rd_lambda=0.01)):
         for picture in (x[:, 0], x):
             data, more = codec.compress(picture, rate, 10), plain.compress(picture, rate, 10)
             assert set(codings(data)) == {CODED_PATCHES}

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, run, run_cli, speechlike, tiny_model
-from test_jovio import CONV, model, scene
+from kit.audio import RATE, speechlike, tiny_model
+from kit.processes import run, run_cli
+from kit.vision import CONV, model, scene
 
 from josiecodec.bitstream.statistics import use_of_codes
 from josiecodec.errors import CodecError, CodesError, MediaError

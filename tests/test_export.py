@@ -9,11 +9,12 @@ import sys
 import onnxruntime
 import pytest
 import torch
-from conftest import run, speechlike, tiny_config, tiny_model
+from kit.audio import speechlike, tiny_config, tiny_model
+from kit.processes import run
 
 from josiecodec import save_pretrained
-from josiecodec.audio.jodio import Jodio
 from josiecodec.audio.presets import preset
+from josiecodec.coding.jodio import Jodio
 from josiecodec.errors import CodecError, ModelError
 from josiecodec.export import compare, export_codec
 from josiecodec.nn.spectra import fourier_matrix

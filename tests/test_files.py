@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, speechlike
+from kit.audio import RATE, speechlike
 
 from josiecodec.errors import MediaError
 from josiecodec.evaluation.codecs import build

@@ -8,10 +8,11 @@ import dataclasses
 import pytest
 import soundfile
 import torch
-from conftest import RATE, run, speechlike, tiny_config, tiny_model
-from test_training import config, trainer
+from kit.audio import RATE, speechlike, tiny_config, tiny_model
+from kit.audio_training import config, trainer
+from kit.processes import run
 
-from josiecodec.audio.jodio import Jodio
+from josiecodec.coding.jodio import Jodio
 from josiecodec.config import to_dict
 from josiecodec.errors import ConfigError
 from josiecodec.hub.store import load, save
@@ -155,7 +156,7 @@ def test_items_of_few_levels_have_no_share_in_the_pesq_term(recordings, tmp_path
     found = {}
     for most in (1, 5):
         quantization = {"continuous": 0.0, "fewer": 0.0, "more": 0.0, "bypass_start": 0.0, "bypass_end": 0.0}
-        model = {**to_dict(tiny_config()), "default_n_q": most}
+        model = {**to_dict(tiny_config()), "encoding": {"n_q": most, "beams": 3}}
         settings = config(
             adversary={"start": 1.0}, teacher={"kind": "none"}, loss=loss, quantization=quantization, model=model,
             data=to_dict(quiet),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import run_cli
+from kit.processes import run_cli
 
 import josiecodec
 from josiecodec import TokenFile

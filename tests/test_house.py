@@ -24,14 +24,16 @@ LAYERS = {
         "fingerprint": "config errors",
         "shipped": "errors fingerprint",
         "settings": "errors",
+        "network": "errors settings",
         "nn": "errors",
         "quantization": "errors nn",
         "media": "errors atomic",
-        "audio": "errors settings nn quantization",
-        "vision": "errors settings nn quantization",
+        "audio": "errors settings network nn quantization",
+        "vision": "errors settings network nn quantization",
         "entropy": "errors",
         "bitstream": "errors atomic fingerprint shipped entropy",
-        "coding": "errors atomic config fingerprint settings nn quantization media audio vision entropy bitstream",
+        "coding": "errors atomic config fingerprint settings network nn quantization media audio vision entropy "
+        "bitstream",
         "hub": "errors atomic config fingerprint shipped settings nn quantization audio vision entropy coding",
         "export": "errors atomic nn audio coding",
         "datasets": "errors atomic config",
@@ -40,7 +42,8 @@ LAYERS = {
         "evaluation": "errors atomic settings nn media bitstream coding hub metrics",
         "training.core": "errors atomic config nn quantization coding hub",
         "training.audio": "errors atomic config settings nn quantization media audio coding hub metrics training.core",
-        "training.vision": "errors atomic config settings nn quantization media vision coding hub metrics training.core",
+        "training.vision": "errors atomic config settings nn quantization media vision coding hub metrics "
+        "training.core",
         "training.entropy": "errors atomic fingerprint quantization entropy bitstream audio vision coding hub "
         "training.core training.audio training.vision",
         "__init__": "errors settings bitstream coding hub",
@@ -182,7 +185,7 @@ def test_experiments_can_be_read():
         ({"model": {"preset": "jodio-24k", "encoder": {"kind": "magic"}}}, "kind"),
         ({"model": {"preset": "jodio-24k", "encoder": {"hop": 7}}}, "window"),
         ({"model": {"preset": "jodio-24k", "decoder": {"hop": 480}}}, "frame"),
-        ({"model": {"preset": "jodio-24k", "default_n_q": 99}}, "default_n_q"),
+        ({"model": {"preset": "jodio-24k", "encoding": {"n_q": 99}}}, "n_q"),
     ],
 )
 def test_wrong_settings_are_named(values, text):

@@ -8,12 +8,13 @@ import sys
 import pytest
 import safetensors.torch
 import torch
-from conftest import RATE, run, speechlike, tiny_config, tiny_model
-from fake_hub import COMMIT, FakeHub, fill_cache
+from kit.audio import RATE, speechlike, tiny_config, tiny_model
+from kit.fake_hub import COMMIT, FakeHub, fill_cache
+from kit.processes import run
 
 import josiecodec
 from josiecodec import TokenFile, load, push_to_hub, save_pretrained
-from josiecodec.audio.jodio import Jodio
+from josiecodec.coding.jodio import Jodio
 from josiecodec.errors import ModelError
 from josiecodec.evaluation.codecs import build
 from josiecodec.hub.store import copy, load_for_training, save

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import speechlike, tiny_config, tiny_model
+from kit.audio import speechlike, tiny_config, tiny_model
 
-from josiecodec.audio import jodio as jodio_module
+from josiecodec.audio import network as jodio_module
 from josiecodec.audio.config import QuantizerConfig
-from josiecodec.audio.jodio import Jodio
+from josiecodec.coding.jodio import Jodio
 from josiecodec.errors import CodecError, CodesError
 
 AWKWARD = (0, 1, 7, 1919, 1920, 1921, 5000, 9600)
@@ -109,7 +109,7 @@ def test_levels_are_prefixes_and_streams_have_names(model):
     full = model.encode(x, model.n_q)
     assert full.shape[1] == 6
     for n_q in (1, 3):  # a search of several sums ends otherwise if it ends sooner, but the semantic level stands apart
-        same = n_q if model.config.quantizer.beams == 1 else 1
+        same = n_q if model.settings.beams == 1 else 1
         assert torch.equal(model.encode(x, n_q)[:, :same], full[:, :same])
         assert model.decode(full[:, :n_q]).shape == x.shape
     semantic, acoustic = (full[:, model.streams[name]] for name in ("semantic", "acoustic"))

@@ -8,73 +8,23 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from kit.vision import CONV, VIT, model, scene
 
 from josiecodec.bitstream.header import write_header
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.patch_payload import PatchRows, unpack_rows
-from josiecodec.coding.rate_control import Rate
+from josiecodec.coding.jovio import Jovio
 from josiecodec.errors import CodecError, CodesError, ConfigError, FormatError, ModelError
+from josiecodec.settings import EncoderSettings, Rate
 from josiecodec.vision import tiling
-from josiecodec.vision.config import ConvConfig, JovioConfig, VitConfig
-from josiecodec.vision.convnet import ConvDecoder, ConvEncoder, start_linear
+from josiecodec.vision.config import ConvConfig, VitConfig
 from josiecodec.vision.grouping import from_groups, group_count, to_groups
-from josiecodec.vision.jovio import Jovio
 from josiecodec.vision.presets import preset
-
-CONV = JovioConfig(
-    name="small",
-    latent_dim=24,
-    levels=8,
-    codebook_size=64,
-    shared_from=5,
-    default_n_q=4,
-    masking=0.0,
-    starts=(1, 2, 4),
-    encoder=ConvConfig(fine_channels=8, fine_blocks=1, channels=16, blocks=1),
-    decoder=ConvConfig(fine_channels=8, fine_blocks=1, channels=16, blocks=2),
-)
-VIT = dataclasses.replace(
-    CONV,
-    encoder=VitConfig(channels=32, layers=2, heads=2, hidden=48, window=3, max_frames=3),
-    decoder=VitConfig(channels=32, layers=2, heads=2, hidden=48, window=3, max_frames=3),
-)
-
-
-def scene(height: int, width: int, pictures: int = 1, seed: int = 0) -> torch.Tensor:
-    """Soft blobs and waves on the right of which all moves: [1, 3, T, H, W]."""
-    random = torch.Generator().manual_seed(seed)
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    frames = []
-    waves = torch.rand(12, 6, generator=random)
-    for t in range(pictures):
-        moved = torch.where(x > width // 2, x + 2 * t, x)
-        picture = torch.full((3, height, width), 0.5)
-        for k, (a, b, phase, red, green, blue) in enumerate(waves.tolist()):
-            wave = ((a - 0.5) * moved * 1.5 ** (k / 2 - 3) + (b - 0.5) * y * 1.5 ** (k / 2 - 3) + 6 * phase).sin()
-            color = torch.tensor([red, green, blue])[:, None, None] - 0.2
-            picture = picture + 0.2 * color * wave
-        frames.append(picture)
-    return torch.stack(frames, 1).clamp(0, 1)[None]
 
 
 @pytest.fixture(scope="module", params=["conv", "vit"])
 def codec(request):
     return model(CONV if request.param == "conv" else VIT)
-
-
-def model(config: JovioConfig) -> Jovio:
-    torch.manual_seed(0)
-    codec = Jovio(config).eval().requires_grad_(False)
-    for parameter in codec.parameters():  # zeroed branches would hide what they do
-        if parameter.dim() > 1 and not parameter.any():
-            torch.nn.init.normal_(parameter, std=0.02)
-    pictures = torch.cat([scene(160, 160, seed=s) for s in range(30)])
-    if isinstance(codec.encoder, ConvEncoder) and isinstance(codec.decoder, ConvDecoder):
-        patches = pictures[:, :, 0].unfold(2, 16, 16).unfold(3, 16, 16).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
-        start_linear(codec.encoder, codec.decoder, patches)
-    latents = codec.latent(to_groups(pictures, 2)).reshape(-1, config.latent_dim)
-    codec.rvq.initialise(latents, torch.Generator().manual_seed(0))
-    return codec
 
 
 @pytest.mark.parametrize("size", [(1, 1), (15, 16), (16, 17), (33, 100)])
@@ -202,7 +152,7 @@ def test_a_budget_of_a_video_is_kept(codec):
 def test_what_stands_still_is_not_coded_again():
     codec = model(CONV)
     x = scene(96, 96)[0].expand(-1, 9, -1, -1)
-    file = TokenFile.from_bytes(codec.compress(x, Rate(weight=0.05), 10))
+    file = TokenFile.from_bytes(codec.compress(x, Rate(rd_lambda=0.05), 10))
     rows = file.streams[0].codes
     assert isinstance(rows, PatchRows)
     later = rows.counts.reshape(5, -1)[1:]
@@ -342,7 +292,7 @@ def test_no_codes_are_refused(codec, bad):
 
 
 def test_wrong_settings_are_refused():
-    for changes in ({"group": 3}, {"default_n_q": 9}, {"starts": (1, 2)}, {"patch": 18}, {"weight": 0.0}):
+    for changes in ({"group": 3}, {"encoding": EncoderSettings(n_q=9)}, {"starts": (1, 2)}, {"patch": 18}):
         with pytest.raises(ConfigError):
             dataclasses.replace(CONV, **changes)
     with pytest.raises(ConfigError, match="there are"):
@@ -360,7 +310,7 @@ def test_the_printed_model():
     assert (config.encoder.channels, config.encoder.layers, config.encoder.heads) == (512, 8, 16)
     assert (config.levels, config.codebook_size) == (32, 2048)
     assert (config.encoder.theta, config.encoder.max_frames) == (500000.0, 12)
-    small = dataclasses.replace(config, codebook_size=16, levels=4, default_n_q=2, starts=(1, 2, 3))
+    small = dataclasses.replace(config, codebook_size=16, levels=4, encoding=EncoderSettings(n_q=2), starts=(1, 2, 3))
     codec = Jovio(small)
     groups = to_groups(scene(32, 32, 3), 2)
     out = codec(groups)

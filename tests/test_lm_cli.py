@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, run, speechlike, tiny_model
-from lm_kit import dataset, info, random_clips
+from kit.audio import RATE, speechlike, tiny_model
+from kit.lm import dataset, info, random_clips
+from kit.processes import run
 
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.datasets.dataset import DatasetInfo, ShardWriter

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from lm_kit import CARD, LEVELS, SEEING, TINY, dataset, info, made, random_clips
+from kit.lm import CARD, LEVELS, SEEING, TINY, dataset, info, made, random_clips
 
 from josiecodec.datasets.dataset import TokenDataset
 from josiecodec.errors import CodecError, CodesError, ConfigError, FormatError, ModelError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lm_kit import CARD, LEVELS, SEEING, TEXT, TINY, VARIANTS, inputs_for, made
+from kit.lm import CARD, LEVELS, SEEING, TEXT, TINY, VARIANTS, inputs_for, made
 
 from josiecodec.errors import CodesError, ConfigError
 from josielm.inference.sampling import Draw, Sampling, draw

@@ -9,18 +9,16 @@ import sys
 from dataclasses import replace
 
 import pytest
-import safetensors.torch
 import torch
-from conftest import tiny_model
-from lm_kit import LEVELS, TINY, VARIANTS, dataset, info, random_clips
+from kit.audio import tiny_model
+from kit.lm import LEVELS, TINY, VARIANTS, dataset, info, random_clips
+from kit.lm_training import CONFIG, trainer, weights
 
 from josiecodec.errors import CodecError, ConfigError, ModelError
-from josiecodec.training.audio.config import DescentConfig
 from josielm import load, save
 from josielm.data.batches import Pieces, open_datasets
 from josielm.data.text import TextRows, byte_tokenizer
 from josielm.inference.duplex import BUDGET, Report, framed
-from josielm.model.config import TrainConfig
 from josielm.model.ids import Ids
 from josielm.model.language_model import LM
 from josielm.training.baselines import Floors, clips_of, floors
@@ -28,31 +26,10 @@ from josielm.training.evaluate import negative_log_likelihood, table
 from josielm.training.start import code_vectors, start_from_vectors
 from josielm.training.trainer import Trainer
 
-CONFIG = TrainConfig(
-    model=replace(TINY, temporal=replace(TINY.temporal, dropout=0.1), delays=(0, 1, 1), context=24),
-    steps=12,
-    batch=4,
-    frames=16,
-    depth_frame_fraction=0.5,
-    log_every=5,
-    save_every=100,
-    validate_every=100,
-    optimizer=DescentConfig(lr=5e-3, warmup=3),
-)
-
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory):
     return dataset(tmp_path_factory.mktemp("tokens"), random_clips(60))
-
-
-def trainer(tokens, folder, config=CONFIG, **changes):
-    data = open_datasets([tokens])
-    return Trainer(config, Pieces(data, config.model, config.frames), folder, say=lambda _: None, **changes)
-
-
-def weights(folder):
-    return safetensors.torch.load_file(folder / "model" / "model.safetensors")
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -124,10 +101,10 @@ WORKER = """
 import sys
 from dataclasses import replace
 sys.path.insert(0, sys.argv[3])
-from test_lm_train import CONFIG, trainer
+from kit.lm_training import CONFIG, trainer
 from pathlib import Path
 from josiecodec.training.core.distributed import distributed_device, leave_group
-from lm_kit import TINY
+from kit.lm import TINY
 distributed_device("cpu")
 config = replace(CONFIG, model=replace(CONFIG.model, temporal=TINY.temporal), depth_frame_fraction=1.0, steps=3)
 trainer(Path(sys.argv[1]), Path(sys.argv[2]), config).run()

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from conftest import RATE, speechlike
+from kit.audio import RATE, speechlike
 
 from josiecodec.nn.spectra import mel_filterbank, overlapping_frames, real_fft
 from josiecodec.training.audio.discriminators import Adversary, AdversaryConfig, same_excerpt

@@ -6,25 +6,26 @@ import json
 import subprocess
 import sys
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 import torch
-from conftest import run, speechlike, tiny_model
+from kit.audio import speechlike, tiny_model
+from kit.films import film
+from kit.processes import run
+from kit.vision import CONV, model, scene
 from PIL import Image
-from test_jovio import CONV, model, scene
 
 import josiecodec
 from josiecodec.coding.image import decode_picture, encode_picture
-from josiecodec.coding.rate_control import Rate
 from josiecodec.coding.video import decode_video, encode_video, kind_of
 from josiecodec.errors import MediaError
 from josiecodec.hub.store import save
 from josiecodec.media.images import load_image, save_image
 from josiecodec.media.video_reader import VideoReader, load_video
 from josiecodec.media.video_writer import VideoWriter
+from josiecodec.settings import Rate
 
 
 @pytest.fixture(scope="module")
@@ -35,23 +36,6 @@ def visual():
 @pytest.fixture(scope="module")
 def tiny():
     return tiny_model()
-
-
-def film(path: Path, size=(48, 64), pictures: int = 20, rate=Fraction(10), sound: bool = False) -> torch.Tensor:
-    """A film on disk; with sound it flashes and beeps in its second second."""
-    x = scene(*size, pictures)[0]
-    if sound:
-        x = 0.5 * x
-        x[:, int(rate) : int(rate) + 5] = 1.0
-    with VideoWriter(path, size, rate, 24000 if sound else None) as writer:
-        for picture in x.unbind(1):
-            writer.write(picture)
-        if sound:
-            wave = torch.zeros(round(24000 * pictures / float(rate)))
-            wave[24000:36000] = 0.5 * torch.sin(torch.arange(12000) * 0.2)
-            for part in wave.split(1000):
-                writer.write_sound(part)
-    return x
 
 
 def test_pictures_of_every_kind(tmp_path):

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from conftest import RATE, speechlike
+from kit.audio import RATE, speechlike
 
 from josiecodec.metrics.audio import mel_distance, pesq, score, si_sdr, stoi
 

@@ -11,15 +11,15 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 import transformers
-from conftest import speechlike, tiny_model
+from kit.audio import speechlike, tiny_model
 from torch import Tensor
 
 from josiecodec import load, save_pretrained
-from josiecodec.audio.jodio import Jodio
 from josiecodec.audio.presets import preset
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.scan import trim_file
 from josiecodec.coding.audio import decode_file, encode_file
+from josiecodec.coding.jodio import Jodio
 from josiecodec.errors import ModelError
 from josiecodec.hub.mimi_config import read_mimi_config, write_mimi_config
 from josiecodec.hub.store import KYUTAI_FILE

@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import soundfile
-from conftest import RATE, speechlike
+from kit.audio import RATE, speechlike
+from kit.films import film
+from kit.vision import scene
 from PIL import Image
-from test_jovio import scene
-from test_media import film
 
 from josiecodec.media.images import save_image
 

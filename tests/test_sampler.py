@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_shards import made_codes, make_dataset
+from kit.datasets import made_codes, make_dataset
 
 from josiecodec.datasets.dataset import TokenDataset
 from josiecodec.datasets.sampler import MixedDataset, TokenSampler, permuted

@@ -6,16 +6,16 @@ import json
 import pickle
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_jovio import CONV, model
+from kit.audio import tiny_model
+from kit.datasets import SIGHT, SOUND, made_codes, make_dataset
+from kit.vision import CONV, model
 
 from josiecodec.datasets.dataset import Crop, DatasetInfo, ShardWriter, TokenDataset
 from josiecodec.datasets.export import export
@@ -24,24 +24,6 @@ from josiecodec.datasets.shard_file import MOST_HEADER
 from josiecodec.datasets.verify import contents, problems
 from josiecodec.errors import CodecError, CodesError, FormatError, ModelError
 from josiecodec.tokenization.decode import picture_file, sound_file
-
-SOUND = DatasetInfo("tiny", "ab" * 32, "audio", 4, 64, 24000, (25, 2), 1)
-SIGHT = DatasetInfo("tiny", "cd" * 32, "visual", 3, 64, None, (0, 1), 0)
-
-
-def made_codes(count: int, seed: int = 0, longest: int = 50) -> list[np.ndarray]:
-    random = np.random.default_rng(seed)
-    return [random.integers(0, 64, (random.integers(1, longest), 4), np.uint16) for _ in range(count)]
-
-
-def make_dataset(folder: Path, clips: list[np.ndarray], shards: int = 3, info: DatasetInfo = SOUND) -> TokenDataset:
-    writer = ShardWriter(folder, info)
-    share = -(-len(clips) // shards)
-    for s in range(shards):
-        part = range(s * share, min((s + 1) * share, len(clips)))
-        lines = [{"id": f"c{i}", "source": "x.wav", "start": 0.0, "duration": 0.08 * len(clips[i])} for i in part]
-        writer.write(s, [(clips[i], line) for i, line in zip(part, lines)])
-    return TokenDataset(folder)
 
 
 @pytest.fixture(scope="module")

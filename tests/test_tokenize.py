@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, speechlike, tiny_model
-from test_jovio import CONV, model, scene
-from test_media import film
-from tokenize_child import KILLED, SERVER, in_child, run, run_measured
+from kit.audio import RATE, speechlike, tiny_model
+from kit.films import film
+from kit.tokenize_child import KILLED, SERVER, in_child, run, run_measured
+from kit.vision import CONV, model, scene
 
 from josiecodec.datasets.dataset import TokenDataset
 from josiecodec.datasets.verify import problems

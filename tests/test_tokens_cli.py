@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, run, run_cli, speechlike, tiny_model
-from test_jovio import CONV, model, scene
-from test_media import film
+from kit.audio import RATE, speechlike, tiny_model
+from kit.films import film
+from kit.processes import run, run_cli
+from kit.vision import CONV, model, scene
 
 from josiecodec.coding.audio import decode_file
 from josiecodec.datasets.dataset import TokenDataset

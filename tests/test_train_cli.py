@@ -6,7 +6,8 @@ import json
 
 import pytest
 import soundfile
-from conftest import RATE, run, speechlike, tiny_config
+from kit.audio import RATE, speechlike, tiny_config
+from kit.processes import run
 
 from josiecodec.config import to_dict
 from josiecodec.hub.store import load

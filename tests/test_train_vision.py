@@ -9,8 +9,8 @@ import math
 
 import pytest
 import torch
-from conftest import run
-from test_jovio import CONV, scene
+from kit.processes import run
+from kit.vision import CONV, scene
 
 from josiecodec.coding.rdo import candidates, dearness, decide, worthwhile
 from josiecodec.config import to_dict
@@ -168,7 +168,7 @@ def test_more_levels_where_they_are_worth_it(folder, tmp_path):
     assert means[-1] == 0
     # What it says is what the rate control finds when it is asked for that weight.
     for masking in (0.0, 0.5):
-        t.model.config = dataclasses.replace(t.model.config, masking=masking)
+        t.model.settings = dataclasses.replace(t.model.settings, masking=masking)
         found = candidates(t.model, z[:, None], None, t.model.n_q, beams=1)
         assert torch.equal(decide(t.model, found, 1e-2)[1], worthwhile(t.model, z, torch.full((len(z),), 1e-2)))
 
@@ -178,16 +178,16 @@ def test_errors_hide_in_busy_patches(folder, tmp_path):
     t.prepare()
     with torch.no_grad():
         z = t.model.latent(t.sampler.batch(8)[:, :1]).flatten(0, -2)
-    t.model.config = dataclasses.replace(t.model.config, masking=0.0)
+    t.model.settings = dataclasses.replace(t.model.settings, masking=0.0)
     assert bool((dearness(t.model, z) == 1).all())
-    t.model.config = dataclasses.replace(t.model.config, masking=0.6)
+    t.model.settings = dataclasses.replace(t.model.settings, masking=0.6)
     dear = dearness(t.model, z)
     left_over = search(t.model.rvq, z, 1, 1).errors[:, 1]
     order = left_over.argsort()
     assert bool((dear[order].diff() >= 0).all())
     assert dear.max() > 1.5 * dear.min()
     masked = worthwhile(t.model, z, torch.full((len(z),), 1e-2))
-    t.model.config = dataclasses.replace(t.model.config, masking=0.0)
+    t.model.settings = dataclasses.replace(t.model.settings, masking=0.0)
     assert torch.equal(masked, worthwhile(t.model, z, 1e-2 * dear))
 
 
@@ -254,7 +254,7 @@ def test_bytes_are_refused_because_they_wrap_around():
 
 def test_the_command_line_trains_and_judges(folder, tmp_path):
     lines = ["batch = 2", "steps = 3", "[levels]", "start_patches = 500", "[data]", "size = 64"]
-    lines += ["[model]", "preset = 'jovio-16'", "codebook_size = 32", "levels = 4", "default_n_q = 2"]
+    lines += ["[model]", "preset = 'jovio-16'", "codebook_size = 32", "levels = 4", "encoding = { n_q = 2 }"]
     lines += ["shared_from = 2", "starts = [1, 2, 3]", "latent_dim = 16"]
     for part in ("encoder", "decoder"):
         lines += [f"[model.{part}]", "channels = 16", "blocks = 1", "fine_channels = 8", "fine_blocks = 1"]

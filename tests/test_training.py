@@ -12,14 +12,13 @@ import sys
 import pytest
 import soundfile
 import torch
-from conftest import RATE, speechlike, tiny_config
+from kit.audio import RATE, speechlike, tiny_config
+from kit.audio_training import config, trainer, weights
 
 from josiecodec.config import to_dict
 from josiecodec.errors import CodecError, MediaError, ModelError
 from josiecodec.hub.store import load, load_for_training
-from josiecodec.training.audio.config import TrainConfig, train_config
 from josiecodec.training.audio.data import CropSampler, DataConfig, crop_frames, load_recordings
-from josiecodec.training.audio.pitch import PitchLessons
 from josiecodec.training.audio.teacher import TeacherConfig, make_teacher
 from josiecodec.training.audio.trainer import AudioTrainer
 from josiecodec.training.core.schedule import draw_levels, learning_rate, ramp
@@ -41,33 +40,6 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def recordings(folder):
     return load_recordings(folder)
-
-
-def config(**changes) -> TrainConfig:
-    changes = {
-        "steps": 12,
-        "batch": 2,
-        "seconds": 0.64,
-        "loss": {"pesq_start": 0.5, "pesq": 0.1, "stoi": 0.5, "overlap": 2, "complex": 0.1},
-        "quantization": {"continuous": 0.3, "buffer": 200, "bypass_start": 0.5, "bypass_end": 0.0},
-        "optimizer": {"warmup": 2},
-        "adversary": {"start": 0.7, "windows": [256], "channels": 4, "seconds": 0.2, "every": 2},
-        **changes,
-    }
-    return train_config({**changes, "model": changes.get("model", to_dict(tiny_config()))})
-
-
-def trainer(recordings, folder, settings=None, **more) -> AudioTrainer:
-    settings = settings or config()
-    teacher = make_teacher(recordings, settings.teacher, settings.model.frame_size, torch.device("cpu"))
-    pitch = PitchLessons(torch.full((len(recordings.samples) // 240,), 120.0), 240, 960)
-    return AudioTrainer(settings, recordings, folder, teacher, pitch=pitch, say=lambda _: None, **more)
-
-
-def weights(t: AudioTrainer) -> dict:
-    out = {f"model/{k}": v for k, v in t.model.state_dict().items()}
-    out |= {f"average/{k}": v for k, v in t.average.state_dict().items()}
-    return out | {f"objective/{k}": v for k, v in t.objective.state_dict().items()}
 
 
 def test_a_resumed_run_is_an_uninterrupted_one_bit_for_bit(recordings, tmp_path):
@@ -179,7 +151,7 @@ def test_a_bad_batch_does_not_end_a_run(recordings, tmp_path):
 SCRIPT = """
 import sys, torch
 sys.path.insert(0, {tests!r})
-from test_training import config, trainer, weights
+from kit.audio_training import config, trainer, weights
 from josiecodec.training.audio.data import load_recordings
 from josiecodec.training.core.distributed import distributed_device, leave_group
 import torch.distributed as dist
@@ -348,7 +320,7 @@ def test_pitch_labels_follow_the_pitch(tmp_path):
 
 
 def test_the_probe_finds_what_is_there(recordings):
-    from conftest import tiny_model
+    from kit.audio import tiny_model
 
     from josiecodec.training.audio.probe import probe_levels
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from conftest import speechlike
+from kit.audio import speechlike
 
 import josiecodec
 from josiecodec.errors import ModelError

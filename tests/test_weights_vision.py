@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_jovio import scene
+from kit.vision import scene
 
 import josiecodec
 from josiecodec import Rate

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..errors import ConfigError
 from ..nn.transformer import TransformerConfig
+from ..settings import EncoderSettings
 from .mimi import MimiConfig
 from .seanet import SeaNetConfig
 from .spectral import SpectralDecoderConfig, SpectralEncoderConfig
@@ -31,7 +32,6 @@ class QuantizerConfig:
         window: vectors per code that they reach back over at least, see `VectorQuantizer`.
         shared_from: from this acoustic level on (the first is 0) one codebook serves all, see
             `ResidualVectorQuantizer`; -1 for none.
-        beams: sums of acoustic codes that are kept in the search for the best one, see `quantization/beam_search.py`.
         restart_below: usage, in fair shares, below which a code is restarted.
         commitment: weight of the commitment loss.
     """
@@ -47,15 +47,14 @@ class QuantizerConfig:
     decay: float = 0.99
     window: int = 0
     shared_from: int = -1
-    beams: int = 1
     restart_below: float = 0.1
     commitment: float = 0.25
 
     def __post_init__(self) -> None:
         if self.acoustic_levels < 1 or not 2 <= self.codebook_size <= 65536:
             raise ConfigError("quantizer: acoustic_levels must be at least 1 and codebook_size in 2..65536")
-        if not 1 <= self.beams <= 256 or self.window < 0 or self.shared_from < -1:
-            raise ConfigError("quantizer: beams must be in 1..256, window at least 0, shared_from at least -1")
+        if self.window < 0 or self.shared_from < -1:
+            raise ConfigError("quantizer: window must be at least 0, shared_from at least -1")
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class JodioConfig:
         name: of the preset or the trained model.
         sample_rate: in Hz; the model hears and speaks mono at this rate.
         latent_dim: width of the sequence between encoder, quantizers and decoder.
-        default_n_q: levels used where the caller does not say.
+        encoding: how its encoder looks for codes where the caller does not say; no part of its identity.
         encoder, decoder: see the classes; both must have the same `frame_size`.
         encoder_transformer, decoder_transformer: at the frame rate around the quantizers, or None.
         quantizer: see `QuantizerConfig`.
@@ -75,12 +74,12 @@ class JodioConfig:
     name: str = "jodio"
     sample_rate: int = 24000
     latent_dim: int = 384
-    default_n_q: int = 9
     encoder: SeaNetConfig | SpectralEncoderConfig | MimiConfig = field(default_factory=SpectralEncoderConfig)
     decoder: SeaNetConfig | SpectralDecoderConfig | MimiConfig = field(default_factory=SpectralDecoderConfig)
     encoder_transformer: TransformerConfig | None = None
     decoder_transformer: TransformerConfig | None = None
     quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
+    encoding: EncoderSettings = field(default_factory=lambda: EncoderSettings(n_q=9, beams=1))
 
     def __post_init__(self) -> None:
         if self.encoder.frame_size != self.decoder.frame_size:
@@ -90,8 +89,8 @@ class JodioConfig:
             )
         if self.sample_rate < 1 or self.latent_dim < 1:
             raise ConfigError("sample_rate and latent_dim must be positive")
-        if not 1 <= self.default_n_q <= self.n_q:
-            raise ConfigError(f"default_n_q must be in 1..{self.n_q}")
+        if not 1 <= self.encoding.n_q <= self.n_q:
+            raise ConfigError(f"encoding: n_q must be in 1..{self.n_q}")
         inside = [part.transformer for part in (self.encoder, self.decoder) if isinstance(part, MimiConfig)]
         for transformer in (self.encoder_transformer, self.decoder_transformer, *inside):
             if transformer and transformer.dim != self.latent_dim:

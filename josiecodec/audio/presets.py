@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import ModelError
 from ..nn.transformer import TransformerConfig
+from ..settings import EncoderSettings
 from .config import JodioConfig, QuantizerConfig
 from .mimi import MimiConfig
 from .seanet import SeaNetConfig
@@ -44,9 +45,10 @@ def _spectral() -> JodioConfig:
     """Spectral encoder and decoder: the architecture of the weights that ship."""
     return JodioConfig(
         name="jodio-24k",
+        encoding=EncoderSettings(n_q=9, beams=4),
         encoder=SpectralEncoderConfig(fine=240),
         decoder=SpectralDecoderConfig(told=True),
-        quantizer=QuantizerConfig(dim=96, semantic_dim=48, window=30, shared_from=15, beams=4),
+        quantizer=QuantizerConfig(dim=96, semantic_dim=48, window=30, shared_from=15),
     )
 
 
@@ -55,7 +57,7 @@ def _mimi() -> JodioConfig:
     return JodioConfig(
         name="mimi",
         latent_dim=512,
-        default_n_q=8,
+        encoding=EncoderSettings(n_q=8, beams=1),
         encoder=MimiConfig(),
         decoder=MimiConfig(),
         quantizer=QuantizerConfig(mode="mimi", acoustic_levels=31, dim=256),

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.jodio import BLOCK_FRAMES, Jodio
+from ..audio.network import BLOCK_FRAMES
 from ..bitstream.container import Block, TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, find_stream
 from ..errors import CodesError, FormatError, MediaError
 from ..media.audio_reader import SoundReader, StreamResampler
 from ..media.audio_writer import SoundWriter
 from .codec import Progress, Result
+from .jodio import Jodio
 
 LONGEST_GAP = 600  # seconds that are filled in at a stretch
 

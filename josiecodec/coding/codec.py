@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import nn
-
 from ..bitstream.header import StreamInfo
 from ..entropy.code_tables import EntropyTables
 from ..entropy.tables_file import Tables
-from ..errors import CodesError, ModelError
+from ..errors import ModelError
 from ..fingerprint import of_module, same_mark
+from ..network import CodecNetwork
 
 Progress = Callable[[float], None]
 
@@ -36,33 +33,20 @@ class Result:
     pixels: int = 0
 
 
-class TokenCodec(nn.Module, ABC):
-    """Base of `Jodio` and `Jovio`.
+class TokenCodec(CodecNetwork):
+    """Base of `Jodio` and `Jovio`: a network with an identity, and tables for coding its codes.
 
     Attributes:
-        config: its configuration; has a `name` and a `default_n_q`.
         saved_fingerprint, tables: set by `josiecodec.load`; tables of how likely codes are, if the model has any.
     """
 
-    config: Any
     saved_fingerprint: str | None
     tables: EntropyTables | None
 
     def __init__(self, config: Any):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.saved_fingerprint = None
         self.tables = None
-
-    @property
-    @abstractmethod
-    def n_q(self) -> int:
-        """Levels that the model has."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return next(self.parameters()).device
 
     @property
     def fingerprint(self) -> str:
@@ -73,18 +57,6 @@ class TokenCodec(nn.Module, ABC):
     def known_tables(self) -> Tables:
         """Its entropy tables by its fingerprint, as files are read and written with."""
         return {} if self.tables is None else {self.fingerprint: self.tables}
-
-    def levels(self, n_q: int | None) -> int:
-        """`n_q`, or the default for None.
-
-        Raises:
-            CodesError: if it is no number of levels of this model.
-        """
-        if n_q is None:
-            return int(self.config.default_n_q)
-        if isinstance(n_q, bool) or not isinstance(n_q, int) or not 1 <= n_q <= self.n_q:
-            raise CodesError(f"n_q must be a whole number in 1..{self.n_q}, not {n_q!r}")
-        return n_q
 
     def check_maker(self, info: StreamInfo) -> None:
         """Make sure that this is the model that made a stream.

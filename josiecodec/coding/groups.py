@@ -22,12 +22,13 @@ from ..bitstream.josie_file import TokenFile
 from ..bitstream.patch_payload import PatchRows
 from ..errors import CodesError, FormatError
 from ..nn.streaming import State
+from ..settings import Rate
 from ..vision.grouping import from_groups, padded, to_groups
-from .rate_control import Rate, RowCoder
+from .rate_control import RowCoder
 from .rdo import Group, restore
 
 if TYPE_CHECKING:
-    from ..vision.jovio import Jovio
+    from .jovio import Jovio
 
 WINDOW = 64  # groups that share a budget
 AT_ONCE = 1 << 20  # pixels of all the groups that go through a network together
@@ -119,7 +120,7 @@ class GroupWriter:
         if self.rate.n_q is not None:
             groups = self.coder.uniform(latents, self.levels)
         elif bits is None:
-            groups = self.coder.weighted(latents, self.rate.weight or self.model.config.weight)
+            groups = self.coder.weighted(latents, self.rate.rd_lambda or self.model.settings.rd_lambda)
         else:
             groups = self.coder.within(latents, bits - self.overhead)
             self.overhead = 0.0

@@ -11,10 +11,10 @@ from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import find_stream
 from ..errors import FormatError
 from ..media.images import load_image, save_image
-from ..vision.jovio import Jovio
+from ..settings import Rate
 from .codec import Result
 from .groups import END_BYTES, GroupDecoder, GroupWriter
-from .rate_control import Rate
+from .jovio import Jovio
 
 
 def encode_picture(

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..bitstream.patch_payload import visual_bytes
-from ..errors import CodecError
 from .rdo import Alone, Group, alone, candidates, carry_out, decide
 
 if TYPE_CHECKING:
-    from ..vision.jovio import Jovio
+    from .jovio import Jovio
 
 TOLERANCE, NEAR = 0.01, 0.05  # of the logarithm of a rate
 TRIES = 12
@@ -28,36 +26,6 @@ QUICK_BEAMS = 2  # where only the weight is wanted
 FAR = 4  # how far a weight may move in a rough search
 REMEMBERED = 1 << 18  # patches whose costs are kept while a weight is searched for, half a kilobyte each
 LIGHTEST, HEAVIEST = 1e-7, 1e2
-
-
-@dataclass(frozen=True)
-class Rate:
-    """What a picture or video may take; at most one of these.
-
-    Attributes:
-        n_q: so many levels in every patch, nothing predicted.
-        bpp: bits per pixel (and picture) of the whole file.
-        kbps: of a video, thousands of bits per second of the whole file.
-        weight: of a bit against squared error; the more, the fewer bits. The same weight is the same quality.
-    """
-
-    n_q: int | None = None
-    bpp: float | None = None
-    kbps: float | None = None
-    weight: float | None = None
-
-    def __post_init__(self) -> None:
-        given = [v for v in (self.n_q, self.bpp, self.kbps, self.weight) if v is not None]
-        if len(given) > 1:
-            raise CodecError("give only one of n_q, bpp, kbps and weight")
-        if not all(0 < v < math.inf for v in given):
-            raise CodecError("a rate must be positive and finite")
-
-    def bits(self, pixels: int, pictures: int, seconds: float) -> float | None:
-        """The budget of so many pictures of so many pixels each; None if there is none."""
-        if self.bpp is not None:
-            return self.bpp * pixels * pictures
-        return None if self.kbps is None else 1000 * self.kbps * seconds
 
 
 class RowCoder:
@@ -74,7 +42,7 @@ class RowCoder:
         self.predict = predict
         self.most = most or model.n_q
         self.before: Group | None = None
-        self.weight = model.config.weight
+        self.weight = model.settings.rd_lambda
         self.saving = 0.0  # of the context network: what it adds to the logarithm of a size
 
     def uniform(self, latents: Sequence[Tensor], n_q: int) -> list[Group]:
@@ -133,7 +101,7 @@ class RowCoder:
 
     def _beams(self, latents: Sequence[Tensor]) -> int:
         """Sums kept in searches: fewer in videos, most of which is predicted."""
-        return self.model.config.beams if len(latents) == 1 else min(self.model.config.beams, VIDEO_BEAMS)
+        return self.model.settings.beams if len(latents) == 1 else min(self.model.settings.beams, VIDEO_BEAMS)
 
     def _run(
         self, latents: Sequence[Tensor], weight: float, cache: dict[int, Alone] | None, beams: int | None = None

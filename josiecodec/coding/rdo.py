@@ -24,7 +24,7 @@ from ..bitstream.patch_payload import PatchRows
 from ..quantization.beam_search import Found, search
 
 if TYPE_CHECKING:
-    from ..vision.jovio import Jovio
+    from .jovio import Jovio
 
 SHARE = 0.6  # of what is left over, the most that one more level takes away
 MAP_BITS = 1.0  # what a prediction costs in the map beside no prediction, about
@@ -92,10 +92,10 @@ class Alone:
 @torch.no_grad()
 def dearness(model: Jovio, latents: Tensor) -> Tensor:
     """What a bit costs in each patch, in units of what it usually does: [N], from latents [N, D]."""
-    if not model.config.masking:
+    if not model.settings.masking:
         return torch.ones_like(latents[:, 0])
     busy = search(model.rvq, latents, 1, 1).errors[:, 1]
-    return ((busy + CLEAR) / USUAL).pow(model.config.masking).clamp(1 / DEAREST, DEAREST)
+    return ((busy + CLEAR) / USUAL).pow(model.settings.masking).clamp(1 / DEAREST, DEAREST)
 
 
 @torch.no_grad()
@@ -116,7 +116,7 @@ def alone(
     """
     flat = latent.reshape(-1, latent.shape[-1])
     dear = dearness(model, flat) if dear is None else dear
-    found = _priced(model, flat, most, beams or model.config.beams, start, least_weight * dear)
+    found = _priced(model, flat, most, beams or model.settings.beams, start, least_weight * dear)
     return Alone(least_weight, found, dear)
 
 
@@ -141,7 +141,7 @@ def candidates(
         own: what `alone` found, if it was asked before.
     """
     flat = latent.reshape(-1, latent.shape[-1])
-    beams = beams or model.config.beams
+    beams = beams or model.settings.beams
     own = own or alone(model, latent, most, least_weight, beams=beams)
     errors = own.found.errors
     none = torch.zeros(len(flat), dtype=torch.long, device=flat.device)

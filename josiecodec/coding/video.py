@@ -14,7 +14,6 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from ..audio.jodio import Jodio
 from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream
 from ..entropy.tables_file import Tables
@@ -23,11 +22,12 @@ from ..media.audio_reader import AUDIO_SUFFIXES, SoundReader
 from ..media.images import IMAGE_SUFFIXES
 from ..media.video_reader import VIDEO_SUFFIXES, VideoReader, pictures_in
 from ..media.video_writer import VideoWriter
-from ..vision.jovio import Jovio
+from ..settings import Rate
 from .audio import BlockDecoder, encode_blocks
 from .codec import Progress, Result
 from .groups import END_BYTES, GroupDecoder, GroupWriter
-from .rate_control import Rate
+from .jodio import Jodio
+from .jovio import Jovio
 
 LATEST_SOUND = 60.0  # seconds after the first picture
 MEDIA_SUFFIXES = AUDIO_SUFFIXES | IMAGE_SUFFIXES | VIDEO_SUFFIXES

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.jodio import Jodio
 from ..bitstream.bitpacking import code_bits, pack, unpack
 from ..bitstream.container import TokenReader
+from ..coding.jodio import Jodio
 from ..errors import CodecError, ModelError
 from ..hub.remote import PREFIX, cached_kind
 from ..hub.store import load

@@ -14,11 +14,11 @@ import torch
 from PIL import Image, features
 from torch import Tensor
 
-from ..coding.rate_control import Rate
+from ..coding.jovio import Jovio
 from ..errors import CodecError
 from ..hub.store import load
 from ..media.images import load_image, to_bytes_rgb
-from ..vision.jovio import Jovio
+from ..settings import Rate
 from .sound_codecs import payload_of
 
 

@@ -129,7 +129,7 @@ def _config(get: dict[str, Any], theta: float) -> JodioConfig:
         name=base.name,
         sample_rate=get["sampling_rate"],
         latent_dim=get["hidden_size"],
-        default_n_q=min(base.default_n_q, get["num_quantizers"]),
+        encoding=dataclasses.replace(base.encoding, n_q=min(base.encoding.n_q, get["num_quantizers"])),
         encoder=part,
         decoder=part,
         quantizer=quantizer,
@@ -179,7 +179,7 @@ def write_mimi_config(config: JodioConfig) -> dict[str, Any]:
         "layer_scale_initial_scale": t.layer_scale,
     }
     said = dataclasses.replace(
-        read_mimi_config(values), name=config.name, default_n_q=config.default_n_q, quantizer=config.quantizer
+        read_mimi_config(values), name=config.name, encoding=config.encoding, quantizer=config.quantizer
     )
     if said != config:
         raise ModelError(f"{config.name} has settings that transformers' Mimi does not know")

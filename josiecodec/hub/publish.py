@@ -126,5 +126,5 @@ def _what(codec: TokenCodec) -> str:
     return (
         f"A codec of sound ({config.name}): {config.sample_rate} Hz mono, {rate:g} frames per second, one semantic and "
         f"up to {codec.n_q - 1} acoustic levels of {config.quantizer.codebook_size} codes, {bits:g} to "
-        f"{bits * codec.n_q:g} kbit/s, {bits * config.default_n_q:g} at the default of {config.default_n_q} levels."
+        f"{bits * codec.n_q:g} kbit/s, {bits * config.encoding.n_q:g} at the default of {config.encoding.n_q} levels."
     )

@@ -19,22 +19,23 @@ from torch.nn.utils import parametrize
 
 from ..atomic import write_bytes
 from ..audio.config import JodioConfig
-from ..audio.jodio import Jodio
 from ..audio.presets import preset
 from ..coding.codec import TokenCodec
+from ..coding.jodio import Jodio
+from ..coding.jovio import Jovio
 from ..config import from_dict, to_dict
 from ..entropy.tables_file import read_tables
 from ..errors import CodecError, ConfigError, ModelError
 from ..fingerprint import CONFIG_FILE, TABLES_FILE, WEIGHTS_FILE, of_folder, of_tensors, same_mark
 from ..nn.conv import fold_weight_norm, restore_weight_norm
 from ..vision.config import JovioConfig
-from ..vision.jovio import Jovio
+from .format_1 import upgraded
 from .mimi_config import MODEL_TYPE, read_mimi_config, write_mimi_config
 from .mimi_weights import acoustic_levels, is_mimi, read_layout, write_layout
 from .remote import PREFIX, fetch
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
-FORMAT = 1
+FORMAT = 2
 Stored = Literal["josiecodec", "transformers", "kyutai"]
 KYUTAI_FILE = "mimi.safetensors"
 # What transformers' feature extractor for Mimi wants to know.
@@ -177,8 +178,10 @@ def read_config(place: Path) -> JodioConfig | JovioConfig:
     try:
         if values.get("model_type") == MODEL_TYPE:
             return read_mimi_config(values)
-        if not isinstance(kind, str) or values.get("format") != FORMAT or kind not in _TYPES:
+        if not isinstance(kind, str) or values.get("format") not in (1, FORMAT) or kind not in _TYPES:
             raise ModelError("not the configuration of a model this version knows")
+        if values.get("format") == 1:
+            values = upgraded(values)
         return from_dict(_TYPES[kind][0], values.get("config"), str(file))
     except ModelError as error:
         raise ModelError(f"{file}: {error}") from None
@@ -293,7 +296,8 @@ def _config_of_file(file: Path) -> JodioConfig:
         raise ModelError(f"{file}: not the weights of a Mimi in Kyutai's layout")
     config = preset("mimi")
     quantizer = dataclasses.replace(config.quantizer, acoustic_levels=levels)
-    return dataclasses.replace(config, quantizer=quantizer, default_n_q=min(config.default_n_q, levels + 1))
+    encoding = dataclasses.replace(config.encoding, n_q=min(config.encoding.n_q, levels + 1))
+    return dataclasses.replace(config, quantizer=quantizer, encoding=encoding)
 
 
 def _fingerprint(model: TokenCodec, place: Path) -> str:

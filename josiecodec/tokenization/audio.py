@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.jodio import Jodio
 from ..coding.audio import encode_blocks
+from ..coding.jodio import Jodio
 from ..errors import CodecError, MediaError
 from ..media.audio_reader import SoundReader
 from .manifest import Item

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..audio.jodio import Jodio
+from ..coding.jodio import Jodio
+from ..coding.jovio import Jovio
 from ..datasets.dataset import TokenDataset
 from ..errors import CodecError, FormatError, ModelError
-from ..vision.jovio import Jovio
 from .manifest import Item, seconds
 from .plan import Settings, read_plan
 from .tokenize import encode_items

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from ..atomic import write_bytes
-from ..audio.jodio import Jodio
 from ..bitstream.container import TokenWriter
 from ..bitstream.patch_payload import PatchRows
 from ..coding.audio import decode_file
 from ..coding.codec import Result
 from ..coding.image import decode_picture
+from ..coding.jodio import Jodio
+from ..coding.jovio import Jovio
 from ..coding.video import decode_video
 from ..datasets.dataset import Clip, DatasetInfo
 from ..datasets.verify import clip_seconds
 from ..errors import CodesError, ModelError
 from ..media.images import IMAGE_SUFFIXES
-from ..vision.jovio import Jovio
 from .vision import picture_info
 
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from ..audio.jodio import Jodio
+from ..coding.jodio import Jodio
+from ..coding.jovio import Jovio
 from ..datasets.dataset import ShardWriter
 from ..errors import CodecError
 from ..hub.store import find, load
-from ..vision.jovio import Jovio
 from .manifest import Item
 from .plan import Plan, Settings
 from .tokenize import Report, begin, collect_errors, dataset_info, tokenize_shard

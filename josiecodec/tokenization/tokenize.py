@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..atomic import write_bytes
-from ..audio.jodio import Jodio
+from ..coding.jodio import Jodio
+from ..coding.jovio import Jovio
 from ..datasets.dataset import DatasetInfo, ShardWriter
 from ..errors import CodecError
-from ..vision.jovio import Jovio
 from .audio import Encoded, encode_sounds
 from .manifest import Item, printable
 from .plan import Plan, Settings, keep_plan

@@ -15,11 +15,11 @@ from torch import Tensor
 from ..bitstream.header import check_limits
 from ..bitstream.patch_payload import PatchRows
 from ..coding.groups import GroupWriter
-from ..coding.rate_control import Rate
+from ..coding.jovio import Jovio
 from ..errors import CodecError, MediaError
 from ..media.images import IMAGE_SUFFIXES, load_image
 from ..media.video_reader import VideoReader
-from ..vision.jovio import Jovio
+from ..settings import Rate
 from .audio import Encoded, read_ahead
 from .manifest import Item
 from .plan import Settings
@@ -83,7 +83,7 @@ def encode_clip(codec: Jovio, pictures: Iterator[Tensor], rate: Fraction, settin
         raise MediaError("no picture in this part")
     size = first.shape[-2], first.shape[-1]
     check_limits(codec.stream_info(size, settings.n_q, None, rate))
-    wanted = Rate(weight=codec.config.weight) if settings.adaptive else Rate(n_q=settings.n_q)
+    wanted = Rate(rd_lambda=codec.settings.rd_lambda) if settings.adaptive else Rate(n_q=settings.n_q)
     writer = GroupWriter(codec, wanted, size, rate, most=settings.n_q, predict=False)
     rows = 0
     with tempfile.TemporaryFile() as file:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..errors import ConfigError
+from ..settings import EncoderSettings
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,7 @@ class JovioConfig:
         shared_from: from this level on one codebook serves all, see `ResidualVectorQuantizer`; -1 for none.
         code_dim: width in which codebooks compare; 0 for the latent's own.
         update, decay, window, restart_below, commitment: of the codebooks, see `VectorQuantizer`.
-        beams: sums of codes that are kept in the search for the best one, see `quantization/beam_search.py`.
-        default_n_q: levels used where the caller of `encode` does not say.
-        weight: of a bit against squared error (see `coding/rate_control.py`) where a file is made and nothing is said.
-        masking: how much less an error counts in a busy patch than in a smooth one: 0 for all alike, 1 for in
-            proportion to what one level leaves over; see `adaptive.dearness`.
+        encoding: how its encoder looks for codes where the caller does not say; no part of its identity.
         starts: for modes 1 to 3 of a patch of a video, from which level on the leftover of its prediction
             is coded.
         encoder, decoder: the networks.
@@ -107,11 +104,8 @@ class JovioConfig:
     window: int = 100
     restart_below: float = 0.1
     commitment: float = 0.25
-    beams: int = 4
-    default_n_q: int = 8
-    weight: float = 0.02
-    masking: float = 0.3
     starts: tuple[int, ...] = (1, 4, 8)
+    encoding: EncoderSettings = field(default_factory=EncoderSettings)
     encoder: ConvConfig | VitConfig = field(default_factory=ConvConfig)
     decoder: ConvConfig | VitConfig = field(default_factory=lambda: ConvConfig(channels=320, blocks=7, fine_blocks=3))
 
@@ -120,18 +114,14 @@ class JovioConfig:
             raise ConfigError("jovio: patch must be in 1..255")
         if self.group not in (1, 2):
             raise ConfigError("jovio: group must be 1 or 2")
-        if not 1 <= self.default_n_q <= self.levels <= 64:
-            raise ConfigError("jovio: default_n_q and levels must be in 1..64, in this order")
+        if not 1 <= self.encoding.n_q <= self.levels <= 64:
+            raise ConfigError("jovio: encoding.n_q and levels must be in 1..64, in this order")
         if len(self.starts) != 3 or any(not 0 <= s < self.levels for s in self.starts):
             raise ConfigError("jovio: starts must be three levels")
-        if not 1 <= self.beams <= 256 or self.codebook_size > 1 << 16:
-            raise ConfigError("jovio: beams must be in 1..256, and there are at most 65536 codes")
+        if self.codebook_size > 1 << 16:
+            raise ConfigError("jovio: there are at most 65536 codes")
         if self.code_dim or self.update == "gradient":
             raise ConfigError("jovio: codebooks must compare latents as they are (code_dim 0, update ema)")
-        if self.weight <= 0:
-            raise ConfigError("jovio: weight must be positive")
-        if not 0 <= self.masking <= 1:
-            raise ConfigError("jovio: masking must be in 0..1")
         for part in (self.encoder, self.decoder):
             if isinstance(part, ConvConfig) and self.patch % part.fine:
                 raise ConfigError("jovio: the patch must be a multiple of the fine grid")

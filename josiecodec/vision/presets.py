@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from ..errors import ConfigError
+from ..settings import EncoderSettings
 from .config import ConvConfig, JovioConfig, VitConfig
 
 # What ships.
 JOVIO_16 = JovioConfig(
     name="jovio-16",
-    beams=16,
-    weight=0.03,
+    encoding=EncoderSettings(n_q=8, beams=16, rd_lambda=0.03),
     encoder=ConvConfig(channels=256, blocks=4, fine_blocks=2),
     decoder=ConvConfig(channels=320, blocks=9, fine_blocks=6),
 )
@@ -19,7 +19,9 @@ JOVIO_16 = JovioConfig(
 PRESETS: dict[str, JovioConfig] = {
     "jovio-16": JOVIO_16,
     # The same, to be trained on for structural similarity.
-    "jovio-16-msssim": dataclasses.replace(JOVIO_16, name="jovio-16-msssim", masking=0.5),
+    "jovio-16-msssim": dataclasses.replace(
+        JOVIO_16, name="jovio-16-msssim", encoding=dataclasses.replace(JOVIO_16.encoding, masking=0.5)
+    ),
     # Seed 001: a vision transformer of 8 layers, 32 codebooks of 2048 codes.
     "jovio-v4o": JovioConfig(
         name="jovio-v4o",

@@ -12,7 +12,7 @@ from ..nn.streaming import State
 from .grouping import from_groups, padded, to_groups
 
 if TYPE_CHECKING:
-    from .jovio import Jovio
+    from .network import JovioNetwork
 
 
 class VideoStream:
@@ -33,7 +33,7 @@ class VideoStream:
         size: height and width of the pictures; None to take them from the first that are encoded.
     """
 
-    def __init__(self, codec: Jovio, n_q: int, size: tuple[int, int] | None = None):
+    def __init__(self, codec: JovioNetwork, n_q: int, size: tuple[int, int] | None = None):
         self.codec = codec
         self.n_q = n_q
         self.fixed = size

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...audio.jodio import Jodio
+from ...coding.jodio import Jodio
 from ...quantization.beam_search import encode as search
 from ...quantization.rvq import ResidualVectorQuantizer
 from .data import Recordings
@@ -68,7 +68,7 @@ def place_codebooks(
         seed: of what is random.
         say: receives lines meant for a person.
     """
-    rvq, beams = model.acoustic_rvq.eval(), model.config.quantizer.beams
+    rvq, beams = model.acoustic_rvq.eval(), model.settings.beams
     rvq.initialise(latents, torch.Generator().manual_seed(seed))
     z = rvq.enter(latents)
     searched = min(searched, rvq.levels, len(rvq.quantizers) - (len(rvq.quantizers) < rvq.levels))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...audio.jodio import JodioOutput
+from ...audio.network import JodioOutput
 from ..core.schedule import ramp
 from .config import TrainConfig
 from .discriminators import Adversary, same_excerpt

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...audio.jodio import Jodio
+from ...coding.jodio import Jodio
 from .data import Recordings
 from .phones import PHONES, STEP
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...audio.jodio import Jodio
+from ...coding.jodio import Jodio
 from ...errors import ConfigError
 
 

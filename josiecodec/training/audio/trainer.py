@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ...audio.jodio import Jodio
+from ...coding.jodio import Jodio
 from ...errors import ConfigError
 from ...hub.store import load
 from ...quantization.rvq import ResidualVectorQuantizer
@@ -85,7 +85,7 @@ class AudioTrainer(Trainer):
         """Judge the averaged weights and log what comes out."""
         if self.rank or not self.excerpts or not self.codebooks_ready:
             return {}
-        levels = tuple(sorted({1, self.config.model.default_n_q, self.config.model.n_q}))
+        levels = tuple(sorted({1, self.config.model.encoding.n_q, self.config.model.n_q}))
         scores = validate(self.average, self.excerpts, levels)
         self.record_scores(scores)
         spectrogram_picture(self.average, self.excerpts[0].wave, self.folder / "spectrogram.png")
@@ -106,7 +106,7 @@ class AudioTrainer(Trainer):
         if not self.codebooks_ready and progress >= config.quantization.continuous:
             self.start_codebooks()
         x, first, speech = self.sampler.batch(config.batch, self.length)
-        n_q = draw_levels(config.quantization, config.batch, config.model.default_n_q, config.model.n_q, self.random)
+        n_q = draw_levels(config.quantization, config.batch, config.model.encoding.n_q, config.model.n_q, self.random)
         share = bypass_share(config.quantization, progress) if self.codebooks_ready else 1.0
         quantize = torch.rand(config.batch, generator=self.random) >= share
         pitch, given = self._pitch(first, progress)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...audio.jodio import Jodio
+from ...coding.jodio import Jodio
 from ...metrics.audio import mel_distance, pesq, si_sdr, stoi
 from ...quantization.vq import codebook_statistics
 from .data import Recordings

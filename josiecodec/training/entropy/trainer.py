@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 
 from ...atomic import write_bytes
-from ...audio.jodio import Jodio
 from ...bitstream.container import BLOCK_FRAMES
+from ...coding.jodio import Jodio
+from ...coding.jovio import Jovio
 from ...coding.rdo import alone, cheapest, dearness
 from ...entropy.code_tables import TO_COME, EntropyTables, bucket, frame_bits, patch_bits
 from ...entropy.context_model import BITS, GROUPS, ContextNetwork
@@ -25,7 +26,6 @@ from ...hub.store import load
 from ...quantization.kmeans import assign, kmeans
 from ...quantization.vq import VectorQuantizer
 from ...vision.grouping import padded, to_groups
-from ...vision.jovio import Jovio
 from ..audio.data import Recordings
 from ..vision.data import Pictures
 from .context import CodedGrid, ContextConfig, TrainedContext, rounded, train_context, typical_bits
@@ -270,7 +270,7 @@ def _chosen(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Counts [N] and codes [N, L] that a random weight of a bit would choose; now and then all of them."""
     weight = 0.0 if random.random() < EVEN else float(np.exp(random.uniform(*np.log(WEIGHTS))))
-    found = alone(model, latent, model.n_q - start, weight, start, min(model.config.beams, QUICK_BEAMS), dear)
+    found = alone(model, latent, model.n_q - start, weight, start, min(model.settings.beams, QUICK_BEAMS), dear)
     counts = cheapest(model, found.found.errors, weight * found.dear.unsqueeze(-1))
     return counts.cpu().numpy(), found.found.path(counts).cpu().numpy()
 
@@ -326,7 +326,7 @@ def make_tables(
     if isinstance(model, Jodio) and isinstance(material, Recordings):
         found = sound_codes(model, material, most)
         data = fit_sound(model, found)
-        grids = sound_grids(found, np.random.default_rng(0), model.config.default_n_q)
+        grids = sound_grids(found, np.random.default_rng(0), model.settings.n_q)
     elif isinstance(model, Jovio) and isinstance(material, Pictures):
         data, grids = picture_tables(model, material, round(most))
     else:

@@ -15,12 +15,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from ...coding.jovio import Jovio
 from ...coding.rdo import alone, cheapest, level_bits, worthwhile
 from ...metrics.vision import ms_ssim_batch
 from ...quantization.rvq import ResidualVectorQuantizer
 from ...quantization.vq import VectorQuantizer
 from ...vision.convnet import ConvDecoder, ConvEncoder, start_linear
-from ...vision.jovio import Jovio
 from ..core.loop import Trainer
 from .config import VisionTrainConfig
 from .data import Pictures, PictureSampler

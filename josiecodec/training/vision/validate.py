@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...coding.jovio import Jovio
 from ...media.images import save_image
 from ...metrics.vision import mse, to_psnr
 from ...quantization.vq import codebook_statistics
-from ...vision.jovio import Jovio
 from .data import Pictures
 
 SIDE = 512  # that is shown of a picture

@@ -12,14 +12,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ..bitstream.header import AudioInfo, StreamInfo, find_stream
-from ..bitstream.josie_file import TokenFile, TokenStream
-from ..coding.codec import TokenCodec
-from ..errors import CodecError, CodesError, FormatError
+from ..errors import CodecError, CodesError
+from ..network import CodecNetwork
 from ..nn.conv import pad_to_multiple
 from ..nn.streaming import State, Streaming
 from ..nn.transformer import Transformer
@@ -39,7 +36,7 @@ MOST_LEVELS = 64
 
 @dataclass
 class JodioOutput:
-    """What `Jodio.forward` returns for training.
+    """What `JodioNetwork.forward` returns for training.
 
     Attributes:
         audio: decoded waveform [B, 1, T].
@@ -58,8 +55,8 @@ class JodioOutput:
     pitch_logits: Tensor | None = None
 
 
-class Jodio(TokenCodec):
-    """A neural audio codec. See `JodioConfig` for its parts and `josiecodec.load` for trained ones."""
+class JodioNetwork(CodecNetwork):
+    """Encoder, quantizers and decoder of JODIO. See `JodioConfig` for its parts."""
 
     def __init__(self, config: JodioConfig):
         super().__init__(config)
@@ -178,7 +175,7 @@ class Jodio(TokenCodec):
 
         Returns:
             int64 [B, n_q, frames(T)], the semantic level first. An item's codes are the same alone
-            and in a padded batch. Where several sums are searched (`quantizer.beams`), the codes of fewer levels
+            and in a padded batch. Where several sums are searched (`settings.beams`), the codes of fewer levels
             need not be the first ones of more: `trim` gives those, `encode` better ones.
 
         Raises:
@@ -247,62 +244,13 @@ class Jodio(TokenCodec):
         """
         return AudioStream(self, batch_size, self.levels(n_q), self.device)
 
-    def compress(self, x: Tensor, n_q: int | None = None) -> bytes:
-        """Encode one waveform [T], [1, T] or [1, 1, T] to the bytes of a `.josie` file."""
-        x = self.waveform(x)
-        if len(x) != 1:
-            raise CodesError(f"compress takes one waveform at a time, not {len(x)}")
-        codes = self.encode(x, n_q)[0]
-        info = self.stream_info(len(codes), x.shape[-1])
-        stream = TokenStream(info, codes.cpu().numpy().astype(np.uint16))
-        return TokenFile([stream]).to_bytes(self.known_tables)
-
-    def decompress(self, data: bytes) -> Tensor:
-        """Decode the bytes of a `.josie` file to the waveform [1, 1, T], exactly as long as it was."""
-        file = TokenFile.from_bytes(data, tables=self.known_tables)
-        stream = file.streams[find_stream([s.info for s in file.streams], "audio")]
-        self.check_stream(stream.info)
-        codes = torch.from_numpy(np.asarray(stream.codes).astype(np.int64))[None]
-        return self.decode(codes.to(self.device), stream.info.length)
-
-    def stream_info(
-        self, n_q: int, length: int | None, original_rate: int | None = None, original_channels: int = 1
-    ) -> AudioInfo:
-        """The header of a stream of `n_q` levels and `length` samples that this model makes."""
-        return AudioInfo(
-            model=self.config.name,
-            fingerprint=self.fingerprint,
-            levels=n_q,
-            codebook_size=self.codebook_size,
-            sample_rate=self.sample_rate,
-            frame_size=self.frame_size,
-            length=length,
-            original_rate=original_rate or self.sample_rate,
-            original_channels=original_channels,
-        )
-
-    def check_stream(self, info: StreamInfo) -> AudioInfo:
-        """Make sure that this is the model that made a stream, and return its header.
-
-        Raises:
-            ModelError: if it is not.
-            FormatError: if the stream contradicts the model.
-        """
-        self.check_maker(info)
-        if not isinstance(info, AudioInfo):
-            raise FormatError(f"a stream of kind {info.kind!r} is not sound")
-        settings = (info.codebook_size, info.sample_rate, info.frame_size)
-        if settings != (self.codebook_size, self.sample_rate, self.frame_size) or info.levels > self.n_q:
-            raise FormatError("the stream's settings contradict its model's")
-        return info
-
     # Whole frames, offline or with the memory of a stream ------------------------------------------
 
     @property
     def split(self) -> SplitQuantizer:
         """Both quantizers together."""
         q = self.config.quantizer
-        return SplitQuantizer(self.semantic_rvq, self.acoustic_rvq, q.mode == "residual", q.beams)
+        return SplitQuantizer(self.semantic_rvq, self.acoustic_rvq, q.mode == "residual", self.settings.beams)
 
     def latent(self, x: Tensor, state: State | None = None) -> Tensor:
         """[B, 1, F * frame_size] -> what is quantized, [B, F, D]."""
@@ -345,7 +293,7 @@ class Jodio(TokenCodec):
                 decoder with a source uses it in place of its own guess.
         """
         if n_q is None:
-            n_q = torch.full((len(x),), self.config.default_n_q)
+            n_q = torch.full((len(x),), self.settings.n_q)
         if quantize is None:
             quantize = torch.ones(len(x), dtype=torch.bool)
         z = self.latent(x).float()

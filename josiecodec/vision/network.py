@@ -10,16 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 
 import torch
 from torch import Tensor
 
-from ..bitstream.header import StreamInfo, VisualInfo
-from ..coding.codec import TokenCodec
-from ..coding.groups import compress, decompress
-from ..coding.rate_control import Rate
-from ..errors import CodesError, FormatError
+from ..errors import CodesError
+from ..network import CodecNetwork
 from ..nn.streaming import State, Streaming
 from ..quantization.beam_search import encode
 from ..quantization.rvq import ResidualVectorQuantizer
@@ -33,7 +29,7 @@ from .vit import VitDecoder, VitEncoder
 
 @dataclass
 class JovioOutput:
-    """What `Jovio.forward` returns for training.
+    """What `JovioNetwork.forward` returns for training.
 
     Attributes:
         groups: decoded mean and half difference of each group [B, G, 6, H, W].
@@ -48,8 +44,8 @@ class JovioOutput:
     vq_loss: Tensor
 
 
-class Jovio(TokenCodec):
-    """A neural codec of pictures and video. See `JovioConfig` for its parts."""
+class JovioNetwork(CodecNetwork):
+    """Encoder, quantizer and decoder of JOVIO. See `JovioConfig` for its parts."""
 
     config: JovioConfig
 
@@ -155,63 +151,6 @@ class Jovio(TokenCodec):
         """A stream of pictures in and out, see `VideoStream`."""
         return VideoStream(self, self.levels(n_q), size)
 
-    def compress(self, x: Tensor, rate: Rate | None = None, pictures_per_second: Fraction | int = 25) -> bytes:
-        """Encode a picture [3, H, W] or a video [3, T, H, W], RGB in [0, 1], to the bytes of a `.josie` file.
-
-        Args:
-            x: the picture or video.
-            rate: what it may take; None for the quality that the model's configuration names.
-            pictures_per_second: of a video.
-
-        Raises:
-            CodesError: on a wrong shape or type.
-        """
-        video, still = self.pictures(x.unsqueeze(0))
-        if not still and not (video.shape[2] and pictures_per_second > 0):
-            raise CodesError("a video has at least one picture, and so many per second")
-        return compress(self, video, rate or Rate(), Fraction(0 if still else pictures_per_second))
-
-    def decompress(self, data: bytes, n_q: int | None = None) -> Tensor:
-        """Decode the bytes of a `.josie` file: [3, H, W] or [3, T, H, W], with at most `n_q` levels.
-
-        Raises:
-            FormatError: on damaged data.
-            ModelError: if another model made it.
-        """
-        return decompress(self, data, n_q)
-
-    def stream_info(
-        self, size: tuple[int, int], levels: int, pictures: int | None, rate: Fraction = Fraction(0)
-    ) -> VisualInfo:
-        """The header of a stream of pictures of a height and width that this model makes."""
-        return VisualInfo(
-            model=self.config.name,
-            fingerprint=self.fingerprint,
-            levels=levels,
-            codebook_size=self.codebook_size,
-            length=pictures,
-            width=size[1],
-            height=size[0],
-            rate=rate,
-            patch=self.patch,
-            group=self.config.group,
-        )
-
-    def check_stream(self, info: StreamInfo) -> VisualInfo:
-        """Make sure that this is the model that made a stream, and return its header.
-
-        Raises:
-            ModelError: if it is not.
-            FormatError: if the stream contradicts the model.
-        """
-        self.check_maker(info)
-        if not isinstance(info, VisualInfo):
-            raise FormatError(f"a stream of kind {info.kind!r} is no pictures")
-        settings = (info.codebook_size, info.patch, info.group)
-        if settings != (self.codebook_size, self.patch, self.config.group) or info.levels > self.n_q:
-            raise FormatError("the stream's settings contradict its model's")
-        return info
-
     # Whole groups, offline or with the memory of a stream ------------------------------------------
 
     def latent(self, groups: Tensor, state: State | None = None) -> Tensor:
@@ -251,7 +190,7 @@ class Jovio(TokenCodec):
             return torch.zeros(len(groups), n_q, 0, h, w, dtype=torch.long, device=groups.device)
         z = self.latent(groups, state)
         b, g, h, w, d = z.shape
-        codes = encode(self.rvq, z.reshape(b, g * h * w, d), n_q, self.config.beams)
+        codes = encode(self.rvq, z.reshape(b, g * h * w, d), n_q, self.settings.beams)
         return codes.transpose(1, 2).reshape(b, n_q, g, h, w)
 
     def decode_groups(self, codes: Tensor, state: State | None = None) -> Tensor:
@@ -290,7 +229,7 @@ class Jovio(TokenCodec):
         z = self.latent(groups).float()
         b, g, h, w, d = z.shape
         if counts is None:
-            counts = torch.full((b, g, h, w), self.config.default_n_q)
+            counts = torch.full((b, g, h, w), self.settings.n_q)
         elif not isinstance(counts, Tensor):
             counts = counts(z.detach())
         known = counts.to(z.device)

@@ -1,0 +1,51 @@
+"""What the networks of all codecs have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import nn
+
+from .errors import CodesError
+from .settings import EncoderSettings
+
+
+class CodecNetwork(nn.Module, ABC):
+    """Base of the networks of audio and of vision: tensors to codes and back, without files or rates.
+
+    Attributes:
+        config: its configuration; has a `name` and `encoding`, the encoder settings it was made with.
+        settings: encoder settings in use; may be replaced at any time.
+    """
+
+    config: Any
+    settings: EncoderSettings
+
+    def __init__(self, config: Any):
+        super().__init__()
+        self.config = config
+        self.settings = config.encoding
+
+    @property
+    @abstractmethod
+    def n_q(self) -> int:
+        """Levels that the model has."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.parameters()).device
+
+    def levels(self, n_q: int | None) -> int:
+        """`n_q`, or the default for None.
+
+        Raises:
+            CodesError: if it is no number of levels of this model.
+        """
+        if n_q is None:
+            return self.settings.n_q
+        if isinstance(n_q, bool) or not isinstance(n_q, int) or not 1 <= n_q <= self.n_q:
+            raise CodesError(f"n_q must be a whole number in 1..{self.n_q}, not {n_q!r}")
+        return n_q

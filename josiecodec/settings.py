@@ -1,0 +1,71 @@
+"""What an encoder may choose: rate and effort. Decoders need none of it, so it is never part of a model's identity."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .errors import CodecError, ConfigError
+
+MAX_BEAMS = 256
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """How an encoder looks for codes. Any decoder of the model reads what any settings give.
+
+    Attributes:
+        n_q: levels where no rate is asked for.
+        beams: hypotheses that the beam search for codes keeps, see `quantization/beam_search.py`; 1 takes the nearest
+            code of each level.
+        rd_lambda: of images and video: lambda of the rate-distortion cost, squared error + lambda x bits, where no
+            rate is asked for.
+        masking: of images and video: how much less an error counts in a busy patch than in a smooth one, 0 (all alike)
+            to 1 (in proportion to what one level leaves over), see `coding/rdo.py`.
+    """
+
+    n_q: int = 8
+    beams: int = 4
+    rd_lambda: float = 0.02
+    masking: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.n_q < 1:
+            raise ConfigError("encoding: n_q must be at least 1")
+        if not 1 <= self.beams <= MAX_BEAMS:
+            raise ConfigError(f"encoding: beams must be in 1..{MAX_BEAMS}")
+        if not 0 < self.rd_lambda < math.inf:
+            raise ConfigError("encoding: rd_lambda must be positive")
+        if not 0 <= self.masking <= 1:
+            raise ConfigError("encoding: masking must be in 0..1")
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What a file may take; at most one of these.
+
+    Attributes:
+        n_q: so many levels in every frame or patch, nothing predicted.
+        bpp: of images and video, bits per pixel (and picture) of the whole file.
+        kbps: of audio and video, thousands of bits per second of the whole file.
+        rd_lambda: of images and video, see `EncoderSettings`; the more, the fewer bits. The same lambda is the same
+            quality.
+    """
+
+    n_q: int | None = None
+    bpp: float | None = None
+    kbps: float | None = None
+    rd_lambda: float | None = None
+
+    def __post_init__(self) -> None:
+        given = [v for v in (self.n_q, self.bpp, self.kbps, self.rd_lambda) if v is not None]
+        if len(given) > 1:
+            raise CodecError("give only one of n_q, bpp, kbps and rd_lambda")
+        if not all(0 < v < math.inf for v in given):
+            raise CodecError("a rate must be positive and finite")
+
+    def bits(self, pixels: int, pictures: int, seconds: float) -> float | None:
+        """The budget of so many pictures of so many pixels each; None if there is none."""
+        if self.bpp is not None:
+            return self.bpp * pixels * pictures
+        return None if self.kbps is None else 1000 * self.kbps * seconds

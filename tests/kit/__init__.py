@@ -1,0 +1,1 @@
+"""What tests share: small models, made material, and processes."""
