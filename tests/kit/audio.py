@@ -12,6 +12,7 @@ from josiecodec.audio.config import JodioConfig, QuantizerConfig
 from josiecodec.audio.mimi import MimiConfig
 from josiecodec.audio.seanet import SeaNetConfig
 from josiecodec.audio.spectral import SpectralDecoderConfig, SpectralEncoderConfig
+from josiecodec.audio.waveform_layer import WaveformLayerConfig
 from josiecodec.coding.jodio import Jodio
 from josiecodec.nn.transformer import TransformerConfig
 from josiecodec.settings import EncoderSettings
@@ -59,6 +60,11 @@ def tiny_model(kind: str = "spectral", **changes) -> Jodio:
         if getattr(model.decoder, "coarseness", None) is not None:
             model.decoder.coarseness.weight.normal_(std=0.05)
     return model
+
+
+def tiny_waveform() -> WaveformLayerConfig:
+    """A waveform layer of three levels below 200 Hz."""
+    return WaveformLayerConfig(levels=3, cutoff=200.0, taper=50.0, width=16, blocks=1)
 
 
 def speechlike(frames: float, batch: int = 1, seed: int = 0, rate: int = RATE) -> Tensor:

@@ -1,0 +1,245 @@
+"""The waveform layer: codes of the low band's waveform, on top of a decoded base.
+
+A base at 1 kbit/s keeps magnitudes and loses phase, and most of what that costs lies below 1.2 kHz. So the layer codes
+the waveform there, by a transform whose bits go where the base says that energy is:
+
+    original -> low band -> MDCT ----------------------------> order, weight -> search -> codes
+    base     -> low band -> variance of every coefficient --------^                         |
+                    |                    |                                                  v
+                    |                    +------------------> inverse of both <-------- sum of codes
+                    +-> MDCT --------------------------------------> -
+                                                                     |
+    decoded  =  base  +  up-sampling of the inverse MDCT of the difference
+
+Both sides know the base, so nothing but codes is sent. Levels are embedded: what a level takes off depends on its
+number alone, and the first n of them can be decoded without the others.
+
+Time. The low band's grid lies behind that of the frames by the delay of its filter, so that a frame's codes need
+nothing after the frame. The inverse transform is a hop late, and interpolation some milliseconds: a stream is decoded
+`lag` frames late. At the end of a recording, where the next window never comes, the difference fades out within the
+last window: there the low band is the base's.
+
+Both sides compute variances with floating-point numbers, which differ in their last digits between machines. They are
+rounded to a grid before coefficients are put in order by them. Where one comes to lie on the other side of a grid line
+nevertheless, a few neighbours of one frame change places, and nothing after that frame is touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CodesError, ConfigError
+from ..nn.streaming import State
+from ..quantization.shaped_rvq import ShapedResidualQuantizer, shapes_of, water_filling
+from .band import Decimator, Interpolator, row_of
+from .mdct import InverseMdct, Mdct
+from .variance import VarianceNetwork
+
+GRID = 32  # log variances are multiples of 1 / GRID
+MAX_LOG_VARIANCE = 40.0
+
+
+@dataclass(frozen=True)
+class WaveformLayerConfig:
+    """Settings of a `WaveformLayer`.
+
+    Attributes:
+        levels: of codes, after those of the base. Their codebooks have as many codes as the base's.
+        decimation: samples of the waveform to one of the low band.
+        hops: of the transform in each frame.
+        cutoff: Hz up to which the waveform is coded.
+        taper: Hz below the cutoff over which it gives way to the base.
+        width, blocks, expansion, kernel: of the network that tells variances, see `VarianceNetwork`.
+        weighting: 0 codes for the least squared error, 1 for the same ratio of signal to noise everywhere.
+        efficiency: share of a level's bits that take variance off as theory says.
+        fill: share of the base's own coefficient that is put in place of what is not coded.
+        codebooks: "random" ones are made anew on loading, "learned" ones are stored with the weights.
+        books: number of codebooks, see `ShapedResidualQuantizer`.
+        seed: of random codebooks.
+    """
+
+    levels: int = 23
+    decimation: int = 5
+    hops: int = 2
+    cutoff: float = 1200.0
+    taper: float = 100.0
+    width: int = 256
+    blocks: int = 3
+    expansion: int = 2
+    kernel: int = 3
+    weighting: float = 0.5
+    efficiency: float = 0.8
+    fill: float = 0.0
+    codebooks: Literal["random", "learned"] = "random"
+    books: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        counts = (self.levels, self.decimation, self.hops, self.width, self.expansion, self.kernel, self.books)
+        if min(counts) < 1 or self.blocks < 0 or self.seed < 0:
+            raise ConfigError("waveform: levels, decimation, hops, sizes and books must be positive")
+        if not (0 < self.taper < self.cutoff and 0 <= self.weighting <= 1 and 0 < self.efficiency <= 1):
+            raise ConfigError("waveform: taper must be in 0..cutoff, weighting in 0..1 and efficiency in 0..1")
+        if not 0 <= self.fill <= 1:
+            raise ConfigError("waveform: fill must be in 0..1")
+
+    def hop(self, frame_size: int) -> int:
+        """Samples of the low band between two transforms.
+
+        Raises:
+            ConfigError: if the frame cannot be divided so.
+        """
+        if frame_size % (self.decimation * self.hops) or frame_size // (self.decimation * self.hops) % 8:
+            raise ConfigError(
+                f"waveform: a frame of {frame_size} samples cannot be divided by {self.decimation} and into "
+                f"{self.hops} hops of a multiple of 8 samples"
+            )
+        return frame_size // (self.decimation * self.hops)
+
+
+@dataclass
+class Arrangement:
+    """How the coefficients of N frames are coded, as both sides know it from the base.
+
+    Attributes:
+        order: [N, D], coefficients from the largest variance to the smallest.
+        weights: [N, D], what they are multiplied with, in this order.
+        left: [L + 1, N, D], variance of the weighted ones after 0, 1, ... levels.
+    """
+
+    order: Tensor
+    weights: Tensor
+    left: Tensor
+
+    def shapes(self) -> Tensor:
+        """[L, N, D], see `shaped_rvq.py`."""
+        return shapes_of(self.left)
+
+    def sort(self, coefficients: Tensor) -> Tensor:
+        """[B, n, K] -> [N, D], in order and weighted."""
+        return coefficients.reshape(self.order.shape).gather(1, self.order) * self.weights
+
+    def unsort(self, vectors: Tensor) -> Tensor:
+        """The inverse of `sort`: [N, D] -> coefficients [N, D]."""
+        return torch.zeros_like(vectors).scatter(1, self.order, vectors / self.weights)
+
+
+class WaveformLayer(nn.Module):
+    """Waveform and decoded base [B, 1, F * frame_size] -> codes [B, levels, F], and base and codes -> waveform.
+
+    Args:
+        config: its settings.
+        sample_rate, frame_size, codebook_size: those of the codec.
+
+    Attributes:
+        lag: frames that a decoded stream is late.
+
+    Raises:
+        ConfigError: if these do not go together.
+    """
+
+    taper: Tensor
+
+    def __init__(self, config: WaveformLayerConfig, sample_rate: int, frame_size: int, codebook_size: int):
+        super().__init__()
+        self.config, self.frame_size = config, frame_size
+        self.bits = torch.log2(torch.tensor(float(codebook_size))).item() * config.efficiency
+        self.hop = config.hop(frame_size)
+        spacing = sample_rate / config.decimation / (2 * self.hop)  # Hz between coefficients
+        self.coefficients = int(config.cutoff / spacing)
+        if not 4 <= self.coefficients <= int(0.8 * self.hop) // 2 * 2 or self.coefficients % 2:
+            raise ConfigError(
+                f"waveform: a cutoff of {config.cutoff:g} Hz makes {self.coefficients} coefficients of {self.hop}; "
+                f"there must be an even number, at least 4, and room for the filter above"
+            )
+        row = row_of(self.hop * config.hops)
+        self.decimate = Decimator(config.decimation, row)
+        self.mdct = Mdct(self.hop, self.coefficients)
+        self.variance = VarianceNetwork(
+            self.hop, self.coefficients, config.width, config.blocks, config.expansion, config.kernel
+        )
+        self.quantizer = ShapedResidualQuantizer(
+            config.hops * self.coefficients,
+            config.levels,
+            codebook_size,
+            config.books,
+            config.codebooks == "learned",
+            config.seed,
+        )
+        self.inverse = InverseMdct(self.hop, self.coefficients)
+        late = self.decimate.delay + self.hop * config.decimation
+        self.lag = -(-(late + Interpolator.least_delay(config.decimation)) // frame_size)
+        self.interpolate = Interpolator(config.decimation, self.lag * frame_size - late, row)
+        frequency = (torch.arange(self.coefficients) + 0.5) * spacing
+        self.register_buffer("taper", ((config.cutoff - frequency) / config.taper).clamp(0, 1), False)
+
+    def arrange(self, log_variance: Tensor, levels: int) -> Arrangement:
+        """Log variances [B, F * hops, K] -> how so many levels code them."""
+        v = (log_variance.float() + (self.taper + 1e-3).log()).nan_to_num(-MAX_LOG_VARIANCE)
+        v = ((v * GRID).round() / GRID).clamp(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
+        v, order = v.reshape(-1, self.quantizer.dim).sort(dim=1, descending=True, stable=True)
+        gamma = self.config.weighting
+        left = water_filling((1 - gamma) * v, levels, self.bits)
+        return Arrangement(order, (-0.5 * gamma * v).exp(), left)
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, base: Tensor, levels: int, beams: int = 1, state: State | None = None) -> Tensor:
+        """Waveform and decoded base, both [B, 1, F * frame_size] -> codes [B, levels, F]."""
+        if x.shape[-1] == 0:
+            return torch.zeros(len(x), levels, 0, dtype=torch.long, device=x.device)
+        low, low_base = self.decimate(torch.cat([x, base]).float(), state).chunk(2)
+        arrangement = self.arrange(self.variance(low_base, state), levels)
+        vectors = arrangement.sort(self.mdct(low, state))
+        codes = self.quantizer.encode(vectors, arrangement.shapes(), beams)
+        return codes.view(len(x), -1, levels).transpose(1, 2)
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor, base: Tensor, state: State) -> Tensor:
+        """Codes [B, L, F] of the first L levels and base [B, 1, F * frame_size] -> waveform, `lag` frames late.
+
+        Of the first `lag` frames of a stream there is nothing yet: what comes out is [B, 1, n * frame_size] of the n
+        frames that are now complete. `finish` gives the rest.
+        """
+        if base.shape[-1] == 0:
+            return base
+        low = self.decimate(base.float(), state)
+        arrangement = self.arrange(self.variance(low, state), codes.shape[1])
+        own = arrangement.sort(self.mdct(low, state))
+        coded = self.quantizer.decode(codes.transpose(1, 2).reshape(-1, codes.shape[1]), arrangement.shapes())
+        if self.config.fill:
+            coded = coded + own * (self.config.fill * arrangement.left[-1] / arrangement.left[0])
+        difference = arrangement.unsort(coded - own).view(len(base), -1, self.coefficients) * self.taper
+        correction = self.interpolate(self.inverse(difference, state), state)
+        waiting = state.get(self)
+        if waiting is not None:
+            base = torch.cat([waiting, base], -1)
+        ready = max(0, base.shape[-1] - self.lag * self.frame_size)
+        state[self] = base[..., ready:].clone()
+        return base[..., :ready] + correction[..., correction.shape[-1] - ready :].to(base.dtype)
+
+    @torch.no_grad()
+    def finish(self, state: State) -> Tensor | None:
+        """The last frames of a stream, [B, 1, up to lag * frame_size]; None of one that has not begun.
+
+        The stream is at its end afterwards; its state is of no further use.
+        """
+        waiting = state.pop(self, None)
+        if waiting is None:
+            return None
+        hops = self.lag * self.config.hops
+        difference = torch.zeros(len(waiting), hops, self.coefficients, device=waiting.device)
+        correction = self.interpolate(self.inverse(difference, state), state)
+        return waiting + correction[..., correction.shape[-1] - waiting.shape[-1] :].to(waiting.dtype)
+
+    def check_levels(self, levels: int) -> None:
+        """Make sure that there are so many.
+
+        Raises:
+            CodesError: if not.
+        """
+        if not 0 <= levels <= self.config.levels:
+            raise CodesError(f"{levels} levels of a waveform layer of {self.config.levels}")

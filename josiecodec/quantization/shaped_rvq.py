@@ -1,0 +1,187 @@
+"""A residual stack for vectors whose variances are known beforehand: every vector shapes the codes for itself.
+
+Encoder and decoder know how large each number of a vector is likely to be. Level k is to take its share of the bits
+off where that costs least, and reverse water-filling (Cover and Thomas, section 10.3.3) says how much of each number
+that is: `shapes[k]`, a standard deviation for each number. A code of level k is then `shapes[k] * E[j]`, with E of unit
+variance. Codes drawn at random from a Gaussian are as good as any for such a source, so codebooks need not be stored;
+the numbers are made from whole ones alone, and are the same on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import CodesError, ConfigError
+from ..nn.linear import FEW_ROWS, stable_linear
+from .beam_search import _greatest
+
+STEP = 32  # codes are multiples of 1 / STEP
+AT_ONCE = 128  # vectors compared with all codes together: what they give has to fit the processor's cache
+
+
+def gaussian_codes(books: int, codebook_size: int, dim: int, seed: int = 0) -> Tensor:
+    """Codebooks of numbers of unit variance in steps of 1 / `STEP`: int8 [books, codebook_size, dim], code 0 all zeros.
+
+    Each number is the sum of twelve uniform ones of 16 bits from a counter's hash (the finaliser of SplitMix64, Steele
+    et al. 2014): whole numbers throughout, so that every machine and every version of a library makes the same.
+    """
+    count = books * codebook_size * dim
+    total = np.zeros(count, np.int64)
+    for part in range(3):
+        x = np.arange(count, dtype=np.uint64) * np.uint64(3) + np.uint64(part) + (np.uint64(seed) << np.uint64(40))
+        x = (x + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)  # wraps around, as it should
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        x ^= x >> np.uint64(31)
+        for shift in (0, 16, 32, 48):
+            total += ((x >> np.uint64(shift)) & np.uint64(0xFFFF)).astype(np.int64)
+    step = 65536 // STEP
+    codes = ((total - 6 * 65535 + step // 2) // step).clip(-127, 127).astype(np.int8)
+    shaped = codes.reshape(books, codebook_size, dim)
+    shaped[:, 0] = 0  # a level that can only do harm leaves everything as it is
+    return torch.from_numpy(shaped)
+
+
+def water_filling(log_variance: Tensor, levels: int, bits: float) -> Tensor:
+    """What is left of each variance after 0, 1, ... levels: [N, D] -> [levels + 1, N, D].
+
+    Args:
+        log_variance: natural logarithms, descending along the last axis.
+        levels: of codes.
+        bits: that each level takes off a vector.
+    """
+    total = log_variance.cumsum(1)
+    count = torch.arange(1, log_variance.shape[1] + 1, device=log_variance.device, dtype=log_variance.dtype)
+    # With the m largest above water at level w: total[m] - m w = rate. The m that are coded are the most for which
+    # log_variance[m] > w; what they cost, total[m] - m log_variance[m], never falls with m.
+    cost = total - count * log_variance
+    rates = 2 * np.log(2) * bits * torch.arange(1, levels + 1, device=total.device, dtype=total.dtype)
+    active = torch.searchsorted(cost, rates.expand(len(total), -1).contiguous()).clamp(1, total.shape[1])  # [N, levels]
+    water = (total.gather(1, active - 1) - rates) / active.to(total.dtype)
+    left = torch.minimum(log_variance, water.t().unsqueeze(-1)).exp()
+    return torch.cat([log_variance.exp().unsqueeze(0), left])
+
+
+def shapes_of(left: Tensor) -> Tensor:
+    """Standard deviation of what each level takes off: [levels + 1, N, D] of `water_filling` -> [levels, N, D]."""
+    return (left[:-1] - left[1:]).clamp_min(0).sqrt()
+
+
+class ShapedResidualQuantizer(nn.Module):
+    """Vectors [N, D] with shapes [L, N, D] -> codes [N, L] and back.
+
+    Args:
+        dim: D.
+        levels: the most levels L.
+        codebook_size: codes of each level.
+        books: codebooks. Levels share them, each with its numbers turned by another number of places: codes that are
+            random all over are as good as others then, and one codebook fits the processor's cache. Learned codes suit
+            their places, so there should be one codebook a level.
+        learned: codes are tensors of the model, stored with its weights, else random ones that are made anew.
+        seed: of random ones.
+    """
+
+    codes: Tensor
+    scale: Tensor
+
+    def __init__(
+        self, dim: int, levels: int, codebook_size: int = 2048, books: int = 1, learned: bool = False, seed: int = 0
+    ):
+        super().__init__()
+        turns = -(-levels // books)
+        if turns > dim:
+            raise ConfigError(f"{levels} levels are too many for {books} codebooks of {dim} numbers")
+        self.dim, self.levels, self.books = dim, levels, books
+        self.turn = dim // turns
+        self.register_buffer("codes", gaussian_codes(books, codebook_size, dim, seed), learned)
+        self.register_buffer("scale", torch.full((books,), 1 / STEP), learned)
+        self._tables: tuple[tuple[int, ...], tuple[Tensor, Tensor]] | None = None
+
+    @property
+    def codebook_size(self) -> int:
+        """Codes of each level."""
+        return self.codes.shape[1]
+
+    @torch.no_grad()
+    def set_codebooks(self, codebooks: Tensor) -> None:
+        """Take over codes [books, codebook_size, dim], rounded to 255 steps a codebook."""
+        peak = codebooks.abs().amax((1, 2)).clamp_min(1e-9)
+        self.scale.copy_(peak / 127)
+        self.codes.copy_((codebooks / self.scale.view(-1, 1, 1)).round().clamp(-127, 127))
+
+    @torch.no_grad()
+    def tables(self) -> tuple[Tensor, Tensor]:
+        """The codes and minus half their squares, float32 [books, codebook_size, dim]; kept while they stay so."""
+        key: tuple[int, ...] | None = None
+        if not self.codes.is_inference():
+            key = tuple(part for t in (self.codes, self.scale) for part in (t.data_ptr(), t._version))
+        if self._tables is None or key is None or self._tables[0] != key:
+            codes = self.codes.float() * self.scale.float().view(-1, 1, 1)
+            made = codes, -0.5 * codes.square()
+            if key is None:
+                return made
+            self._tables = key, made
+        return self._tables[1]
+
+    def level(self, k: int) -> tuple[int, int]:
+        """Codebook of level k, and by how many places its numbers are turned."""
+        return k % self.books, k // self.books * self.turn
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, shapes: Tensor, beams: int = 1) -> Tensor:
+        """Search codes for vectors of known shapes.
+
+        Args:
+            x: [N, D].
+            shapes: [L, N, D] of the levels wanted.
+            beams: hypotheses kept, see `beam_search.py`; 1 takes the best code of each level.
+
+        Returns:
+            int64 [N, L]. Of a level whose every code would do harm, 0 (if the codes are random ones).
+        """
+        if len(shapes) > self.levels:
+            raise CodesError(f"{len(shapes)} levels of codes for a stack of {self.levels}")
+        parts = [self._search(*part, beams) for part in zip(x.split(AT_ONCE), shapes.split(AT_ONCE, 1))]
+        return torch.cat(parts) if parts else torch.zeros(0, len(shapes), dtype=torch.long, device=x.device)
+
+    def _search(self, x: Tensor, shapes: Tensor, beams: int) -> Tensor:
+        """`encode` of a few vectors; no row depends on those beside it."""
+        tables, _ = self.tables()
+        rest = x.unsqueeze(1)  # [n, m, D], what each hypothesis leaves over
+        chosen: list[Tensor] = []  # the code of each level so far in each hypothesis, [n, m]
+        for (book, turn), shape, own in zip(map(self.level, range(len(shapes))), shapes, self._energies(shapes)):
+            # |r - a e|^2 = |r|^2 - 2 ((r a).e - a^2.e^2 / 2), all codes of a vector at once
+            query = (rest * shape.unsqueeze(1)).roll(-turn, -1)
+            score = stable_linear(query, tables[book], None).add_(own.unsqueeze(1))
+            _, places = _greatest(score, -0.5 * rest.square().sum(-1), beams)
+            parent, code = places // self.codebook_size, places % self.codebook_size
+            taken = shape.unsqueeze(1) * F.embedding(code, tables[book]).roll(turn, -1)
+            rest = rest.gather(1, parent.unsqueeze(-1).expand(-1, -1, self.dim)) - taken
+            chosen = [*(codes.gather(1, parent) for codes in chosen), code]
+        return torch.stack([codes[:, 0] for codes in chosen], -1) if chosen else rest.new_zeros(len(x), 0).long()
+
+    def _energies(self, shapes: Tensor) -> Iterator[Tensor]:
+        """Minus half the squared lengths of all codes of each level [n, codebook_size], of shapes [L, n, D]."""
+        squares = self.tables()[1]
+        # Of few vectors several levels make one product: products of a few rows cost as much as those of many.
+        together = max(1, FEW_ROWS // max(1, shapes.shape[1])) if self.books == 1 else 1
+        for first in range(0, len(shapes), together):
+            part = shapes[first : first + together].square()
+            turned = [part[i].roll(-self.level(first + i)[1], -1) for i in range(len(part))]
+            yield from stable_linear(torch.stack(turned), squares[first % self.books], None)
+
+    def decode(self, codes: Tensor, shapes: Tensor) -> Tensor:
+        """Codes [N, L] of the first L levels and the shapes of as many (or more) -> vectors [N, D]."""
+        if codes.shape[1] > len(shapes):
+            raise CodesError(f"{codes.shape[1]} levels of codes for shapes of {len(shapes)}")
+        tables, _ = self.tables()
+        total = torch.zeros_like(shapes[0])
+        for k in range(codes.shape[1]):
+            book, turn = self.level(k)
+            total = total + shapes[k] * F.embedding(codes[:, k], tables[book]).roll(turn, -1)
+        return total
