@@ -48,7 +48,8 @@ class Models:
         """The model that made a stream."""
         from josiecodec.hub.store import find_fingerprint
 
-        return self._chosen.get(info.kind) or self._load(find_fingerprint(info.fingerprint, info.model))
+        chosen = self._chosen.get("audio" if info.kind == "audio" else "vision")
+        return chosen or self._load(find_fingerprint(info.fingerprint, info.model))
 
     def _load(self, name: str | Path) -> Any:
         import josiecodec
