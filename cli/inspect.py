@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import Path_, given_tables
+
+if TYPE_CHECKING:
+    from josiecodec.entropy.tables_file import Tables
 
 
 @click.command()
@@ -92,15 +95,13 @@ def _described(stream: Any) -> dict[str, Any]:
 @click.argument("source", type=Path_)
 @click.argument("target", type=Path_)
 @click.option("--n-q", type=click.IntRange(1), help="Levels to keep.")
-@click.option("--kbps", type=click.FloatRange(0, min_open=True), help="Bitrate instead of --n-q.")
+@click.option("--kbps", type=click.FloatRange(0, min_open=True), help="Bitrate of the whole file instead, of audio.")
 @click.option("--model", "folders", type=Path_, multiple=True, help="Folder of the model, if it is not one of ours.")
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
 def trim(
     source: Path, target: Path, n_q: int | None, kbps: float | None, folders: tuple[Path, ...], overwrite: bool
 ) -> None:
     """Copy SOURCE to TARGET with fewer levels: a lower bitrate, without decoding."""
-    from josiecodec.bitstream.container import TokenReader
-    from josiecodec.bitstream.header import AudioInfo
     from josiecodec.bitstream.scan import trim_file
 
     if (n_q is None) == (kbps is None):
@@ -111,18 +112,28 @@ def trim(
         raise click.BadParameter("--kbps must be finite")
     if target.exists() and not overwrite:
         raise click.UsageError(f"{target} is there already; --overwrite replaces it")
-    if n_q is None:
-        with TokenReader(source) as reader:
-            streams = reader.streams
-        sound = next((s for s in streams if isinstance(s, AudioInfo)), None)
-        if sound is None or len(streams) > 1:
-            raise click.UsageError("--kbps is for files of sound alone; give --n-q")
-        one = sound.bitrate / sound.levels
-        n_q = int(1000 * (kbps or 0) / one + 1e-9)
-        if n_q < 1:
-            raise click.BadParameter(f"one level takes {one / 1000:g} kbit/s, more than {kbps:g}")
-    trim_file(source, target, n_q, given_tables(folders))
+    tables = given_tables(folders)
+    levels = n_q if n_q is not None else _levels_within(source, kbps or 0.0, tables)
+    trim_file(source, target, levels, tables)
     click.echo(f"{source} -> {target}: {source.stat().st_size} -> {target.stat().st_size} bytes")
+
+
+def _levels_within(source: Path, kbps: float, tables: Tables) -> int:
+    """The most levels with which a file of audio takes no more than a bitrate, all of it."""
+    from josiecodec.bitstream.header import AudioInfo
+    from josiecodec.bitstream.josie_file import TokenFile
+    from josiecodec.bitstream.patch_payload import PatchRows
+    from josiecodec.coding.audio_rate_control import fit_levels, level_rates
+    from josiecodec.entropy.tables_file import find_tables
+
+    file = TokenFile.read(source, tables=tables)
+    stream = file.streams[0]
+    info, codes = stream.info, stream.codes
+    if len(file.streams) > 1 or not isinstance(info, AudioInfo) or isinstance(codes, PatchRows):
+        raise click.UsageError("--kbps is for files of audio alone; give --n-q")
+    own = find_tables(info.fingerprint, tables)
+    rates = level_rates(codes.T, info.codebook_size, info.sample_rate / info.frame_size, own)
+    return fit_levels(lambda n: (file.trimmed(n).to_bytes(tables), stream.seconds), rates, kbps)[0]
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Which files become which, doing them one after the other, and the models that are needed for it."""
+"""Jobs of the command line: which file becomes which, running them one after the other, and the models they need."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Models:
         device: where to put them.
     """
 
-    USUAL = {"jodio": "jodio-24k", "jovio": "jovio-16"}  # noqa: RUF012
+    DEFAULTS = {"audio": "jodio-24k", "vision": "jovio-16"}  # noqa: RUF012
 
     def __init__(self, names: tuple[str, ...], device: str):
         self.device = device
@@ -32,23 +32,23 @@ class Models:
         self._chosen = {}
         for name in names:
             codec = self._load(name)
-            self._chosen[type(codec).__name__.lower()] = codec
+            self._chosen[codec.kind] = codec
 
-    def at_hand(self, kind: str) -> bool:
-        """Whether there is a model for sound ("jodio") or pictures ("jovio")."""
+    def has(self, kind: str) -> bool:
+        """Whether there is a model of a kind, "audio" or "vision"."""
         from josiecodec.hub.store import available
 
-        return kind in self._chosen or self.USUAL[kind] in available()
+        return kind in self._chosen or self.DEFAULTS[kind] in available()
 
     def to_encode(self, kind: str) -> Any:
-        """The model for sound ("jodio") or pictures ("jovio")."""
-        return self._chosen.get(kind) or self._load(self.USUAL[kind])
+        """The model to encode "audio" or "vision" with."""
+        return self._chosen.get(kind) or self._load(self.DEFAULTS[kind])
 
     def to_decode(self, info: Any) -> Any:
         """The model that made a stream."""
         from josiecodec.hub.store import find_fingerprint
 
-        chosen = self._chosen.get("jodio" if info.kind == "audio" else "jovio")
+        chosen = self._chosen.get("audio" if info.kind == "audio" else "vision")
         return chosen or self._load(find_fingerprint(info.fingerprint, info.model))
 
     def _load(self, name: str | Path) -> Any:
@@ -99,10 +99,10 @@ def plan(source: Path, target: Path | None, suffix: Suffix, wanted: frozenset[st
         out = target if target is not None else source
         if str(out) == "-":
             raise click.UsageError("a folder cannot go to standard output")
-        found = sorted(p for p in source.rglob("*") if p.suffix.lower() in wanted and p.is_file())
-        if not found:
-            raise click.UsageError(f"{source}: nothing to do in this folder")
-        jobs = list(_placed(found, source, out, suffix))
+        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in wanted and p.is_file())
+        if not files:
+            raise click.UsageError(f"{source}: no file of such a kind in this folder")
+        jobs = list(_jobs_of(files, source, out, suffix))
         twice = [end for end, count in Counter(end for _, end in jobs).items() if count > 1]
         if twice:
             raise click.UsageError(f"two files of this folder would become {twice[0]}")
@@ -121,16 +121,19 @@ def plan(source: Path, target: Path | None, suffix: Suffix, wanted: frozenset[st
     return jobs
 
 
-def _placed(found: list[Path], source: Path, out: Path, suffix: Suffix) -> Iterator[Job]:
-    """Targets below `out`; files that differ in their suffix alone keep it (a.wav.josie, a.mp3.josie)."""
-    stems = Counter(p.with_suffix("") for p in found)
-    for path in found:
+def _jobs_of(files: list[Path], source: Path, out: Path, suffix: Suffix) -> Iterator[Job]:
+    """Sources and targets below `out`; files that differ in their suffix alone keep it (a.wav.josie, a.mp3.josie)."""
+    stems = Counter(p.with_suffix("") for p in files)
+    for path in files:
         name = (path.name if stems[path.with_suffix("")] > 1 else path.stem) + suffix(path)
         yield path, out / path.parent.relative_to(source) / name
 
 
 def run(jobs: list[Job], work: Callable[..., dict[str, Any]], as_json: bool) -> int:
-    """Do all jobs with a progress bar; a job that fails does not stop the others. Returns the exit code."""
+    """Run all jobs with a progress bar; one that fails does not stop the others. Returns the exit code.
+
+    `work` gives what JSON is to hold of a job, and under "shown" what a person is to see.
+    """
     from tqdm import tqdm
 
     from josiecodec.errors import CodecError
@@ -147,7 +150,7 @@ def run(jobs: list[Job], work: Callable[..., dict[str, Any]], as_json: bool) -> 
             try:
                 if str(end) != "-":
                     end.parent.mkdir(parents=True, exist_ok=True)
-                with warnings.catch_warnings(record=True) as heard:
+                with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always", UserWarning)
                     result = work(start, end, progress)
             except (CodecError, click.UsageError, OSError) as error:
@@ -168,7 +171,7 @@ def run(jobs: list[Job], work: Callable[..., dict[str, Any]], as_json: bool) -> 
             tqdm.write(line, file=sys.stderr if piped else sys.stdout)
             for problem in () if as_json else result.get("problems", ()):
                 tqdm.write(f"warning: {start}: {problem}", file=sys.stderr)
-            for warning in heard:
+            for warning in caught:
                 tqdm.write(f"warning: {warning.message}", file=sys.stderr)
     return 2 if failed else 0
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from josiecodec import Jodio
     from josiecodec.entropy.tables_file import Tables
 
 Path_ = click.Path(path_type=Path)
@@ -50,14 +49,3 @@ def use_device(device: str, threads: int | None) -> str:
         reason = str(error).splitlines()[0]
         raise click.BadParameter(f"device {device!r} cannot be used ({reason})") from None
     return device
-
-
-def chosen_levels(codec: Jodio, n_q: int | None, kbps: float | None) -> int:
-    """The number of levels that --n-q or --kbps asks for."""
-    if kbps is not None:
-        return codec.n_q_for(1000 * kbps)
-    if n_q is None:
-        return codec.settings.n_q
-    if n_q > codec.n_q:
-        raise click.BadParameter(f"{codec.config.name} has {codec.n_q} levels, not {n_q}")
-    return n_q

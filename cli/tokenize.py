@@ -81,7 +81,7 @@ def tokenize(
     plan = make_plan(source, kind, shard_clips)
     if adaptive and plan.kind == "audio":
         raise click.UsageError("--adaptive is for pictures; sound takes --n-q levels throughout")
-    name = model or Models.USUAL["jodio" if plan.kind == "audio" else "jovio"]
+    name = model or Models.DEFAULTS["audio" if plan.kind == "audio" else "vision"]
     if engine == "local":
         use_device(device, threads)
     codec = josiecodec.load(name, device if engine == "local" else "cpu")

@@ -17,7 +17,7 @@ class CodecNetwork(nn.Module, ABC):
 
     Attributes:
         config: its configuration; has a `name` and `encoding`, the encoder settings it was made with.
-        settings: encoder settings in use; may be replaced at any time.
+        settings: encoder settings where a call gives no others; may be replaced at any time.
     """
 
     config: Any
@@ -38,14 +38,14 @@ class CodecNetwork(nn.Module, ABC):
         """Where the model is."""
         return next(self.parameters()).device
 
-    def levels(self, n_q: int | None) -> int:
-        """`n_q`, or the default for None.
+    def levels(self, n_q: int | None, settings: EncoderSettings | None = None) -> int:
+        """`n_q`, or for None that of `settings` (of the network's own, if they are None, too).
 
         Raises:
             CodesError: if it is no number of levels of this model.
         """
         if n_q is None:
-            return self.settings.n_q
+            n_q = (settings or self.settings).n_q
         if isinstance(n_q, bool) or not isinstance(n_q, int) or not 1 <= n_q <= self.n_q:
             raise CodesError(f"n_q must be a whole number in 1..{self.n_q}, not {n_q!r}")
         return n_q

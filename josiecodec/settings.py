@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Literal
 
-from .errors import CodecError, ConfigError
+from .errors import CodecError, CodesError, ConfigError
 
 MAX_BEAMS = 256
+MediaKind = Literal["audio", "image", "video"]
+FITTING = {  # the rates that can be asked of each kind of media
+    "audio": ("n_q", "kbps"),
+    "image": ("n_q", "bpp", "rd_lambda"),
+    "video": ("n_q", "bpp", "kbps", "rd_lambda"),
+}
 
 
 @dataclass(frozen=True)
@@ -16,8 +23,8 @@ class EncoderSettings:
 
     Attributes:
         n_q: levels where no rate is asked for.
-        beams: hypotheses that the beam search for codes keeps, see `quantization/beam_search.py`; 1 takes the nearest
-            code of each level.
+        beams: effort: hypotheses that the beam search for codes keeps, see `quantization/beam_search.py`; 1 takes the
+            nearest code of each level.
         rd_lambda: of images and video: lambda of the rate-distortion cost, squared error + lambda x bits, where no
             rate is asked for.
         masking: of images and video: how much less an error counts in a busy patch than in a smooth one, 0 (all alike)
@@ -47,7 +54,8 @@ class Rate:
     Attributes:
         n_q: so many levels in every frame or patch, nothing predicted.
         bpp: of images and video, bits per pixel (and picture) of the whole file.
-        kbps: of audio and video, thousands of bits per second of the whole file.
+        kbps: of audio and video, thousands of bits per second of the whole file. Audio never takes more; video, as
+            with `bpp`, comes within a few percent.
         rd_lambda: of images and video, see `EncoderSettings`; the more, the fewer bits. The same lambda is the same
             quality.
     """
@@ -69,3 +77,33 @@ class Rate:
         if self.bpp is not None:
             return self.bpp * pixels * pictures
         return None if self.kbps is None else 1000 * self.kbps * seconds
+
+
+def fitting_rate(kind: MediaKind, n_q: int | None, rate: Rate | None) -> Rate:
+    """The one rate that a caller asks for with `n_q` or `rate`; one without values if with neither.
+
+    Args:
+        kind: of what is to be encoded.
+        n_q: levels.
+        rate: any rate.
+
+    Raises:
+        CodesError: if `n_q` is no number of levels.
+        CodecError: if both are given, or if such a rate cannot be asked of this kind of media.
+    """
+    if rate is not None and not isinstance(rate, Rate):
+        raise CodecError(f"rate must be a Rate, not {type(rate).__name__}")
+    if n_q is not None and rate is not None:
+        raise CodecError("give either n_q or rate, not both")
+    if rate is None:
+        if n_q is not None and (isinstance(n_q, bool) or not isinstance(n_q, int) or n_q < 1):
+            raise CodesError(f"n_q must be a whole number from 1 on, not {n_q!r}")
+        return Rate(n_q=n_q)
+    for field in fields(rate):
+        if getattr(rate, field.name) is not None and field.name not in FITTING[kind]:
+            raise CodecError(f"{field.name} is no rate of {kind}; it can be given {_listed(FITTING[kind])}")
+    return rate
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

@@ -220,12 +220,15 @@ def test_a_model_gets_a_network(made, monkeypatch):
     assert codec.tables.seen > 0
     if isinstance(material, Pictures):
         picture = scene(200, 240, seed=7)[0, :, 0]
-        data, more = codec.compress(picture, Rate(n_q=4)), plain.compress(picture, Rate(n_q=4))
+        data, more = codec.compress(picture, 4), plain.compress(picture, 4)
         for bpp in (0.08, 0.15):
-            size = 8 * len(codec.compress(picture, Rate(bpp=bpp)))
+            size = 8 * len(codec.compress(picture, rate=Rate(bpp=bpp)))
             assert size / (200 * 240) == pytest.approx(bpp, rel=0.05)
         video = scene(64, 64, 5, seed=7)[0]
-        assert codec.decompress(codec.compress(video, Rate(rd_lambda=0.01), 10)).shape == video.shape
+        assert (
+            codec.decompress(codec.compress(video, rate=Rate(rd_lambda=0.01), pictures_per_second=10)).shape
+            == video.shape
+        )
     else:
         wave = speechlike(150, seed=3)[0]
         data, more = codec.compress(wave), plain.compress(wave)

@@ -211,7 +211,7 @@ def test_pictures_and_videos_with_tables(visual_model, tmp_path):
     x = scene(200, 240, 5, seed=50)[0]
     for rate in (Rate(n_q=4), Rate(rd_lambda=0.01)):
         for picture in (x[:, 0], x):
-            data, more = codec.compress(picture, rate, 10), plain.compress(picture, rate, 10)
+            data, more = codec.compress(picture, rate=rate), plain.compress(picture, rate=rate)
             assert set(codings(data)) == {CODED_PATCHES}
             assert len(data) < len(more)
             if rate.n_q:  # else codes are chosen by what they take
@@ -222,7 +222,7 @@ def test_pictures_and_videos_with_tables(visual_model, tmp_path):
             # What is written beside the codes: modes and counts, heads of blocks.
             assert use.bits.sum() / 8 < len(data) < use.bits.sum() / 8 + 400
     for bpp in (0.08, 0.15):
-        size = 8 * len(codec.compress(x[:, 0], Rate(bpp=bpp)))
+        size = 8 * len(codec.compress(x[:, 0], rate=Rate(bpp=bpp)))
         assert size / (200 * 240) == pytest.approx(bpp, rel=0.05)
 
 

@@ -142,6 +142,23 @@ def test_no_circle_of_imports():
         visit(name, ())
 
 
+# What decodes a stream must not reach, by whatever way through its own folder, what only an encoder needs.
+DECODERS = ("vision_decoder", "reconstruct", "codec")
+ENCODERS = {"vision_encoder", "rate_control", "rdo", "audio_rate_control"}
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_decoders_reach_no_encoder(name):
+    folder = "josiecodec.coding."
+    reached, waiting = set(), [folder + name]
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting += [target for target in IMPORTS[module] if target.startswith(folder)]
+    assert not reached & {folder + encoder for encoder in ENCODERS}
+
+
 def test_importing_is_light():
     heavy = (
         "torch",

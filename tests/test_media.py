@@ -18,14 +18,14 @@ from kit.vision import CONV, model, scene
 from PIL import Image
 
 import josiecodec
-from josiecodec.coding.image import decode_picture, encode_picture
-from josiecodec.coding.video import decode_video, encode_video, kind_of
+from josiecodec.coding.image import decode_image, encode_image
+from josiecodec.coding.video import decode_video, encode_video
 from josiecodec.errors import MediaError
 from josiecodec.hub.store import save
 from josiecodec.media.images import load_image, save_image
+from josiecodec.media.kinds import kind_of
 from josiecodec.media.video_reader import VideoReader, load_video
 from josiecodec.media.video_writer import VideoWriter
-from josiecodec.settings import Rate
 
 
 @pytest.fixture(scope="module")
@@ -137,15 +137,15 @@ def test_a_film_without_pictures_leaves_nothing(tmp_path):
 def test_kinds(tmp_path):
     film(tmp_path / "x.mp4")
     assert kind_of(tmp_path / "x.mp4") == "video"
-    assert kind_of("a.PNG") == "picture"
-    assert kind_of("a.wav") == "sound"
+    assert kind_of("a.PNG") == "image"
+    assert kind_of("a.wav") == "audio"
     with av.open(str(tmp_path / "song.mp4"), "w") as container:
         stream = container.add_stream("aac", rate=24000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.float32), format="fltp", layout="mono")
         frame.sample_rate = 24000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    assert kind_of(tmp_path / "song.mp4") == "sound"
+    assert kind_of(tmp_path / "song.mp4") == "audio"
     (tmp_path / "bad.mp4").write_bytes(b"nothing")
     with pytest.raises(MediaError, match="not a media file"):
         kind_of(tmp_path / "bad.mp4")
@@ -153,15 +153,15 @@ def test_kinds(tmp_path):
 
 def test_a_picture_file_comes_back(visual, tmp_path):
     save_image(scene(50, 70)[0, :, 0], tmp_path / "x.png")
-    encode_picture(visual, tmp_path / "x.png", tmp_path / "x.josie", Rate(n_q=4))
-    decode_picture(visual, tmp_path / "x.josie", tmp_path / "back.png")
+    encode_image(visual, tmp_path / "x.png", tmp_path / "x.josie", 4)
+    decode_image(visual, tmp_path / "x.josie", tmp_path / "back.png")
     expected = visual.decode(visual.encode(load_image(tmp_path / "x.png")[None], 4), (50, 70))[0]
     assert torch.allclose(load_image(tmp_path / "back.png"), expected, atol=0.5 / 255 + 1e-6)
 
 
 def test_sound_and_pictures_stay_in_step(visual, tiny, tmp_path):
     film(tmp_path / "x.mp4", pictures=30, sound=True)
-    encode_video(visual, tiny, tmp_path / "x.mp4", tmp_path / "x.josie", Rate(n_q=4))
+    encode_video(visual, tiny, tmp_path / "x.mp4", tmp_path / "x.josie", 4)
     done = decode_video(visual, tiny, tmp_path / "x.josie", tmp_path / "back.mkv")
     assert done.seconds == 3
     back, rate = load_video(tmp_path / "back.mkv")
@@ -195,7 +195,7 @@ def test_a_flash_and_its_beep_come_back_together(visual, tmp_path, late):
     with VideoReader(tmp_path / "x.mkv") as reader:
         assert reader.sound_offset == pytest.approx(late, abs=0.002)
     audio = josiecodec.load("jodio-24k")
-    encode_video(visual, audio, tmp_path / "x.mkv", tmp_path / "x.josie", Rate(n_q=4))
+    encode_video(visual, audio, tmp_path / "x.mkv", tmp_path / "x.josie", 4)
     decode_video(visual, audio, tmp_path / "x.josie", tmp_path / "back.mkv")
     back, _ = load_video(tmp_path / "back.mkv")
     heard = load_audio(tmp_path / "back.mkv").samples[0]
@@ -217,7 +217,7 @@ def test_sound_that_starts_at_another_time_is_moved(tmp_path, offset):
 
 def test_a_cut_off_film_gives_what_is_whole(visual, tiny, tmp_path):
     film(tmp_path / "x.mp4", pictures=30, sound=True)
-    encode_video(visual, tiny, tmp_path / "x.mp4", tmp_path / "x.josie", Rate(n_q=4))
+    encode_video(visual, tiny, tmp_path / "x.mp4", tmp_path / "x.josie", 4)
     data = (tmp_path / "x.josie").read_bytes()
     done = decode_video(visual, tiny, data[: len(data) // 2], tmp_path / "back.mkv", salvage=True)
     assert done.problems
@@ -234,7 +234,7 @@ def test_the_command_line_takes_all_kinds(visual, tiny, tmp_path):
 
     soundfile.write(media / "talk.wav", speechlike(10)[0, 0].numpy(), 24000)
     lines = run("encode", media, tmp_path / "tokens", *models, "--n-q", 3, "--json").splitlines()
-    assert {json.loads(line)["kind"] for line in lines} == {"sound", "picture", "video"}
+    assert {json.loads(line)["kind"] for line in lines} == {"audio", "image", "video"}
     described = run("info", *sorted((tmp_path / "tokens").glob("*.josie")))
     assert "70 x 50, a picture" in described
     assert "30 pictures at 10/s" in described
@@ -245,7 +245,7 @@ def test_the_command_line_takes_all_kinds(visual, tiny, tmp_path):
     run("decode", tmp_path / "tokens" / "film.josie", tmp_path / "only.wav", *models)
     assert soundfile.info(tmp_path / "only.wav").duration == pytest.approx(3, abs=0.05)
     error = run("decode", tmp_path / "tokens" / "photo.josie", tmp_path / "no.wav", *models, code=2)
-    assert "pictures" in error
+    assert "no audio" in error
     run("encode", media / "photo.png", tmp_path / "x.josie", *models, "--kbps", 3, code=2)
     run("encode", media / "talk.wav", tmp_path / "x.josie", *models, "--bpp", 3, code=2)
     assert "cannot be reached" in _warned("encode", media / "photo.png", tmp_path / "x.josie", *models, "--bpp", 9)
@@ -262,7 +262,7 @@ def test_without_a_model_for_pictures_videos_are_their_sound(tiny, tmp_path, mon
     from josiecodec_cli.files import encode
     from josiecodec_cli.jobs import Models
 
-    monkeypatch.setattr(Models, "at_hand", lambda self, kind: False)
+    monkeypatch.setattr(Models, "has", lambda self, kind: False)
     media = tmp_path / "media"
     media.mkdir()
     film(media / "film.mp4", pictures=30, sound=True)
@@ -270,6 +270,6 @@ def test_without_a_model_for_pictures_videos_are_their_sound(tiny, tmp_path, mon
     model_folder = str(save(tiny, tmp_path / "audio"))
     done = CliRunner().invoke(encode, [str(media), str(tmp_path / "out"), "--model", model_folder])
     assert done.exit_code == 0, done.output
-    assert "its sound alone" in done.output
+    assert "audio alone" in done.output
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["film.josie"]
     assert [s.info.kind for s in josiecodec.TokenFile.read(tmp_path / "out" / "film.josie").streams] == ["audio"]

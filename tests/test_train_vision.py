@@ -12,7 +12,7 @@ import torch
 from kit.processes import run
 from kit.vision import CONV, scene
 
-from josiecodec.coding.rdo import candidates, dearness, decide, worthwhile
+from josiecodec.coding.rdo import choose_modes, masking_scale, mode_costs, rd_level_counts, search_intra
 from josiecodec.config import to_dict
 from josiecodec.errors import CodecError, ConfigError, MediaError
 from josiecodec.hub.store import load
@@ -162,15 +162,20 @@ def test_more_levels_where_they_are_worth_it(folder, tmp_path):
     t.prepare()
     with torch.no_grad():
         z = t.model.latent(t.sampler.batch(8)[:, :1]).flatten(0, -2)
-    means = [float(worthwhile(t.model, z, torch.full((len(z),), w)).float().mean()) for w in (1e-4, 1e-2, 1.0, 1e3)]
+    means = [
+        float(rd_level_counts(t.model, z, torch.full((len(z),), w)).float().mean()) for w in (1e-4, 1e-2, 1.0, 1e3)
+    ]
     assert means == sorted(means, reverse=True)
     assert means[0] == t.model.n_q
     assert means[-1] == 0
     # What it says is what the rate control finds when it is asked for that weight.
     for masking in (0.0, 0.5):
         t.model.settings = dataclasses.replace(t.model.settings, masking=masking)
-        found = candidates(t.model, z[:, None], None, t.model.n_q, beams=1)
-        assert torch.equal(decide(t.model, found, 1e-2)[1], worthwhile(t.model, z, torch.full((len(z),), 1e-2)))
+        intra = search_intra(t.model, z[:, None], t.model.n_q, beams=1)
+        found = mode_costs(t.model, z[:, None], None, intra)
+        assert torch.equal(
+            choose_modes(t.model, found, 1e-2)[1], rd_level_counts(t.model, z, torch.full((len(z),), 1e-2))
+        )
 
 
 def test_errors_hide_in_busy_patches(folder, tmp_path):
@@ -179,16 +184,16 @@ def test_errors_hide_in_busy_patches(folder, tmp_path):
     with torch.no_grad():
         z = t.model.latent(t.sampler.batch(8)[:, :1]).flatten(0, -2)
     t.model.settings = dataclasses.replace(t.model.settings, masking=0.0)
-    assert bool((dearness(t.model, z) == 1).all())
+    assert bool((masking_scale(t.model, z) == 1).all())
     t.model.settings = dataclasses.replace(t.model.settings, masking=0.6)
-    dear = dearness(t.model, z)
+    dear = masking_scale(t.model, z)
     left_over = search(t.model.rvq, z, 1, 1).errors[:, 1]
     order = left_over.argsort()
     assert bool((dear[order].diff() >= 0).all())
     assert dear.max() > 1.5 * dear.min()
-    masked = worthwhile(t.model, z, torch.full((len(z),), 1e-2))
+    masked = rd_level_counts(t.model, z, torch.full((len(z),), 1e-2))
     t.model.settings = dataclasses.replace(t.model.settings, masking=0.0)
-    assert torch.equal(masked, worthwhile(t.model, z, 1e-2 * dear))
+    assert torch.equal(masked, rd_level_counts(t.model, z, 1e-2 * dear))
 
 
 def test_the_averaged_encoder_stays_at_the_end(folder, tmp_path):

@@ -45,7 +45,7 @@ def test_flat_colors_stay(codec):
 
 def test_a_still_film_does_not_flicker(codec):
     x = scene(64, 64).expand(-1, -1, 7, -1, -1)[0]
-    back = codec.decompress(codec.compress(x, Rate(bpp=0.2), 10))
+    back = codec.decompress(codec.compress(x, rate=Rate(bpp=0.2), pictures_per_second=10))
     assert back.diff(dim=1).abs().mean() < 0.01
 
 

@@ -9,7 +9,7 @@ F = ceil(T / frame_size). Codes are [B, K, F], the semantic level first.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from ..nn.transformer import Transformer
 from ..quantization.rvq import ResidualVectorQuantizer
 from ..quantization.split_rvq import SplitQuantizer
 from ..quantization.vq import VectorQuantizer
+from ..settings import EncoderSettings
 from .config import JodioConfig
 from .mimi import MimiConfig, MimiDecoder, MimiEncoder
 from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
@@ -164,12 +165,20 @@ class JodioNetwork(CodecNetwork):
     # Use ------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def encode(self, x: Tensor, n_q: int | None = None, lengths: Tensor | None = None) -> Tensor:
+    def encode(
+        self,
+        x: Tensor,
+        n_q: int | None = None,
+        settings: EncoderSettings | None = None,
+        *,
+        lengths: Tensor | None = None,
+    ) -> Tensor:
         """Turn waveforms into codes.
 
         Args:
             x: [B, 1, T] (or [B, T] or [T]), in [-1, 1] at `sample_rate`. T may be any length.
-            n_q: levels to compute, 1 .. self.n_q; None for the config's default.
+            n_q: levels to compute, 1 .. self.n_q; None for those of the settings.
+            settings: of the encoder for this call; None for `self.settings`.
             lengths: [B], samples of each item when shorter ones were padded; what lies beyond is
                 not heard, and the codes of frames beyond `frames(length)` are zero.
 
@@ -181,7 +190,7 @@ class JodioNetwork(CodecNetwork):
         Raises:
             CodesError: on a wrong shape or type, or `n_q` out of range.
         """
-        n_q = self.levels(n_q)
+        n_q = self.levels(n_q, settings)
         x = self.waveform(x)
         total = x.shape[-1]
         if lengths is not None:
@@ -193,9 +202,9 @@ class JodioNetwork(CodecNetwork):
         step = BLOCK_FRAMES * self.frame_size
         if self.config.causal and x.shape[-1] > step:
             state = State()
-            codes = torch.cat([self.encode_frames(part, n_q, state) for part in x.split(step, -1)], -1)
+            codes = torch.cat([self.encode_frames(part, n_q, state, settings) for part in x.split(step, -1)], -1)
         else:
-            codes = self.encode_frames(x, n_q)
+            codes = self.encode_frames(x, n_q, None, settings)
         if lengths is not None:
             frames = -(-lengths // self.frame_size)
             codes = codes * (torch.arange(codes.shape[-1], device=x.device) < frames[:, None, None])
@@ -229,12 +238,14 @@ class JodioNetwork(CodecNetwork):
             audio = self.decode_frames(codes)
         return audio[..., :length]
 
-    def streaming(self, batch_size: int = 1, n_q: int | None = None) -> AudioStream:
+    def streaming(
+        self, batch_size: int = 1, n_q: int | None = None, settings: EncoderSettings | None = None
+    ) -> AudioStream:
         """Open a stream that encodes chunks of any size and decodes frame by frame.
 
         Args:
             batch_size: waveforms that run side by side.
-            n_q: levels to encode; None for the config's default.
+            n_q, settings: as of `encode`.
 
         Returns:
             an `AudioStream`.
@@ -242,7 +253,7 @@ class JodioNetwork(CodecNetwork):
         Raises:
             CodecError: if the model is not causal.
         """
-        return AudioStream(self, batch_size, self.levels(n_q), self.device)
+        return AudioStream(self, batch_size, self.levels(n_q, settings), self.device, settings)
 
     # Whole frames, offline or with the memory of a stream ------------------------------------------
 
@@ -265,11 +276,14 @@ class JodioNetwork(CodecNetwork):
             return self.decoder(z, state, levels)
         return self.decoder(z, state)
 
-    def encode_frames(self, x: Tensor, n_q: int, state: State | None = None) -> Tensor:
+    def encode_frames(
+        self, x: Tensor, n_q: int, state: State | None = None, settings: EncoderSettings | None = None
+    ) -> Tensor:
         """[B, 1, F * frame_size] -> codes [B, n_q, F]. No checks; `encode` is for users."""
         if x.shape[-1] == 0:
             return torch.zeros(len(x), n_q, 0, dtype=torch.long, device=x.device)
-        return self.split.encode(self.latent(x, state), n_q)
+        split = self.split if settings is None else replace(self.split, beams=settings.beams)
+        return split.encode(self.latent(x, state), n_q)
 
     def decode_frames(self, codes: Tensor, state: State | None = None) -> Tensor:
         """Codes [B, K, F] -> [B, 1, F * frame_size]. No checks; `decode` is for users."""

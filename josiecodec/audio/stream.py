@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import CodecError, CodesError
 from ..nn.streaming import State
+from ..settings import EncoderSettings
 
 
 class FrameCodec(Protocol):
@@ -21,7 +22,9 @@ class FrameCodec(Protocol):
     def frame_size(self) -> int: ...
     def waveform(self, x: Tensor) -> Tensor: ...
     def checked_codes(self, codes: Tensor) -> Tensor: ...
-    def encode_frames(self, x: Tensor, n_q: int, state: State | None = None) -> Tensor: ...
+    def encode_frames(
+        self, x: Tensor, n_q: int, state: State | None = None, settings: EncoderSettings | None = None
+    ) -> Tensor: ...
     def decode_frames(self, codes: Tensor, state: State | None = None) -> Tensor: ...
 
 
@@ -38,13 +41,21 @@ class AudioStream:
     recording. The codec itself is not changed: any number of streams can share it.
     """
 
-    def __init__(self, codec: FrameCodec, batch_size: int, n_q: int, device: torch.device | None = None):
+    def __init__(
+        self,
+        codec: FrameCodec,
+        batch_size: int,
+        n_q: int,
+        device: torch.device | None = None,
+        settings: EncoderSettings | None = None,
+    ):
         if not codec.config.causal:
             raise CodecError(f"{codec.config.name} looks ahead and cannot run on a stream")
         self.codec = codec
         self.batch_size = batch_size
         self.n_q = n_q
         self.device = device
+        self.settings = settings
         self.reset()
 
     def reset(self) -> None:
@@ -62,14 +73,14 @@ class AudioStream:
         waiting = torch.cat([self._waiting, chunk], -1)
         ready = waiting.shape[-1] // self.codec.frame_size * self.codec.frame_size
         self._waiting = waiting[..., ready:].clone()
-        return self.codec.encode_frames(waiting[..., :ready], self.n_q, self._encoder)
+        return self.codec.encode_frames(waiting[..., :ready], self.n_q, self._encoder, self.settings)
 
     @torch.no_grad()
     def flush(self) -> Tensor:
         """End the recording: codes [B, n_q, 0 or 1] of the samples that still wait for their frame."""
         missing = -self._waiting.shape[-1] % self.codec.frame_size
         waiting, self._waiting = F.pad(self._waiting, (0, missing)), self._waiting[..., :0]
-        return self.codec.encode_frames(waiting, self.n_q, self._encoder)
+        return self.codec.encode_frames(waiting, self.n_q, self._encoder, self.settings)
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:

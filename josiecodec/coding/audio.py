@@ -1,9 +1,14 @@
-"""From sound files to `.josie` files and back, block by block in bounded memory."""
+"""From audio files to `.josie` files and back, block by block in bounded memory."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
-from collections.abc import Iterable, Iterator
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -11,16 +16,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..atomic import write_bytes
 from ..audio.network import BLOCK_FRAMES
 from ..bitstream.container import Block, TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, find_stream
 from ..errors import CodesError, FormatError, MediaError
 from ..media.audio_reader import SoundReader, StreamResampler
 from ..media.audio_writer import SoundWriter
+from ..settings import EncoderSettings, Rate, fitting_rate
+from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import Progress, Result
 from .jodio import Jodio
 
-LONGEST_GAP = 600  # seconds that are filled in at a stretch
+MAX_GAP_SECONDS = 600  # filled in at a stretch
+MAX_IN_MEMORY = 1 << 26  # bytes of standard input; more goes to a temporary file
 
 
 def encode_file(
@@ -28,48 +37,107 @@ def encode_file(
     source: str | Path | IO[bytes],
     target: str | Path | IO[bytes],
     n_q: int | None = None,
+    *,
+    rate: Rate | None = None,
+    settings: EncoderSettings | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Encode a sound file to a `.josie` file, block by block.
+    """Encode an audio file to a `.josie` file, block by block.
+
+    With a rate in kbit/s the file is made with as many levels as fit it, which takes one to three passes.
 
     Args:
         codec: the model.
-        source: path of the sound, "-" for standard input, or a binary file.
+        source: path of the audio, "-" for standard input, or a seekable binary file.
         target: path of the `.josie` file, or a seekable binary file.
-        n_q: levels; None for the model's default.
-        progress: is told the share that is done, now and then.
+        n_q: levels; None for those of the settings, or of `rate`.
+        rate: what the file may take, in place of `n_q`.
+        settings: of the encoder; None for those of the model.
+        progress: is told the share that is done, now and then; of every pass.
 
     Raises:
-        MediaError: if the sound cannot be read. Nothing is left at `target` then.
-        FormatError: if `target` cannot be written.
+        CodesError: if `n_q` is out of range.
+        CodecError: if both `n_q` and `rate` are given, a rate that audio cannot have or keep, or if `target` cannot be
+            written.
+        MediaError: if the audio cannot be read. Nothing is left at `target` then.
     """
-    n_q = codec.levels(n_q)
-    with SoundReader(source) as reader:
-        info = codec.stream_info(n_q, None, reader.sample_rate, min(reader.channels, 65535))
-        expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
-        with TokenWriter(target, [info], codec.known_tables) as writer:
-            length = 0
-            for chunk, codes in encode_blocks(codec, reader.mono(codec.sample_rate), n_q):
-                writer.add(0, codes)
-                length += chunk
-                if progress and expected:
-                    progress(min(length / expected, 1.0))
-            writer.close([length])
-            size = writer.size
-    return Result(length / codec.sample_rate, size)
+    rate = fitting_rate("audio", n_q, rate)
+    if rate.kbps is None:
+        levels = codec.levels(rate.n_q, settings)
+        with SoundReader(source) as reader:
+            return _encode(codec, reader, target, levels, settings, progress)
+    with _reopening(source) as reopen:
+        with reopen() as reader:
+            parts = encode_blocks(codec, reader.mono(codec.sample_rate, 0.0, PROBE_SECONDS), codec.n_q, settings)
+            probe = np.concatenate([codes for _, codes in parts])
+
+        def encode(levels: int) -> tuple[bytes, float]:
+            out = io.BytesIO()
+            with reopen() as reader:
+                done = _encode(codec, reader, out, levels, settings, progress)
+            return out.getvalue(), done.seconds
+
+        rates = level_rates(probe, codec.codebook_size, codec.frame_rate, codec.tables)
+        levels, data = fit_levels(encode, rates, rate.kbps)
+    if isinstance(target, (str, Path)):
+        write_bytes(target, data)
+    else:
+        target.write(data)
+    with TokenReader(data, codes=False) as file:
+        return Result((file.streams[0].length or 0) / codec.sample_rate, len(data), n_q=levels)
 
 
-def encode_blocks(codec: Jodio, blocks: Iterator[Tensor], n_q: int) -> Iterator[tuple[int, np.ndarray]]:
+def _encode(
+    codec: Jodio,
+    reader: SoundReader,
+    target: str | Path | IO[bytes],
+    n_q: int,
+    settings: EncoderSettings | None,
+    progress: Progress | None,
+) -> Result:
+    """One pass of `encode_file`."""
+    info = codec.stream_info(n_q, None, reader.sample_rate, min(reader.channels, 65535))
+    expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
+    with TokenWriter(target, [info], codec.known_tables) as writer:
+        length = 0
+        for chunk, codes in encode_blocks(codec, reader.mono(codec.sample_rate), n_q, settings):
+            writer.add(0, codes)
+            length += chunk
+            if progress and expected:
+                progress(min(length / expected, 1.0))
+        writer.close([length])
+    return Result(length / codec.sample_rate, writer.size, n_q=n_q)
+
+
+@contextlib.contextmanager
+def _reopening(source: str | Path | IO[bytes]) -> Iterator[Callable[[], SoundReader]]:
+    """What opens a source anew as often as it is called; standard input is kept meanwhile."""
+    with tempfile.SpooledTemporaryFile(MAX_IN_MEMORY) as kept:
+        if str(source) == "-":
+            shutil.copyfileobj(sys.stdin.buffer, kept)
+
+        def reopen() -> SoundReader:
+            if isinstance(source, (str, Path)) and str(source) != "-":
+                return SoundReader(source)
+            file = kept if isinstance(source, (str, Path)) else source
+            file.seek(0)
+            return SoundReader(file)
+
+        yield reopen
+
+
+def encode_blocks(
+    codec: Jodio, blocks: Iterator[Tensor], n_q: int, settings: EncoderSettings | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
     """Sample blocks -> (samples taken in, codes [frames, n_q])."""
-    device = next(codec.parameters()).device
     if not codec.config.causal:  # has to see everything at once
         wave = torch.cat([*blocks, torch.zeros(0)])
-        codes = codec.encode(wave.to(device), n_q)
+        codes = codec.encode(wave.to(codec.device), n_q, settings)
         yield len(wave), codes[0].t().cpu().numpy()
         return
-    stream = codec.streaming(n_q=n_q)
+    stream = codec.streaming(n_q=n_q, settings=settings)
     for part in _regrouped(blocks, BLOCK_FRAMES * codec.frame_size):
-        yield len(part), stream.encode(part[None, None].to(device))[0].t().cpu().numpy()
+        yield len(part), stream.encode(part[None, None].to(codec.device))[0].t().cpu().numpy()
     yield 0, stream.flush()[0].t().cpu().numpy()
 
 
@@ -98,21 +166,21 @@ def decode_file(
     salvage: bool = False,
     progress: Progress | None = None,
 ) -> Result:
-    """Decode the audio of a `.josie` file to a sound file, block by block.
+    """Decode the audio of a `.josie` file to an audio file, block by block.
 
     Args:
         codec: the model that made it.
         source: the file.
-        target: path of the sound file, whose suffix says the format; "-" for WAV on standard output.
+        target: path of the audio file, whose suffix says the format; "-" for WAV on standard output.
         n_q: use at most so many levels.
-        sample_rate: of the sound file; None for the codec's own.
+        sample_rate: of the audio file; None for the codec's own.
         salvage: make do with what is whole in a damaged file; gaps become silence.
         progress: is told the share that is done, now and then.
 
     Raises:
         FormatError: if the file is damaged (and not to be salvaged).
         ModelError: if another model made it.
-        MediaError: if the sound cannot be written.
+        MediaError: if the audio cannot be written.
     """
     with TokenReader(source, codec.known_tables) as reader:
         index = find_stream(reader.streams, "audio")
@@ -137,7 +205,7 @@ def decode_file(
 
 
 class BlockDecoder:
-    """Turns the blocks of a stream of sound, one after the other, into waveform pieces [n].
+    """Turns the blocks of an audio stream, one after the other, into waveform pieces [n].
 
     Args:
         codec: the model that made them.
@@ -167,8 +235,8 @@ class BlockDecoder:
             if not self.salvage:
                 raise FormatError(f"frame {self.reached} is missing")
             gap = block.first - self.reached
-            longest = LONGEST_GAP * self.codec.sample_rate // self.codec.frame_size
-            if gap < 0 or gap > longest or (frames is not None and block.first + block.frames > frames):
+            max_gap = MAX_GAP_SECONDS * self.codec.sample_rate // self.codec.frame_size
+            if gap < 0 or gap > max_gap or (frames is not None and block.first + block.frames > frames):
                 return  # a block out of place cannot be trusted
             yield from self._cut(self._decode_whole())
             yield from self._cut(_silence((block.first - self.reached) * self.codec.frame_size))

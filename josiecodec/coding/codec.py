@@ -1,10 +1,10 @@
-"""What sound and picture codecs have in common."""
+"""What the codecs of audio and of vision have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..bitstream.header import StreamInfo
 from ..entropy.code_tables import EntropyTables
@@ -21,25 +21,29 @@ class Result:
     """What became of a file.
 
     Attributes:
-        seconds: length of the recording or video; 0 of a picture.
+        seconds: length of the audio or video; 0 of an image.
         size: bytes of the file that was written.
         problems: what was wrong with a salvaged file.
         pixels: of all pictures.
+        n_q: levels of the audio, or of all patches; None if patches have as many as each is worth, and of decoding.
     """
 
     seconds: float
     size: int
     problems: tuple[str, ...] = ()
     pixels: int = 0
+    n_q: int | None = None
 
 
 class TokenCodec(CodecNetwork):
     """Base of `Jodio` and `Jovio`: a network with an identity, and tables for coding its codes.
 
     Attributes:
+        kind: "audio" or "vision".
         saved_fingerprint, tables: set by `josiecodec.load`; tables of how likely codes are, if the model has any.
     """
 
+    kind: ClassVar[str]
     saved_fingerprint: str | None
     tables: EntropyTables | None
 

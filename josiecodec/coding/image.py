@@ -1,7 +1,8 @@
-"""From picture files to `.josie` files and back."""
+"""From image files to `.josie` files and back."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
@@ -11,59 +12,67 @@ from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import find_stream
 from ..errors import FormatError
 from ..media.images import load_image, save_image
-from ..settings import Rate
+from ..settings import EncoderSettings, Rate, fitting_rate
 from .codec import Result
-from .groups import END_BYTES, GroupDecoder, GroupWriter
 from .jovio import Jovio
+from .vision_decoder import GroupDecoder
+from .vision_encoder import GroupEncoder, write_pictures
 
 
-def encode_picture(
-    codec: Jovio, source: str | Path | IO[bytes], target: str | Path | IO[bytes], rate: Rate | None = None
+def encode_image(
+    codec: Jovio,
+    source: str | Path | IO[bytes],
+    target: str | Path | IO[bytes],
+    n_q: int | None = None,
+    *,
+    rate: Rate | None = None,
+    settings: EncoderSettings | None = None,
 ) -> Result:
-    """Encode a picture file to a `.josie` file.
+    """Encode an image file to a `.josie` file.
 
     Args:
         codec: the model.
-        source: path of the picture, or a binary file.
+        source: path of the image, or a binary file.
         target: path of the `.josie` file, or a seekable binary file.
-        rate: what it may take; None for the quality that the model's configuration names.
+        n_q: levels of every patch; None for as many as each is worth, by `rate` or by lambda of the settings.
+        rate: what the file may take, in place of `n_q`.
+        settings: of the encoder; None for those of the model.
 
     Raises:
-        MediaError: if the picture cannot be read. Nothing is left at `target` then.
+        CodecError: if both `n_q` and `rate` are given, or a rate that an image cannot have.
+        MediaError: if the image cannot be read. Nothing is left at `target` then.
         FormatError: if `target` cannot be written.
     """
+    rate = fitting_rate("image", n_q, rate)
     picture = load_image(source)
     size = (picture.shape[-2], picture.shape[-1])
-    coder = GroupWriter(codec, rate or Rate(), size, codec.stream_info(size, 1, 1).rate)
-    info = codec.stream_info(size, coder.levels, 1)
+    encoder = GroupEncoder(codec, rate, size, Fraction(0), settings=settings, tables=codec.tables)
+    info = codec.stream_info(size, encoder.levels, 1)
     with TokenWriter(target, [info], codec.known_tables) as writer:
-        coder.overhead = 8 * (writer.size + END_BYTES)
-        for rows in [*coder.add(picture), *coder.finish()]:
-            writer.add_rows(0, rows)
-        writer.close([1])
-        return Result(0.0, writer.size, pixels=size[0] * size[1])
+        write_pictures(writer, encoder, [picture])
+    return Result(0.0, writer.size, pixels=size[0] * size[1], n_q=rate.n_q)
 
 
-def decode_picture(
+def decode_image(
     codec: Jovio,
     source: str | Path | bytes | IO[bytes],
     target: str | Path,
     n_q: int | None = None,
     salvage: bool = False,
 ) -> Result:
-    """Decode the (first) picture of a `.josie` file to a picture file, whose suffix says the format.
+    """Decode the (first) picture of a `.josie` file to an image file, whose suffix says the format.
 
     Args:
         codec: the model that made it.
         source: the file.
-        target: path of the picture.
+        target: path of the image.
         n_q: use at most so many levels of each patch.
         salvage: make do with what is whole in a damaged file.
 
     Raises:
         FormatError: if the file is damaged (and not to be salvaged).
         ModelError: if another model made it.
-        MediaError: if the picture cannot be written.
+        MediaError: if the image cannot be written.
     """
     with TokenReader(source, codec.known_tables) as reader:
         picture = _first_picture(codec, reader, n_q, salvage)

@@ -10,29 +10,72 @@ from ..audio.network import JodioNetwork
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream
 from ..bitstream.josie_file import TokenFile, TokenStream
 from ..errors import CodesError, FormatError
+from ..settings import EncoderSettings, Rate, fitting_rate
+from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import TokenCodec
 
 
 class Jodio(JodioNetwork, TokenCodec):
     """A neural audio codec. See `JodioConfig` for its parts and `josiecodec.load` for trained ones."""
 
-    def compress(self, x: Tensor, n_q: int | None = None) -> bytes:
-        """Encode one waveform [T], [1, T] or [1, 1, T] to the bytes of a `.josie` file."""
+    kind = "audio"
+
+    def compress(
+        self,
+        x: Tensor,
+        n_q: int | None = None,
+        *,
+        rate: Rate | None = None,
+        settings: EncoderSettings | None = None,
+    ) -> bytes:
+        """Encode one waveform to the bytes of a `.josie` file.
+
+        Args:
+            x: [T], [1, T] or [1, 1, T], in [-1, 1] at `sample_rate`.
+            n_q: levels; None for those of the settings, or of `rate`.
+            rate: what the file may take, in place of `n_q`.
+            settings: of the encoder; None for `self.settings`.
+
+        Raises:
+            CodesError: on a wrong shape or type, or `n_q` out of range.
+            CodecError: if both `n_q` and `rate` are given, or a rate that audio cannot have or keep.
+        """
+        rate = fitting_rate("audio", n_q, rate)
         x = self.waveform(x)
         if len(x) != 1:
             raise CodesError(f"compress takes one waveform at a time, not {len(x)}")
-        codes = self.encode(x, n_q)[0]
-        info = self.stream_info(len(codes), x.shape[-1])
-        stream = TokenStream(info, codes.cpu().numpy().astype(np.uint16))
+        if rate.kbps is None:
+            return self._file(x, self.levels(rate.n_q, settings), settings)
+        probe = self.encode(x[..., : round(PROBE_SECONDS * self.sample_rate)], self.n_q, settings)
+        rates = level_rates(probe[0].t().cpu().numpy(), self.codebook_size, self.frame_rate, self.tables)
+        seconds = x.shape[-1] / self.sample_rate
+        return fit_levels(lambda n: (self._file(x, n, settings), seconds), rates, rate.kbps)[1]
+
+    def _file(self, x: Tensor, n_q: int, settings: EncoderSettings | None) -> bytes:
+        """A waveform [1, 1, T] as the bytes of a file with `n_q` levels."""
+        codes = self.encode(x, n_q, settings)[0]
+        stream = TokenStream(self.stream_info(n_q, x.shape[-1]), codes.cpu().numpy().astype(np.uint16))
         return TokenFile([stream]).to_bytes(self.known_tables)
 
-    def decompress(self, data: bytes) -> Tensor:
-        """Decode the bytes of a `.josie` file to the waveform [1, 1, T], exactly as long as it was."""
+    def decompress(self, data: bytes, n_q: int | None = None) -> Tensor:
+        """Decode the bytes of a `.josie` file: the waveform [1, T], exactly as long as it was.
+
+        Args:
+            data: the file.
+            n_q: use at most so many levels.
+
+        Raises:
+            CodesError: if `n_q` is less than 1.
+            FormatError: on damaged data.
+            ModelError: if another model made it.
+        """
+        if n_q is not None and n_q < 1:
+            raise CodesError(f"at least one level must be used, not {n_q}")
         file = TokenFile.from_bytes(data, tables=self.known_tables)
         stream = file.streams[find_stream([s.info for s in file.streams], "audio")]
         self.check_stream(stream.info)
-        codes = torch.from_numpy(np.asarray(stream.codes).astype(np.int64))[None]
-        return self.decode(codes.to(self.device), stream.info.length)
+        codes = torch.from_numpy(np.asarray(stream.codes)[:n_q].astype(np.int64))[None]
+        return self.decode(codes.to(self.device), stream.info.length)[0]
 
     def stream_info(
         self, n_q: int, length: int | None, original_rate: int | None = None, original_channels: int = 1
@@ -59,7 +102,7 @@ class Jodio(JodioNetwork, TokenCodec):
         """
         self.check_maker(info)
         if not isinstance(info, AudioInfo):
-            raise FormatError(f"a stream of kind {info.kind!r} is not sound")
+            raise FormatError(f"a stream of kind {info.kind!r} is not audio")
         settings = (info.codebook_size, info.sample_rate, info.frame_size)
         if settings != (self.codebook_size, self.sample_rate, self.frame_size) or info.levels > self.n_q:
             raise FormatError("the stream's settings contradict its model's")

@@ -2,45 +2,85 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 
+import torch
 from torch import Tensor
 
-from ..bitstream.header import StreamInfo, VisualInfo
+from ..bitstream.container import Block, TokenWriter
+from ..bitstream.header import StreamInfo, VisualInfo, find_stream
+from ..bitstream.josie_file import TokenFile
+from ..bitstream.patch_payload import PatchRows
 from ..errors import CodesError, FormatError
-from ..settings import Rate
+from ..settings import EncoderSettings, Rate, fitting_rate
 from ..vision.network import JovioNetwork
 from .codec import TokenCodec
-from .groups import compress, decompress
+from .vision_decoder import GroupDecoder
+from .vision_encoder import GroupEncoder, write_pictures
 
 
 class Jovio(JovioNetwork, TokenCodec):
-    """A neural codec of pictures and video. See `JovioConfig` for its parts and `josiecodec.load` for trained ones."""
+    """A neural codec of images and video. See `JovioConfig` for its parts and `josiecodec.load` for trained ones."""
 
-    def compress(self, x: Tensor, rate: Rate | None = None, pictures_per_second: Fraction | int = 25) -> bytes:
-        """Encode a picture [3, H, W] or a video [3, T, H, W], RGB in [0, 1], to the bytes of a `.josie` file.
+    kind = "vision"
+
+    def compress(
+        self,
+        x: Tensor,
+        n_q: int | None = None,
+        *,
+        rate: Rate | None = None,
+        settings: EncoderSettings | None = None,
+        pictures_per_second: Fraction | int = 25,
+    ) -> bytes:
+        """Encode one image or video to the bytes of a `.josie` file.
 
         Args:
-            x: the picture or video.
-            rate: what it may take; None for the quality that the model's configuration names.
+            x: an image [3, H, W] or [1, 3, H, W], or a video [3, T, H, W] or [1, 3, T, H, W], RGB in [0, 1].
+            n_q: levels of every patch; None for as many as each is worth, by `rate` or by lambda of the settings.
+            rate: what the file may take, in place of `n_q`.
+            settings: of the encoder; None for `self.settings`.
             pictures_per_second: of a video.
 
         Raises:
-            CodesError: on a wrong shape or type.
+            CodesError: on a wrong shape or type, or `n_q` out of range.
+            CodecError: if both `n_q` and `rate` are given, or a rate that an image cannot have.
         """
-        video, still = self.pictures(x.unsqueeze(0))
+        video, still = self.pictures(x if _has_batch_axis(x) else x.unsqueeze(0))
+        rate = fitting_rate("image" if still else "video", n_q, rate)
+        if len(video) != 1:
+            raise CodesError(f"compress takes one image or video at a time, not {len(video)}")
         if not still and not (video.shape[2] and pictures_per_second > 0):
             raise CodesError("a video has at least one picture, and so many per second")
-        return compress(self, video, rate or Rate(), Fraction(0 if still else pictures_per_second))
+        size, per_second = (video.shape[-2], video.shape[-1]), Fraction(0 if still else pictures_per_second)
+        encoder = GroupEncoder(self, rate, size, per_second, settings=settings, tables=self.tables)
+        info = self.stream_info(size, encoder.levels, video.shape[2], per_second)
+        out = io.BytesIO()
+        write_pictures(TokenWriter(out, [info], self.known_tables), encoder, video[0].unbind(1))
+        return out.getvalue()
 
     def decompress(self, data: bytes, n_q: int | None = None) -> Tensor:
-        """Decode the bytes of a `.josie` file: [3, H, W] or [3, T, H, W], with at most `n_q` levels.
+        """Decode the bytes of a `.josie` file: an image [3, H, W] or a video [3, T, H, W] in [0, 1].
+
+        Args:
+            data: the file.
+            n_q: use at most so many levels of each patch.
 
         Raises:
+            CodesError: if `n_q` is less than 1.
             FormatError: on damaged data.
             ModelError: if another model made it.
         """
-        return decompress(self, data, n_q)
+        file = TokenFile.from_bytes(data, tables=self.known_tables)
+        stream = file.streams[find_stream([s.info for s in file.streams], "visual")]
+        info, rows = self.check_stream(stream.info), stream.codes
+        assert isinstance(rows, PatchRows)
+        decoder = GroupDecoder(self, info, n_q)
+        pictures = [*decoder.push(Block(0, 0, stream.frames, rows)), *decoder.finish()]
+        if not pictures:
+            return torch.zeros(3, 0, info.height, info.width)
+        return torch.stack(pictures, 1) if info.rate else pictures[0]
 
     def stream_info(
         self, size: tuple[int, int], levels: int, pictures: int | None, rate: Fraction = Fraction(0)
@@ -68,8 +108,13 @@ class Jovio(JovioNetwork, TokenCodec):
         """
         self.check_maker(info)
         if not isinstance(info, VisualInfo):
-            raise FormatError(f"a stream of kind {info.kind!r} is no pictures")
+            raise FormatError(f"a stream of kind {info.kind!r} is not vision")
         settings = (info.codebook_size, info.patch, info.group)
         if settings != (self.codebook_size, self.patch, self.config.group) or info.levels > self.n_q:
             raise FormatError("the stream's settings contradict its model's")
         return info
+
+
+def _has_batch_axis(x: Tensor) -> bool:
+    """Whether [1, 3, H, W] or [B, 3, T, H, W]; of four axes the first is one, or three, the colours of a video."""
+    return not isinstance(x, Tensor) or x.dim() == 5 or (x.dim() == 4 and x.shape[0] == 1)

@@ -1,7 +1,7 @@
-"""From videos to `.josie` files and back: pictures and sound of one file side by side, in step.
+"""From videos to `.josie` files and back: pictures and audio of one file side by side, in step.
 
 pictures -> windows of groups -> rows of patches -+-> blocks of the file, in the order of their times
-sound    -> frames            -> codes -----------+
+audio    -> frames            -> codes -----------+
 """
 
 from __future__ import annotations
@@ -18,105 +18,97 @@ from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream
 from ..entropy.tables_file import Tables
 from ..errors import FormatError
-from ..media.audio_reader import AUDIO_SUFFIXES, SoundReader
-from ..media.images import IMAGE_SUFFIXES
-from ..media.video_reader import VIDEO_SUFFIXES, VideoReader, pictures_in
+from ..media.audio_reader import SoundReader
+from ..media.video_reader import VideoReader
 from ..media.video_writer import VideoWriter
-from ..settings import Rate
+from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio import BlockDecoder, encode_blocks
 from .codec import Progress, Result
-from .groups import END_BYTES, GroupDecoder, GroupWriter
 from .jodio import Jodio
 from .jovio import Jovio
+from .vision_decoder import GroupDecoder
+from .vision_encoder import END_BYTES, GroupEncoder
 
-LATEST_SOUND = 60.0  # seconds after the first picture
-MEDIA_SUFFIXES = AUDIO_SUFFIXES | IMAGE_SUFFIXES | VIDEO_SUFFIXES
-
-
-def kind_of(path: str | Path) -> str:
-    """What a media file is: "sound", "picture" or "video".
-
-    The suffix decides, and for files that can be of more than one kind what is in them.
-
-    Raises:
-        MediaError: if the file has to be opened and is no media file.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix in IMAGE_SUFFIXES:
-        return "picture"
-    if suffix in AUDIO_SUFFIXES or suffix not in VIDEO_SUFFIXES or not Path(path).is_file():
-        return "sound"
-    return "video" if pictures_in(path) else "sound"
+MAX_OFFSET = 60.0  # seconds that the audio may begin before or after the first picture
 
 
 def encode_video(
-    visual: Jovio,
+    vision: Jovio,
     audio: Jodio | None,
     source: str | Path,
     target: str | Path | IO[bytes],
+    n_q: int | None = None,
+    *,
     rate: Rate | None = None,
+    settings: EncoderSettings | None = None,
     audio_n_q: int | None = None,
+    audio_settings: EncoderSettings | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Encode a video file, with its sound, to a `.josie` file, window by window in bounded memory.
+    """Encode a video file, with its audio, to a `.josie` file, window by window in bounded memory.
 
     Args:
-        visual: the model for the pictures.
-        audio: the model for the sound; None leaves sound out.
+        vision: the model for the pictures.
+        audio: the model for the audio; None leaves it out.
         source: path of the video.
         target: path of the `.josie` file, or a seekable binary file.
-        rate: what the file may take, sound and all; None for the quality that the model's configuration names.
-        audio_n_q: levels of the sound; None for its model's default.
+        n_q: levels of every patch; None for as many as each is worth, by `rate` or by lambda of the settings.
+        rate: what the file may take, audio and all, in place of `n_q`.
+        settings: of the encoder of the pictures; None for those of the model.
+        audio_n_q: levels of the audio; None for those of its settings.
+        audio_settings: of the encoder of the audio; None for those of its model.
         progress: is told the share that is done, now and then.
 
     Raises:
+        CodecError: if both `n_q` and `rate` are given.
         MediaError: if the video cannot be read. Nothing is left at `target` then.
         FormatError: if `target` cannot be written.
     """
+    rate = fitting_rate("video", n_q, rate)
     with VideoReader(source) as reader:
         per_second = reader.rate
-        pictures = GroupWriter(visual, rate or Rate(), reader.size, per_second)
-        streams: list[StreamInfo] = [visual.stream_info(reader.size, pictures.levels, None, per_second)]
-        sound = None
+        pictures = GroupEncoder(vision, rate, reader.size, per_second, settings=settings, tables=vision.tables)
+        streams: list[StreamInfo] = [vision.stream_info(reader.size, pictures.levels, None, per_second)]
+        track = None
         if audio is not None and reader.sound_offset is not None:
-            sound = _Sound(audio, source, audio_n_q, reader.sound_offset)
-            streams.append(sound.info)
+            levels = audio.levels(audio_n_q, audio_settings)
+            track = _AudioTrack(audio, source, levels, audio_settings, reader.sound_offset)
+            streams.append(track.info)
         with (
-            contextlib.closing(sound) if sound is not None else contextlib.nullcontext(),
-            TokenWriter(target, streams, _tables(visual, audio)) as writer,
+            contextlib.closing(track) if track is not None else contextlib.nullcontext(),
+            TokenWriter(target, streams, _tables(vision, audio)) as writer,
         ):
             pictures.overhead = 8 * (writer.size + END_BYTES)
             for picture in reader.pictures():
                 for rows in pictures.add(picture):
                     writer.add_rows(0, rows)
-                if sound is not None and not pictures.waiting:
-                    pictures.overhead += sound.hear(writer, float(pictures.taken / per_second))
+                if track is not None and not pictures.waiting:
+                    pictures.overhead += track.encode(writer, float(pictures.taken / per_second))
                 if progress and reader.expected:
                     progress(min(pictures.taken / reader.expected, 1.0))
-            if sound is not None:  # before the last window, whose budget it comes out of
-                pictures.overhead += sound.hear(writer, None)
+            if track is not None:  # before the last window, whose budget it comes out of
+                pictures.overhead += track.encode(writer, None)
             for rows in pictures.finish():
                 writer.add_rows(0, rows)
-            writer.close([pictures.taken] + ([] if sound is None else [sound.length]))
+            writer.close([pictures.taken] + ([] if track is None else [track.length]))
             pixels = pictures.taken * reader.size[0] * reader.size[1]
-            return Result(float(pictures.taken / per_second), writer.size, pixels=pixels)
+            return Result(float(pictures.taken / per_second), writer.size, pixels=pixels, n_q=rate.n_q)
 
 
-def _tables(visual: Jovio, audio: Jodio | None) -> Tables:
-    return visual.known_tables | ({} if audio is None else audio.known_tables)
+def _tables(vision: Jovio, audio: Jodio | None) -> Tables:
+    return vision.known_tables | ({} if audio is None else audio.known_tables)
 
 
-class _Sound:
-    """The sound of a video, encoded as far as the pictures have come."""
+class _AudioTrack:
+    """The audio of a video, encoded as far as the pictures have come."""
 
-    def __init__(self, codec: Jodio, source: str | Path, n_q: int | None, offset: float):
+    def __init__(self, codec: Jodio, source: str | Path, n_q: int, settings: EncoderSettings | None, offset: float):
         self.codec = codec
         self.reader = SoundReader(source)
-        n_q = codec.levels(n_q)
         self.info: AudioInfo = codec.stream_info(n_q, None, self.reader.sample_rate, min(self.reader.channels, 65535))
-        offset = offset if abs(offset) < LATEST_SOUND else 0.0  # such clocks have nothing to do with each other
+        offset = offset if abs(offset) < MAX_OFFSET else 0.0  # such clocks have nothing to do with each other
         shifted = _shifted(self.reader.mono(codec.sample_rate), round(offset * codec.sample_rate))
-        self._blocks = encode_blocks(codec, shifted, n_q)
+        self._blocks = encode_blocks(codec, shifted, n_q, settings)
         self.length = 0  # samples
         self._done = False
 
@@ -124,22 +116,22 @@ class _Sound:
         """Close the file."""
         self.reader.close()
 
-    def hear(self, writer: TokenWriter, until: float | None) -> float:
+    def encode(self, writer: TokenWriter, until: float | None) -> float:
         """Write the codes up to a time in seconds (None: all); returns how many bits they take."""
         before = writer.size
         while not self._done and (until is None or self.length < until * self.codec.sample_rate):
-            found = next(self._blocks, None)
-            if found is None:
+            block = next(self._blocks, None)
+            if block is None:
                 self._done = True
                 self.reader.close()
                 break
-            self.length += found[0]
-            writer.add(1, found[1])
+            self.length += block[0]
+            writer.add(1, block[1])
         return 8.0 * (writer.size - before)
 
 
 def _shifted(blocks: Iterator[Tensor], samples: int) -> Iterator[Tensor]:
-    """The same sound starting so many samples later (silence before it), or earlier (its beginning left out)."""
+    """The same audio starting so many samples later (silence before it), or earlier (its beginning left out)."""
     while samples > 0:
         silence = min(samples, 1 << 16)
         samples -= silence
@@ -151,7 +143,7 @@ def _shifted(blocks: Iterator[Tensor], samples: int) -> Iterator[Tensor]:
 
 
 def decode_video(
-    visual: Jovio,
+    vision: Jovio,
     audio: Jodio | None,
     source: str | Path | bytes | IO[bytes],
     target: str | Path,
@@ -162,7 +154,7 @@ def decode_video(
     """Decode a `.josie` file with a video to a video file, block by block.
 
     Args:
-        visual, audio: the models that made it; without `audio` sound is left out.
+        vision, audio: the models that made it; without `audio` the audio is left out.
         source: the file.
         target: path of the video file, whose suffix says the format.
         n_q: use at most so many levels of the pictures.
@@ -174,10 +166,10 @@ def decode_video(
         ModelError: if another model made it.
         MediaError: if the video cannot be written.
     """
-    with TokenReader(source, _tables(visual, audio)) as reader:
-        pictures, sound = _decoders(visual, audio, reader.streams, n_q, salvage)
+    with TokenReader(source, _tables(vision, audio)) as reader:
+        pictures, track = _decoders(vision, audio, reader.streams, n_q, salvage)
         info = pictures[1].info
-        rate = audio.sample_rate if audio is not None and sound is not None else None
+        rate = audio.sample_rate if audio is not None and track is not None else None
         if info.length == 0:
             raise FormatError("no picture in this file")
         with VideoWriter(target, (info.height, info.width), info.rate, rate) as writer:
@@ -187,27 +179,24 @@ def decode_video(
                         writer.write(picture)
                     if progress and info.length:
                         progress(pictures[1].shown / info.length)
-                elif sound is not None and block.stream == sound[0]:
-                    for part in sound[1].push(block):
+                elif track is not None and block.stream == track[0]:
+                    for part in track[1].push(block):
                         writer.write_sound(part)
             for picture in pictures[1].finish():
                 writer.write(picture)
-            for part in sound[1].finish() if sound is not None else ():
+            for part in track[1].finish() if track is not None else ():
                 writer.write_sound(part)
         seconds = float(pictures[1].shown / info.rate) if info.rate else 0.0
         return Result(seconds, Path(target).stat().st_size, tuple(reader.problems))
 
 
 def _decoders(
-    visual: Jovio, audio: Jodio | None, streams: list[StreamInfo], n_q: int | None, salvage: bool
+    vision: Jovio, audio: Jodio | None, streams: list[StreamInfo], n_q: int | None, salvage: bool
 ) -> tuple[tuple[int, GroupDecoder], tuple[int, BlockDecoder] | None]:
     """The first stream of each kind and what decodes it."""
     index = find_stream(streams, "visual")
-    pictures = (index, GroupDecoder(visual, visual.check_stream(streams[index]), n_q, salvage))
+    pictures = (index, GroupDecoder(vision, vision.check_stream(streams[index]), n_q, salvage))
     for i, info in enumerate(streams):
         if isinstance(info, AudioInfo) and audio is not None:
             return pictures, (i, BlockDecoder(audio, audio.check_stream(info), None, salvage))
     return pictures, None
-
-
-__all__ = ["MEDIA_SUFFIXES", "decode_video", "encode_video", "kind_of"]

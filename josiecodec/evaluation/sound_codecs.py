@@ -39,7 +39,7 @@ class Ours:
         return self.codec.compress(x.to(self.codec.device), self.n_q)
 
     def decode(self, data: bytes, sample_rate: int) -> Tensor:
-        decoded = self.codec.decompress(data)[0].cpu()
+        decoded = self.codec.decompress(data).cpu()
         return resample(decoded, self.codec.sample_rate, sample_rate)[0]
 
     def payload(self, data: bytes) -> int:

@@ -35,13 +35,13 @@ class Ours:
             self.rate = Rate(bpp=float(setting)) if setting else Rate()
 
     def encode_picture(self, picture: Tensor) -> bytes:
-        return self.codec.compress(picture.to(self.codec.device), self.rate)
+        return self.codec.compress(picture.to(self.codec.device), rate=self.rate)
 
     def decode_picture(self, data: bytes) -> Tensor:
         return self.codec.decompress(data).cpu()
 
     def encode_video(self, video: Tensor, per_second: Fraction) -> bytes:
-        return self.codec.compress(video.to(self.codec.device), self.rate, per_second)
+        return self.codec.compress(video.to(self.codec.device), rate=self.rate, pictures_per_second=per_second)
 
     def decode_video(self, data: bytes) -> Tensor:
         return self.codec.decompress(data).cpu()

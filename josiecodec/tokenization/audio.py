@@ -121,7 +121,7 @@ def _encode_window(codec: Jodio, window: list[Heard], settings: Settings) -> dic
         waves = [window[n].wave for n in places]
         x = torch.nn.utils.rnn.pad_sequence([w for w in waves if w is not None], batch_first=True)
         sizes = torch.tensor([lengths[n] for n in places])
-        found = codec.encode(x[:, None].to(codec.device), settings.n_q, sizes).transpose(1, 2).cpu().numpy()
+        found = codec.encode(x[:, None].to(codec.device), settings.n_q, lengths=sizes).transpose(1, 2).cpu().numpy()
         for n, rows in zip(places, found):
             codes[n] = rows[: codec.frames(lengths[n])].astype(np.uint16)
     return codes

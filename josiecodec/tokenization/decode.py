@@ -12,7 +12,7 @@ from ..bitstream.container import TokenWriter
 from ..bitstream.patch_payload import PatchRows
 from ..coding.audio import decode_file
 from ..coding.codec import Result
-from ..coding.image import decode_picture
+from ..coding.image import decode_image
 from ..coding.jodio import Jodio
 from ..coding.jovio import Jovio
 from ..coding.video import decode_video
@@ -51,7 +51,7 @@ def decode_clip(codec: Jodio | Jovio, info: DatasetInfo, clip: Clip, target: str
     if isinstance(codec, Jodio):
         return decode_file(codec, data, target)
     if suffix in IMAGE_SUFFIXES:
-        return decode_picture(codec, data, target)
+        return decode_image(codec, data, target)
     return decode_video(codec, None, data, target)
 
 

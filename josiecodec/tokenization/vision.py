@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ..bitstream.header import check_limits
 from ..bitstream.patch_payload import PatchRows
-from ..coding.groups import GroupWriter
 from ..coding.jovio import Jovio
+from ..coding.vision_encoder import GroupEncoder
 from ..errors import CodecError, MediaError
 from ..media.images import IMAGE_SUFFIXES, load_image
 from ..media.video_reader import VideoReader
@@ -84,7 +84,7 @@ def encode_clip(codec: Jovio, pictures: Iterator[Tensor], rate: Fraction, settin
     size = first.shape[-2], first.shape[-1]
     check_limits(codec.stream_info(size, settings.n_q, None, rate))
     wanted = Rate(rd_lambda=codec.settings.rd_lambda) if settings.adaptive else Rate(n_q=settings.n_q)
-    writer = GroupWriter(codec, wanted, size, rate, most=settings.n_q, predict=False)
+    writer = GroupEncoder(codec, wanted, size, rate, tables=codec.tables, max_levels=settings.n_q, predict=False)
     rows = 0
     with tempfile.TemporaryFile() as file:
         for picture in itertools.chain([first], pictures):

@@ -1,8 +1,8 @@
-"""JOVIO: picture or video -> visual codes -> picture or video.
+"""JOVIO: picture or video -> codes -> picture or video.
 
     [B, 3, T, H, W] -> groups -> encoder -> latent of each patch -> residual codebooks -> decoder -> [B, 3, T, H, W]
 
-A still picture is a video of length 1. Codes are [B, K, G, h, w]: K levels, G groups of pictures, h x w patches;
+A still picture is a video of length 1. Codes are [B, K, G, h, w]: K levels, G frame groups, h x w patches;
 a patch may have fewer levels than others, its further codes are then -1.
 """
 
@@ -19,6 +19,7 @@ from ..network import CodecNetwork
 from ..nn.streaming import State, Streaming
 from ..quantization.beam_search import encode
 from ..quantization.rvq import ResidualVectorQuantizer
+from ..settings import EncoderSettings
 from .config import ConvConfig, JovioConfig
 from .convnet import ConvDecoder, ConvEncoder
 from .grouping import from_groups, group_count, padded, to_groups
@@ -100,12 +101,13 @@ class JovioNetwork(CodecNetwork):
     # Use ------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def encode(self, x: Tensor, n_q: int | None = None) -> Tensor:
+    def encode(self, x: Tensor, n_q: int | None = None, settings: EncoderSettings | None = None) -> Tensor:
         """Turn pictures or videos into codes, with the same number of levels for every patch.
 
         Args:
             x: pictures [B, 3, H, W] or videos [B, 3, T, H, W], RGB in [0, 1], any size from 1 x 1 on.
-            n_q: levels, 1 .. self.n_q; None for the config's default.
+            n_q: levels, 1 .. self.n_q; None for those of the settings.
+            settings: of the encoder for this call; None for `self.settings`.
 
         Returns:
             int64 [B, n_q, h, w] or [B, n_q, G, h, w].
@@ -113,9 +115,9 @@ class JovioNetwork(CodecNetwork):
         Raises:
             CodesError: on a wrong shape or type, or `n_q` out of range.
         """
-        n_q = self.levels(n_q)
+        n_q = self.levels(n_q, settings)
         video, still = self.pictures(x)
-        codes = self.encode_groups(to_groups(padded(video, self.patch), self.config.group), n_q)
+        codes = self.encode_groups(to_groups(padded(video, self.patch), self.config.group), n_q, None, settings)
         return codes[:, :, 0] if still else codes
 
     @torch.no_grad()
@@ -139,17 +141,22 @@ class JovioNetwork(CodecNetwork):
         if self.grid(*size) != (codes.shape[-2], codes.shape[-1]):
             raise CodesError(f"size {size} does not fit {codes.shape[-2]} x {codes.shape[-1]} patches")
         groups = codes.shape[2]
-        most = 0 if groups == 0 else 1 + (groups - 1) * self.config.group
-        pictures = most if pictures is None else pictures
+        if pictures is None:
+            pictures = 0 if groups == 0 else 1 + (groups - 1) * self.config.group
         if group_count(pictures, self.config.group) != groups:
             raise CodesError(f"{pictures} pictures do not make {groups} groups")
         video = from_groups(self.decode_groups(codes), self.config.group, pictures)
         video = video[..., : size[0], : size[1]].clamp(0, 1)
         return video[:, :, 0] if still else video
 
-    def streaming(self, n_q: int | None = None, size: tuple[int, int] | None = None) -> VideoStream:
-        """A stream of pictures in and out, see `VideoStream`."""
-        return VideoStream(self, self.levels(n_q), size)
+    def streaming(
+        self,
+        n_q: int | None = None,
+        size: tuple[int, int] | None = None,
+        settings: EncoderSettings | None = None,
+    ) -> VideoStream:
+        """A stream of pictures in and out, see `VideoStream`; `n_q` and `settings` as of `encode`."""
+        return VideoStream(self, self.levels(n_q, settings), size, settings)
 
     # Whole groups, offline or with the memory of a stream ------------------------------------------
 
@@ -183,14 +190,16 @@ class JovioNetwork(CodecNetwork):
             )
         return y.reshape(*z.shape[:2], *y.shape[1:])
 
-    def encode_groups(self, groups: Tensor, n_q: int, state: State | None = None) -> Tensor:
+    def encode_groups(
+        self, groups: Tensor, n_q: int, state: State | None = None, settings: EncoderSettings | None = None
+    ) -> Tensor:
         """Groups [B, G, 6, H, W] of whole patches -> codes [B, n_q, G, h, w]. No checks."""
         if not groups.shape[1]:
             h, w = (n // self.patch for n in groups.shape[-2:])
             return torch.zeros(len(groups), n_q, 0, h, w, dtype=torch.long, device=groups.device)
         z = self.latent(groups, state)
         b, g, h, w, d = z.shape
-        codes = encode(self.rvq, z.reshape(b, g * h * w, d), n_q, self.settings.beams)
+        codes = encode(self.rvq, z.reshape(b, g * h * w, d), n_q, (settings or self.settings).beams)
         return codes.transpose(1, 2).reshape(b, n_q, g, h, w)
 
     def decode_groups(self, codes: Tensor, state: State | None = None) -> Tensor:

@@ -1,18 +1,31 @@
-"""Run a codec of pictures on live video: any number of pictures in, codes out, and codes in, pictures out."""
+"""Run a vision codec on live video: any number of pictures in, codes out, and codes in, pictures out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ..errors import CodesError
 from ..nn.streaming import State
+from ..settings import EncoderSettings
 from .grouping import from_groups, padded, to_groups
 
-if TYPE_CHECKING:
-    from .network import JovioNetwork
+
+class GroupCodec(Protocol):
+    """What a codec must offer to be run on a stream: whole frame groups, with the stream's memory handed in."""
+
+    config: Any
+
+    @property
+    def patch(self) -> int: ...
+    def pictures(self, x: Tensor) -> tuple[Tensor, bool]: ...
+    def checked_codes(self, codes: Tensor) -> tuple[Tensor, bool]: ...
+    def encode_groups(
+        self, groups: Tensor, n_q: int, state: State | None = None, settings: EncoderSettings | None = None
+    ) -> Tensor: ...
+    def decode_groups(self, codes: Tensor, state: State | None = None) -> Tensor: ...
 
 
 class VideoStream:
@@ -31,12 +44,20 @@ class VideoStream:
         codec: the model; it is not changed, and any number of streams can share it.
         n_q: levels of every patch.
         size: height and width of the pictures; None to take them from the first that are encoded.
+        settings: of the encoder; None for those of the model.
     """
 
-    def __init__(self, codec: JovioNetwork, n_q: int, size: tuple[int, int] | None = None):
+    def __init__(
+        self,
+        codec: GroupCodec,
+        n_q: int,
+        size: tuple[int, int] | None = None,
+        settings: EncoderSettings | None = None,
+    ):
         self.codec = codec
         self.n_q = n_q
         self.fixed = size
+        self.settings = settings
         self.reset()
 
     def reset(self) -> None:
@@ -89,4 +110,4 @@ class VideoStream:
     def _groups(self, x: Tensor) -> Tensor:
         groups = to_groups(x, self.codec.config.group, not self._begun)
         self._begun |= x.shape[2] > 0
-        return self.codec.encode_groups(groups, self.n_q, self._encoder)
+        return self.codec.encode_groups(groups, self.n_q, self._encoder, self.settings)

@@ -16,7 +16,7 @@ from ...atomic import write_bytes
 from ...bitstream.container import BLOCK_FRAMES
 from ...coding.jodio import Jodio
 from ...coding.jovio import Jovio
-from ...coding.rdo import alone, cheapest, dearness
+from ...coding.rdo import best_level_count, masking_scale, search_intra
 from ...entropy.code_tables import TO_COME, EntropyTables, bucket, frame_bits, patch_bits
 from ...entropy.context_model import BITS, GROUPS, ContextNetwork
 from ...entropy.tables_file import parse_tables, tables_bytes, with_context
@@ -183,7 +183,7 @@ def picture_tables(model: Jovio, pictures: Pictures, most: int = 1 << 30) -> tup
         video = pictures.video(int(index))[:, :9].float()[None] / 255
         latents = model.latent(to_groups(padded(video.to(model.device), model.patch), model.config.group))[0]
         for before, latent in itertools.pairwise(latents):
-            dear = dearness(model, latent.flatten(0, 1))
+            dear = masking_scale(model, latent.flatten(0, 1))
             for start in starts[1:]:
                 counts, codes = _chosen(model, latent - before, start, random, dear)
                 _see(seen, classes, counts, codes, (latent.shape[0], latent.shape[1]), start)
@@ -270,9 +270,10 @@ def _chosen(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Counts [N] and codes [N, L] that a random weight of a bit would choose; now and then all of them."""
     weight = 0.0 if random.random() < EVEN else float(np.exp(random.uniform(*np.log(WEIGHTS))))
-    found = alone(model, latent, model.n_q - start, weight, start, min(model.settings.beams, QUICK_BEAMS), dear)
-    counts = cheapest(model, found.found.errors, weight * found.dear.unsqueeze(-1))
-    return counts.cpu().numpy(), found.found.path(counts).cpu().numpy()
+    beams, most = min(model.settings.beams, QUICK_BEAMS), model.n_q - start
+    found = search_intra(model, latent, most, weight, start, beams=beams, lambda_scale=dear, tables=model.tables)
+    counts = best_level_count(model, found.result.errors, weight * found.lambda_scale.unsqueeze(-1))
+    return counts.cpu().numpy(), found.result.path(counts).cpu().numpy()
 
 
 def _see(

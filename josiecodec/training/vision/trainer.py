@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ...coding.jovio import Jovio
-from ...coding.rdo import alone, cheapest, level_bits, worthwhile
+from ...coding.rdo import best_level_count, level_bits, rd_level_counts, search_intra
 from ...metrics.vision import ms_ssim_batch
 from ...quantization.rvq import ResidualVectorQuantizer
 from ...quantization.vq import VectorQuantizer
@@ -109,7 +109,7 @@ class VisionTrainer(Trainer):
         """Levels of each patch of latents [B, G, h, w, D]: [B, G, h, w].
 
         For some items the same in all patches, drawn evenly on a logarithmic scale; for the others what the rate
-        control would choose, see `adaptive.worthwhile`.
+        control would choose, see `rdo.rd_level_counts`.
         """
         whole, uneven, weights = self._rates(len(z))
         counts = whole.view(-1, 1, 1, 1).repeat(1, *z.shape[1:-1])
@@ -117,7 +117,7 @@ class VisionTrainer(Trainer):
             chosen = z[uneven.to(z.device)]
             each = weights[uneven].to(z.device).view(-1, 1, 1, 1).expand(chosen.shape[:-1]).flatten()
             with torch.autocast(z.device.type, enabled=False):
-                found = worthwhile(self.model, chosen.flatten(0, -2), each)
+                found = rd_level_counts(self.model, chosen.flatten(0, -2), each)
             counts[uneven] = found.view(chosen.shape[:-1]).cpu()
         return counts
 
@@ -140,11 +140,12 @@ class VisionTrainer(Trainer):
             quantized = torch.zeros_like(z)
             for item, (whole, uneven, weight) in enumerate(zip(*(part.tolist() for part in self._rates(len(z))))):
                 most = model.n_q if uneven else whole
-                own = alone(model, z[item], most, weight if uneven else -1.0, beams=levels.beams)
-                found = own.found
+                least = weight if uneven else -1.0
+                own = search_intra(model, z[item], most, least, beams=levels.beams, tables=model.tables)
+                found = own.result
                 taken = torch.full_like(found.errors[:, 0], most, dtype=torch.long)
                 if uneven:
-                    taken = cheapest(model, found.errors, weight * own.dear.unsqueeze(-1))
+                    taken = best_level_count(model, found.errors, weight * own.lambda_scale.unsqueeze(-1))
                 codes = found.path(taken)
                 codes[torch.arange(codes.shape[1], device=z.device) >= taken.unsqueeze(-1)] = -1
                 counts[item] = taken.view(counts.shape[1:])

@@ -1,0 +1,120 @@
+"""From rows of patches to pictures, frame group by frame group.
+
+What is predicted goes on from block to block, so there are no seams in time. Nothing of the encoder is needed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..bitstream.container import Block
+from ..bitstream.header import VisualInfo
+from ..bitstream.patch_payload import PatchRows
+from ..errors import CodesError, FormatError
+from ..nn.streaming import State
+from ..vision.grouping import from_groups
+from ..vision.network import JovioNetwork
+from .reconstruct import Group, reconstruct
+
+BATCH_PIXELS = 1 << 20  # pixels of all the groups that go through the network together
+MAX_GAP_SECONDS = 600  # filled in at a stretch
+SKIPPED = 1  # a predicted mode; without levels such a patch is its prediction
+
+
+class GroupDecoder:
+    """Turns the blocks of a vision stream, one after the other, into pictures [3, H, W].
+
+    Args:
+        network: the model that made them.
+        info: header of the stream.
+        n_q: use at most so many levels.
+        salvage: patches that are missing are predicted; else they are an error.
+    """
+
+    def __init__(self, network: JovioNetwork, info: VisualInfo, n_q: int | None = None, salvage: bool = False):
+        if n_q is not None and n_q < 1:
+            raise CodesError(f"at least one level must be used, not {n_q}")
+        self.network, self.info, self.salvage = network, info, salvage
+        self.n_q = None if n_q is None or n_q >= info.levels else n_q
+        self.shown = 0  # pictures
+        self.reached = 0  # rows
+        self._rows: list[PatchRows] = []  # of the group that is not complete yet
+        self._groups: list[Group] = []  # not through the network yet
+        self._reference: Group | None = None
+        self._state = State()
+        self._begun = False
+
+    def push(self, block: Block) -> Iterator[Tensor]:
+        """The pictures that a block completes.
+
+        Raises:
+            FormatError: if it does not follow on the last one.
+        """
+        assert isinstance(block.codes, PatchRows)
+        if block.first != self.reached:
+            if not self.salvage:
+                raise FormatError(f"row {self.reached} of patches is missing")
+            total = self.info.frames
+            gap = block.first - self.reached
+            if gap < 0 or gap > self._max_gap() or (total is not None and block.first + block.frames > total):
+                return  # a block out of place cannot be trusted
+            while self.reached < block.first:
+                yield from self._take(self._missing(min(block.first - self.reached, self.info.rows)))
+        yield from self._take(block.codes)
+
+    def finish(self) -> Iterator[Tensor]:
+        """What is left when there are no more blocks.
+
+        Raises:
+            FormatError: if pictures are missing.
+        """
+        have = sum(len(r.counts) for r in self._rows)
+        if have and self.salvage:
+            yield from self._take(self._missing(self.info.rows - have))
+        yield from self._synthesize()
+        if self.info.length is not None and self.shown < self.info.length and not self.salvage:
+            raise FormatError(f"the file holds {self.shown} of {self.info.length} pictures")
+
+    def _max_gap(self) -> int:
+        """Rows that may be missing at a stretch."""
+        groups = -(-self.info.rate * MAX_GAP_SECONDS // self.info.group) if self.info.rate else 1
+        return int(groups) * self.info.rows
+
+    def _missing(self, rows: int) -> PatchRows:
+        maps = np.zeros((rows, self.info.columns), np.uint8)
+        return PatchRows(maps + np.uint8(SKIPPED), maps, np.zeros(0, np.uint16))
+
+    def _take(self, rows: PatchRows) -> Iterator[Tensor]:
+        """Put rows to those that wait, and complete groups."""
+        self.reached += len(rows.counts)
+        self._rows.append(rows)
+        if sum(len(r.counts) for r in self._rows) < self.info.rows:
+            return
+        pieces = PatchRows.joined(self._rows, self.info.columns).split(self.info.rows)
+        self._rows = [] if len(pieces[-1].counts) == self.info.rows else [pieces.pop()]
+        for piece in pieces:
+            rows = piece if self.n_q is None else piece.trimmed(self.n_q)
+            self._reference = reconstruct(self.network, rows, self._reference)
+            self._groups.append(self._reference)
+            if len(self._groups) * self.info.width * self.info.height >= BATCH_PIXELS:
+                yield from self._synthesize()
+
+    @torch.no_grad()
+    def _synthesize(self) -> Iterator[Tensor]:
+        if not self._groups:
+            return
+        latents = torch.stack([g.latent for g in self._groups])[None]
+        levels = torch.stack([g.effective_levels for g in self._groups])[None]
+        first, size, count = not self._begun, self.network.config.group, len(self._groups)
+        pictures = count * size - (size - 1 if first else 0)
+        self._groups, self._begun = [], True
+        x = from_groups(self.network.synthesize(latents, levels, self._state), size, pictures, first)
+        x = x[0, :, :, : self.info.height, : self.info.width].clamp(0, 1)
+        for picture in x.unbind(1):
+            if self.info.length is None or self.shown < self.info.length:
+                self.shown += 1
+                yield picture
