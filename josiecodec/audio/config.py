@@ -11,6 +11,7 @@ from ..settings import EncoderSettings
 from .mimi import MimiConfig
 from .seanet import SeaNetConfig
 from .spectral import SpectralDecoderConfig, SpectralEncoderConfig
+from .waveform_layer import WaveformLayerConfig
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class JodioConfig:
         encoder, decoder: see the classes; both must have the same `frame_size`.
         encoder_transformer, decoder_transformer: at the frame rate around the quantizers, or None.
         quantizer: see `QuantizerConfig`.
+        waveform: levels after those of the quantizer, which code the low band's waveform; None for none.
     """
 
     name: str = "jodio"
@@ -79,6 +81,7 @@ class JodioConfig:
     encoder_transformer: TransformerConfig | None = None
     decoder_transformer: TransformerConfig | None = None
     quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
+    waveform: WaveformLayerConfig | None = None
     encoding: EncoderSettings = field(default_factory=lambda: EncoderSettings(n_q=9, beams=1))
 
     def __post_init__(self) -> None:
@@ -95,11 +98,20 @@ class JodioConfig:
         for transformer in (self.encoder_transformer, self.decoder_transformer, *inside):
             if transformer and transformer.dim != self.latent_dim:
                 raise ConfigError("the transformers' dim must be latent_dim")
+        if self.waveform:
+            self.waveform.hop(self.frame_size)
+            if not self.causal:
+                raise ConfigError("waveform: the layer goes with causal networks only")
+
+    @property
+    def base_levels(self) -> int:
+        """Levels of the quantizer, the semantic one included."""
+        return 1 + self.quantizer.acoustic_levels
 
     @property
     def n_q(self) -> int:
-        """Levels in all, the semantic one included."""
-        return 1 + self.quantizer.acoustic_levels
+        """Levels in all, the semantic one and those of the waveform layer included."""
+        return self.base_levels + (self.waveform.levels if self.waveform else 0)
 
     @property
     def frame_size(self) -> int:

@@ -3,7 +3,8 @@
     [B, 1, T] -> encoder -> latent [B, F, D] -+-> semantic codebook -----+-> + -> decoder -> [B, 1, T]
                                               +-> acoustic residual stack +
 
-F = ceil(T / frame_size). Codes are [B, K, F], the semantic level first.
+F = ceil(T / frame_size). Codes are [B, K, F], the semantic level first. These levels are the base. A model may
+have more after them, which code the waveform of the low band given the decoded base, see `waveform_layer.py`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .mimi import MimiConfig, MimiDecoder, MimiEncoder
 from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
 from .spectral import SpectralDecoder, SpectralEncoder
 from .stream import AudioStream
+from .waveform_layer import WaveformLayer
 
 # Long recordings are run through the network in blocks of this many frames (20 s at 12.5 Hz).
 BLOCK_FRAMES = 250
@@ -101,7 +103,11 @@ class JodioNetwork(CodecNetwork):
         elif isinstance(config.decoder, MimiConfig):
             self.decoder = MimiDecoder(dim, config.decoder)
         else:
-            self.decoder = SpectralDecoder(dim, config.decoder, config.sample_rate, config.n_q)
+            self.decoder = SpectralDecoder(dim, config.decoder, config.sample_rate, config.base_levels)
+        self.waveform_layer: WaveformLayer | None = None
+        if config.waveform:
+            shape = config.sample_rate, config.frame_size, q.codebook_size
+            self.waveform_layer = WaveformLayer(config.waveform, *shape)
 
     # What the codec is ------------------------------------------------------------------------
 
@@ -136,9 +142,15 @@ class JodioNetwork(CodecNetwork):
         return self.config.n_q
 
     @property
+    def base_levels(self) -> int:
+        """Levels of semantic and acoustic codes; those after them are the waveform layer's."""
+        return self.config.base_levels
+
+    @property
     def streams(self) -> dict[str, slice]:
         """Where in the level axis each named stream lies: `codes[:, codec.streams["semantic"]]`."""
-        return {"semantic": slice(0, 1), "acoustic": slice(1, self.n_q)}
+        streams = {"semantic": slice(0, 1), "acoustic": slice(1, self.base_levels)}
+        return streams | ({"waveform": slice(self.base_levels, self.n_q)} if self.waveform_layer else {})
 
     def frames(self, samples: int) -> int:
         """Frames that `samples` samples become: ceil(samples / frame_size)."""
@@ -233,7 +245,7 @@ class JodioNetwork(CodecNetwork):
         if self.config.causal and codes.shape[-1] > BLOCK_FRAMES:
             state = State()
             parts = [self.decode_frames(part, state) for part in codes.split(BLOCK_FRAMES, -1)]
-            audio = torch.cat(parts, -1)
+            audio = torch.cat([*parts, self.finish_frames(state, len(codes))], -1)
         else:
             audio = self.decode_frames(codes)
         return audio[..., :length]
@@ -282,14 +294,36 @@ class JodioNetwork(CodecNetwork):
         """[B, 1, F * frame_size] -> codes [B, n_q, F]. No checks; `encode` is for users."""
         if x.shape[-1] == 0:
             return torch.zeros(len(x), n_q, 0, dtype=torch.long, device=x.device)
-        split = self.split if settings is None else replace(self.split, beams=settings.beams)
-        return split.encode(self.latent(x, state), n_q)
+        beams = (settings or self.settings).beams
+        codes = replace(self.split, beams=beams).encode(self.latent(x, state), min(n_q, self.base_levels))
+        if self.waveform_layer is None or n_q <= self.base_levels:
+            return codes
+        base = self.synthesize(self.split.decode(codes), self.base_levels, state)
+        rest = self.waveform_layer.encode(x, base, n_q - self.base_levels, beams, state)
+        return torch.cat([codes, rest], 1)
 
     def decode_frames(self, codes: Tensor, state: State | None = None) -> Tensor:
-        """Codes [B, K, F] -> [B, 1, F * frame_size]. No checks; `decode` is for users."""
+        """Codes [B, K, F] -> [B, 1, F * frame_size]. No checks; `decode` is for users.
+
+        A stream that began with levels of the waveform layer comes some frames late (`WaveformLayer.lag`), and
+        `finish_frames` gives the rest.
+        """
         if codes.shape[-1] == 0:
             return torch.zeros(len(codes), 1, 0, device=codes.device)
-        return self.synthesize(self.split.decode(codes), codes.shape[1], state)
+        codes, rest = codes[:, : self.base_levels], codes[:, self.base_levels :]
+        base = self.synthesize(self.split.decode(codes), codes.shape[1], state)
+        layer = self.waveform_layer
+        if layer is None or not (rest.shape[1] or (state is not None and layer in state)):
+            return base
+        if state is not None:
+            return layer.decode(rest, base, state)
+        state = State()
+        return torch.cat([layer.decode(rest, base, state), self.finish_frames(state, len(codes))], -1)
+
+    def finish_frames(self, state: State, batch_size: int) -> Tensor:
+        """What `decode_frames` still owes at the end of a stream, [B, 1, any]; the state is of no further use."""
+        last = None if self.waveform_layer is None else self.waveform_layer.finish(state)
+        return torch.zeros(batch_size, 1, 0, device=self.device) if last is None else last
 
     # Training -------------------------------------------------------------------------------------
 
@@ -300,23 +334,23 @@ class JodioNetwork(CodecNetwork):
 
         Args:
             x: [B, 1, F * frame_size].
-            n_q: int [B] on the CPU, levels of each item; None for the config's default.
+            n_q: int [B] on the CPU, levels of each item, of the base alone; None for the config's default.
             quantize: bool [B] on the CPU; items that are False skip the codebooks, which still learn
                 from the others. None quantizes all; all False leaves the codebooks alone.
             pitch: Hz in the middle of each synthesis window [B, windows], 0 where it is not known; a
                 decoder with a source uses it in place of its own guess.
         """
         if n_q is None:
-            n_q = torch.full((len(x),), self.settings.n_q)
+            n_q = torch.full((len(x),), min(self.settings.n_q, self.base_levels))
         if quantize is None:
             quantize = torch.ones(len(x), dtype=torch.bool)
         z = self.latent(x).float()
         with torch.autocast(z.device.type, enabled=False):
             q = self.split.learn(z, n_q, quantize)
         if not isinstance(self.decoder, SpectralDecoder):
-            return JodioOutput(self.synthesize(q.vectors, self.n_q), z, q.semantic, q.codes, q.loss)
+            return JodioOutput(self.synthesize(q.vectors, self.base_levels), z, q.semantic, q.codes, q.loss)
         vectors = self.decoder_transformer(q.vectors) if self.config.decoder_transformer else q.vectors
-        told = torch.where(quantize, n_q, self.n_q).to(z.device)
+        told = torch.where(quantize, n_q, self.base_levels).to(z.device)
         audio, logits = self.decoder.with_pitch(vectors, pitch=pitch, levels=told)
         return JodioOutput(audio, z, q.semantic, q.codes, q.loss, logits)
 

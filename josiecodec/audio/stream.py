@@ -20,12 +20,15 @@ class FrameCodec(Protocol):
 
     @property
     def frame_size(self) -> int: ...
+    @property
+    def base_levels(self) -> int: ...
     def waveform(self, x: Tensor) -> Tensor: ...
     def checked_codes(self, codes: Tensor) -> Tensor: ...
     def encode_frames(
         self, x: Tensor, n_q: int, state: State | None = None, settings: EncoderSettings | None = None
     ) -> Tensor: ...
     def decode_frames(self, codes: Tensor, state: State | None = None) -> Tensor: ...
+    def finish_frames(self, state: State, batch_size: int) -> Tensor: ...
 
 
 class AudioStream:
@@ -36,6 +39,11 @@ class AudioStream:
             codes = stream.encode(chunk)         # [1, n_q, the frames that are complete]
             speaker.play(stream.decode(codes))   # [1, 1, frames * frame_size]
         codes = stream.flush()                   # the last, incomplete frame, padded with silence
+        speaker.play(stream.decode(codes))
+        speaker.play(stream.finish())            # what is still to come
+
+    With codes of a waveform layer `decode` is a frame late, and `finish` gives the last one. Else samples come at once,
+    and `finish` has nothing to give.
 
     On the CPU the codes and samples are those of `Jodio.encode` and `Jodio.decode` on the whole
     recording. The codec itself is not changed: any number of streams can share it.
@@ -63,6 +71,7 @@ class AudioStream:
         self._encoder = State()
         self._decoder = State()
         self._waiting = torch.zeros(self.batch_size, 1, 0, device=self.device)
+        self._late: bool | None = None  # whether decoding began with codes of a waveform layer
 
     @torch.no_grad()
     def encode(self, chunk: Tensor) -> Tensor:
@@ -84,8 +93,31 @@ class AudioStream:
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
-        """Take codes [B, K, f]; return their samples [B, 1, f * frame_size] at once."""
+        """Take codes [B, K, f]; return their samples [B, 1, f * frame_size].
+
+        A stream that began with more levels than the base has (`codec.base_levels`) comes a frame late: what comes out
+        is what is complete now, nothing for its first frame. It may go on with fewer levels.
+
+        Raises:
+            CodesError: if these are no codes of the model, or have levels of the waveform layer on a stream that began
+                without.
+        """
         codes = self.codec.checked_codes(codes)
         if len(codes) != self.batch_size:
             raise CodesError(f"this stream runs {self.batch_size} waveforms, not {len(codes)}")
+        more = codes.shape[1] > self.codec.base_levels
+        if more and self._late is False:
+            raise CodesError(f"a stream that began without levels above {self.codec.base_levels} goes on without them")
+        if self._late is None and codes.shape[-1]:
+            self._late = more
         return self.codec.decode_frames(codes, self._decoder)
+
+    @torch.no_grad()
+    def finish(self) -> Tensor:
+        """End the decoding: samples [B, 1, any] that `decode` still owes, nothing without a waveform layer.
+
+        What is decoded after that is a new stream.
+        """
+        last = self.codec.finish_frames(self._decoder, self.batch_size)
+        self._decoder, self._late = State(), None
+        return last

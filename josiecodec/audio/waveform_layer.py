@@ -206,20 +206,25 @@ class WaveformLayer(nn.Module):
         """
         if base.shape[-1] == 0:
             return base
-        low = self.decimate(base.float(), state)
-        arrangement = self.arrange(self.variance(low, state), codes.shape[1])
-        own = arrangement.sort(self.mdct(low, state))
-        coded = self.quantizer.decode(codes.transpose(1, 2).reshape(-1, codes.shape[1]), arrangement.shapes())
-        if self.config.fill:
-            coded = coded + own * (self.config.fill * arrangement.left[-1] / arrangement.left[0])
-        difference = arrangement.unsort(coded - own).view(len(base), -1, self.coefficients) * self.taper
-        correction = self.interpolate(self.inverse(difference, state), state)
+        correction = self.interpolate(self.inverse(self._difference(codes, base, state), state), state)
         waiting = state.get(self)
         if waiting is not None:
             base = torch.cat([waiting, base], -1)
         ready = max(0, base.shape[-1] - self.lag * self.frame_size)
         state[self] = base[..., ready:].clone()
         return base[..., :ready] + correction[..., correction.shape[-1] - ready :].to(base.dtype)
+
+    def _difference(self, codes: Tensor, base: Tensor, state: State) -> Tensor:
+        """Coefficients that codes [B, L, F] put in place of the base's, less those: [B, F * hops, K]."""
+        low = self.decimate(base.float(), state)
+        arrangement = self.arrange(self.variance(low, state), codes.shape[1])
+        own = arrangement.sort(self.mdct(low, state))
+        flat = codes.transpose(1, 2).flatten(0, 1)
+        # No levels at all leave the base as it is.
+        coded = self.quantizer.decode(flat, arrangement.shapes()) if codes.shape[1] else own
+        if self.config.fill:
+            coded = coded + own * (self.config.fill * arrangement.left[-1] / arrangement.left[0])
+        return arrangement.unsort(coded - own).view(len(base), -1, self.coefficients) * self.taper
 
     @torch.no_grad()
     def finish(self, state: State) -> Tensor | None:

@@ -238,11 +238,9 @@ class BlockDecoder:
             max_gap = MAX_GAP_SECONDS * self.codec.sample_rate // self.codec.frame_size
             if gap < 0 or gap > max_gap or (frames is not None and block.first + block.frames > frames):
                 return  # a block out of place cannot be trusted
-            yield from self._cut(self._decode_whole())
+            yield from self._cut(self._rest())
             yield from self._cut(_silence((block.first - self.reached) * self.codec.frame_size))
             self.reached = block.first
-            if self._stream is not None:
-                self._stream.reset()
         codes = torch.from_numpy(np.asarray(block.codes)[:, : self.levels].astype(np.int64))
         self.reached += block.frames
         codes = codes.t()[None].to(self.codec.device)
@@ -257,13 +255,15 @@ class BlockDecoder:
         Raises:
             FormatError: if samples are missing.
         """
-        yield from self._cut(self._decode_whole())
+        yield from self._cut(self._rest())
         length = self.info.length
         if length is not None and self.written < length and not self.salvage:
             raise FormatError(f"the file holds {self.written} of {length} samples")
 
-    def _decode_whole(self) -> list[Tensor]:
-        """What a codec that has to see everything at once makes of all blocks so far."""
+    def _rest(self) -> list[Tensor]:
+        """What is still to come of the blocks so far; those after them are a new beginning."""
+        if self._stream is not None:
+            return [self._stream.finish()[0, 0].cpu()]
         whole, self._whole = self._whole, []
         return [self.codec.decode(torch.cat(whole, -1))[0, 0].cpu()] if whole else []
 
