@@ -12,6 +12,7 @@ from .share import export, push, save
 from .tokenize import tokenize
 from .tokens import tokens_group
 from .train import train_group
+from .train_waveform import waveform
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,6 +25,8 @@ for command in (
     encode, decode, info, trim, models, save, push, export, train_group, eval_group, tokenize, tokens_group,
 ):  # fmt: skip
     cli.add_command(command)
+
+train_group.add_command(waveform)
 
 
 def main() -> None:

@@ -1,0 +1,297 @@
+"""Training a codec's waveform layer on recordings, through its base as it is.
+
+The low bands of all recordings and of their decoded base are computed once. The variance network then learns by
+likelihood: a coefficient c whose variance is said to be v costs log v + c^2 / v. Codebooks, if they are to be learned,
+follow level by level what the levels before leave over, by Lloyd's algorithm over batches (`learn_codebooks`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...audio.waveform_layer import WaveformLayer, WaveformLayerConfig
+from ...coding.jodio import Jodio
+from ...errors import ModelError
+from ...quantization.shaped_rvq import ShapedResidualQuantizer
+from .data import Recordings
+
+HELD_OUT = 20  # every so many-th recording is judged on
+FRAMES_AT_ONCE = 250
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LayerTraining:
+    """Settings of a layer's training.
+
+    Attributes:
+        batch: items of a step.
+        frames: of each item.
+        lr, end_lr: learning rate, and what share of it is left at the end.
+        weight_decay: of AdamW.
+        warmup: steps.
+        gain_db: items are made louder or softer by up to this much, evenly over (low, high).
+        min_rms: items that are softer than that are not learned from.
+        memory: batches that learned codes are averages over.
+        prior: frames that a code of the random codebook, from which learning starts, counts for.
+    """
+
+    batch: int = 16
+    frames: int = 24
+    lr: float = 1e-3
+    end_lr: float = 0.03
+    weight_decay: float = 0.01
+    warmup: int = 50
+    gain_db: tuple[float, float] = (-10.0, 5.0)
+    min_rms: float = 2e-3
+    memory: float = 50.0
+    prior: float = 3.0
+
+
+def add_waveform_layer(model: Jodio, config: WaveformLayerConfig, base_levels: int = 9) -> Jodio:
+    """A model with the weights of another's first levels, and a new waveform layer after them.
+
+    A decoder that is told the number of levels keeps what it knows of these; of unquantised latents it is then told
+    what the last of them was.
+
+    Raises:
+        ModelError: if it has fewer levels.
+        ConfigError: if the layer does not fit the model.
+    """
+    if not 2 <= base_levels <= model.base_levels:
+        raise ModelError(f"{model.config.name} has {model.base_levels} levels, not {base_levels}")
+    quantizer = dataclasses.replace(model.config.quantizer, acoustic_levels=base_levels - 1)
+    if quantizer.shared_from >= base_levels - 2:
+        quantizer = dataclasses.replace(quantizer, shared_from=-1)  # no levels are left to share it
+    made = Jodio(dataclasses.replace(model.config, quantizer=quantizer, waveform=config))
+    old = model.state_dict()
+    tensors = {}
+    for name, value in made.state_dict().items():
+        known = old.get(name)
+        if known is not None and known.shape[1:] == value.shape[1:] and known.dim() == value.dim():
+            tensors[name] = known[: len(value)] if value.dim() else known  # tables of levels lose the last ones
+        else:
+            tensors[name] = value
+    made.load_state_dict(tensors)
+    return made.to(model.device)
+
+
+@dataclass(frozen=True)
+class LowBands:
+    """The low bands of recordings and of their decoded base, float16 [n], each a whole number of frames."""
+
+    original: list[Tensor]
+    base: list[Tensor]
+
+    def held_out(self) -> tuple[LowBands, LowBands]:
+        """What to learn from, and what to judge on: the same if there are only a few."""
+        if len(self.original) < 2 * HELD_OUT:
+            return self, self
+        learn = [i for i in range(len(self.original)) if i % HELD_OUT]
+        judge = range(0, len(self.original), HELD_OUT)
+        return self._chosen(learn), self._chosen(judge)
+
+    def _chosen(self, places: list[int] | range) -> LowBands:
+        return LowBands([self.original[i] for i in places], [self.base[i] for i in places])
+
+
+def _layer(model: Jodio) -> WaveformLayer:
+    if model.waveform_layer is None:
+        raise ModelError(f"{model.config.name} has no waveform layer")
+    return model.waveform_layer
+
+
+@torch.no_grad()
+def low_bands(model: Jodio, recordings: Recordings, frames: int, report: Report = print) -> LowBands:
+    """Low bands of all recordings of at least so many frames.
+
+    Raises:
+        ModelError: if the model has no waveform layer, or there are no such recordings.
+    """
+    layer, model = _layer(model), model.eval()
+    found = LowBands([], [])
+    begin = said = time.monotonic()
+    seconds = 0.0
+    for segment in recordings.segments:
+        length = segment.length // model.frame_size * model.frame_size
+        if length < frames * model.frame_size:
+            continue
+        wave = recordings.waveform(segment)[None, None, :length].to(model.device)
+        base = model.decode(model.encode(wave, model.base_levels))
+        low = torch.cat([layer.decimate(part) for part in (wave, base)])
+        found.original.append(low[0].half().cpu())
+        found.base.append(low[1].half().cpu())
+        seconds += length / model.sample_rate
+        if time.monotonic() - said > 30:
+            said = time.monotonic()
+            report(f"base of {seconds:.0f} s of recordings, {seconds / (said - begin):.0f} s a second")
+    if not found.original:
+        raise ModelError(f"there is no recording of {frames * model.frame_size / model.sample_rate:g} s")
+    return found
+
+
+class LowBandSampler:
+    """Random crops of low bands: original and base [batch, frames * samples], and the generator behind them."""
+
+    def __init__(self, bands: LowBands, layer: WaveformLayer, config: LayerTraining, seed: int = 0):
+        self.bands, self.config = bands, config
+        self.device = layer.taper.device
+        self.samples = config.frames * layer.config.hops * layer.hop
+        self.random = torch.Generator().manual_seed(seed)
+        self.weights = torch.tensor([float(len(x)) for x in bands.original])
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Draw crops, in proportion to the lengths of recordings; what is silent is drawn anew, within reason."""
+        pairs: list[tuple[Tensor, Tensor]] = []
+        low, high = self.config.gain_db
+        for attempt in range(20 * self.config.batch):
+            place = int(torch.multinomial(self.weights, 1, generator=self.random))
+            original, base = self.bands.original[place], self.bands.base[place]
+            first = int(torch.randint(len(original) - self.samples + 1, (), generator=self.random))
+            x, y = (band[first : first + self.samples].float() for band in (original, base))
+            if float(x.square().mean()) < self.config.min_rms**2 and attempt < 18 * self.config.batch:
+                continue
+            gain = 10 ** ((float(torch.rand((), generator=self.random)) * (high - low) + low) / 20)
+            pairs.append((x * gain, y * gain))
+            if len(pairs) == self.config.batch:
+                break
+        return tuple(torch.stack(part).to(self.device) for part in zip(*pairs, strict=True))  # type: ignore[return-value]
+
+
+def variance_loss(layer: WaveformLayer, original: Tensor, base: Tensor) -> Tensor:
+    """Mean negative log likelihood (nats, less a constant) of the coefficients of low bands [B, n]."""
+    log_variance = layer.variance(base)
+    squares = layer.mdct(original).square() + 1e-9
+    # The first windows of a crop begin before it.
+    return 0.5 * (log_variance + squares * (-log_variance).exp())[:, 2:].mean()
+
+
+@torch.no_grad()
+def judge_variances(layer: WaveformLayer, bands: LowBands) -> float:
+    """`variance_loss` over whole recordings, each counting alike."""
+    layer.eval()
+    device = layer.taper.device
+    losses = [
+        float(variance_loss(layer, x[None].float().to(device), y[None].float().to(device)))
+        for x, y in zip(bands.original, bands.base, strict=True)
+    ]
+    return sum(losses) / len(losses)
+
+
+def train_variances(
+    model: Jodio,
+    bands: LowBands,
+    minutes: float,
+    config: LayerTraining | None = None,
+    seed: int = 0,
+    report: Report = print,
+) -> float:
+    """Train the variance network for so many minutes; gives what `judge_variances` says of held-out recordings."""
+    layer, config = _layer(model), config or LayerTraining()
+    learn, judge = bands.held_out()
+    sampler = LowBandSampler(learn, layer, config, seed)
+    network = layer.variance.train().requires_grad_(True)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    report(f"untrained {judge_variances(layer, judge):.4f}")
+    begin = said = time.monotonic()
+    step, total, count = 0, 0.0, 0
+    while (share := (time.monotonic() - begin) / (60 * minutes)) < 1:
+        for group in optimizer.param_groups:
+            warm = min(1.0, (step + 1) / config.warmup)
+            group["lr"] = config.lr * warm * (1 - share * (1 - config.end_lr))
+        network.train()
+        loss = variance_loss(layer, *sampler.batch())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        step, total, count = step + 1, total + float(loss.detach()), count + 1
+        if time.monotonic() - said > 30:
+            report(f"step {step}  loss {total / count:.4f}  held out {judge_variances(layer, judge):.4f}")
+            said, total, count = time.monotonic(), 0.0, 0
+    judged = judge_variances(layer, judge)
+    report(f"step {step}  held out {judged:.4f}")
+    network.requires_grad_(False)
+    return judged
+
+
+@torch.no_grad()
+def learn_codebooks(
+    model: Jodio,
+    bands: LowBands,
+    minutes: float,
+    config: LayerTraining | None = None,
+    seed: int = 0,
+    report: Report = print,
+) -> None:
+    """Learn the codebooks of the layer for so many minutes, from what they are on.
+
+    Every code moves to the average of the vectors that chose it, weighted as they shape it, over the last batches;
+    codes that few chose stay near where they began.
+
+    Raises:
+        ModelError: if the layer's codebooks are not learned ones.
+    """
+    layer, config = _layer(model).eval(), config or LayerTraining()
+    if layer.config.codebooks != "learned":
+        raise ModelError(f"{model.config.name} has random codebooks, which cannot be learned")
+    sampler = LowBandSampler(bands.held_out()[0], layer, config, seed)
+    lloyd = _Lloyd(layer.quantizer, config)
+    begin = said = time.monotonic()
+    step = 0
+    while time.monotonic() - begin < 60 * minutes:
+        original, base = sampler.batch()
+        arrangement = layer.arrange(layer.variance(base), layer.config.levels)
+        left = lloyd.step(arrangement.sort(layer.mdct(original)), arrangement.shapes())
+        step += 1
+        if time.monotonic() - said > 30:
+            said = time.monotonic()
+            report(f"step {step}  left over {10 * math.log10(left):.2f} dB")
+    lloyd.finish()
+    report(f"{step} steps")
+
+
+class _Lloyd:
+    """Codebooks as running averages of the vectors that choose their codes."""
+
+    def __init__(self, quantizer: ShapedResidualQuantizer, config: LayerTraining):
+        self.quantizer = quantizer
+        self.first = quantizer.tables()[0].clone()
+        self.books = self.first.clone()
+        self.sums, self.weights = torch.zeros_like(self.books), torch.zeros_like(self.books)
+        self.frames = torch.zeros(quantizer.books, 1, 1, device=self.books.device)  # that the sums are over
+        self.keep = 1 - 1 / config.memory
+        self.prior = config.prior
+
+    def step(self, x: Tensor, shapes: Tensor) -> float:
+        """Learn from vectors [N, D] of shapes [L, N, D]; gives the share of their energy that is left over."""
+        energy = x.square().sum(1, keepdim=True).clamp_min(1e-9)
+        rest = x
+        self.sums *= self.keep
+        self.weights *= self.keep
+        self.frames *= self.keep
+        for k in range(len(shapes)):
+            book, turn = self.quantizer.level(k)
+            codes = self.books[book]
+            shape = shapes[k].roll(-turn, -1)
+            target = rest.roll(-turn, -1) * shape
+            chosen = (target @ codes.t() - 0.5 * shape.square() @ codes.square().t()).argmax(1)
+            self.sums[book].index_add_(0, chosen, target / energy)
+            self.weights[book].index_add_(0, chosen, shape.square() / energy)
+            self.frames[book] += len(x)
+            rest = rest - shapes[k] * codes[chosen].roll(turn, -1)
+        prior = self.prior * self.weights.sum(1, keepdim=True) / self.frames.clamp_min(1) + 1e-12
+        self.books = (self.sums + prior * self.first) / (self.weights + prior)
+        self.books[:, 0] = self.first[:, 0]  # code 0 does nothing
+        return float((rest.square().sum(1, keepdim=True) / energy).mean())
+
+    def finish(self) -> None:
+        """Put the codes into the quantizer."""
+        self.quantizer.set_codebooks(self.books)
