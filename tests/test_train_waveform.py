@@ -88,9 +88,10 @@ def test_codebooks_are_learned(model, bands):
     low_base = 0.8 * low + 0.2 * layer.decimate(speechlike(100, 4, seed=2))
 
     def left():
-        arrangement = layer.arrange(layer.variance(low_base), 3)
-        vectors, shapes = arrangement.sort(layer.mdct(low)), arrangement.shapes()
-        rest = vectors - layer.quantizer.decode(layer.quantizer.encode(vectors, shapes), shapes)
+        plan = layer.plan(layer.variance(low_base)[0], 3)
+        vectors, shapes = layer.mdct(low).view(-1, 32), plan.shapes()
+        codes = layer.quantizer.encode(vectors, shapes, 1, plan.weights)
+        rest = vectors - layer.quantizer.decode(codes, shapes)
         return float((rest.square().sum(1) / vectors.square().sum(1)).mean())
 
     steady = dataclasses.replace(QUICK, frames=20, memory=30.0, prior=0.5)

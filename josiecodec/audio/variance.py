@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..errors import ConfigError
 from ..nn.convnext import ConvNeXtBlock
 from ..nn.linear import RowStableLinear, stable_linear
 from ..nn.spectra import fourier_matrix
@@ -14,11 +15,14 @@ from ..nn.streaming import State, Streaming, run, with_past
 
 FLOOR = 1e-8  # of powers: that of a sine of full scale is about half a hop
 SHORT = 4  # short spectra in each hop
-COMPRESSION = 0.4  # power to which their magnitudes are raised
+COMPRESSION = 0.4  # power to which magnitudes are raised that networks hear
+LANES = 32  # numbers that processors work on at once
 
 
 class VarianceNetwork(Streaming):
-    """Low band of a base [B, n * hop] -> natural logarithms of variances of MDCT coefficients, [B, n, coefficients].
+    """Low band of a base [B, n * hop] -> log variances of MDCT coefficients, and the base's own power there.
+
+    Both are [B, n, coefficients]; logarithms are natural ones.
 
     What the base's own power says, smoothed over three coefficients, plus what a causal ConvNeXt network adds to it: it
     hears that power and four short spectra of each hop, whose windows end with it.
@@ -46,19 +50,38 @@ class VarianceNetwork(Streaming):
         nn.init.zeros_(self.output_proj.weight)
         nn.init.zeros_(self.output_proj.bias)
 
-    def forward(self, base: Tensor, state: State | None = None) -> Tensor:
+    def forward(self, base: Tensor, state: State | None = None) -> tuple[Tensor, Tensor]:
         base = with_past(self, base, self.hop, 1, state)
         power = _power(base.unfold(1, 2 * self.hop, self.hop), self.long)
         power = 0.5 * (power[..., :-1] + power[..., 1:])
         step = self.hop // SHORT
         short = base[:, step:].unfold(1, self.hop, step)  # the last one of each hop ends with it
-        short = (_power(short, self.short) + 1e-10).pow(0.5 * COMPRESSION).reshape(*power.shape[:2], -1)
+        short = compressed_magnitude((_power(short, self.short) + 1e-10).sqrt()).reshape(*power.shape[:2], -1)
         # Scaled to about unit variance for speech.
         features = torch.cat([(power + FLOOR).log() * 0.2 + 2, short * 8 - 1], -1)
         hidden = run(self.blocks, self.input_proj(features.to(self.input_proj.weight.dtype)), state)
         around = torch.cat([power[..., :1], power, power[..., -1:]], -1)
         smooth = (around[..., :-2] + power + around[..., 2:]) / 3
-        return (smooth + FLOOR).log() + self.output_proj(self.norm(hidden)).float()
+        return (smooth + FLOOR).log() + self.output_proj(self.norm(hidden)).float(), power
+
+
+def compressed_magnitude(x: Tensor) -> Tensor:
+    """Positive numbers to the power of `COMPRESSION`.
+
+    By way of logarithms: other than `pow`, these do not treat the last few numbers of a tensor in another way than all
+    others, so that it does not matter where a stream was cut.
+    """
+    return (COMPRESSION * x.log()).exp()
+
+
+def check_width(name: str, width: int) -> None:
+    """Make sure that activations over so many channels do not depend on where a stream was cut, either.
+
+    Raises:
+        ConfigError: if they would.
+    """
+    if width % LANES:
+        raise ConfigError(f"{name}: width times expansion must be a multiple of {LANES}, not {width}")
 
 
 def _spectrum(window: Tensor, bins: int) -> Tensor:

@@ -3,13 +3,13 @@
 A base at 1 kbit/s keeps magnitudes and loses phase, and most of what that costs lies below 1.2 kHz. So the layer codes
 the waveform there, by a transform whose bits go where the base says that energy is:
 
-    original -> low band -> MDCT ----------------------------> order, weight -> search -> codes
-    base     -> low band -> variance of every coefficient --------^                         |
-                    |                    |                                                  v
-                    |                    +------------------> inverse of both <-------- sum of codes
-                    +-> MDCT --------------------------------------> -
-                                                                     |
-    decoded  =  base  +  up-sampling of the inverse MDCT of the difference
+    original -> low band -> MDCT -------------> search of codes
+    base     -> low band -> variance of every --------^    |
+                    |       coefficient: plan of bits      v
+                    |                  +------------> sum of codes
+                    +-> MDCT ------------------------------+-> coefficients -> less those of the base
+                                                                                      |
+    decoded  =  base  +  up-sampling of the inverse MDCT of the difference <----------+
 
 Both sides know the base, so nothing but codes is sent. Levels are embedded: what a level takes off depends on its
 number alone, and the first n of them can be decoded without the others.
@@ -18,29 +18,25 @@ Time. The low band's grid lies behind that of the frames by the delay of its fil
 nothing after the frame. The inverse transform is a hop late, and interpolation some milliseconds: a stream is decoded
 `lag` frames late. At the end of a recording, where the next window never comes, the difference fades out within the
 last window: there the low band is the base's.
-
-Both sides compute variances with floating-point numbers, which differ in their last digits between machines. They are
-rounded to a grid before coefficients are put in order by them. Where one comes to lie on the other side of a grid line
-nevertheless, a few neighbours of one frame change places, and nothing after that frame is touched.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import CodesError, ConfigError
+from ..errors import ConfigError
 from ..nn.streaming import State
-from ..quantization.shaped_rvq import ShapedResidualQuantizer, shapes_of, water_filling
+from ..quantization.shaped_rvq import ShapedResidualQuantizer
 from .band import Decimator, Interpolator, row_of
+from .bit_plan import BandStep, BitPlan, check_schedule, plan_bits
+from .coefficient_decoder import CoefficientDecoder, CoefficientNetworkConfig, Decoded
 from .mdct import InverseMdct, Mdct
-from .variance import VarianceNetwork
-
-GRID = 32  # log variances are multiples of 1 / GRID
-MAX_LOG_VARIANCE = 40.0
+from .variance import VarianceNetwork, check_width
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,9 @@ class WaveformLayerConfig:
         width, blocks, expansion, kernel: of the network that tells variances, see `VarianceNetwork`.
         weighting: 0 codes for the least squared error, 1 for the same ratio of signal to noise everywhere.
         efficiency: share of a level's bits that take variance off as theory says.
-        fill: share of the base's own coefficient that is put in place of what is not coded.
+        schedule: which band the first levels code above all, see `BandStep`.
+        fill: how much of the base's own coefficient makes up for what is not coded, before training.
+        network: of the `CoefficientDecoder`, or None.
         codebooks: "random" ones are made anew on loading, "learned" ones are stored with the weights.
         books: number of codebooks, see `ShapedResidualQuantizer`.
         seed: of random codebooks.
@@ -72,8 +70,14 @@ class WaveformLayerConfig:
     expansion: int = 2
     kernel: int = 3
     weighting: float = 0.5
-    efficiency: float = 0.8
-    fill: float = 0.0
+    efficiency: float = 0.85
+    schedule: tuple[BandStep, ...] = (
+        BandStep(8, 450.0, 20.0),
+        BandStep(14, 800.0, 15.0),
+        BandStep(23, 1200.0, 0.0),
+    )
+    fill: float = 0.4
+    network: CoefficientNetworkConfig | None = None
     codebooks: Literal["random", "learned"] = "random"
     books: int = 1
     seed: int = 0
@@ -86,6 +90,8 @@ class WaveformLayerConfig:
             raise ConfigError("waveform: taper must be in 0..cutoff, weighting in 0..1 and efficiency in 0..1")
         if not 0 <= self.fill <= 1:
             raise ConfigError("waveform: fill must be in 0..1")
+        check_schedule(self.schedule, self.levels)
+        check_width("waveform", self.width * self.expansion)
 
     def hop(self, frame_size: int) -> int:
         """Samples of the low band between two transforms.
@@ -99,33 +105,6 @@ class WaveformLayerConfig:
                 f"{self.hops} hops of a multiple of 8 samples"
             )
         return frame_size // (self.decimation * self.hops)
-
-
-@dataclass
-class Arrangement:
-    """How the coefficients of N frames are coded, as both sides know it from the base.
-
-    Attributes:
-        order: [N, D], coefficients from the largest variance to the smallest.
-        weights: [N, D], what they are multiplied with, in this order.
-        left: [L + 1, N, D], variance of the weighted ones after 0, 1, ... levels.
-    """
-
-    order: Tensor
-    weights: Tensor
-    left: Tensor
-
-    def shapes(self) -> Tensor:
-        """[L, N, D], see `shaped_rvq.py`."""
-        return shapes_of(self.left)
-
-    def sort(self, coefficients: Tensor) -> Tensor:
-        """[B, n, K] -> [N, D], in order and weighted."""
-        return coefficients.reshape(self.order.shape).gather(1, self.order) * self.weights
-
-    def unsort(self, vectors: Tensor) -> Tensor:
-        """The inverse of `sort`: [N, D] -> coefficients [N, D]."""
-        return torch.zeros_like(vectors).scatter(1, self.order, vectors / self.weights)
 
 
 class WaveformLayer(nn.Module):
@@ -142,12 +121,13 @@ class WaveformLayer(nn.Module):
         ConfigError: if these do not go together.
     """
 
+    frequency: Tensor
     taper: Tensor
 
     def __init__(self, config: WaveformLayerConfig, sample_rate: int, frame_size: int, codebook_size: int):
         super().__init__()
         self.config, self.frame_size = config, frame_size
-        self.bits = torch.log2(torch.tensor(float(codebook_size))).item() * config.efficiency
+        self.bits = math.log2(codebook_size) * config.efficiency
         self.hop = config.hop(frame_size)
         spacing = sample_rate / config.decimation / (2 * self.hop)  # Hz between coefficients
         self.coefficients = int(config.cutoff / spacing)
@@ -170,21 +150,19 @@ class WaveformLayer(nn.Module):
             config.codebooks == "learned",
             config.seed,
         )
+        self.coefficient_decoder = CoefficientDecoder(self.coefficients, config.hops, config.fill, config.network)
         self.inverse = InverseMdct(self.hop, self.coefficients)
         late = self.decimate.delay + self.hop * config.decimation
         self.lag = -(-(late + Interpolator.least_delay(config.decimation)) // frame_size)
         self.interpolate = Interpolator(config.decimation, self.lag * frame_size - late, row)
-        frequency = (torch.arange(self.coefficients) + 0.5) * spacing
-        self.register_buffer("taper", ((config.cutoff - frequency) / config.taper).clamp(0, 1), False)
+        self.register_buffer("frequency", (torch.arange(self.coefficients) + 0.5) * spacing, False)
+        self.register_buffer("taper", ((config.cutoff - self.frequency) / config.taper).clamp(0, 1), False)
 
-    def arrange(self, log_variance: Tensor, levels: int) -> Arrangement:
-        """Log variances [B, F * hops, K] -> how so many levels code them."""
-        v = (log_variance.float() + (self.taper + 1e-3).log()).nan_to_num(-MAX_LOG_VARIANCE)
-        v = ((v * GRID).round() / GRID).clamp(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
-        v, order = v.reshape(-1, self.quantizer.dim).sort(dim=1, descending=True, stable=True)
-        gamma = self.config.weighting
-        left = water_filling((1 - gamma) * v, levels, self.bits)
-        return Arrangement(order, (-0.5 * gamma * v).exp(), left)
+    def plan(self, log_variance: Tensor, levels: int) -> BitPlan:
+        """Log variances [B, F * hops, K] -> how so many levels code the B * F frames."""
+        v = (log_variance.float() + (self.taper + 1e-3).log()).reshape(-1, self.quantizer.dim)
+        frequency = self.frequency.repeat(self.config.hops)
+        return plan_bits(v, levels, self.config.schedule, frequency, self.config.weighting, self.bits)
 
     @torch.no_grad()
     def encode(self, x: Tensor, base: Tensor, levels: int, beams: int = 1, state: State | None = None) -> Tensor:
@@ -192,10 +170,15 @@ class WaveformLayer(nn.Module):
         if x.shape[-1] == 0:
             return torch.zeros(len(x), levels, 0, dtype=torch.long, device=x.device)
         low, low_base = self.decimate(torch.cat([x, base]).float(), state).chunk(2)
-        arrangement = self.arrange(self.variance(low_base, state), levels)
-        vectors = arrangement.sort(self.mdct(low, state))
-        codes = self.quantizer.encode(vectors, arrangement.shapes(), beams)
-        return codes.view(len(x), -1, levels).transpose(1, 2)
+        return self.encode_low(low, low_base, levels, beams, state)
+
+    @torch.no_grad()
+    def encode_low(self, low: Tensor, base: Tensor, levels: int, beams: int = 1, state: State | None = None) -> Tensor:
+        """Low bands [B, F * hops * hop] -> codes [B, levels, F]."""
+        plan = self.plan(self.variance(base, state)[0], levels)
+        vectors = self.mdct(low, state).view(-1, self.quantizer.dim)
+        codes = self.quantizer.encode(vectors, plan.shapes(), beams, plan.weights)
+        return codes.view(len(low), -1, levels).transpose(1, 2)
 
     @torch.no_grad()
     def decode(self, codes: Tensor, base: Tensor, state: State) -> Tensor:
@@ -215,16 +198,23 @@ class WaveformLayer(nn.Module):
         return base[..., :ready] + correction[..., correction.shape[-1] - ready :].to(base.dtype)
 
     def _difference(self, codes: Tensor, base: Tensor, state: State) -> Tensor:
-        """Coefficients that codes [B, L, F] put in place of the base's, less those: [B, F * hops, K]."""
+        """Coefficients in place of the base's, less those: [B, F * hops, K]."""
         low = self.decimate(base.float(), state)
-        arrangement = self.arrange(self.variance(low, state), codes.shape[1])
-        own = arrangement.sort(self.mdct(low, state))
-        flat = codes.transpose(1, 2).flatten(0, 1)
+        known = self.known(codes, low, state)
+        changed = self.coefficient_decoder(known, state)
         # No levels at all leave the base as it is.
-        coded = self.quantizer.decode(flat, arrangement.shapes()) if codes.shape[1] else own
-        if self.config.fill:
-            coded = coded + own * (self.config.fill * arrangement.left[-1] / arrangement.left[0])
-        return arrangement.unsort(coded - own).view(len(base), -1, self.coefficients) * self.taper
+        return (changed - known.base) * self.taper if codes.shape[1] else torch.zeros_like(known.base)
+
+    def known(self, codes: Tensor, base: Tensor, state: State | None = None) -> Decoded:
+        """What codes [B, L, F] and the base's low band [B, n] say of the coefficients."""
+        levels = codes.shape[1]
+        log_variance, power = self.variance(base, state)
+        plan = self.plan(log_variance, levels)
+        own = self.mdct(base, state)
+        coded = torch.zeros_like(own)
+        if levels:
+            coded = self.quantizer.decode(codes.transpose(1, 2).flatten(0, 1), plan.shapes()).view_as(own)
+        return Decoded(coded, own, power, log_variance, plan.uncoded().view_as(own), levels / self.config.levels)
 
     @torch.no_grad()
     def finish(self, state: State) -> Tensor | None:
@@ -239,12 +229,3 @@ class WaveformLayer(nn.Module):
         difference = torch.zeros(len(waiting), hops, self.coefficients, device=waiting.device)
         correction = self.interpolate(self.inverse(difference, state), state)
         return waiting + correction[..., correction.shape[-1] - waiting.shape[-1] :].to(waiting.dtype)
-
-    def check_levels(self, levels: int) -> None:
-        """Make sure that there are so many.
-
-        Raises:
-            CodesError: if not.
-        """
-        if not 0 <= levels <= self.config.levels:
-            raise CodesError(f"{levels} levels of a waveform layer of {self.config.levels}")

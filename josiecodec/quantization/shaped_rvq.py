@@ -5,11 +5,15 @@ off where that costs least, and reverse water-filling (Cover and Thomas, section
 that is: `shapes[k]`, a standard deviation for each number. A code of level k is then `shapes[k] * E[j]`, with E of unit
 variance. Codes drawn at random from a Gaussian are as good as any for such a source, so codebooks need not be stored;
 the numbers are made from whole ones alone, and are the same on every machine.
+
+Shapes change smoothly with variances. So machines that differ in the last digits of these decode to the same, but for
+as little.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -47,28 +51,28 @@ def gaussian_codes(books: int, codebook_size: int, dim: int, seed: int = 0) -> T
     return torch.from_numpy(shaped)
 
 
-def water_filling(log_variance: Tensor, levels: int, bits: float) -> Tensor:
-    """What is left of each variance after 0, 1, ... levels: [N, D] -> [levels + 1, N, D].
+def water_levels(log_variance: Tensor, levels: int, bits: float) -> Tensor:
+    """Above which variance nothing is left after 1, 2, ... levels: natural logarithms [levels, N, 1] for [N, D].
 
     Args:
-        log_variance: natural logarithms, descending along the last axis.
+        log_variance: natural logarithms, in any order.
         levels: of codes.
         bits: that each level takes off a vector.
     """
-    total = log_variance.cumsum(1)
-    count = torch.arange(1, log_variance.shape[1] + 1, device=log_variance.device, dtype=log_variance.dtype)
+    descending = log_variance.sort(dim=1, descending=True).values
+    total = descending.cumsum(1)
+    count = torch.arange(1, total.shape[1] + 1, device=total.device, dtype=total.dtype)
     # With the m largest above water at level w: total[m] - m w = rate. The m that are coded are the most for which
-    # log_variance[m] > w; what they cost, total[m] - m log_variance[m], never falls with m.
-    cost = total - count * log_variance
-    rates = 2 * np.log(2) * bits * torch.arange(1, levels + 1, device=total.device, dtype=total.dtype)
-    active = torch.searchsorted(cost, rates.expand(len(total), -1).contiguous()).clamp(1, total.shape[1])  # [N, levels]
-    water = (total.gather(1, active - 1) - rates) / active.to(total.dtype)
-    left = torch.minimum(log_variance, water.t().unsqueeze(-1)).exp()
-    return torch.cat([log_variance.exp().unsqueeze(0), left])
+    # descending[m] > w; what they cost, total[m] - m descending[m], never falls with m.
+    rates = 2 * math.log(2) * bits * torch.arange(1, levels + 1, device=total.device, dtype=total.dtype)
+    coded = torch.searchsorted(total - count * descending, rates.expand(len(total), -1).contiguous())
+    coded = coded.clamp(1, total.shape[1])
+    water = (total.gather(1, coded - 1) - rates) / coded.to(total.dtype)
+    return water.t().unsqueeze(-1)
 
 
 def shapes_of(left: Tensor) -> Tensor:
-    """Standard deviation of what each level takes off: [levels + 1, N, D] of `water_filling` -> [levels, N, D]."""
+    """Standard deviation of what each level takes off: variances left [levels + 1, N, D] -> [levels, N, D]."""
     return (left[:-1] - left[1:]).clamp_min(0).sqrt()
 
 
@@ -133,46 +137,54 @@ class ShapedResidualQuantizer(nn.Module):
         return k % self.books, k // self.books * self.turn
 
     @torch.no_grad()
-    def encode(self, x: Tensor, shapes: Tensor, beams: int = 1) -> Tensor:
+    def encode(self, x: Tensor, shapes: Tensor, beams: int = 1, weights: Sequence[Tensor] | None = None) -> Tensor:
         """Search codes for vectors of known shapes.
 
         Args:
             x: [N, D].
             shapes: [L, N, D] of the levels wanted.
             beams: hypotheses kept, see `beam_search.py`; 1 takes the best code of each level.
+            weights: [N, D] of each level, by which squared errors count there; None for all alike.
 
         Returns:
             int64 [N, L]. Of a level whose every code would do harm, 0 (if the codes are random ones).
         """
         if len(shapes) > self.levels:
             raise CodesError(f"{len(shapes)} levels of codes for a stack of {self.levels}")
-        parts = [self._search(*part, beams) for part in zip(x.split(AT_ONCE), shapes.split(AT_ONCE, 1))]
+        weights = [torch.ones_like(x)] * len(shapes) if weights is None else weights
+        parts = [
+            self._search(x[part], shapes[:, part], [w[part] for w in weights], beams)
+            for part in (slice(first, first + AT_ONCE) for first in range(0, len(x), AT_ONCE))
+        ]
         return torch.cat(parts) if parts else torch.zeros(0, len(shapes), dtype=torch.long, device=x.device)
 
-    def _search(self, x: Tensor, shapes: Tensor, beams: int) -> Tensor:
+    def _search(self, x: Tensor, shapes: Tensor, weights: Sequence[Tensor], beams: int) -> Tensor:
         """`encode` of a few vectors; no row depends on those beside it."""
         tables, _ = self.tables()
         rest = x.unsqueeze(1)  # [n, m, D], what each hypothesis leaves over
         chosen: list[Tensor] = []  # the code of each level so far in each hypothesis, [n, m]
-        for (book, turn), shape, own in zip(map(self.level, range(len(shapes))), shapes, self._energies(shapes)):
-            # |r - a e|^2 = |r|^2 - 2 ((r a).e - a^2.e^2 / 2), all codes of a vector at once
-            query = (rest * shape.unsqueeze(1)).roll(-turn, -1)
+        for k, own in enumerate(self._energies(shapes, weights)):
+            (book, turn), shape, weight = self.level(k), shapes[k], weights[k]
+            # w |r - a e|^2 = w |r|^2 - 2 ((w r a).e - (w a^2).e^2 / 2), all codes of a vector at once
+            query = (rest * (shape * weight).unsqueeze(1)).roll(-turn, -1)
             score = stable_linear(query, tables[book], None).add_(own.unsqueeze(1))
-            _, places = _greatest(score, -0.5 * rest.square().sum(-1), beams)
+            _, places = _greatest(score, -0.5 * (rest.square() * weight.unsqueeze(1)).sum(-1), beams)
             parent, code = places // self.codebook_size, places % self.codebook_size
             taken = shape.unsqueeze(1) * F.embedding(code, tables[book]).roll(turn, -1)
             rest = rest.gather(1, parent.unsqueeze(-1).expand(-1, -1, self.dim)) - taken
             chosen = [*(codes.gather(1, parent) for codes in chosen), code]
         return torch.stack([codes[:, 0] for codes in chosen], -1) if chosen else rest.new_zeros(len(x), 0).long()
 
-    def _energies(self, shapes: Tensor) -> Iterator[Tensor]:
-        """Minus half the squared lengths of all codes of each level [n, codebook_size], of shapes [L, n, D]."""
+    def _energies(self, shapes: Tensor, weights: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Minus half the weighted squared lengths of all codes of each level [n, codebook_size]."""
         squares = self.tables()[1]
         # Of few vectors several levels make one product: products of a few rows cost as much as those of many.
         together = max(1, FEW_ROWS // max(1, shapes.shape[1])) if self.books == 1 else 1
         for first in range(0, len(shapes), together):
-            part = shapes[first : first + together].square()
-            turned = [part[i].roll(-self.level(first + i)[1], -1) for i in range(len(part))]
+            turned = [
+                (shapes[k].square() * weights[k]).roll(-self.level(k)[1], -1)
+                for k in range(first, min(first + together, len(shapes)))
+            ]
             yield from stable_linear(torch.stack(turned), squares[first % self.books], None)
 
     def decode(self, codes: Tensor, shapes: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...audio.bit_plan import BitPlan
 from ...audio.waveform_layer import WaveformLayer, WaveformLayerConfig
 from ...coding.jodio import Jodio
 from ...errors import ModelError
@@ -167,7 +168,7 @@ class LowBandSampler:
 
 def variance_loss(layer: WaveformLayer, original: Tensor, base: Tensor) -> Tensor:
     """Mean negative log likelihood (nats, less a constant) of the coefficients of low bands [B, n]."""
-    log_variance = layer.variance(base)
+    log_variance, _ = layer.variance(base)
     squares = layer.mdct(original).square() + 1e-9
     # The first windows of a crop begin before it.
     return 0.5 * (log_variance + squares * (-log_variance).exp())[:, 2:].mean()
@@ -248,8 +249,8 @@ def learn_codebooks(
     step = 0
     while time.monotonic() - begin < 60 * minutes:
         original, base = sampler.batch()
-        arrangement = layer.arrange(layer.variance(base), layer.config.levels)
-        left = lloyd.step(arrangement.sort(layer.mdct(original)), arrangement.shapes())
+        plan = layer.plan(layer.variance(base)[0], layer.config.levels)
+        left = lloyd.step(layer.mdct(original).flatten(0, 1).view(-1, layer.quantizer.dim), plan)
         step += 1
         if time.monotonic() - said > 30:
             said = time.monotonic()
@@ -270,9 +271,10 @@ class _Lloyd:
         self.keep = 1 - 1 / config.memory
         self.prior = config.prior
 
-    def step(self, x: Tensor, shapes: Tensor) -> float:
-        """Learn from vectors [N, D] of shapes [L, N, D]; gives the share of their energy that is left over."""
-        energy = x.square().sum(1, keepdim=True).clamp_min(1e-9)
+    def step(self, x: Tensor, plan: BitPlan) -> float:
+        """Learn from vectors [N, D] that are coded by a plan; gives the share of their energy that is left over."""
+        shapes = plan.shapes()
+        energy = (plan.left[0] * plan.weights[0]).sum(1, keepdim=True).clamp_min(1e-12)
         rest = x
         self.sums *= self.keep
         self.weights *= self.keep
@@ -281,16 +283,17 @@ class _Lloyd:
             book, turn = self.quantizer.level(k)
             codes = self.books[book]
             shape = shapes[k].roll(-turn, -1)
-            target = rest.roll(-turn, -1) * shape
-            chosen = (target @ codes.t() - 0.5 * shape.square() @ codes.square().t()).argmax(1)
+            weight = plan.weights[k].roll(-turn, -1)
+            target, size = rest.roll(-turn, -1) * shape * weight, shape.square() * weight
+            chosen = (target @ codes.t() - 0.5 * size @ codes.square().t()).argmax(1)
             self.sums[book].index_add_(0, chosen, target / energy)
-            self.weights[book].index_add_(0, chosen, shape.square() / energy)
+            self.weights[book].index_add_(0, chosen, size / energy)
             self.frames[book] += len(x)
             rest = rest - shapes[k] * codes[chosen].roll(turn, -1)
         prior = self.prior * self.weights.sum(1, keepdim=True) / self.frames.clamp_min(1) + 1e-12
         self.books = (self.sums + prior * self.first) / (self.weights + prior)
         self.books[:, 0] = self.first[:, 0]  # code 0 does nothing
-        return float((rest.square().sum(1, keepdim=True) / energy).mean())
+        return float((rest.square().sum(1) / x.square().sum(1).clamp_min(1e-9)).mean())
 
     def finish(self) -> None:
         """Put the codes into the quantizer."""

@@ -1,0 +1,104 @@
+"""Where the bits of each level of a waveform layer go, from the variances of coefficients alone.
+
+Level after level takes `bits` off the weighted variances that are left, where they are largest (reverse water-filling).
+Weights fall with the variance, as masking has it, and with frequency by a schedule: the first levels code the lowest
+band well rather than all of it badly.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import ConfigError
+from ..quantization.shaped_rvq import shapes_of, water_levels
+
+MAX_LOG_VARIANCE = 40.0
+SLOPE = 200.0  # Hz over which weights fall
+
+
+@dataclass(frozen=True)
+class BandStep:
+    """One step of the schedule.
+
+    Attributes:
+        until: the level before which it ends; the layer's first level is 0.
+        edge: Hz above which errors count less.
+        drop: by how many dB, from 200 Hz above the edge on.
+    """
+
+    until: int
+    edge: float
+    drop: float
+
+    def emphasis(self, frequency: Tensor) -> Tensor:
+        """Natural logarithm of the weights of squared errors at frequencies in Hz."""
+        return -self.drop * math.log(10) / 10 * ((frequency - self.edge) / SLOPE).clamp(0, 1)
+
+
+def check_schedule(schedule: Sequence[BandStep], levels: int) -> None:
+    """Make sure that a schedule covers so many levels.
+
+    Raises:
+        ConfigError: if it does not.
+    """
+    ends = [0, *(step.until for step in schedule)]
+    if any(a >= b for a, b in itertools.pairwise(ends)) or ends[-1] < levels:
+        raise ConfigError(f"waveform: the steps of the schedule must rise to {levels} levels")
+    if any(step.edge <= 0 or step.drop < 0 for step in schedule):
+        raise ConfigError("waveform: edges must be positive, and drops at least 0 dB")
+
+
+@dataclass
+class BitPlan:
+    """How the coefficients of N frames are coded, as both sides know it from the base.
+
+    Attributes:
+        weights: [N, D] of each level, by which squared errors count.
+        left: [L + 1, N, D], variance that is left after 0, 1, ... levels.
+    """
+
+    weights: list[Tensor]
+    left: Tensor
+
+    def shapes(self) -> Tensor:
+        """[L, N, D], see `shaped_rvq.py`."""
+        return shapes_of(self.left)
+
+    def uncoded(self) -> Tensor:
+        """Share of the variance that no level takes off, 0..1 [N, D]."""
+        return self.left[-1] / self.left[0]
+
+
+def plan_bits(
+    log_variance: Tensor, levels: int, schedule: Sequence[BandStep], frequency: Tensor, weighting: float, bits: float
+) -> BitPlan:
+    """Plan the first levels for vectors of known variances.
+
+    Args:
+        log_variance: natural logarithms [N, D].
+        levels: how many are used; what a level codes does not depend on it.
+        schedule: see `BandStep`.
+        frequency: Hz of each number [D].
+        weighting: 0 for the least squared error, 1 for the same ratio of signal to noise everywhere.
+        bits: that a level takes off a vector.
+    """
+    first = log_variance.nan_to_num(-MAX_LOG_VARIANCE).clamp(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
+    rest, begin = first, 0
+    weights: list[Tensor] = []
+    left = [first.exp().unsqueeze(0)]
+    for step in schedule:
+        count = min(step.until, levels) - begin
+        if count <= 0:
+            break
+        tilt = step.emphasis(frequency) - weighting * first
+        after = torch.minimum(rest + tilt, water_levels(rest + tilt, count, bits)) - tilt
+        weights += [tilt.exp()] * count
+        left.append(after.exp())
+        rest, begin = after[-1], begin + count
+    return BitPlan(weights, torch.cat(left))
