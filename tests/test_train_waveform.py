@@ -88,7 +88,7 @@ def test_codebooks_are_learned(model, bands):
     low_base = 0.8 * low + 0.2 * layer.decimate(speechlike(100, 4, seed=2))
 
     def left():
-        plan = layer.plan(layer.variance(low_base)[0], 3)
+        plan = layer.plan(layer.variance(low_base), 3)
         vectors, shapes = layer.mdct(low).view(-1, 32), plan.shapes()
         codes = layer.quantizer.encode(vectors, shapes, 1, plan.weights)
         rest = vectors - layer.quantizer.decode(codes, shapes)

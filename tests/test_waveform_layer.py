@@ -11,7 +11,6 @@ from kit.audio import speechlike, tiny_waveform
 
 from josiecodec.audio.band import Decimator, Interpolator
 from josiecodec.audio.bit_plan import BandStep, plan_bits
-from josiecodec.audio.coefficient_decoder import CoefficientDecoder, CoefficientNetworkConfig, Decoded
 from josiecodec.audio.mdct import InverseMdct, Mdct
 from josiecodec.audio.waveform_layer import WaveformLayer, WaveformLayerConfig
 from josiecodec.config import from_dict, to_dict
@@ -32,8 +31,6 @@ def made(**changes) -> WaveformLayer:
     torch.manual_seed(0)
     layer = WaveformLayer(dataclasses.replace(tiny_waveform(), **changes), 24000, FRAME, SIZE).eval()
     torch.nn.init.normal_(layer.variance.output_proj.weight, std=0.02)
-    if layer.coefficient_decoder.network:
-        torch.nn.init.normal_(layer.coefficient_decoder.output_proj.weight, std=0.003)
     return layer
 
 
@@ -287,38 +284,15 @@ def test_silence_stays_silent():
     assert float(low(y).square().mean()) < 1.01 * float(low(noise).square().mean())
 
 
-def decoder_of(config=None, levels=0.5):
-    shape = 2, 6, 10
-    torch.manual_seed(0)
-    part = CoefficientDecoder(10, 2, 0.4, config).eval()
-    coded, base, log_variance = torch.randn(*shape), torch.randn(*shape), torch.randn(*shape)
-    uncoded = torch.linspace(0, 1, 10).expand(*shape)
-    return part, Decoded(coded, base, base.square(), log_variance, uncoded, levels)
-
-
 def test_what_is_not_coded_is_the_base():
-    part, known = decoder_of()
-    y = part(known)
-    assert torch.equal(y[..., 0], known.coded[..., 0])
-    assert torch.allclose((y - known.coded)[..., 5], 0.4 * known.base[..., 5] * (5 / 9) ** 0.5)
-    assert torch.allclose((y - known.coded)[..., 9], known.base[..., 9])
-    config = CoefficientNetworkConfig(width=16, blocks=2)
-    assert torch.equal(decoder_of(config)[0](known), y), "a network that has learned nothing does nothing"
-
-
-def test_a_network_betters_coefficients_step_by_step():
-    part, known = decoder_of(CoefficientNetworkConfig(width=16, blocks=2), torch.tensor([0.2, 0.9]))
-    torch.nn.init.normal_(part.output_proj.weight, std=0.1)
-    whole, state = part(known), State()
-    fields = dataclasses.asdict(known)
-
-    def piece(at):
-        return Decoded(**{k: v[:, at : at + 2] if v.dim() == 3 else v for k, v in fields.items()})
-
-    assert torch.equal(torch.cat([part(piece(at), state) for at in (0, 2, 4)], 1), whole)
-    other = part(dataclasses.replace(known, levels=torch.tensor([0.2, 0.3])))
-    assert torch.equal(other[0], whole[0])
-    assert not torch.equal(other[1], whole[1])
+    layer = made(fill=0.4)
+    uncoded = torch.tensor([0.0, 0.25, 0.8, 0.95, 1.0])
+    assert torch.allclose(layer.filling(uncoded), torch.tensor([0.0, 0.2, 0.4 * 0.8**0.5, 0.95**0.5, 1.0]))
+    x, base = sounds(20)
+    codes = layer.encode(x, base, 1)
+    assert torch.equal(made(fill=1.0).encode(x, base, 1), codes), "an encoder need not know"
+    distances = [float((decoded(made(fill=f), codes, base) - base).square().sum()) for f in (0.0, 0.5, 1.0)]
+    assert distances[0] > distances[1] > distances[2] > 0
 
 
 def test_configs_are_checked():

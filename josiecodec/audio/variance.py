@@ -15,14 +15,12 @@ from ..nn.streaming import State, Streaming, run, with_past
 
 FLOOR = 1e-8  # of powers: that of a sine of full scale is about half a hop
 SHORT = 4  # short spectra in each hop
-COMPRESSION = 0.4  # power to which magnitudes are raised that networks hear
+COMPRESSION = 0.4  # power to which their magnitudes are raised
 LANES = 32  # numbers that processors work on at once
 
 
 class VarianceNetwork(Streaming):
-    """Low band of a base [B, n * hop] -> log variances of MDCT coefficients, and the base's own power there.
-
-    Both are [B, n, coefficients]; logarithms are natural ones.
+    """Low band of a base [B, n * hop] -> natural logarithms of variances of MDCT coefficients, [B, n, coefficients].
 
     What the base's own power says, smoothed over three coefficients, plus what a causal ConvNeXt network adds to it: it
     hears that power and four short spectra of each hop, whose windows end with it.
@@ -50,7 +48,7 @@ class VarianceNetwork(Streaming):
         nn.init.zeros_(self.output_proj.weight)
         nn.init.zeros_(self.output_proj.bias)
 
-    def forward(self, base: Tensor, state: State | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, base: Tensor, state: State | None = None) -> Tensor:
         base = with_past(self, base, self.hop, 1, state)
         power = _power(base.unfold(1, 2 * self.hop, self.hop), self.long)
         power = 0.5 * (power[..., :-1] + power[..., 1:])
@@ -62,7 +60,7 @@ class VarianceNetwork(Streaming):
         hidden = run(self.blocks, self.input_proj(features.to(self.input_proj.weight.dtype)), state)
         around = torch.cat([power[..., :1], power, power[..., -1:]], -1)
         smooth = (around[..., :-2] + power + around[..., 2:]) / 3
-        return (smooth + FLOOR).log() + self.output_proj(self.norm(hidden)).float(), power
+        return (smooth + FLOOR).log() + self.output_proj(self.norm(hidden)).float()
 
 
 def compressed_magnitude(x: Tensor) -> Tensor:

@@ -3,13 +3,13 @@
 A base at 1 kbit/s keeps magnitudes and loses phase, and most of what that costs lies below 1.2 kHz. So the layer codes
 the waveform there, by a transform whose bits go where the base says that energy is:
 
-    original -> low band -> MDCT -------------> search of codes
-    base     -> low band -> variance of every --------^    |
-                    |       coefficient: plan of bits      v
-                    |                  +------------> sum of codes
-                    +-> MDCT ------------------------------+-> coefficients -> less those of the base
-                                                                                      |
-    decoded  =  base  +  up-sampling of the inverse MDCT of the difference <----------+
+    original -> low band -> MDCT ------------------------------> search -> codes
+    base     -> low band -> variances -> plan of the bits ----------^        |
+                   |                           |                             v
+                   |                           +-------------------> sum of shaped codes
+                   +------> MDCT, where nothing is coded ------------------> +
+
+    decoded  =  base  +  low band of that sum less the base's own, interpolated
 
 Both sides know the base, so nothing but codes is sent. Levels are embedded: what a level takes off depends on its
 number alone, and the first n of them can be decoded without the others.
@@ -34,9 +34,10 @@ from ..nn.streaming import State
 from ..quantization.shaped_rvq import ShapedResidualQuantizer
 from .band import Decimator, Interpolator, row_of
 from .bit_plan import BandStep, BitPlan, check_schedule, plan_bits
-from .coefficient_decoder import CoefficientDecoder, CoefficientNetworkConfig, Decoded
 from .mdct import InverseMdct, Mdct
 from .variance import VarianceNetwork, check_width
+
+ALL_BASE, RAMP = 0.8, 0.15  # shares not coded from which on the base is used, and over which, as it is
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,7 @@ class WaveformLayerConfig:
         weighting: 0 codes for the least squared error, 1 for the same ratio of signal to noise everywhere.
         efficiency: share of a level's bits that take variance off as theory says.
         schedule: which band the first levels code above all, see `BandStep`.
-        fill: how much of the base's own coefficient makes up for what is not coded, before training.
-        network: of the `CoefficientDecoder`, or None.
+        fill: how much of the base's own coefficient makes up for what is not coded.
         codebooks: "random" ones are made anew on loading, "learned" ones are stored with the weights.
         books: number of codebooks, see `ShapedResidualQuantizer`.
         seed: of random codebooks.
@@ -77,7 +77,6 @@ class WaveformLayerConfig:
         BandStep(23, 1200.0, 0.0),
     )
     fill: float = 0.4
-    network: CoefficientNetworkConfig | None = None
     codebooks: Literal["random", "learned"] = "random"
     books: int = 1
     seed: int = 0
@@ -150,7 +149,6 @@ class WaveformLayer(nn.Module):
             config.codebooks == "learned",
             config.seed,
         )
-        self.coefficient_decoder = CoefficientDecoder(self.coefficients, config.hops, config.fill, config.network)
         self.inverse = InverseMdct(self.hop, self.coefficients)
         late = self.decimate.delay + self.hop * config.decimation
         self.lag = -(-(late + Interpolator.least_delay(config.decimation)) // frame_size)
@@ -175,7 +173,7 @@ class WaveformLayer(nn.Module):
     @torch.no_grad()
     def encode_low(self, low: Tensor, base: Tensor, levels: int, beams: int = 1, state: State | None = None) -> Tensor:
         """Low bands [B, F * hops * hop] -> codes [B, levels, F]."""
-        plan = self.plan(self.variance(base, state)[0], levels)
+        plan = self.plan(self.variance(base, state), levels)
         vectors = self.mdct(low, state).view(-1, self.quantizer.dim)
         codes = self.quantizer.encode(vectors, plan.shapes(), beams, plan.weights)
         return codes.view(len(low), -1, levels).transpose(1, 2)
@@ -200,21 +198,20 @@ class WaveformLayer(nn.Module):
     def _difference(self, codes: Tensor, base: Tensor, state: State) -> Tensor:
         """Coefficients in place of the base's, less those: [B, F * hops, K]."""
         low = self.decimate(base.float(), state)
-        known = self.known(codes, low, state)
-        changed = self.coefficient_decoder(known, state)
-        # No levels at all leave the base as it is.
-        return (changed - known.base) * self.taper if codes.shape[1] else torch.zeros_like(known.base)
+        plan = self.plan(self.variance(low, state), codes.shape[1])
+        own = self.mdct(low, state)
+        if not codes.shape[1]:
+            return torch.zeros_like(own)
+        coded = self.quantizer.decode(codes.transpose(1, 2).flatten(0, 1), plan.shapes()).view_as(own)
+        return (coded + self.filling(plan.uncoded().view_as(own)) * own - own) * self.taper
 
-    def known(self, codes: Tensor, base: Tensor, state: State | None = None) -> Decoded:
-        """What codes [B, L, F] and the base's low band [B, n] say of the coefficients."""
-        levels = codes.shape[1]
-        log_variance, power = self.variance(base, state)
-        plan = self.plan(log_variance, levels)
-        own = self.mdct(base, state)
-        coded = torch.zeros_like(own)
-        if levels:
-            coded = self.quantizer.decode(codes.transpose(1, 2).flatten(0, 1), plan.shapes()).view_as(own)
-        return Decoded(coded, own, power, log_variance, plan.uncoded().view_as(own), levels / self.config.levels)
+    def filling(self, uncoded: Tensor) -> Tensor:
+        """Gain on the base's coefficients by the share of their variance that is not coded.
+
+        What was coded in part lacks energy. The base gives some of it, and everything where hardly anything was coded.
+        """
+        fill = self.config.fill
+        return (fill + (1 - fill) * ((uncoded - ALL_BASE) / RAMP).clamp(0, 1)) * uncoded.sqrt()
 
     @torch.no_grad()
     def finish(self, state: State) -> Tensor | None:

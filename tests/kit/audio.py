@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from josiecodec.audio.bit_plan import BandStep
-from josiecodec.audio.coefficient_decoder import CoefficientNetworkConfig
 from josiecodec.audio.config import JodioConfig, QuantizerConfig
 from josiecodec.audio.mimi import MimiConfig
 from josiecodec.audio.seanet import SeaNetConfig
@@ -67,10 +66,7 @@ def tiny_model(kind: str = "spectral", **changes) -> Jodio:
 def tiny_waveform() -> WaveformLayerConfig:
     """A waveform layer of three levels below 200 Hz, the first of them below 100 Hz above all."""
     schedule = (BandStep(1, 100.0, 10.0), BandStep(3, 200.0, 0.0))
-    network = CoefficientNetworkConfig(width=16, blocks=1)
-    return WaveformLayerConfig(
-        levels=3, cutoff=200.0, taper=50.0, width=16, blocks=1, schedule=schedule, network=network
-    )
+    return WaveformLayerConfig(levels=3, cutoff=200.0, taper=50.0, width=16, blocks=1, schedule=schedule)
 
 
 def speechlike(frames: float, batch: int = 1, seed: int = 0, rate: int = RATE) -> Tensor:

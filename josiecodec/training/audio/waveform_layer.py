@@ -168,7 +168,7 @@ class LowBandSampler:
 
 def variance_loss(layer: WaveformLayer, original: Tensor, base: Tensor) -> Tensor:
     """Mean negative log likelihood (nats, less a constant) of the coefficients of low bands [B, n]."""
-    log_variance, _ = layer.variance(base)
+    log_variance = layer.variance(base)
     squares = layer.mdct(original).square() + 1e-9
     # The first windows of a crop begin before it.
     return 0.5 * (log_variance + squares * (-log_variance).exp())[:, 2:].mean()
@@ -249,7 +249,7 @@ def learn_codebooks(
     step = 0
     while time.monotonic() - begin < 60 * minutes:
         original, base = sampler.batch()
-        plan = layer.plan(layer.variance(base)[0], layer.config.levels)
+        plan = layer.plan(layer.variance(base), layer.config.levels)
         left = lloyd.step(layer.mdct(original).flatten(0, 1).view(-1, layer.quantizer.dim), plan)
         step += 1
         if time.monotonic() - said > 30:
