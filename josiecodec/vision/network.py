@@ -233,7 +233,7 @@ class JovioNetwork(CodecNetwork):
             groups: [B, G, 6, H, W], whole patches, see `to_groups`.
             counts: int [B, G, h, w] on the CPU, levels of each patch; or what gives them for latents
                 [B, G, h, w, D]; None for the config's default.
-            quantize: False leaves the codebooks out and alone.
+            quantize: False leaves the codebooks out, and as they are.
         """
         z = self.latent(groups).float()
         b, g, h, w, d = z.shape
