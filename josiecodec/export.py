@@ -36,8 +36,8 @@ SUFFIXES = {"onnx": ".onnx", "torchscript": ".ts", "torch.export": ".pt2"}
 REPORT = "export.json"
 OPSET = 20
 # A code between two others may fall to either side of the middle, and a source of harmonics sums up what is rounded.
-LEAST_EQUAL = 0.98
-MOST_DIFFERENT = 0.01
+MIN_EQUAL = 0.98
+MAX_DIFFERENCE = 0.01
 Run = Callable[..., list[Tensor]]
 
 
@@ -89,7 +89,7 @@ def export_codec(codec: Jodio, folder: str | Path, to: Target = "onnx", n_q: int
         report["check"] = compare(reference, n_q, runs[0], runs[1])
     write_bytes(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())
     check = report["check"]
-    if check["equal_codes"] < LEAST_EQUAL or check["largest_difference"] > MOST_DIFFERENT:
+    if check["equal_codes"] < MIN_EQUAL or check["largest_difference"] > MAX_DIFFERENCE:
         raise ModelError(f"{folder}: the graphs are not the codec: {json.dumps(check)}")
     return report
 

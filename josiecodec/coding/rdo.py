@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..bitstream.bitpacking import code_bits
 from ..bitstream.patch_payload import PatchRows
-from ..quantization.beam_search import Found, search
+from ..quantization.beam_search import BeamResult, beam_search
 
 if TYPE_CHECKING:
     from .jovio import Jovio
@@ -45,7 +45,7 @@ class Candidates:
 
     modes: Tensor
     errors: Tensor
-    found: list[Found]
+    found: list[BeamResult]
     dear: Tensor
 
 
@@ -85,7 +85,7 @@ class Alone:
     """
 
     weight: float
-    found: Found
+    found: BeamResult
     dear: Tensor
 
 
@@ -94,7 +94,7 @@ def dearness(model: Jovio, latents: Tensor) -> Tensor:
     """What a bit costs in each patch, in units of what it usually does: [N], from latents [N, D]."""
     if not model.settings.masking:
         return torch.ones_like(latents[:, 0])
-    busy = search(model.rvq, latents, 1, 1).errors[:, 1]
+    busy = beam_search(model.rvq, latents, 1, 1).errors[:, 1]
     return ((busy + CLEAR) / USUAL).pow(model.settings.masking).clamp(1 / DEAREST, DEAREST)
 
 
@@ -150,18 +150,18 @@ def candidates(
     left = flat - before.reshape(flat.shape)
     energy = left.square().sum(-1)
     modes = _suited(model, errors, energy)
-    predicted = Found.nothing(left, most, beams)
+    predicted = BeamResult.empty(left, most, beams)
     predicted.errors[:] = float("inf")
     for mode, start in enumerate(first_levels(model)):
         chosen = (modes == mode).nonzero()[:, 0]
         if mode and len(chosen):
             found = _priced(model, left[chosen], most, beams, start, least_weight * own.dear[chosen])
-            predicted.put(chosen, found)
+            predicted.update(chosen, found)
     both = torch.stack([errors, predicted.errors])
     return Candidates(torch.stack([none, modes]), both, [own.found, predicted], own.dear)
 
 
-def _priced(model: Jovio, x: Tensor, most: int, beams: int, start: int, weight: Tensor) -> Found:
+def _priced(model: Jovio, x: Tensor, most: int, beams: int, start: int, weight: Tensor) -> BeamResult:
     """`search` at a weight for each patch [N], in which likely codes, which the entropy coder makes shorter, are
     cheaper, if the model has tables.
 
@@ -169,18 +169,18 @@ def _priced(model: Jovio, x: Tensor, most: int, beams: int, start: int, weight: 
     """
     enough = weight * level_bits(model) / SHARE
     if bool((weight <= 0).any()) or model.tables is None or len(model.tables.levels) < model.n_q:
-        return search(model.rvq, x, most, beams, start, enough)
+        return beam_search(model.rvq, x, most, beams, start, enough)
     bits = level_bits(model)
     tables = model.tables
     prices = [torch.from_numpy(tables.typical_bits(k) - bits).to(x) for k in range(len(tables.levels))]
-    return search(model.rvq, x, most, beams, start, enough, prices, weight)
+    return beam_search(model.rvq, x, most, beams, start, enough, prices, weight)
 
 
 @torch.no_grad()
 def worthwhile(model: Jovio, latents: Tensor, weight: Tensor) -> Tensor:
     """How many levels are worth their bits for latents [N, D], at a weight for each [N]: [N]."""
     weight = weight * dearness(model, latents)
-    errors = search(model.rvq, latents, model.n_q, 1, 0, weight * level_bits(model)).errors
+    errors = beam_search(model.rvq, latents, model.n_q, 1, 0, weight * level_bits(model)).errors
     return cheapest(model, errors, weight.unsqueeze(-1))
 
 

@@ -25,7 +25,7 @@ from ..errors import ModelError
 
 Layout = Literal["transformers", "kyutai"]
 Convert = Callable[[list[Tensor]], list[Tensor]]
-LEAST_USAGE = 1e-5  # below it the division of a codebook's sum is by this
+MIN_USAGE = 1e-5  # below it the division of a codebook's sum is by this
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ def _merged(ours: tuple[str, ...], theirs: str, heads: int) -> Rule:
 def _quantizers(config: JodioConfig, layout: Layout) -> Iterator[Rule]:
     """Codebooks and the maps around them."""
     for part, levels in (("semantic", 1), ("acoustic", config.quantizer.acoustic_levels)):
-        ours = f"{part}_rvq"
+        ours = {"semantic": "quantizer.semantic_vq", "acoustic": "quantizer.acoustic_rvq"}[part]
         if layout == "transformers":
             theirs, vectors = f"quantizer.{part}_residual_vector_quantizer", "layers.{}.codebook"
             names = ("embed_sum", "cluster_usage", "initialized")
@@ -265,7 +265,7 @@ def _quantizers(config: JodioConfig, layout: Layout) -> Iterator[Rule]:
 
 def _mean(x: list[Tensor]) -> list[Tensor]:
     """Sums and how many vectors are in each -> codes."""
-    return [x[0] / x[1].clamp_min(LEAST_USAGE)[:, None]]
+    return [x[0] / x[1].clamp_min(MIN_USAGE)[:, None]]
 
 
 def _sum_of_one(x: list[Tensor]) -> list[Tensor]:
