@@ -124,7 +124,7 @@ class JodioNetwork(CodecNetwork):
         return self.levels(n_q) * math.log2(self.codebook_size) * self.frame_rate
 
     def n_q_for(self, bits_per_second: float) -> int:
-        """The most levels whose bitrate does not exceed `bits_per_second`.
+        """The greatest number of levels whose bitrate does not exceed `bits_per_second`.
 
         Raises:
             CodecError: if that is less than one level takes.

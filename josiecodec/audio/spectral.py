@@ -235,7 +235,7 @@ class SpectralEncoder(Streaming):
         self.input_proj = RowStableLinear(self.spectrum.bins, widths[0])
         self.fine_spectrum = Spectrum(config.hop // FINE_SPECTRA, config.fine) if config.fine else None
         if self.fine_spectrum is not None:
-            # Begins without a say, so that a model trained without it can go on with it.
+            # Begins at zero, so that a model trained without it can go on with it.
             self.fine_proj = RowStableLinear(self.fine_spectrum.bins * FINE_SPECTRA, widths[0], bias=False)
             nn.init.zeros_(self.fine_proj.weight)
         self.stages = nn.ModuleList()

@@ -52,15 +52,15 @@ def rules(config: JodioConfig, layout: Layout) -> list[Rule]:
     """
     if not is_mimi(config):
         raise ModelError(f"{config.name} is no Mimi and has no place in the layout {layout!r}")
-    found: list[Rule] = []
+    plan: list[Rule] = []
     for side in ("encoder", "decoder"):
-        found += _seanet(side, getattr(config, side), layout)
-        found += _transformer(side, getattr(config, side), layout)
+        plan += _seanet(side, getattr(config, side), layout)
+        plan += _transformer(side, getattr(config, side), layout)
     kernel = 2 * config.encoder.final_stride  # type: ignore[union-attr]
     resampling = {"transformers": ("conv", "conv"), "kyutai": ("conv.conv.conv", "convtr.convtr.convtr")}[layout]
-    found.append(_convolution("encoder.downsample.linear.weight", f"downsample.{resampling[0]}.weight", kernel))
-    found.append(_depthwise("decoder.upsample.weight", f"upsample.{resampling[1]}.weight"))
-    return found + list(_quantizers(config, layout))
+    plan.append(_convolution("encoder.downsample.linear.weight", f"downsample.{resampling[0]}.weight", kernel))
+    plan.append(_depthwise("decoder.upsample.weight", f"upsample.{resampling[1]}.weight"))
+    return plan + list(_quantizers(config, layout))
 
 
 def is_mimi(config: JodioConfig) -> bool:

@@ -138,11 +138,11 @@ def _check_hash(path: Path) -> None:
 
 def hub_errors() -> tuple[type[Exception], ...]:
     """What huggingface_hub raises: its own errors are of the first two kinds, those of the connection of the others."""
-    found: list[type[Exception]] = [OSError, ValueError]
+    errors: list[type[Exception]] = [OSError, ValueError]
     for name in ("httpx", "httpx2"):  # which one it uses depends on its version
         with contextlib.suppress(ImportError):
-            found.append(importlib.import_module(name).HTTPError)
-    return tuple(found)
+            errors.append(importlib.import_module(name).HTTPError)
+    return tuple(errors)
 
 
 def first_line(error: Exception) -> str:

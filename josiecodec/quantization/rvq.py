@@ -129,8 +129,8 @@ class ResidualVectorQuantizer(nn.Module):
         loss = torch.stack(losses).mean() if losses else z.new_zeros(())
         if plain:  # straight through once, over the sum of all levels
             if self._stack()[0].ema and n_q.shape[1] > 1:
-                # Each vector is held to what all of its levels make of it. Held to the sums on the way there, too,
-                # the encoder would learn to leave deep levels nothing.
+                # Each vector is compared with the sum of all of its levels. Compared with the sums on the way there,
+                # too, the encoder would learn to leave deep levels nothing.
                 loss = self._stack()[0].commitment * masked_mse(z, total.detach(), (n_q > 0).to(z.device))
             total = z + (total - z).detach()
         total = total * (n_q > 0).to(z.device).unsqueeze(-1)
@@ -148,7 +148,7 @@ class ResidualVectorQuantizer(nn.Module):
 
     @staticmethod
     def _active_only(quantizer: VectorQuantizer, x: Tensor, active: Tensor) -> Quantized:
-        """Quantize the active vectors alone: with many levels most have none left to code."""
+        """Quantize nothing but the active vectors, which are few at deep levels."""
         rows = active.flatten().nonzero()[:, 0]
         if not len(rows):
             return quantizer(x, active)

@@ -101,7 +101,7 @@ class SplitResidualVectorQuantizer(nn.Module):
         if self.acoustic_rvq.training:
             semantic = self.semantic_vq(z)
             rest = z - semantic.vectors if self.residual else z
-            # Levels are told vector by vector, so that a vector is held to the sum of all of its levels, see there.
+            # Numbers of levels vector by vector: the commitment loss then compares with the sum of all levels.
             acoustic = self.acoustic_rvq(rest, (n_q - 1).unsqueeze(-1).expand(-1, z.shape[1]))
             vectors, first = semantic.vectors + acoustic.vectors, semantic.vectors
             codes = torch.cat([semantic.codes, acoustic.codes], -1).transpose(1, 2)
