@@ -142,7 +142,8 @@ def models(as_json: bool) -> None:
     """List the trained models that came with the package."""
     from josiecodec.audio.config import JodioConfig
     from josiecodec.fingerprint import of_folder
-    from josiecodec.hub.store import WEIGHTS, available, read_config
+    from josiecodec.hub.config_files import read_config
+    from josiecodec.hub.store import WEIGHTS, available
 
     for name in available():
         config = read_config(WEIGHTS / name)
@@ -174,14 +175,14 @@ def _audible(config: Any) -> tuple[dict[str, Any], str]:
 
 def _visible(config: Any) -> tuple[dict[str, Any], str]:
     """The same of a model of pictures."""
-    bits = (config.codebook_size - 1).bit_length() / config.patch**2
+    bits = (config.quantizer.codebook_size - 1).bit_length() / config.patch**2
     entry = {
         "kind": "visual",
         "patch": config.patch,
         "group": config.group,
-        "levels": config.levels,
+        "levels": config.n_q,
         "default_n_q": config.encoding.n_q,
         "bpp_per_level": bits,
     }
-    shown = f"pictures and video, 1 to {config.levels} levels = {bits:.3f} to {bits * config.levels:.3f} bits per pixel"
+    shown = f"pictures and video, 1 to {config.n_q} levels = {bits:.3f} to {bits * config.n_q:.3f} bits per pixel"
     return entry, shown

@@ -236,7 +236,8 @@ def entropy(
     from josiecodec.audio.config import JodioConfig
     from josiecodec.entropy.tables_file import read_tables
     from josiecodec.fingerprint import TABLES_FILE
-    from josiecodec.hub.store import load, read_config
+    from josiecodec.hub.config_files import read_config
+    from josiecodec.hub.store import load
     from josiecodec.training.audio.data import load_recordings
     from josiecodec.training.entropy.trainer import make_tables
     from josiecodec.training.vision.data import Pictures

@@ -16,7 +16,7 @@ from josiecodec.coding.jodio import Jodio
 from josiecodec.config import to_dict
 from josiecodec.errors import ConfigError
 from josiecodec.hub.store import load, save
-from josiecodec.quantization.beam_search import encode as search
+from josiecodec.quantization.beam_search import beam_encode
 from josiecodec.training.audio.codebooks import collect_latents, move_codes, place_codebooks
 from josiecodec.training.audio.data import DataConfig, load_recordings
 
@@ -47,9 +47,9 @@ def further(start, **changes):
 
 
 def left_over(model, latents, levels, beams):
-    rvq = model.acoustic_rvq
+    rvq = model.quantizer.acoustic_rvq
     z = rvq.enter(latents)
-    codes = search(rvq, latents[None], levels, beams)[0]
+    codes = beam_encode(rvq, latents[None], levels, beams)[0]
     total = torch.zeros_like(z)
     for k in range(levels):
         quantizer, scale = rvq.level(k)
@@ -62,7 +62,7 @@ def test_codes_placed_over_whole_recordings_are_better(recordings):
     latents = collect_latents(model, recordings, (-6.0, 0.0))
     assert latents.shape == (480, 32)
     assert len(collect_latents(model, recordings, (-6.0, 0.0), 100)) == 100
-    for quantizer in model.acoustic_rvq.quantizers:
+    for quantizer in model.quantizer.acoustic_rvq.quantizers:
         quantizer.codebook.weight.data.mul_(0.3)
     before = [left_over(model, latents, n, 3) for n in (1, 3, 5)]
     said = []
@@ -74,15 +74,16 @@ def test_codes_placed_over_whole_recordings_are_better(recordings):
     again = tiny_model()
     place_codebooks(again, latents, searched=3, say=said.append)
     assert torch.equal(
-        again.acoustic_rvq.quantizers[0].codebook.weight, model.acoustic_rvq.quantizers[0].codebook.weight
+        again.quantizer.acoustic_rvq.quantizers[0].codebook.weight,
+        model.quantizer.acoustic_rvq.quantizers[0].codebook.weight,
     )
 
 
 def test_codes_that_are_moved_to_the_middle_leave_less_over(recordings):
     model = tiny_model()
-    rvq, latents = model.acoustic_rvq, collect_latents(model, recordings, (-6.0, 0.0))
+    rvq, latents = model.quantizer.acoustic_rvq, collect_latents(model, recordings, (-6.0, 0.0))
     z = rvq.enter(latents).detach()
-    codes = search(rvq, latents[None], 3, 3)[0]
+    codes = beam_encode(rvq, latents[None], 3, 3)[0]
     counts = torch.arange(len(z)) % 4  # 0 to 3 of the levels
 
     def error():
@@ -104,8 +105,8 @@ def test_the_semantic_level_stays_while_the_rest_learns(recordings, start, tmp_p
     t.start_from(load(start))
     t.run()
     before, after = load(start), load(tmp_path / "run" / "model")
-    for name, value in before.semantic_rvq.state_dict().items():
-        assert torch.allclose(value, after.semantic_rvq.state_dict()[name], atol=1e-3), name
+    for name, value in before.quantizer.semantic_vq.state_dict().items():
+        assert torch.allclose(value, after.quantizer.semantic_vq.state_dict()[name], atol=1e-3), name
     x = speechlike(40, seed=9)
     a, b = before.encode(x, 6), after.encode(x, 6)
     kept, moved = ((a[:, k] == b[:, k]).float().mean() for k in (0, 1))

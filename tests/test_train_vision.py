@@ -20,7 +20,7 @@ from josiecodec.media.images import save_image
 from josiecodec.media.video_writer import VideoWriter
 from josiecodec.metrics.vision import frame_difference_psnr, ms_ssim, psnr
 from josiecodec.nn.convnext2d import DepthwiseConv2d
-from josiecodec.quantization.beam_search import search
+from josiecodec.quantization.beam_search import beam_search
 from josiecodec.training.vision.config import VisionTrainConfig, read_vision_config, vision_config
 from josiecodec.training.vision.data import PictureConfig, Pictures, PictureSampler
 from josiecodec.training.vision.trainer import VisionTrainer
@@ -187,7 +187,7 @@ def test_errors_hide_in_busy_patches(folder, tmp_path):
     assert bool((masking_scale(t.model, z) == 1).all())
     t.model.settings = dataclasses.replace(t.model.settings, masking=0.6)
     dear = masking_scale(t.model, z)
-    left_over = search(t.model.rvq, z, 1, 1).errors[:, 1]
+    left_over = beam_search(t.model.rvq, z, 1, 1).errors[:, 1]
     order = left_over.argsort()
     assert bool((dear[order].diff() >= 0).all())
     assert dear.max() > 1.5 * dear.min()
@@ -259,8 +259,12 @@ def test_bytes_are_refused_because_they_wrap_around():
 
 def test_the_command_line_trains_and_judges(folder, tmp_path):
     lines = ["batch = 2", "steps = 3", "[levels]", "start_patches = 500", "[data]", "size = 64"]
-    lines += ["[model]", "preset = 'jovio-16'", "codebook_size = 32", "levels = 4", "encoding = { n_q = 2 }"]
-    lines += ["shared_from = 2", "starts = [1, 2, 3]", "latent_dim = 16"]
+    lines += ["[model]", "preset = 'jovio-16'", "encoding = { n_q = 2 }"]
+    lines += [
+        "quantizer = { levels = 4, codebook_size = 32, shared_from = 2 }",
+        "starts = [1, 2, 3]",
+        "latent_dim = 16",
+    ]
     for part in ("encoder", "decoder"):
         lines += [f"[model.{part}]", "channels = 16", "blocks = 1", "fine_channels = 8", "fine_blocks = 1"]
     (tmp_path / "tiny.toml").write_text("\n".join(lines))

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import ClassVar, TypeVar
 
 from ..errors import FormatError
-from ..fingerprint import MARK
+from ..fingerprint import FINGERPRINT_DIGITS
 from .bitpacking import code_bits
 from .header_v1 import MAGIC as OLD_MAGIC
 from .header_v1 import old_fields
@@ -56,7 +56,7 @@ class StreamInfo:
     length: int | None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fingerprint", self.fingerprint[:MARK])
+        object.__setattr__(self, "fingerprint", self.fingerprint[:FINGERPRINT_DIGITS])
 
     @property
     def frames(self) -> int | None:
@@ -216,7 +216,7 @@ def _fields(data: bytes, position: int) -> list[Fields]:
     while position < len(data):
         kind, levels = data[position] >> 6, 1 + (data[position] & 63)
         size, position = get_varint(data, position + 1, 1 << 16)
-        mark = data[position : position + MARK // 2]
+        mark = data[position : position + FINGERPRINT_DIGITS // 2]
         position += len(mark)
         name = data[position + 1 : position + 1 + data[position]]
         position += 1 + data[position]
@@ -256,7 +256,7 @@ def check_limits(s: StreamInfo) -> None:
         "codebook_size": (s.codebook_size, 2, 1 << 16),
         "length": (s.length or 0, 0, MAX_LENGTH),
         "name": (len(s.model.encode()), 1, MAX_NAME),
-        "fingerprint": (len(s.fingerprint), MARK, MARK),
+        "fingerprint": (len(s.fingerprint), FINGERPRINT_DIGITS, FINGERPRINT_DIGITS),
     }
     if isinstance(s, AudioInfo):
         limits |= {

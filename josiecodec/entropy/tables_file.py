@@ -10,7 +10,7 @@ import safetensors
 import safetensors.numpy
 
 from ..errors import FormatError, ModelError
-from ..fingerprint import MARK, TABLES_FILE, of_folder, same_mark
+from ..fingerprint import FINGERPRINT_DIGITS, TABLES_FILE, of_folder, same_fingerprint
 from .code_tables import EntropyTables, LevelTable
 from .context_model import ContextNetwork
 
@@ -85,9 +85,9 @@ def with_context(data: bytes, network: ContextNetwork) -> bytes:
 def find_tables(fingerprint: str, known: Tables | None) -> EntropyTables | None:
     """The tables of the model with a fingerprint, among those given or those that came with the package."""
     for mark, tables in (known or {}).items():
-        if same_mark(mark, fingerprint):
+        if same_fingerprint(mark, fingerprint):
             return tables
-    path = _shipped().get(fingerprint[:MARK])
+    path = _shipped().get(fingerprint[:FINGERPRINT_DIGITS])
     return None if path is None else _read_once(path)
 
 
@@ -109,7 +109,7 @@ def tables_for(fingerprint: str, name: str, known: Tables | None) -> EntropyTabl
 @cache
 def _shipped() -> dict[str, Path]:
     """Tables that came with the package, by the fingerprint of their model."""
-    return {of_folder(path.parent)[:MARK]: path for path in sorted(WEIGHTS.glob(f"*/{TABLES_FILE}"))}
+    return {of_folder(path.parent)[:FINGERPRINT_DIGITS]: path for path in sorted(WEIGHTS.glob(f"*/{TABLES_FILE}"))}
 
 
 @cache

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...coding.jodio import Jodio
-from ...quantization.beam_search import encode as search
+from ...quantization.beam_search import beam_encode
 from ...quantization.rvq import ResidualVectorQuantizer
 from .data import Recordings
 
@@ -68,7 +68,7 @@ def place_codebooks(
         seed: of what is random.
         say: receives lines meant for a person.
     """
-    rvq, beams = model.acoustic_rvq.eval(), model.settings.beams
+    rvq, beams = model.quantizer.acoustic_rvq.eval(), model.settings.beams
     rvq.initialise(latents, torch.Generator().manual_seed(seed))
     z = rvq.enter(latents)
     searched = min(searched, rvq.levels, len(rvq.quantizers) - (len(rvq.quantizers) < rvq.levels))
@@ -82,7 +82,7 @@ def place_codebooks(
 
 def _suit_search(rvq: ResidualVectorQuantizer, latents: Tensor, z: Tensor, levels: int, beams: int) -> None:
     """Move every code to the middle of what the other levels leave over where the search chose it."""
-    codes = torch.cat([search(rvq, part[None], levels, beams)[0] for part in latents.split(VECTORS_AT_ONCE)])
+    codes = torch.cat([beam_encode(rvq, part[None], levels, beams)[0] for part in latents.split(VECTORS_AT_ONCE)])
     move_codes(rvq, z, codes, torch.full_like(codes[:, 0], levels))
 
 
@@ -124,7 +124,7 @@ def _left_over(z: Tensor, rvq: ResidualVectorQuantizer, levels: int, latents: Te
     """Share of the energy of `z` [N, D] that `levels` levels leave over, over a part of the vectors."""
     step = max(1, len(z) // 20000)
     chosen = z[::step]
-    codes = search(rvq, latents[::step][None], levels, beams)[0]
+    codes = beam_encode(rvq, latents[::step][None], levels, beams)[0]
     total = _sum(rvq, codes, torch.full_like(codes[:, 0], levels))
     spread = (chosen - chosen.mean(0)).square().sum()
     return float((chosen - total).square().sum() / spread)

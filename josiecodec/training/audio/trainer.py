@@ -63,7 +63,7 @@ class AudioTrainer(Trainer):
                 raise ConfigError("keep_semantic: not a codec of sound")
             self.anchor = SemanticAnchor(before)
             self.anchor.take_over(self.model)
-            self.average.semantic_rvq.load_state_dict(self.model.semantic_rvq.state_dict())
+            self.average.quantizer.semantic_vq.load_state_dict(self.model.quantizer.semantic_vq.state_dict())
         if config.freeze_codes:
             self.freeze_codes()
         head, adversary = self.objective.head, self.objective.adversary
@@ -79,7 +79,7 @@ class AudioTrainer(Trainer):
         self.excerpts = choose_excerpts(valid) if valid is not None else []
 
     def quantizers(self, model: Jodio) -> list[VectorQuantizer | ResidualVectorQuantizer]:
-        return [model.semantic_rvq, model.acoustic_rvq]
+        return [model.quantizer.semantic_vq, model.quantizer.acoustic_rvq]
 
     def validate(self) -> dict[str, float]:
         """Judge the averaged weights and log what comes out."""
@@ -98,7 +98,9 @@ class AudioTrainer(Trainer):
     def update_average(self) -> None:
         """As usual, but the sizes of what shared codebooks code are taken as they are: averages already."""
         super().update_average()
-        for own, average in zip(self.model.acoustic_rvq.buffers(False), self.average.acoustic_rvq.buffers(False)):
+        for own, average in zip(
+            self.model.quantizer.acoustic_rvq.buffers(False), self.average.quantizer.acoustic_rvq.buffers(False)
+        ):
             average.copy_(own)
 
     def train_step(self) -> dict[str, Tensor]:

@@ -120,7 +120,7 @@ def _books(model: Jodio | Jovio) -> list[VectorQuantizer]:
     """The codebook of each level."""
     if isinstance(model, Jovio):
         return [model.rvq.level(k)[0] for k in range(model.n_q)]
-    return [model.semantic_rvq, *(model.acoustic_rvq.level(k)[0] for k in range(model.n_q - 1))]
+    return [model.quantizer.semantic_vq, *(model.quantizer.acoustic_rvq.level(k)[0] for k in range(model.n_q - 1))]
 
 
 @torch.no_grad()
@@ -255,8 +255,8 @@ def code_books(model: Jodio | Jovio) -> torch.Tensor:
     if isinstance(model, Jovio):
         parts = [model.rvq.level(k) for k in range(model.n_q)]
         return torch.stack([book.codes_in_use().detach() * scale for book, scale in parts]).float().cpu()
-    own = model.semantic_rvq.codes_in_use().detach().float().cpu()
-    parts = [model.acoustic_rvq.level(k) for k in range(model.n_q - 1)]
+    own = model.quantizer.semantic_vq.codes_in_use().detach().float().cpu()
+    parts = [model.quantizer.acoustic_rvq.level(k) for k in range(model.n_q - 1)]
     rest = torch.stack([book.codes_in_use().detach() * scale for book, scale in parts]).float().cpu()
     return torch.cat([F.pad(own, (0, rest.shape[-1]))[None], F.pad(rest, (own.shape[-1], 0))])
 
