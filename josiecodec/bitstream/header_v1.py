@@ -10,13 +10,13 @@ from __future__ import annotations
 import struct
 
 from ..errors import FormatError
-from ..fingerprint import MARK
+from ..fingerprint import FINGERPRINT_DIGITS
 
 MAGIC = b"\x89JOSIE\r\n"
 UNKNOWN_LENGTH = (1 << 64) - 1
 
 _COMMON = struct.Struct("<BBI32sB")
-_LAST = (struct.Struct("<IIQIH"), struct.Struct("<IIQIIBB"))  # of a stream of sound, of pictures
+_LAST = (struct.Struct("<IIQIH"), struct.Struct("<IIQIIBB"))  # of audio, of vision
 _LENGTH = 2  # which of the last numbers is the length
 
 
@@ -41,7 +41,7 @@ def old_fields(data: bytes) -> list[tuple[int, str, str, int, int, int | None, l
         position += _LAST[kind].size
         length = numbers.pop(_LENGTH)
         known = None if length == UNKNOWN_LENGTH else length
-        found.append((kind, model.decode(), digest.hex()[:MARK], levels, size, known, numbers))
+        found.append((kind, model.decode(), digest.hex()[:FINGERPRINT_DIGITS], levels, size, known, numbers))
     if position != len(data):
         raise FormatError("the header is damaged (length)")
     return found
