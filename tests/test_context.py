@@ -81,8 +81,8 @@ def steps_instead_of_seconds(monkeypatch):
     monkeypatch.setattr("josiecodec.training.entropy.context.time", clock)
 
 
-def entropy_tables(random: np.random.Generator, sound: bool, levels: int) -> EntropyTables:
-    return dataclasses.replace(random_tables(random, levels, sound), context=trained()[1])
+def entropy_tables(random: np.random.Generator, audio: bool, levels: int) -> EntropyTables:
+    return dataclasses.replace(random_tables(random, levels, audio), context=trained()[1])
 
 
 def test_every_position_is_coded_once_and_most_have_four_neighbours():
@@ -137,31 +137,31 @@ def test_another_model_may_begin_with_what_a_network_knows():
 def test_files_code_first_levels_with_the_network_and_deeper_ones_with_tables():
     random = np.random.default_rng(1)
     for trial in range(60):
-        sound, pictures = entropy_tables(random, True, 6), entropy_tables(random, False, 8)
+        audio, vision = entropy_tables(random, True, 6), entropy_tables(random, False, 8)
         frames, levels = int(random.integers(1, 12)), int(random.integers(1, 7))
         codes = random.integers(0, SIZE, (frames, levels)).astype(np.uint16)
-        data = encode_frames(codes, sound)
-        assert np.array_equal(decode_frames(data, frames, levels, sound), codes), trial
-        assert abs(frame_bits(codes, sound).sum() / 8 - len(data)) < 2
+        data = encode_frames(codes, audio)
+        assert np.array_equal(decode_frames(data, frames, levels, audio), codes), trial
+        assert abs(frame_bits(codes, audio).sum() / 8 - len(data)) < 2
         modes, counts, codes = random_patches(random, 8)
-        data = encode_patches(modes, counts, codes, pictures)
-        assert np.array_equal(decode_patches(data, modes, counts, pictures), codes), trial
-        assert abs(patch_bits(modes, counts, codes, pictures).sum() / 8 - len(data)) < 2
+        data = encode_patches(modes, counts, codes, vision)
+        assert np.array_equal(decode_patches(data, modes, counts, vision), codes), trial
+        assert abs(patch_bits(modes, counts, codes, vision).sum() / 8 - len(data)) < 2
 
 
 def test_any_bytes_give_codes_or_an_error():
     random = np.random.default_rng(2)
-    sound, pictures = entropy_tables(random, True, 6), entropy_tables(random, False, 8)
+    audio, vision = entropy_tables(random, True, 6), entropy_tables(random, False, 8)
     refused = 0
     for _ in range(400):
         data = random.bytes(int(random.integers(0, 60)))
         modes, counts, _ = random_patches(random, 8)
         try:
-            assert decode_frames(data, 8, 6, sound).max() < SIZE
+            assert decode_frames(data, 8, 6, audio).max() < SIZE
         except FormatError:
             refused += 1
         try:
-            assert decode_patches(data, modes, counts, pictures).max(initial=0) < SIZE
+            assert decode_patches(data, modes, counts, vision).max(initial=0) < SIZE
         except FormatError:
             refused += 1
     assert 200 < refused < 800
@@ -199,11 +199,11 @@ def test_classes_hold_every_code_once_and_are_of_one_size():
         assert int(counts.max() - counts.min()) <= 1
 
 
-@pytest.fixture(params=["sound", "pictures"])
+@pytest.fixture(params=["audio", "vision"])
 def made(request, tmp_path):
     """A model, and what its codes can be counted in."""
     (tmp_path / "data").mkdir()
-    if request.param == "sound":
+    if request.param == "audio":
         for seed in range(6):
             soundfile.write(tmp_path / "data" / f"{seed}.wav", speechlike(100, seed=seed)[0, 0].numpy(), RATE)
         return save(tiny_model(), tmp_path / "model"), load_recordings(tmp_path / "data", RATE)

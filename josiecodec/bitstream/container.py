@@ -70,7 +70,7 @@ class TokenWriter:
         block_frames: frames of audio in a block.
 
     Raises:
-        FormatError: if the place cannot be written to.
+        FormatError: if the file cannot be written.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class TokenWriter:
 
         Raises:
             CodesError: if a stream has more or fewer units than its length takes. Nothing is left behind then.
-            FormatError: if the place cannot be written to.
+            FormatError: if the file cannot be written.
         """
         self.closed = True
         for stream, waiting in enumerate(self._waiting):

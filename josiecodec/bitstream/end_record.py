@@ -1,4 +1,4 @@
-"""The end record of a `.josie` file: an index of its blocks, from which the place of each can be computed."""
+"""The end record of a `.josie` file: an index of its blocks, from which the position of each can be computed."""
 
 from __future__ import annotations
 

@@ -224,7 +224,7 @@ Fields = tuple[int, str, str, int, int, int | None, list[int]]
 
 def _fields(data: bytes, position: int) -> list[Fields]:
     """Kind, model, fingerprint, levels, codebook size, length and the numbers of its kind, of each stream."""
-    found: list[Fields] = []
+    streams: list[Fields] = []
     while position < len(data):
         kind, levels = data[position] >> 6, 1 + (data[position] & 63)
         size, position = get_varint(data, position + 1, 1 << 16)
@@ -239,8 +239,8 @@ def _fields(data: bytes, position: int) -> list[Fields]:
             number, position = get_varint(data, position, (1 << 32) - 1)
             numbers.append(number)
         known = None if length == UNKNOWN_LENGTH else length
-        found.append((kind, name.decode(), fingerprint.hex(), levels, size, known, numbers))
-    return found
+        streams.append((kind, name.decode(), fingerprint.hex(), levels, size, known, numbers))
+    return streams
 
 
 def _stream_infos(fields: list[Fields]) -> list[StreamInfo]:

@@ -91,10 +91,10 @@ def coding_passes(rows: int, columns: int) -> np.ndarray:
 def _exponentials() -> np.ndarray:
     """2^24 exp(-x / ACTIVATION) for x = 0, 1, ... 4095, by multiplications of integers."""
     step = 4278222759  # 2^32 exp(-1 / 256)
-    found = [1 << 56]
-    while len(found) < 16 * ACTIVATION:
-        found.append(found[-1] * step >> 32)
-    return np.array([n >> 32 for n in found], np.int64)
+    values = [1 << 56]
+    while len(values) < 16 * ACTIVATION:
+        values.append(values[-1] * step >> 32)
+    return np.array([n >> 32 for n in values], np.int64)
 
 
 def similarity_features(table: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ class AudioWriter:
         sample_rate: of the samples that will come.
 
     Raises:
-        MediaError: if the format is unknown or the place cannot be written to.
+        MediaError: if the format is unknown or the file cannot be written.
     """
 
     def __init__(self, path: str | Path, sample_rate: int):

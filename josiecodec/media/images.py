@@ -79,7 +79,7 @@ def save_image(x: Tensor, path: str | Path) -> None:
     """Write [3, H, W] in [0, 1] as an image; the suffix says in what format. Whole or not at all.
 
     Raises:
-        MediaError: if the format is unknown or the place cannot be written to.
+        MediaError: if the format is unknown or the file cannot be written.
     """
     from PIL import Image
 
