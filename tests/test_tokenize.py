@@ -8,7 +8,6 @@ import random
 import signal
 import sys
 import threading
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -354,25 +353,17 @@ def test_pictures_that_no_file_can_hold_are_listed(tmp_path):
 # Being killed ---------------------------------------------------------------------------------------
 
 
-def test_killed_at_any_moment_nothing_is_lost_or_there_twice(saved, folder, whole, tmp_path):
+def test_killed_between_clips_nothing_is_lost_or_there_twice(saved, folder, whole, tmp_path):
     draw = random.Random(0)
-    for n in range(2):  # the first starts the server of processes, too
-        began = time.monotonic()
-        assert in_child(run, saved, folder, tmp_path / f"calm{n}") == 0
-        usual = time.monotonic() - began
-        assert contents_of(tmp_path / f"calm{n}") == contents_of(whole)
-    kills = useful = datasets = 0
-    while kills < 8:
-        out = tmp_path / str(datasets)
-        datasets += 1
-        while in_child(run, saved, folder, out, kill_after=draw.uniform(0.1, 0.9 + 0.02 * kills) * usual) == KILLED:
-            kills += 1
-            done = _finished(out)
-            useful += bool(done)
-            assert done == {name: data for name, data in contents_of(whole).items() if name in done}
-        assert contents_of(out) == contents_of(whole)
-        assert datasets < 30
-    assert useful >= 2
+    kills = useful = 0
+    while in_child(run, saved, folder, tmp_path, (1, 1), -1, draw.randrange(1, 13)) == KILLED:
+        kills += 1
+        done = _finished(tmp_path)
+        useful += bool(done)
+        assert done == {name: data for name, data in contents_of(whole).items() if name in done}
+    assert contents_of(tmp_path) == contents_of(whole)
+    assert kills > 3
+    assert useful > 1
 
 
 def _finished(out: Path) -> dict[str, bytes]:
