@@ -120,11 +120,11 @@ def main() -> None:
         print(f"{row['variant']:13} {row['mean']:.3f}  {row['levels']}  {row['steps']} steps")
     data, other = open_datasets([arguments.train]), open_datasets([arguments.valid])
     n_q = min(config.model.n_q, data[0].n_q)
-    found = floors(clips_of(data, n_q), clips_of(other, n_q), data[0].info.codebook_size)
+    baselines = floors(clips_of(data, n_q), clips_of(other, n_q), data[0].info.codebook_size)
     if arguments.out:
         result = {"machine": platform.machine(), "torch": torch.__version__, "minutes": arguments.minutes}
         result |= {"preset": arguments.preset, "precision": arguments.precision, "rows": rows}
-        arguments.out.write_text(json.dumps({**result, "floors": vars(found)}, indent=1) + "\n")
+        arguments.out.write_text(json.dumps({**result, "floors": vars(baselines)}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

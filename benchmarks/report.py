@@ -54,11 +54,11 @@ def linear_codec(train: Path, patches: int) -> Jovio:
         .requires_grad_(False)
     )
     sampler = PictureSampler(Pictures(train, videos=False), PictureConfig(), codec.config.group)
-    found = sampler.patches(patches, codec.patch)
+    samples = sampler.patches(patches, codec.patch)
     assert isinstance(codec.encoder, ConvEncoder)
     assert isinstance(codec.decoder, ConvDecoder)
-    start_linear(codec.encoder, codec.decoder, found)
-    groups = torch.cat([found, torch.zeros_like(found)], 1)[:, None]
+    start_linear(codec.encoder, codec.decoder, samples)
+    groups = torch.cat([samples, torch.zeros_like(samples)], 1)[:, None]
     latents = torch.cat([codec.latent(g).reshape(len(g), -1) for g in groups.split(4096)])
     codec.rvq.initialise(latents, torch.Generator().manual_seed(0))
     return codec

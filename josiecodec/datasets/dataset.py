@@ -224,7 +224,7 @@ def _line(meta: dict[str, Any]) -> bytes:
 
 
 class ClipSource(ABC):
-    """Clips by their numbers: `source[i]` is a `Clip`, `source[Crop(i, start, frames)]` codes alone.
+    """Clips by index: `source[i]` is a `Clip`, `source[Crop(i, start, frames)]` an array of codes.
 
     Attributes:
         info: the model that made the codes.
@@ -280,7 +280,7 @@ class TokenDataset(ClipSource):
     """All complete shards of a dataset, read through memory maps: opening it reads no codes.
 
     It can be passed to the workers of a `torch.utils.data.DataLoader`. Indexing gives a whole clip, with its
-    metadata; `crop` gives codes alone and is the fast way.
+    metadata; `crop` returns codes without metadata and is faster.
 
     Args:
         folder: of the dataset.

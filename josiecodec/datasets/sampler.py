@@ -131,7 +131,7 @@ class TokenSampler:
         return self._left(0 if self._ended else self._start)
 
     def __iter__(self) -> Iterator[int | Crop]:
-        """The samples of this epoch, from where a loaded state says on; after the last one the next epoch's."""
+        """The samples of this epoch, from the position of a loaded state on; after the last one, those of the next."""
         if self._ended:
             self.epoch, self._start = self.epoch + 1, 0
         self._given, self._begun = 0, True

@@ -1,4 +1,4 @@
-"""Encoding and decoding, one codec at a time in a process of its own, so that times and memory are the codec's alone.
+"""Encoding and decoding, one codec at a time in a process of its own, for its times and memory.
 
 The encoded bytes and the decoded audio (FLAC), image (PNG) or video (lossless Matroska) are stored; scores are computed
 from these afterwards.

@@ -111,5 +111,5 @@ def _done(row: dict[str, Any] | None, key: str, wer: bool) -> bool:
 
 def _safe(name: str) -> str:
     """A unique name that is valid as a file name."""
-    plain = re.sub(r"[^\w.@+-]+", "_", name)
-    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    safe = re.sub(r"[^\w.@+-]+", "_", name)
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -87,7 +87,7 @@ def load_clip(item: Item, sample_rate: int, max_seconds: float) -> LoadedClip:
             for part in reader.mono(sample_rate, item.start, item.duration, item.channel):
                 parts.append(part)
                 room -= len(part)
-                if room < 0:  # the file did not tell its length
+                if room < 0:  # of a file of unknown length
                     return LoadedClip(item)
     except (CodecError, OSError) as error:
         return LoadedClip(item, error=MediaError(str(error)))

@@ -30,7 +30,7 @@ FRAMES_AT_ONCE = 250  # of audio that go through the decoder together
 
 
 def decode_clip(codec: Jodio | Jovio, info: DatasetInfo, clip: Clip, target: str | Path) -> Result:
-    """Decode a clip to an audio, image, video or `.josie` file; the suffix says which.
+    """Decode a clip to an audio, image, video or `.josie` file; by the suffix of `target`.
 
     Args:
         codec: the model that made it.
@@ -144,7 +144,7 @@ def _write_video(codec: Jovio, clip: Clip, target: str | Path) -> float:
 
 
 def _audio_info(codec: Jodio, clip: Clip) -> AudioInfo:
-    """The stream header of an audio clip; its length is the exact one if the metadata tell it."""
+    """The stream header of an audio clip; with the exact length if the metadata have a duration."""
     duration = clip_seconds(clip.meta)
     samples = len(clip.codes) * codec.frame_size
     if duration is not None and codec.frames(round(duration * codec.sample_rate)) == len(clip.codes):

@@ -105,8 +105,8 @@ def _suffix(item: Item) -> str:
 def _root(pattern: str) -> Path:
     """The part of a pattern before its first wildcard: the folder that all its files lie below."""
     parts = Path(pattern).parts[:-1]
-    plain = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    return Path(*parts[:plain])
+    literal = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    return Path(*parts[:literal])
 
 
 def printable(name: str) -> str:
