@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import csv
-import functools
-import http.server
 import json
-import re
-import shutil
 import subprocess
 import sys
-import threading
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 from kit.audio import RATE, speechlike, tiny_model
+from kit.evaluation import OWN, recordings
 from kit.processes import run, run_cli
 from kit.vision import CONV, model, scene
 
@@ -28,40 +23,12 @@ from josiecodec.evaluation import table
 from josiecodec.evaluation.codecs import AUDIO, VISION, build, expand
 from josiecodec.evaluation.items import evenly_spaced, find_audio, find_vision
 from josiecodec.evaluation.memory import peak_mb
-from josiecodec.evaluation.page import write_page
 from josiecodec.evaluation.run import compare
 from josiecodec.evaluation.word_errors import word_error_rate
 from josiecodec.hub.store import save
-from josiecodec.media.images import load_image, save_image
-from josiecodec.media.video_reader import load_video
+from josiecodec.media.images import save_image
 from josiecodec.media.video_writer import VideoWriter
 from josiecodec.metrics.vision import psnr
-
-OWN = '''
-import torch
-class Quarters:
-    """Images in two bits per colour."""
-    kinds = ("image",)
-    def __init__(self, setting):
-        pass
-    def encode(self, media, rate):
-        assert rate == 0
-        self.shape = media.shape
-        return (media * 3).round().byte().numpy().tobytes()
-    def decode(self, data, rate):
-        return torch.frombuffer(bytearray(data), dtype=torch.uint8).float().view(self.shape) / 3
-class Halves:
-    """Every second sample, as 16-bit numbers; refuses silence."""
-    def __init__(self, setting):
-        self.step = int(setting or 2)
-    def encode(self, wave, sample_rate):
-        if not wave.any():
-            raise RuntimeError("nothing but silence")
-        return (wave[:: self.step] * 32767).short().numpy().tobytes()
-    def decode(self, data, sample_rate):
-        import numpy
-        return torch.from_numpy(numpy.frombuffer(data, numpy.int16).copy()).float().repeat_interleave(self.step) / 32767
-'''
 
 
 def delay(decoded: torch.Tensor, original: torch.Tensor) -> int:
@@ -203,13 +170,8 @@ def test_even_choice():
 
 @pytest.fixture
 def sounds(tmp_path):
-    folder = tmp_path / "sounds"
-    folder.mkdir()
-    for seed in range(3):
-        soundfile.write(folder / f"{seed}.wav", speechlike(20, seed=seed)[0, 0].numpy(), RATE)
-    soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
     (tmp_path / "owncodec.py").write_text(OWN)
-    return folder
+    return recordings(tmp_path / "sounds")
 
 
 def test_a_comparison_resumes_where_it_stopped(sounds, tmp_path, monkeypatch):
@@ -283,13 +245,6 @@ def test_codes_are_counted(tmp_path):
         use_of_codes([tmp_path / "a.josie", tmp_path / "b.josie"])
 
 
-def test_another_page_is_not_replaced(tmp_path):
-    (tmp_path / "index.html").write_text("my own")
-    with pytest.raises(CodecError, match="not the page of a comparison"):
-        write_page(tmp_path, [], [], [])
-    assert (tmp_path / "index.html").read_text() == "my own"
-
-
 def test_memory_is_that_of_the_process_itself():
     large = torch.zeros(1 << 26)  # 256 MB, touched
     large += 1
@@ -324,114 +279,3 @@ def test_the_command_line_writes_tables_and_a_page(sounds, tmp_path):
     assert used[0]["codes"] == 20
     assert 0 < used[0]["entropy_bits"] < 6
     assert "not a .josie file" in run("eval", "codes", opus, code=2)
-
-
-CHECK = """<!doctype html><iframe src="index.html" style="width:1200px;height:9000px"></iframe><script>
-const found = {errors: []};
-const frame = document.querySelector("iframe");
-frame.addEventListener("load", async () => {
-  const page = frame.contentDocument;
-  const media = [...page.querySelectorAll("audio, video")];
-  const ready = await Promise.all(media.map(m => new Promise(done => {
-    if (m.readyState > 0) return done(m.duration > 0);
-    m.addEventListener("loadedmetadata", () => done(m.duration > 0));
-    m.addEventListener("error", () => done(false));
-  })));
-  const images = [...page.querySelectorAll("img")];
-  images.forEach(i => i.loading = "eager");
-  const decoded = await Promise.all(images.map(i => i.decode().then(() => true, () => false)));
-  found.media = ready; found.images = decoded;
-  found.points = [...page.querySelectorAll("circle")].map(c => c.dataset.codec);
-  found.rows = page.querySelectorAll("tbody tr").length;
-  found.wide = page.documentElement.scrollWidth;
-  const slider = page.querySelector("input[type=range]");
-  if (slider) {
-    slider.value = 20; slider.dispatchEvent(new Event("input"));
-    found.cut = page.querySelector(".pair").style.getPropertyValue("--cut");
-  }
-  const text = "FOUND" + JSON.stringify(found) + "END";
-  document.body.append(Object.assign(document.createElement("pre"), {textContent: text}));
-});
-</script>"""
-
-
-def in_chromium(page: Path, profile: Path) -> dict:
-    """What the page shows in headless Chromium, where it must not complain on its console."""
-    (page / "check.html").write_text(CHECK)
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(page))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        command = (
-            "chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
-            "--disable-background-networking --disable-component-update --enable-logging=stderr "
-            f"--user-data-dir={profile} --virtual-time-budget=20000 --dump-dom "
-            f"http://127.0.0.1:{server.server_port}/check.html"
-        )
-        done = subprocess.run(command.split(), capture_output=True, text=True, timeout=120)
-        server.shutdown()
-    assert "CONSOLE" not in done.stderr, done.stderr
-    found = re.search("<pre>FOUND(.*)END", done.stdout)
-    assert found, done.stdout
-    shown = json.loads(found.group(1).replace("&lt;", "<").replace("&amp;", "&"))
-    assert shown["wide"] <= 1200
-    assert shown.get("cut") in (None, "20%")
-    return shown
-
-
-def without_a_browser(page: Path) -> dict:
-    """The same from the page's own data, where there is no browser: its media are opened one by one."""
-    text = (page / "index.html").read_text()
-    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S).group(1))
-    found: dict = {"media": [], "images": [], "rows": len(data["means"])}
-    found["points"] = [line["codec"] for line in data["means"] if {"pesq_wb", "psnr"} & line.keys()]
-    for file in data["files"]:
-        shown = file["versions"][:2] if file["kind"] == "image" else file["versions"]
-        for version in shown:
-            source = page / version["source"]
-            if file["kind"] == "audio":
-                found["media"].append(soundfile.info(source).frames > 0)
-                found["images"].append(load_image(page / version["spectrogram"]).numel() > 0)
-            elif file["kind"] == "video":
-                found["media"].append(load_video(source)[0].shape[1] > 0)
-            else:
-                found["images"].append(load_image(source).numel() > 0)
-    return found
-
-
-@pytest.mark.parametrize("kind", ["audio", "vision"])
-def test_the_page_shows_everything(kind, sounds, tmp_path):
-    if kind == "audio":
-        (sounds / "silent.wav").unlink()
-        items, kinds, names = find_audio(sounds), AUDIO, ["opus@12", "opus@24"]
-    else:
-        folder = tmp_path / "pictures"
-        folder.mkdir()
-        save_image(scene(180, 200)[0, :, 0], folder / "one <&>.png")
-        with VideoWriter(folder / "film.mkv", (64, 80), Fraction(10)) as writer:
-            for picture in scene(64, 80, 8)[0].unbind(1):
-                writer.write(picture)
-        items, kinds, names = find_vision(folder), VISION, ["jpeg@20", "jpeg@60", "x264@30"]
-    rows = compare(names, kinds, items, tmp_path / "out")
-    page = tmp_path / "page"
-    write_page(page, items, rows, table.means(rows))
-    looks = [without_a_browser(page)]
-    if shutil.which("chromium"):
-        looks.append(in_chromium(page, tmp_path / "profile"))
-    for found in looks:
-        assert set(found["points"]) == set(names)
-        assert found["rows"] == len(names)
-        assert all(found["images"])
-        assert all(found["media"])
-        assert len(found["media"]) == (3 * 3 if kind == "audio" else 2)
-        assert len(found["images"]) == (3 * 3 if kind == "audio" else 2)
-
-
-def test_the_folder_of_a_page_needs_nothing_else(sounds, tmp_path):
-    items = find_audio(sounds)[:1]
-    rows = compare(["opus@12"], AUDIO, items, tmp_path / "out")
-    write_page(tmp_path / "page", items, rows, table.means(rows))
-    text = (tmp_path / "page" / "index.html").read_text()
-    assert not re.search(r"https?://(?!www\.w3\.org)", text)
-    for source in re.findall(r'"(media/[^"]+)"', text):
-        assert (tmp_path / "page" / source).exists()
-    assert Path(tmp_path / "page" / "media").is_dir()

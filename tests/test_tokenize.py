@@ -8,7 +8,6 @@ import random
 import signal
 import sys
 import threading
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ import soundfile
 import torch
 from kit.audio import RATE, speechlike, tiny_model
 from kit.films import film
-from kit.tokenize_child import KILLED, SERVER, in_child, run, run_measured
+from kit.tokenize_child import KILLED, SERVER, contents_of, in_child, run, run_measured
 from kit.vision import CONV, model, scene
 
 from josiecodec.datasets.dataset import TokenDataset
@@ -68,10 +67,6 @@ def whole(folder, codec, tmp_path_factory) -> Path:
     assert sum(r.clips for r in reports) == 31
     assert sum(r.bad for r in reports) == 2
     return out
-
-
-def contents_of(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".")}
 
 
 def test_clips_are_what_their_files_give_alone(folder, codec, whole):
@@ -282,72 +277,6 @@ def test_a_dataset_keeps_to_its_plan_and_model(folder, codec, whole, tmp_path):
     os.utime(path, (1, 1))
     with pytest.raises(CodecError, match="changed since"):
         tokenize(codec, make_plan(path), tmp_path / "d", Settings(4))
-
-
-# Pictures -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("adaptive", [False, True])
-def test_images_and_videos(tmp_path, adaptive):
-    vision = model(CONV)
-    media = tmp_path / "media"
-    media.mkdir()
-    save_image(scene(50, 70)[0, :, 0], media / "a.png")
-    film(media / "b.mkv", pictures=20, rate=Fraction(10))
-    (media / "c.png").write_bytes(b"no picture")
-    (media / "d.mp4").write_bytes(b"no film")
-    manifest = media / "m.jsonl"
-    manifest.write_text('{"path": "b.mkv", "start": 0.5, "duration": 0.7}\n{"path": "a.png"}')
-    tokenize(vision, make_plan(media, "vision"), tmp_path / "d", Settings(4, adaptive))
-    tokenize(vision, make_plan(manifest), tmp_path / "part", Settings(4, adaptive))
-    dataset, part = TokenDataset(tmp_path / "d"), TokenDataset(tmp_path / "part")
-    assert not list(problems(tmp_path / "d", 1))
-    assert [dataset.meta(i)["grid"] for i in range(2)] == [[1, 4, 5], [11, 3, 4]]
-    assert dataset.meta(1)["pictures"] == 20
-    assert part.meta(1)["pictures"] == 7
-    assert len((tmp_path / "d" / "errors.jsonl").read_text().splitlines()) == 2
-    assert [c.equal for c in compare(vision, part, media, 9)] == [1.0, 1.0]
-    if adaptive:
-        counts = np.concatenate([dataset[i].levels for i in range(2)])
-        assert len(set(counts.tolist())) > 1
-    else:
-        from josiecodec.media.images import load_image
-
-        codes = vision.encode(load_image(media / "a.png")[None], 4)[0]
-        assert np.array_equal(dataset[0].signed, codes.flatten(1).T.numpy())
-        assert (dataset[1].levels == 4).all()
-
-
-def test_a_vision_dataset_of_an_earlier_version_is_resumed(tmp_path):
-    """One whose dataset.json and plan.json say "visual"."""
-    codec, media, out = model(CONV), tmp_path / "media", tmp_path / "d"
-    media.mkdir()
-    for n in range(3):
-        save_image(scene(20, 20 + n)[0, :, 0], media / f"{n}.png")
-    plan, settings = make_plan(media, shard_clips=1), Settings(4, adaptive=True)
-    tokenize(codec, plan, out, settings)
-    for name in ("dataset.json", "plan.json"):
-        text = (out / name).read_text()
-        assert '"vision"' in text
-        (out / name).write_text(text.replace('"vision"', '"visual"'))
-    before = contents_of(out)
-    (out / "00001.jsonl").unlink()
-    assert [r.shard for r in tokenize(codec, plan, out, settings)] == [1]
-    assert contents_of(out) == before
-    assert [c.equal for c in compare(codec, TokenDataset(out), media, 9)] == [1.0] * 3
-    with pytest.raises(CodecError, match="adaptive True then, False now"):
-        tokenize(codec, plan, out, Settings(4))
-
-
-def test_pictures_that_no_file_can_hold_are_listed(tmp_path):
-    vision = model(CONV)
-    save_image(torch.zeros(3, 1, 8193 * vision.patch), tmp_path / "wide.png")
-    save_image(scene(20, 20)[0, :, 0], tmp_path / "x.png")
-    for adaptive in (False, True):
-        tokenize(vision, make_plan(tmp_path), tmp_path / f"d{adaptive}", Settings(4, adaptive))
-        dataset = TokenDataset(tmp_path / f"d{adaptive}")
-        assert [dataset.meta(i)["id"] for i in range(len(dataset))] == ["x.png"]
-        assert "patches in a row 8193" in (tmp_path / f"d{adaptive}" / "errors.jsonl").read_text()
 
 
 # Being killed ---------------------------------------------------------------------------------------

@@ -61,3 +61,8 @@ def in_child(target: Callable, *args: object) -> int:
     process.start()
     process.join()
     return process.exitcode
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    """The finished files of a dataset."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".")}
