@@ -235,7 +235,7 @@ def test_the_command_line(audio_model, tmp_path):
     run("encode", source, file, "--model", folder)
     assert RANGE_CODED in codings(file.read_bytes())
     used = [json.loads(line) for line in run("eval", "codes", file, "--model", folder, "--json").splitlines()]
-    assert all(line["coded_bits"] < line["plain_bits"] == 6 for line in used)
+    assert all(line["range_coded_bits"] < line["fixed_length_bits"] == 6 for line in used)
     run("decode", file, tmp_path / "b.wav", "--model", folder)
     assert soundfile.info(tmp_path / "b.wav").frames == 200 * 1920
     assert "4 levels" in run("info", file)

@@ -141,7 +141,7 @@ def test_loud_sound_is_clipped(tmp_path):
 def test_opus_files_are_read_in_step(tmp_path):
     wave = speechlike(30)[0, 0]
     path = tmp_path / "x.opus"
-    path.write_bytes(build("opus@24", ("sound",)).encode(wave, RATE))  # with 312 samples of priming, as FFmpeg makes it
+    path.write_bytes(build("opus@24", ("audio",)).encode(wave, RATE))  # with 312 samples of priming, as FFmpeg makes it
     read = load_audio(path).samples[0]
     assert len(read) == len(wave)
     size = 2 * len(wave)

@@ -263,7 +263,7 @@ def test_layouts_are_for_a_mimi(tmp_path):
 
 def test_eval_tells_codecs_of_ours_from_those_of_others(cache, tmp_path):
     fill_cache(cache, "me/tiny", save_pretrained(tiny_model("mimi"), tmp_path / "model", "transformers"))
-    codec = build(f"{NAME}@3", ("sound",))
+    codec = build(f"{NAME}@3", ("audio",))
     x = speechlike(5)[0, 0]
     assert len(codec.decode(codec.encode(x, RATE), RATE)) == len(x)
     assert codec.n_q == 3
@@ -271,7 +271,7 @@ def test_eval_tells_codecs_of_ours_from_those_of_others(cache, tmp_path):
     (tmp_path / "peer" / "config.json").write_text('{"model_type": "encodec"}')
     fill_cache(cache, "me/peer", tmp_path / "peer")
     with pytest.raises(ModelError, match="me/peer"):
-        build("hf:me/peer@1.5", ("sound",))
+        build("hf:me/peer@1.5", ("audio",))
 
 
 def test_a_full_precision_model_loses_nothing(tmp_path):

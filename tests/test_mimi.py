@@ -342,6 +342,6 @@ def test_every_codec_is_evaluated(model, tmp_path):
     from josiecodec.evaluation.codecs import build
 
     folder = save_pretrained(model, tmp_path)
-    codec = build(f"{folder}@3", ("sound",))
+    codec = build(f"{folder}@3", ("audio",))
     x = speechlike(5)[0, 0]
     assert len(codec.decode(codec.encode(x, 24000), 24000)) == len(x)

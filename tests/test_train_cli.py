@@ -70,7 +70,7 @@ def test_a_run_from_nothing_to_figures(recordings, experiment, tmp_path):
     lines = [json.loads(line) for line in said.splitlines()]
     assert len([line for line in lines if "file" in line]) == 6
     assert [line["codec"].split("@")[1] for line in lines if "files" in line] == ["1", "4"]
-    said = run("eval", "audio", recordings, "--model", out / "model", "--most", 1)
+    said = run("eval", "audio", recordings, "--model", out / "model", "--max-files", 1)
     assert "pesq_wb" in said
 
 

@@ -50,7 +50,7 @@ class Pictures:
     """
 
     def __init__(self, dataset: TokenDataset, config: VisionConfig, frame_rate: float):
-        if not dataset.info.visual:
+        if not dataset.info.is_vision:
             raise CodecError(f"{dataset.folder}: holds no pictures")
         if dataset.info.codebook_size != config.codebook_size:
             raise ModelError(f"{dataset.folder}: codes of {dataset.info.codebook_size}, not {config.codebook_size}")

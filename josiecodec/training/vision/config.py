@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ...config import from_dict
 from ...errors import ConfigError
-from ...metrics.vision import SMALLEST
+from ...metrics.vision import MIN_SIDE
 from ...vision.config import JovioConfig
 from ...vision.presets import preset
 from ..audio.config import OptimizerConfig, read_toml, with_preset
@@ -93,8 +93,8 @@ class VisionTrainConfig:
             raise ConfigError("training: steps and batch must be positive")
         if self.levels.reuse < 1 or self.levels.beams < 1:
             raise ConfigError("training: beams and reuse must be positive")
-        if self.loss.ms_ssim and self.data.size < SMALLEST:
-            raise ConfigError(f"training: MS-SSIM needs crops of at least {SMALLEST} pixels")
+        if self.loss.ms_ssim and self.data.size < MIN_SIDE:
+            raise ConfigError(f"training: MS-SSIM needs crops of at least {MIN_SIDE} pixels")
         if self.data.size % self.model.patch:
             raise ConfigError("training: the size of crops must be a multiple of the patch")
 
