@@ -107,7 +107,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Trained:
             rate = codec.frame_rate[0] / codec.frame_rate[1]
             ids = Ids(config.codebook_size, config.text_size)
             rows = TextRows(tokenizer, ids, rate, int(values.get("text_offset", 0)))
-        if config.least_parameters > (folder / WEIGHTS_FILE).stat().st_size:
+        if config.min_parameters > (folder / WEIGHTS_FILE).stat().st_size:
             raise ConfigError("it is of a far larger model than its weights")  # and would take as much memory
         model = LM(config)
     except (ConfigError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:

@@ -66,13 +66,13 @@ def test_codes_placed_over_whole_recordings_are_better(recordings):
         quantizer.codebook.weight.data.mul_(0.3)
     before = [left_over(model, latents, n, 3) for n in (1, 3, 5)]
     said = []
-    place_codebooks(model, latents, searched=3, say=said.append)
+    place_codebooks(model, latents, searched=3, report=said.append)
     after = [left_over(model, latents, n, 3) for n in (1, 3, 5)]
     assert all(b < 0.8 * a for a, b in zip(before, after))
     assert after[0] > after[1] > after[2]  # deep levels, which share a codebook, are worth something
     assert len(said) == 3
     again = tiny_model()
-    place_codebooks(again, latents, searched=3, say=said.append)
+    place_codebooks(again, latents, searched=3, report=said.append)
     assert torch.equal(
         again.acoustic_rvq.quantizers[0].codebook.weight, model.acoustic_rvq.quantizers[0].codebook.weight
     )

@@ -21,8 +21,8 @@ from josielm.inference.sampling import Draw, Sampling
 from josielm.model.ids import Ids
 from josielm.store import Trained
 from josielm.training.baselines import clips_of, floors, unigram, unigram_entropy
+from josielm.training.config import fitted, read_train_config
 from josielm.training.losses import losses
-from josielm.training.settings import fitted, read_experiment
 
 RATE = 12.5
 BYTES = byte_tokenizer()
@@ -389,19 +389,19 @@ def test_unigram_entropy_is_that_of_the_counts(tmp_path):
 
 
 def test_experiments_are_fitted_to_the_data(tmp_path):
-    config = fitted(read_experiment("small", ("optimizer.lr = 1e-4",)), info(n_q=12, card=100), 12, 0)
+    config = fitted(read_train_config("small", ("optimizer.lr = 1e-4",)), info(n_q=12, card=100), 12, 0)
     assert config.optimizer.lr == 1e-4
     assert config.model.delays == (0, *[1] * 11)
     assert (config.model.n_q, config.model.codebook_size, config.model.text_head) == (12, 100, "none")
-    config = fitted(read_experiment("small"), info(n_q=5), 4, 258, info(kind="visual", n_q=2))
+    config = fitted(read_train_config("small"), info(n_q=5), 4, 258, info(kind="visual", n_q=2))
     assert (config.model.text_head, config.model.text_rows, config.model.vision.n_q) == ("temporal", 262, 2)
     (tmp_path / "x.toml").write_text('steps = 7\n[model]\npreset = "tiny"\nstreams = 2\n')
-    config = read_experiment(tmp_path / "x.toml", ("model.temporal.layers = 1",))
+    config = read_train_config(tmp_path / "x.toml", ("model.temporal.layers = 1",))
     assert (config.steps, config.model.streams, config.model.temporal.layers) == (7, 2, 1)
     for bad, changes in (("nothing", ()), ("tiny", ("a = 1",)), ("tiny", ("batch = 0",)), ("tiny", ("=",))):
         with pytest.raises(ConfigError):
-            read_experiment(bad, changes)
+            read_train_config(bad, changes)
     with pytest.raises(ConfigError, match="levels"):
-        fitted(read_experiment("tiny"), info(), 9, 0)
+        fitted(read_train_config("tiny"), info(), 9, 0)
     with pytest.raises(ConfigError, match="turns"):
-        fitted(read_experiment("tiny", ('mode = "turns"',)), info(), 3, 0)
+        fitted(read_train_config("tiny", ('mode = "turns"',)), info(), 3, 0)

@@ -15,10 +15,11 @@ from kit.lm import CARD, LEVELS, SEEING, TEXT, TINY, VARIANTS, inputs_for, made
 from josiecodec.errors import CodesError, ConfigError
 from josielm.inference.sampling import Draw, Sampling, draw
 from josielm.inference.stream import LMStream, steps_of
-from josielm.model.config import LossConfig, StackConfig
+from josielm.model.config import StackConfig
 from josielm.model.delays import delay, undelay
 from josielm.model.language_model import LM, Inputs
 from josielm.model.presets import PRESETS, preset
+from josielm.training.config import LossConfig
 from josielm.training.losses import losses
 
 TABLE = Path(__file__).parent / "fixtures" / "architecture_v4o.tsv"

@@ -135,7 +135,7 @@ def test_a_model_learns_and_says_so(tokens, tmp_path):
     config = replace(CONFIG, steps=120, batch=8, depth_frame_fraction=1.0, validate_every=60)
     pieces, judged = (Pieces(d, config.model, config.frames) for d in (data, valid))
     said = []
-    Trainer(config, pieces, tmp_path / "run", judged, say=said.append).run()
+    Trainer(config, pieces, tmp_path / "run", judged, report=said.append).run()
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     last = [line for line in lines if "nll" in line][-1]
     assert {"loss", "grad_norm", "tokens_per_second", "mfu", "lr", "unigram"} <= last.keys()
@@ -179,7 +179,7 @@ def test_a_run_starts_from_the_codec(tmp_path):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_parameters_are_bounded_from_below(name):
     count = LM(VARIANTS[name]).parameter_count()
-    assert 0.8 * count < VARIANTS[name].least_parameters <= count
+    assert 0.8 * count < VARIANTS[name].min_parameters <= count
 
 
 def test_a_level_without_figures_is_no_number():
@@ -255,7 +255,7 @@ def test_a_report_counts_what_is_late():
 
 
 def test_processes_must_be_able_to_share(tokens, tmp_path, monkeypatch):
-    monkeypatch.setattr("josielm.training.trainer.group_place", lambda: (0, 3))
+    monkeypatch.setattr("josiecodec.training.core.loop.group_place", lambda: (0, 3))
     with pytest.raises(ConfigError, match="3 processes"):
         trainer(tokens, tmp_path / "x")
     assert issubclass(ConfigError, CodecError)

@@ -21,8 +21,8 @@ from josiecodec.media.video_writer import VideoWriter
 from josiecodec.metrics.vision import frame_difference_psnr, ms_ssim, psnr
 from josiecodec.nn.convnext2d import DepthwiseConv2d
 from josiecodec.quantization.beam_search import search
-from josiecodec.training.vision.config import VisionTrainConfig, read_vision_config, vision_config
-from josiecodec.training.vision.data import PictureConfig, Pictures, PictureSampler
+from josiecodec.training.vision.config import TrainConfig, read_train_config, train_config
+from josiecodec.training.vision.data import DataConfig, Pictures, PictureSampler
 from josiecodec.training.vision.trainer import VisionTrainer
 from josiecodec.vision.grouping import to_groups
 
@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
     return root
 
 
-def config(**changes) -> VisionTrainConfig:
+def config(**changes) -> TrainConfig:
     changes = {
         "steps": 10,
         "batch": 2,
@@ -49,11 +49,11 @@ def config(**changes) -> VisionTrainConfig:
         "data": {"size": 64, "video": 0.3},
         **changes,
     }
-    return vision_config({**changes, "model": to_dict(CONV)})
+    return train_config({**changes, "model": to_dict(CONV)})
 
 
 def trainer(folder, out, settings=None, **more) -> VisionTrainer:
-    return VisionTrainer(settings or config(), Pictures(folder), out, say=lambda _: None, **more)
+    return VisionTrainer(settings or config(), Pictures(folder), out, report=lambda _: None, **more)
 
 
 def test_pictures_and_crops(folder):
@@ -61,9 +61,9 @@ def test_pictures_and_crops(folder):
     assert (len(pictures.images), len(pictures.videos)) == (8, 1)
     assert pictures.image(0).shape == (3, 1, 96, 128)
     assert pictures.video(0).shape == (3, 9, 96, 128)
-    stills = PictureSampler(pictures, PictureConfig(size=64), 2)
+    stills = PictureSampler(pictures, DataConfig(size=64), 2)
     assert stills.batch(3).shape == (3, 1, 6, 64, 64)
-    films = PictureSampler(pictures, PictureConfig(size=64, video=1.0, groups=3), 2)
+    films = PictureSampler(pictures, DataConfig(size=64, video=1.0, groups=3), 2)
     batch = films.batch(6)
     assert batch.shape == (2, 3, 6, 64, 64)
     assert batch[:, 1:, 3:].abs().max() > 0.01
@@ -226,8 +226,8 @@ def test_gradients_of_large_kernels_are_put_together_from_small_ones(kernel):
 def test_wrong_settings_are_named(tmp_path):
     for values, text in (({"stpes": 3}, "stpes"), ({"data": {"size": 50}}, "multiple"), ({"steps": 0}, "positive")):
         with pytest.raises(ConfigError, match=text):
-            vision_config({"model": "jovio-16", **values})
-    assert read_vision_config("jovio_16_cpu", ("batch = 3",)).batch == 3
+            train_config({"model": "jovio-16", **values})
+    assert read_train_config("jovio_16_cpu", ("batch = 3",)).batch == 3
 
 
 def test_scores_of_pictures():

@@ -19,9 +19,10 @@ from josiecodec.config import to_dict
 from josiecodec.errors import CodecError, MediaError, ModelError
 from josiecodec.hub.store import load, load_for_training
 from josiecodec.training.audio.data import CropSampler, DataConfig, crop_frames, load_recordings
+from josiecodec.training.audio.levels import draw_levels
 from josiecodec.training.audio.teacher import TeacherConfig, make_teacher
 from josiecodec.training.audio.trainer import AudioTrainer
-from josiecodec.training.core.schedule import draw_levels, learning_rate, ramp
+from josiecodec.training.core.schedule import learning_rate, ramp
 
 
 @pytest.fixture(scope="module")

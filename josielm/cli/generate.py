@@ -48,10 +48,10 @@ def generate(
     **options: Any,
 ) -> None:
     """Let the model in the folder MODEL speak; TARGET is a .josie file or sound, by its suffix."""
-    from josielm import load, reply
     from josielm.data.chat import Turn
     from josielm.inference.generate import generate as make
-    from josielm.store import load_codec
+    from josielm.inference.generate import reply
+    from josielm.store import load, load_codec
 
     if target is None and chat is None:
         raise click.UsageError("give a TARGET")

@@ -56,7 +56,7 @@ def place_codebooks(
     iterations: int = 2,
     searched: int = 9,
     seed: int = 0,
-    say: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
 ) -> None:
     """Place the acoustic codebooks by k-means, then improve those of the first levels to suit the search.
 
@@ -66,17 +66,17 @@ def place_codebooks(
         iterations: times that all codes are moved to the middle of what the search gives them.
         searched: levels of which that is done.
         seed: of what is random.
-        say: receives lines meant for a person.
+        report: receives lines meant for a person.
     """
     rvq, beams = model.acoustic_rvq.eval(), model.settings.beams
     rvq.initialise(latents, torch.Generator().manual_seed(seed))
     z = rvq.enter(latents)
     searched = min(searched, rvq.levels, len(rvq.quantizers) - (len(rvq.quantizers) < rvq.levels))
     left = _left_over(z, rvq, searched, latents, beams)
-    say(f"codes placed over {len(z)} vectors: {left:.4f} of the energy left over at {searched} levels")
+    report(f"codes placed over {len(z)} vectors: {left:.4f} of the energy left over at {searched} levels")
     for _ in range(iterations):
         _suit_search(rvq, latents, z, searched, beams)
-        say(f"suited to the search: {_left_over(z, rvq, searched, latents, beams):.4f}")
+        report(f"suited to the search: {_left_over(z, rvq, searched, latents, beams):.4f}")
     rvq.reset_statistics()
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ...config import from_dict
 from ...errors import ConfigError
 from ...metrics.vision import SMALLEST
 from ...vision.config import JovioConfig
 from ...vision.presets import preset
-from ..audio.config import OptimizerConfig, read_toml, with_preset
-from .data import PictureConfig
+from ..core.settings import OptimizerConfig, RunConfig, read_toml, with_preset
+from .data import DataConfig
 
 
 @dataclass(frozen=True)
-class PictureLossConfig:
+class LossConfig:
     """Weights of the terms of the loss.
 
     Attributes:
@@ -62,35 +62,23 @@ class LevelsConfig:
     reuse: int = 1
 
 
-@dataclass(frozen=True)
-class VisionTrainConfig:
-    """A whole run.
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(RunConfig):
+    """A whole run; `batch` items are those of each process.
 
     Attributes:
         model: configuration of the codec.
-        steps: length of the run, unless the command line gives minutes.
-        batch: items per step (and process).
-        precision: "bf16" runs convolutions and matrix products in bfloat16.
-        seed: of everything random.
-        validate_minutes, save_minutes: how often.
         loss, levels, optimizer, data: see the classes.
     """
 
     model: JovioConfig
-    steps: int = 20000
-    batch: int = 8
-    precision: Literal["fp32", "bf16"] = "fp32"
-    seed: int = 0
-    validate_minutes: float = 10.0
-    save_minutes: float = 10.0
-    loss: PictureLossConfig = field(default_factory=PictureLossConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     levels: LevelsConfig = field(default_factory=LevelsConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    data: PictureConfig = field(default_factory=PictureConfig)
+    data: DataConfig = field(default_factory=DataConfig)
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1:
-            raise ConfigError("training: steps and batch must be positive")
+        super().__post_init__()
         if self.levels.reuse < 1 or self.levels.beams < 1:
             raise ConfigError("training: beams and reuse must be positive")
         if self.loss.ms_ssim and self.data.size < SMALLEST:
@@ -99,18 +87,20 @@ class VisionTrainConfig:
             raise ConfigError("training: the size of crops must be a multiple of the patch")
 
 
-def read_vision_config(path: str | Path, changes: tuple[str, ...] = ()) -> VisionTrainConfig:
-    """Read an experiment, as `read_train_config` does.
+def read_train_config(path: str | Path, changes: tuple[str, ...] = ()) -> TrainConfig:
+    """Read an experiment, a TOML file or the name of one that came with the package.
+
+    `changes` are single lines of TOML like `optimizer.lr = 1e-3` that override the file.
 
     Raises:
         ConfigError: if it is not there, is no TOML, or has a key that does not exist.
     """
     values, where = read_toml(path, changes)
-    return vision_config(values, where)
+    return train_config(values, where)
 
 
-def vision_config(values: dict[str, Any], where: str = "experiment") -> VisionTrainConfig:
-    """`VisionTrainConfig` from a dict as a TOML file gives it."""
+def train_config(values: dict[str, Any], where: str = "experiment") -> TrainConfig:
+    """`TrainConfig` from a dict as a TOML file gives it."""
     values = dict(values)
     values["model"] = with_preset(values.get("model", "jovio-16"), preset)
-    return from_dict(VisionTrainConfig, values, where)
+    return from_dict(TrainConfig, values, where)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -17,19 +18,19 @@ from torch import Tensor, nn
 
 from ...coding.jovio import Jovio
 from ...coding.rdo import alone, cheapest, level_bits, worthwhile
-from ...metrics.vision import ms_ssim_batch
 from ...quantization.rvq import ResidualVectorQuantizer
 from ...quantization.vq import VectorQuantizer
 from ...vision.convnet import ConvDecoder, ConvEncoder, start_linear
-from ..core.loop import Trainer
-from .config import VisionTrainConfig
+from ..core.codec_loop import CodecTrainer
+from .config import TrainConfig
 from .data import Pictures, PictureSampler
+from .losses import losses
 from .validate import choose_pictures, contact_sheet, validate
 
 REMEMBERED = 32  # batches with their codes
 
 
-class VisionTrainer(Trainer):
+class VisionTrainer(CodecTrainer):
     """Trains a `Jovio`.
 
     Args:
@@ -39,20 +40,20 @@ class VisionTrainer(Trainer):
         minutes: length of the run in time; None for `config.steps`.
         valid: pictures to validate on, or None.
         device: where to train.
-        say: receives lines meant for a person.
+        report: receives lines meant for a person.
     """
 
     def __init__(
         self,
-        config: VisionTrainConfig,
+        config: TrainConfig,
         pictures: Pictures,
         folder: str | Path,
         minutes: float | None = None,
         valid: Pictures | None = None,
         device: str | torch.device = "cpu",
-        say: Callable[[str], None] = print,
+        report: Callable[[str], None] = print,
     ):
-        super().__init__(config, lambda: Jovio(config.model), folder, minutes, device, say)
+        super().__init__(config, lambda: Jovio(config.model), folder, minutes, device, report)
         self.make_optimizer([self.model])
         self.sampler = PictureSampler(pictures, config.data, config.model.group, config.seed + 1000 * self.rank)
         torch.manual_seed(config.seed + 1000 * self.rank)
@@ -77,7 +78,7 @@ class VisionTrainer(Trainer):
                 groups = self.sampler.batch(config.batch, self.random).to(self.device)
                 out = self.model(groups, self._counts)
                 decoded, vq = out.groups, out.vq_loss
-        return self.descend(self._terms(decoded, vq, groups))
+        return self.descend(losses(config.loss, decoded, groups, vq))
 
     def make_optimizer(self, modules: list[nn.Module]) -> None:
         """As usual, but the encoder moves more slowly than the decoder: codebooks have to follow it."""
@@ -91,19 +92,6 @@ class VisionTrainer(Trainer):
                     groups.append({"params": params, "weight_decay": group["weight_decay"], "share": share})
         betas = (self.config.optimizer.betas[0], self.config.optimizer.betas[1])
         self.optimizer = torch.optim.AdamW(groups, lr=self.config.optimizer.lr, betas=betas, fused=True)
-
-    def _terms(self, decoded: Tensor, vq: Tensor, groups: Tensor) -> dict[str, Tensor]:
-        weights = self.config.loss
-        error = (decoded.float() - groups).square()
-        mean, half = error[:, :, :3].mean((1, 2, 3, 4)), error[:, :, 3:].mean((1, 2, 3, 4))
-        item = mean + weights.difference * half
-        terms = {"log_mse": (item + 1e-5).log().mean(), "mse": item.mean(), "vq": vq}
-        total = weights.log_mse * terms["log_mse"] + weights.mse * terms["mse"] + weights.vq * terms["vq"]
-        if weights.ms_ssim:
-            shown = decoded[:, :, :3].float().flatten(0, 1).clamp(0, 1)
-            terms["ms_ssim"] = ms_ssim_batch(shown, groups[:, :, :3].flatten(0, 1))
-            total = total + weights.ms_ssim * (1 - terms["ms_ssim"])
-        return {**terms, "psnr": -10 * mean.mean().detach().log10(), "loss": total}
 
     def _counts(self, z: Tensor) -> Tensor:
         """Levels of each patch of latents [B, G, h, w, D]: [B, G, h, w].
@@ -180,7 +168,7 @@ class VisionTrainer(Trainer):
         generator = torch.Generator().manual_seed(self.config.seed)
         self.model.rvq.initialise(latents, generator, enough.to(latents.device))
         self.average.load_state_dict(self.model.state_dict())
-        self.say(f"codebooks placed over {len(latents)} patches")
+        self.report(f"codebooks placed over {len(latents)} patches")
 
     def _settle(self) -> None:
         """When its time has come, keep the encoder as it is on average, and later the codebooks, too."""
@@ -201,13 +189,13 @@ class VisionTrainer(Trainer):
         return torch.cat(parts).float()
 
     def validate(self) -> dict[str, float]:
-        if self.rank or not self.valid or not self.codebooks_ready:
+        if not self.valid or not self.codebooks_ready:
             return {}
         levels = [n for n in (1, 2, 4, 8, 16, 32) if n <= self.model.n_q]
         scores = validate(self.average, self.valid, tuple(levels))
-        self.record_scores(scores)
+        self.log({"valid": scores})
         contact_sheet(self.average, self.valid[:4], self.folder / "pictures.png", tuple(levels[::2]))
-        self.say("  psnr  " + "  ".join(f"n_q {n}: {scores[f'psnr@{n}']:.2f}" for n in levels))
+        self.report("  psnr  " + "  ".join(f"n_q {n}: {scores[f'psnr@{n}']:.2f}" for n in levels))
         return scores
 
     @torch.no_grad()
@@ -218,6 +206,6 @@ class VisionTrainer(Trainer):
         for name, value in [*self.average.rvq.named_buffers(), *self.average.rvq.named_parameters()]:
             value.copy_(own[name])
 
-    def resume(self) -> None:
-        super().resume()
+    def restore_progress(self, values: dict[str, Any]) -> None:
+        super().restore_progress(values)
         self._settle()
