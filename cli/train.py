@@ -33,9 +33,7 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting, as in TOML."),
         click.option("--change", "resume_changes", multiple=True, metavar="KEY=VALUE", help=change),
         click.option("--from", "start", help="Model to start from: a name or a folder."),
-        click.option(
-            "--resume", is_flag=True, help="Go on with the run in --out, with its settings."
-        ),
+        click.option("--resume", is_flag=True, help="Go on with the run in --out, with its settings."),
         click.option("--stop-after", type=click.FloatRange(0, min_open=True), help=stop),
         click.option("--steps", type=click.IntRange(1), help="Length of the run in steps instead."),
         click.option("--minutes", type=click.FloatRange(0, min_open=True), help=minutes),

@@ -140,7 +140,7 @@ def test_a_decoder_alone_learns_from_the_codes_that_it_will_meet(recordings, sta
 
 
 def test_the_command_line_places_codes(folder, start, tmp_path):
-    said = run("train", "codebooks", start, tmp_path / "out", "--data", folder, "--most", 300)
+    said = run("train", "codebooks", start, tmp_path / "out", "--data", folder, "--max-frames", 300)
     assert "codes placed over 300 vectors" in said
     model = load(tmp_path / "out")
     assert model.encode(speechlike(5), 6).shape == (1, 6, 5)

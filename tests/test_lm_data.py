@@ -120,7 +120,7 @@ def test_text_without_times_and_no_text():
 def test_every_frame_is_given_once_in_order(tmp_path):
     clips = random_clips(7)
     data = open_datasets([dataset(tmp_path / "d", clips)])
-    items = list(Pieces(data, TINY, 16).in_order())
+    items = list(Pieces(data, TINY, 16).sequence())
     together = np.concatenate([i.codes.T for i in items])
     assert np.array_equal(together, np.concatenate([c for c, _ in clips]))
 
@@ -189,7 +189,7 @@ def test_the_other_speaker_is_found_by_group_and_channel(tmp_path):
     ]
     data = open_datasets([dataset(tmp_path / "d", clips)])
     config = replace(TINY, streams=2)
-    items = list(Pieces(data, config, 50).in_order())
+    items = list(Pieces(data, config, 50).sequence())
     assert [int(i.codes[0, 0]) for i in items] == [1, 3]  # the other side is only listened to
     assert items[0].user[0].tolist() == [CARD + 1] * 5 + [2] * 15
     assert items[1].user is None
@@ -280,7 +280,7 @@ def test_conversations_come_from_groups_with_roles(tmp_path):
         (np.zeros((9, LEVELS), int), {}),
     ]
     pieces = Pieces(open_datasets([dataset(tmp_path / "d", clips)]), WRITING, 100, rows_of(), turns=True)
-    (item,) = pieces.in_order()
+    (item,) = pieces.sequence()
     assert [c for c in item.codes[0].tolist() if c < CARD] == [6, 6, 7, 7, 7]
     assert torch.equal(pieces.batch(0, 0, range(2)).text[0], torch.from_numpy(item.text))
 
@@ -300,7 +300,7 @@ def test_windows_of_conversations_hold_what_is_to_be_learnt(tmp_path):
     learnt = batch.codes[:, 0][batch.learn]
     assert set(range(CARD)) <= set(learnt.tolist())  # not the first frames alone
     assert not torch.equal(batch.codes, pieces.batch(0, 1, range(60)).codes)
-    assert sum(int(item.learn.sum()) for item in pieces.in_order()) == 90 + 1
+    assert sum(int(item.learn.sum()) for item in pieces.sequence()) == 90 + 1
     silent = open_datasets([dataset(tmp_path / "s", long[3:])])
     with pytest.raises(ConfigError, match="assistant"):
         Pieces(silent, WRITING, 16, rows_of(), turns=True)

@@ -59,6 +59,11 @@ def test_a_run_goes_on_with_its_own_settings(tokens, tmp_path):
         with pytest.raises(ConfigError, match=text):
             trainer(tokens, tmp_path / "run", replace(CONFIG, **changes)).resume()
     trainer(tokens, tmp_path / "run", replace(CONFIG, steps=99)).resume()
+    again = trainer(tokens, tmp_path / "run", replace(CONFIG, seed=5))
+    again.resume(changed=["seed"])
+    again.run(until_step=2)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["changed"] for line in lines if "changed" in line] == [{"seed": [0, 5]}]
     (tmp_path / "run" / "config.json").write_text("{")
     with pytest.raises(ModelError, match="cannot be read"):
         trainer(tokens, tmp_path / "run").resume()
@@ -83,6 +88,24 @@ def test_a_run_that_is_stopped_saves_whole_steps(tokens, tmp_path):
     again.run()
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+LIGHT = """
+import sys
+import josielm
+assert "torch" not in sys.modules, "the package"
+import josielm.model.config, josielm.training.config
+josielm.training.config.read_train_config("tiny", ("optimizer.lr = 0.1",))
+rooms = ("torch", "soundfile", "josiecodec.audio", "josiecodec.coding", "josiecodec.hub", "josiecodec.training.audio")
+found = [m for m in sys.modules if m in rooms or m.startswith(tuple(r + "." for r in rooms))]
+assert not found, found
+"""
+
+
+def test_settings_are_light():
+    """To read them, neither a codec nor its teachers, discriminators and audio files have to be imported."""
+    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_parts_of_a_batch_add_up(tokens, tmp_path):
@@ -159,7 +182,7 @@ def test_judging_counts_every_code_once(tokens):
     one = negative_log_likelihood(model, pieces, batch=1)
     many = negative_log_likelihood(model, pieces, batch=16)
     assert one == pytest.approx(many, abs=1e-5)
-    assert negative_log_likelihood(model, pieces, most=100) != many
+    assert negative_log_likelihood(model, pieces, max_frames=100) != many
 
 
 def test_a_run_starts_from_the_codec(tmp_path):

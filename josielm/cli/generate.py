@@ -119,7 +119,7 @@ def _seen(trained: Trained, picture: Path | None, device: str) -> Inputs | None:
     if config is None or trained.vision is None:
         raise ModelError(f"{trained.model.config.name} knows no pictures")
     codec = load_codec(trained.vision, device=device)
-    pixels = shrunk(load_image(picture), codec.patch, config.most)
+    pixels = shrunk(load_image(picture), codec.patch, config.max_patches)
     return picture_inputs(codec.encode(pixels[None].to(device), config.n_q), config)
 
 

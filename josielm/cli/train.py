@@ -104,9 +104,7 @@ class _Run:
         vectors = self._vectors(config, datasets[0])
         trainer = Trainer(config, pieces, self.out, valid, self.minutes, device, vectors, report=click.echo)
         if vectors is None and config.start_from_codec:
-            trainer.report(
-                f"{datasets[0].info.codec} is not at hand (see --codec): tables start at random"
-            )
+            trainer.report(f"{datasets[0].info.codec} is not at hand (see --codec): tables start at random")
         trainer.report(
             f"{frames / (rate[0] / rate[1]) / 3600:.2f} h in {clips} clips, "
             f"{trainer.model.parameter_count() / 1e6:.1f} M parameters"

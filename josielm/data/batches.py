@@ -143,7 +143,7 @@ class Pieces:
         user = self._user(number, clip, start, frames) if self.config.streams == 2 else None
         return Item(codes, text, user, np.ones(frames, bool), prefix)
 
-    def in_order(self) -> Iterator[Item]:
+    def sequence(self) -> Iterator[Item]:
         """Every clip from its first frame to its last, in pieces; or conversations where they teach something."""
         for number, dataset in enumerate(self.datasets):
             if self._talks:

@@ -65,11 +65,11 @@ class VisionConfig:
 
     n_q: int = 8
     codebook_size: int = 2048
-    most: int = 1024
+    max_patches: int = 1024
 
     def __post_init__(self) -> None:
-        if min(self.n_q, self.codebook_size, self.most) < 1:
-            raise ConfigError("vision: n_q, codebook_size and most must be positive")
+        if min(self.n_q, self.codebook_size, self.max_patches) < 1:
+            raise ConfigError("vision: n_q, codebook_size and max_patches must be positive")
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,13 @@ ADDED = 0.5
 STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
 
 
-def clips_of(datasets: Sequence[TokenDataset], n_q: int, most: int | None = None) -> list[np.ndarray]:
-    """Codes [frames, n_q] of every clip; of at most so many frames, clips taken at even distances.
+def clips_of(datasets: Sequence[TokenDataset], n_q: int, max_frames: int | None = None) -> list[np.ndarray]:
+    """Codes [frames, n_q] of every clip; of about `max_frames` in all, clips taken at even distances.
 
     Clips are given whole, as int64.
     """
     total = sum(int(d.lengths.sum()) for d in datasets)
-    every = 1 if most is None else max(-(-total // most), 1)
+    every = 1 if max_frames is None else max(-(-total // max_frames), 1)
     return [
         d.crop(i, 0, int(d.lengths[i]))[:, :n_q].astype(np.int64)
         for d in datasets

@@ -187,8 +187,11 @@ class AudioTrainer(CodecTrainer):
 
     def process_state(self) -> dict[str, Tensor]:
         own = super().process_state()
-        return {**own, "latents": torch.stack(self.latents)} if self.latents else own
+        if self.latents:  # of as many rows as their steps had; a resumed run may have another batch
+            own |= {"latents": torch.cat(self.latents), "latent_rows": torch.tensor([len(z) for z in self.latents])}
+        return own
 
     def restore_process(self, tensors: dict[str, Tensor]) -> None:
         super().restore_process(tensors)
-        self.latents = list(tensors["latents"]) if "latents" in tensors else []
+        if "latents" in tensors:
+            self.latents = list(tensors["latents"].split(tensors["latent_rows"].tolist()))

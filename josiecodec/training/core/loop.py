@@ -71,6 +71,7 @@ class Trainer(ABC):
         self.changed_at = 0
         self.stopped = False
         self._stop_asked = False
+        self._changed: dict[str, list[Any]] = {}  # settings, since the run was begun or last resumed
         self._logged_at = 0.0
         self._log = RunLog(self.folder)
 
@@ -151,6 +152,9 @@ class Trainer(ABC):
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.rank == 0:
             write_settings(self.folder, self.config)
+        if self._changed:
+            self.log({"changed": self._changed})
+            self._changed = {}
         self.prepare()
         begun = saved = validated = time.monotonic()
         means = Means()
@@ -296,7 +300,7 @@ class Trainer(ABC):
             own = checkpoint.unpack(checkpoint.read(self.folder, f"process{self.rank}")[0], {}, {})
         self.restore_progress(meta)
         self.restore_process(own)
+        self._changed = differences
         if differences:
-            self.log({"changed": differences})
             shown = ", ".join(f"{name} = {now!r} (was {was!r})" for name, (was, now) in differences.items())
             self.report(f"goes on at step {self.step} with {shown}")

@@ -76,7 +76,7 @@ class VisionTrainer(CodecTrainer):
                 decoded, vq = self.model.synthesize(quantized, counts), torch.zeros((), device=groups.device)
             else:
                 groups = self.sampler.batch(config.batch, self.random).to(self.device)
-                out = self.model(groups, self._counts)
+                out = self.model(groups, self.level_counts)
                 decoded, vq = out.groups, out.vq_loss
         return self.descend(losses(config.loss, decoded, groups, vq))
 
@@ -93,7 +93,7 @@ class VisionTrainer(CodecTrainer):
         betas = (self.config.optimizer.betas[0], self.config.optimizer.betas[1])
         self.optimizer = torch.optim.AdamW(groups, lr=self.config.optimizer.lr, betas=betas, fused=True)
 
-    def _counts(self, z: Tensor) -> Tensor:
+    def level_counts(self, z: Tensor) -> Tensor:
         """Levels of each patch of latents [B, G, h, w, D]: [B, G, h, w].
 
         For some items the same in all patches, drawn evenly on a logarithmic scale; for the others what the rate
