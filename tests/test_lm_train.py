@@ -19,6 +19,7 @@ from josielm import load, save
 from josielm.data.batches import Pieces, open_datasets
 from josielm.data.text import TextRows, byte_tokenizer
 from josielm.inference.duplex import BUDGET, Report, framed
+from josielm.model.config import VisionConfig
 from josielm.model.ids import Ids
 from josielm.model.language_model import LM
 from josielm.training.baselines import Floors, clips_of, floors
@@ -222,6 +223,15 @@ def test_the_mode_is_kept(tmp_path):
         load(folder)
     (folder / "config.json").write_text(text.replace(',\n "mode": "turns"', ""))
     assert load(folder).mode == "stream"
+
+
+def test_an_earlier_name_of_a_setting_is_known(tmp_path):
+    looking = replace(TINY, vision=VisionConfig(n_q=2, codebook_size=16, max_patches=7))
+    folder = save(tmp_path / "m", LM(looking), info(), vision=info(kind="visual", n_q=2))
+    text = (folder / "config.json").read_text()
+    assert '"max_patches": 7' in text
+    (folder / "config.json").write_text(text.replace("max_patches", "most"))
+    assert load(folder).model.config == looking
 
 
 def test_what_cannot_be_loaded_is_refused(tmp_path):

@@ -59,7 +59,7 @@ class Pictures:
         self._warned = False
 
     def of(self, group: Any, start: int) -> Prefix | None:
-        """What of a group has been seen when frame `start` of its sound begins; None if it has none that fits."""
+        """What of a group has been shown when frame `start` of its sound begins; None if it has none that fits."""
         for clip, _ in self._members.get(str(group), []):
             prefix = self.prefix(clip, start)
             if prefix.codes.shape[1] <= self.config.max_patches:
@@ -68,7 +68,8 @@ class Pictures:
                 self._warned = True
                 name, patches = self.dataset.meta(clip).get("id"), prefix.codes.shape[1]
                 warnings.warn(
-                    f"left out: picture {name!r} and others have {patches} patches; {self.config.max_patches} are looked at",
+                    f"left out: picture {name!r} and others have {patches} patches, "
+                    f"more than the {self.config.max_patches} that a model looks at",
                     stacklevel=2,
                 )
         return None
@@ -108,7 +109,7 @@ def _times(meta: dict[str, Any], groups: int) -> np.ndarray:
 
 
 def shrunk(picture: Tensor, patch: int, max_patches: int) -> Tensor:
-    """A picture [C, H, W] made smaller, in its shape, until it is no more than `max_patches` patches of `patch` pixels."""
+    """A picture [C, H, W] made smaller, in its shape, until it has at most `max_patches` patches of `patch` pixels."""
     height, width = picture.shape[-2:]
     side = float(patch)  # of what becomes a patch
     while -(-height // side) * -(-width // side) > max_patches:
@@ -120,7 +121,7 @@ def shrunk(picture: Tensor, patch: int, max_patches: int) -> Tensor:
 
 
 def picture_inputs(codes: Tensor, config: VisionConfig) -> Inputs:
-    """Codes of a picture [1, levels, H, W], -1 where a patch has no further level, as what is seen at frame 0.
+    """Codes of a picture [1, levels, H, W], -1 where a patch has no further level, as what is shown at frame 0.
 
     Raises:
         CodesError: if it has more patches than are looked at.

@@ -84,7 +84,7 @@ def generate(
         prompt: codes [B, K, T] to begin with.
         text: to be spoken behind the prompt, for a batch of one.
         user: what the other speaker says meanwhile, codes [B, K, T].
-        vision: pictures seen before, see `LMStream`.
+        vision: pictures shown before, see `LMStream`.
 
     Raises:
         CodesError: if something does not fit the model.

@@ -96,7 +96,7 @@ class ModelConfig:
         head_bias: heads have a bias. It can start as the frequencies of the codes.
         text_column: the semantic head also sees the text id as a number, as in J.O.S.I.E. v4o.
         streams: 1, or 2 if there is somebody else to listen to (full duplex).
-        delays: frames by which each level is put off; empty for none.
+        delays: frames by which each level is delayed; empty for none.
         user_delays: those of the other speaker.
         text_delay: that of the text.
         context: frames (and patches before them) that a frame can look back on, itself included.

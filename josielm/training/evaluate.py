@@ -54,7 +54,7 @@ class Row:
 
 
 def table(nll: dict[str, float], floors: Floors) -> list[Row]:
-    """The figures of each level side by side; nan where too few frames were judged for a level that is put off."""
+    """The figures of each level side by side; nan where too few frames were measured for a level that is delayed."""
     return [
         Row(k, nll.get(f"level_{k}", nan), floors.unigram[k], floors.bigram[k], floors.stacked[k])
         for k in range(len(floors.unigram))

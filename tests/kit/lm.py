@@ -41,7 +41,7 @@ VARIANTS = {
         text_delay=1,
         vision=SEEING,
     ),
-    "as printed": replace(
+    "v4o": replace(
         TINY,
         depth_tables="tied",
         acoustic_tables="shared",
