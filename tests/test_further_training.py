@@ -93,13 +93,13 @@ def test_codes_that_are_moved_to_the_middle_leave_less_over(recordings):
 
     errors = [error()]
     for _ in range(3):
-        move_codes(rvq, z, codes, counts, least=1)
+        move_codes(rvq, z, codes, counts, min_members=1)
         errors.append(error())
     assert errors[0] > errors[1] >= errors[2] >= errors[3]
 
 
 def test_the_semantic_level_stays_while_the_rest_learns(recordings, start, tmp_path):
-    settings = further(start, keep_semantic=str(start), steps=40, optimizer={"warmup": 2, "lr": 2e-3, "ema": 0.5})
+    settings = further(start, semantic_anchor=str(start), steps=40, optimizer={"warmup": 2, "lr": 2e-3, "ema": 0.5})
     t = trainer(recordings, tmp_path / "run", settings)
     t.start_from(load(start))
     t.run()
@@ -110,7 +110,7 @@ def test_the_semantic_level_stays_while_the_rest_learns(recordings, start, tmp_p
     a, b = before.encode(x, 6), after.encode(x, 6)
     kept, moved = ((a[:, k] == b[:, k]).float().mean() for k in (0, 1))
     assert kept > moved + 0.1
-    free = trainer(recordings, tmp_path / "free", dataclasses.replace(settings, keep_semantic=""))
+    free = trainer(recordings, tmp_path / "free", dataclasses.replace(settings, semantic_anchor=""))
     free.start_from(load(start))
     free.run()
     lost = (load(tmp_path / "free" / "model").encode(x, 1)[:, 0] == a[:, 0]).float().mean()
@@ -118,7 +118,7 @@ def test_the_semantic_level_stays_while_the_rest_learns(recordings, start, tmp_p
 
 
 def test_a_level_of_another_shape_cannot_be_kept(recordings, start, tmp_path):
-    settings = further(start, keep_semantic=str(start))
+    settings = further(start, semantic_anchor=str(start))
     quantizer = dataclasses.replace(settings.model.quantizer, semantic_dim=0)
     other = dataclasses.replace(settings, model=dataclasses.replace(settings.model, quantizer=quantizer))
     with pytest.raises(ConfigError, match="another shape"):

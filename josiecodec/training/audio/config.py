@@ -29,7 +29,7 @@ class LossConfig:
         pesq_start: share of the run after which these two set in (with a short ramp).
         vq: commitment and codebook losses.
         pitch: cross-entropy of the pitch, for decoders with a source.
-        semantic: distance from the semantic level that is kept, see `TrainConfig.keep_semantic`.
+        semantic: distance from the semantic level that is kept, see `TrainConfig.semantic_anchor`.
         overlap: analysis windows over each sample in the spectral losses, 2 or 4.
     """
 
@@ -79,7 +79,7 @@ class TrainConfig(RunConfig):
             have them made in the run's folder; "" for none.
         pitch_given: share of the run in which the source is given the true pitch, fading out in its second
             half; so filters are learnt before pitch is.
-        keep_semantic: a trained model of the same kind, whose semantic level the run keeps: the codebook is taken
+        semantic_anchor: a trained model of the same kind, whose semantic level the run keeps: the codebook is taken
             over and stays, and the encoder is held to what that model's gives. "" for none.
         freeze_codes: train the decoder alone: encoder and codebooks stay as they are.
         loss, quantization, optimizer, data, teacher, adversary: see the classes.
@@ -89,7 +89,7 @@ class TrainConfig(RunConfig):
     seconds: float = 1.6
     pitch: str = "auto"
     pitch_given: float = 0.3
-    keep_semantic: str = ""
+    semantic_anchor: str = ""
     freeze_codes: bool = False
     loss: LossConfig = field(default_factory=LossConfig)
     quantization: QuantizationConfig = field(default_factory=QuantizationConfig)

@@ -38,7 +38,7 @@ class SemanticAnchor(nn.Module):
         try:
             model.semantic_rvq.load_state_dict(self.before.semantic_rvq.state_dict())
         except RuntimeError:
-            raise ConfigError("keep_semantic: that model's semantic level has another shape") from None
+            raise ConfigError("semantic_anchor: that model's semantic level has another shape") from None
         model.semantic_rvq.requires_grad_(False)
         model.semantic_rvq.train(False)
 

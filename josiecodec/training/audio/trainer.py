@@ -59,10 +59,10 @@ class AudioTrainer(CodecTrainer):
         self.latents: list[Tensor] = []  # of the last steps, until codebooks are placed over them
         self.objective = Objective(config, teacher).to(self.device)
         self.anchor = None
-        if config.keep_semantic:
-            before = load(config.keep_semantic, self.device)
+        if config.semantic_anchor:
+            before = load(config.semantic_anchor, self.device)
             if not isinstance(before, Jodio):
-                raise ConfigError("keep_semantic: not a codec of sound")
+                raise ConfigError("semantic_anchor: not a codec of audio")
             self.anchor = SemanticAnchor(before)
             self.anchor.take_over(self.model)
             self.average.semantic_rvq.load_state_dict(self.model.semantic_rvq.state_dict())

@@ -39,21 +39,21 @@ class LevelsConfig:
     """How many levels are used in training.
 
     Attributes:
-        uneven: share of the items in which every patch has as many levels as are worth their bits, as the rate
-            control makes it, at a random weight of a bit.
-        weights: range of these weights.
+        adaptive: share of the items in which rate-distortion optimisation chooses the levels of every patch, as in
+            use, at a random lambda.
+        rd_lambda: range of these lambdas, [low, high], drawn evenly on a logarithmic scale.
         start_patches: patches that principal components and codebooks are placed over.
         encoder_until: share of the run after which the encoder stays as it is, so that codebooks can settle.
         freeze_after: share of the run after which the decoder alone is trained.
         slow: learning rate of the encoder, in units of the decoder's.
-        beams: sums that are kept in the search for codes while the decoder alone is trained. Its
-            codes are what the decoder meets in use.
+        beams: hypotheses of the beam search for codes while the decoder alone is trained. Its codes are what the
+            decoder meets in use.
         reuse: times that a batch's codes are used, on average, while the decoder alone is trained: to find them
             takes as long as to learn from them. A run that is resumed begins with none.
     """
 
-    uneven: float = 0.5
-    weights: tuple[float, ...] = (0.001, 0.3)
+    adaptive: float = 0.5
+    rd_lambda: tuple[float, ...] = (0.001, 0.3)
     start_patches: int = 60000
     encoder_until: float = 0.4
     freeze_after: float = 0.85
@@ -81,6 +81,8 @@ class TrainConfig(RunConfig):
         super().__post_init__()
         if self.levels.reuse < 1 or self.levels.beams < 1:
             raise ConfigError("training: beams and reuse must be positive")
+        if len(self.levels.rd_lambda) != 2 or not 0 < self.levels.rd_lambda[0] <= self.levels.rd_lambda[1]:
+            raise ConfigError("training: levels.rd_lambda must be [low, high], both positive")
         if self.loss.ms_ssim and self.data.size < SMALLEST:
             raise ConfigError(f"training: MS-SSIM needs crops of at least {SMALLEST} pixels")
         if self.data.size % self.model.patch:

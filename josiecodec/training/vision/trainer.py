@@ -99,7 +99,7 @@ class VisionTrainer(CodecTrainer):
         For some items the same in all patches, drawn evenly on a logarithmic scale; for the others what the rate
         control would choose, see `adaptive.worthwhile`.
         """
-        whole, uneven, weights = self._rates(len(z))
+        whole, uneven, weights = self._draw_levels(len(z))
         counts = whole.view(-1, 1, 1, 1).repeat(1, *z.shape[1:-1])
         if bool(uneven.any()):
             chosen = z[uneven.to(z.device)]
@@ -126,7 +126,7 @@ class VisionTrainer(CodecTrainer):
             z = model.latent(groups).float()
             counts = torch.zeros(z.shape[:-1], dtype=torch.long, device=z.device)
             quantized = torch.zeros_like(z)
-            for item, (whole, uneven, weight) in enumerate(zip(*(part.tolist() for part in self._rates(len(z))))):
+            for item, (whole, uneven, weight) in enumerate(zip(*(part.tolist() for part in self._draw_levels(len(z))))):
                 most = model.n_q if uneven else whole
                 own = alone(model, z[item], most, weight if uneven else -1.0, beams=levels.beams)
                 found = own.found
@@ -139,16 +139,16 @@ class VisionTrainer(CodecTrainer):
                 quantized[item] = model.dequantize(codes, 0).view(z.shape[1:])
         return quantized, counts
 
-    def _rates(self, items: int) -> tuple[Tensor, Tensor, Tensor]:
-        """For each item: levels of all patches; whether they vary instead; and the weight of a bit if they do."""
+    def _draw_levels(self, items: int) -> tuple[Tensor, Tensor, Tensor]:
+        """For each item: levels of all patches; whether they vary instead; and the lambda if they do."""
         random = self.random
         whole = (torch.rand(items, generator=random) * math.log(self.model.n_q + 0.5)).exp().floor().long()
-        uneven = torch.rand(items, generator=random) < self.config.levels.uneven
-        return whole.clamp(1, self.model.n_q), uneven, self._weights(items)
+        adaptive = torch.rand(items, generator=random) < self.config.levels.adaptive
+        return whole.clamp(1, self.model.n_q), adaptive, self._lambdas(items)
 
-    def _weights(self, count: int) -> Tensor:
-        """Random weights of a bit [count]."""
-        low, high = (math.log(w) for w in self.config.levels.weights)
+    def _lambdas(self, count: int) -> Tensor:
+        """Random lambdas [count]."""
+        low, high = (math.log(w) for w in self.config.levels.rd_lambda)
         return (low + torch.rand(count, generator=self.random) * (high - low)).exp()
 
     def prepare(self) -> None:
@@ -162,9 +162,9 @@ class VisionTrainer(CodecTrainer):
         if isinstance(self.model.encoder, ConvEncoder) and isinstance(self.model.decoder, ConvDecoder):
             start_linear(self.model.encoder, self.model.decoder, patches)
         latents = self._latents(patches)
-        # As in training: some patches have all levels, others stop where a level is no longer worth its bits.
-        enough = self._weights(len(latents)) * level_bits(self.model)
-        enough[torch.rand(len(latents), generator=self.random) > self.config.levels.uneven] = 0.0
+        # As in training: some patches have all levels, others as many as rate-distortion optimisation gives them.
+        enough = self._lambdas(len(latents)) * level_bits(self.model)
+        enough[torch.rand(len(latents), generator=self.random) > self.config.levels.adaptive] = 0.0
         generator = torch.Generator().manual_seed(self.config.seed)
         self.model.rvq.initialise(latents, generator, enough.to(latents.device))
         self.average.load_state_dict(self.model.state_dict())
