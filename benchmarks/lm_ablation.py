@@ -22,11 +22,11 @@ import torch
 
 from josiecodec.errors import ModelError
 from josielm.data.batches import Pieces, open_datasets
-from josielm.model.config import StackConfig, TrainConfig
+from josielm.model.config import StackConfig
 from josielm.store import load_codec
 from josielm.training.baselines import clips_of, floors
+from josielm.training.config import TrainConfig, fitted, read_train_config
 from josielm.training.evaluate import negative_log_likelihood
-from josielm.training.settings import fitted, read_experiment
 from josielm.training.start import code_vectors
 from josielm.training.trainer import Trainer
 
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    config = replace(read_experiment(arguments.preset), precision=arguments.precision)
+    config = replace(read_train_config(arguments.preset), precision=arguments.precision)
     with tempfile.TemporaryDirectory() as folder:
         trainers = [prepare(n, config, arguments.train, arguments.minutes, Path(folder) / n) for n in arguments.only]
         train_in_turns(trainers)

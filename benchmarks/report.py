@@ -28,7 +28,7 @@ from josiecodec.evaluation.run import compare
 from josiecodec.hub.store import save
 from josiecodec.media.images import save_image
 from josiecodec.settings import EncoderSettings
-from josiecodec.training.vision.data import PictureConfig, Pictures, PictureSampler
+from josiecodec.training.vision.data import DataConfig, Pictures, PictureSampler
 from josiecodec.vision.convnet import ConvDecoder, ConvEncoder, start_linear
 from josiecodec.vision.presets import preset
 
@@ -53,7 +53,7 @@ def linear_codec(train: Path, patches: int) -> Jovio:
         .eval()
         .requires_grad_(False)
     )
-    sampler = PictureSampler(Pictures(train, videos=False), PictureConfig(), codec.config.group)
+    sampler = PictureSampler(Pictures(train, videos=False), DataConfig(), codec.config.group)
     samples = sampler.patches(patches, codec.patch)
     assert isinstance(codec.encoder, ConvEncoder)
     assert isinstance(codec.decoder, ConvDecoder)

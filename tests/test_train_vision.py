@@ -20,8 +20,8 @@ from josiecodec.media.video_writer import VideoWriter
 from josiecodec.metrics.vision import psnr
 from josiecodec.nn.convnext2d import DepthwiseConv2d
 from josiecodec.quantization.beam_search import beam_search
-from josiecodec.training.vision.config import VisionTrainConfig, read_vision_config, vision_config
-from josiecodec.training.vision.data import PictureConfig, Pictures, PictureSampler
+from josiecodec.training.vision.config import TrainConfig, read_train_config, train_config
+from josiecodec.training.vision.data import DataConfig, Pictures, PictureSampler
 from josiecodec.training.vision.trainer import VisionTrainer
 from josiecodec.vision.grouping import to_groups
 
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
     return root
 
 
-def config(**changes) -> VisionTrainConfig:
+def config(**changes) -> TrainConfig:
     changes = {
         "steps": 10,
         "batch": 2,
@@ -48,11 +48,11 @@ def config(**changes) -> VisionTrainConfig:
         "data": {"size": 64, "video": 0.3},
         **changes,
     }
-    return vision_config({**changes, "model": to_dict(CONV)})
+    return train_config({**changes, "model": to_dict(CONV)})
 
 
 def trainer(folder, out, settings=None, **more) -> VisionTrainer:
-    return VisionTrainer(settings or config(), Pictures(folder), out, say=lambda _: None, **more)
+    return VisionTrainer(settings or config(), Pictures(folder), out, report=lambda _: None, **more)
 
 
 def test_pictures_and_crops(folder):
@@ -60,9 +60,9 @@ def test_pictures_and_crops(folder):
     assert (len(pictures.images), len(pictures.videos)) == (8, 1)
     assert pictures.image(0).shape == (3, 1, 96, 128)
     assert pictures.video(0).shape == (3, 9, 96, 128)
-    stills = PictureSampler(pictures, PictureConfig(size=64), 2)
+    stills = PictureSampler(pictures, DataConfig(size=64), 2)
     assert stills.batch(3).shape == (3, 1, 6, 64, 64)
-    films = PictureSampler(pictures, PictureConfig(size=64, video=1.0, groups=3), 2)
+    films = PictureSampler(pictures, DataConfig(size=64, video=1.0, groups=3), 2)
     batch = films.batch(6)
     assert batch.shape == (2, 3, 6, 64, 64)
     assert batch[:, 1:, 3:].abs().max() > 0.01
@@ -136,12 +136,28 @@ def test_the_decoder_alone_learns_from_the_codes_of_a_search(folder, tmp_path):
 def test_codes_that_were_found_are_used_again(folder, tmp_path):
     levels = {"start_patches": 1000, "freeze_after": 0.0, "beams": 2, "reuse": 3}
     t = trainer(folder, tmp_path, config(steps=9, data={"size": 64}, levels=levels))
-    searched = []
-    found = t._searched
-    t._searched = lambda groups: searched.append(t.step) or found(groups)
+    drawn, batch = [], t.sampler.batch
+    t.sampler.batch = lambda *args: drawn.append(t.step) or batch(*args)
     t.run()
-    assert searched == [0, 3, 6]
+    assert drawn == [0, 3, 6]
     assert len(t.pool) == 3
+
+
+def test_a_run_goes_on_with_its_own_settings(folder, tmp_path):
+    settings = {"levels": {"start_patches": 500}, "data": {"size": 64}}
+    trainer(folder, tmp_path, config(**settings)).run(until_step=1)
+    for changes, text in (
+        ({"seed": 5}, "seed = 0, not 5"),
+        ({"batch": 3}, "batch = 2, not 3"),
+        ({"loss": {"mse": 1.0}}, "loss.mse = 10.0, not 1.0"),
+    ):
+        with pytest.raises(ConfigError, match=text):
+            trainer(folder, tmp_path, config(**settings, **changes)).resume()
+    t = trainer(folder, tmp_path, config(**settings, loss={"mse": 1.0}, steps=3))
+    t.resume(changed=["loss.mse"])
+    t.run()
+    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [e["changed"] for e in entries if "changed" in e] == [{"steps": [10, 3], "loss.mse": [10.0, 1.0]}]
 
 
 def test_levels_are_drawn_over_the_whole_range(folder, tmp_path):
@@ -149,7 +165,7 @@ def test_levels_are_drawn_over_the_whole_range(folder, tmp_path):
     t.prepare()
     with torch.no_grad():
         z = torch.cat([t.model.latent(t.sampler.batch(2)[:, :1]) for _ in range(200)])
-    counts = t._counts(z)
+    counts = t.level_counts(z)
     assert counts.shape == z.shape[:-1]
     assert counts.max() == 8
     even = (counts == counts[:, :, :1, :1]).flatten(1).all(1).float().mean()
@@ -230,8 +246,8 @@ def test_gradients_of_large_kernels_are_put_together_from_small_ones(kernel):
 def test_wrong_settings_are_named(tmp_path):
     for values, text in (({"stpes": 3}, "stpes"), ({"data": {"size": 50}}, "multiple"), ({"steps": 0}, "positive")):
         with pytest.raises(ConfigError, match=text):
-            vision_config({"model": "jovio-16", **values})
-    assert read_vision_config("jovio_16_cpu", ("batch = 3",)).batch == 3
+            train_config({"model": "jovio-16", **values})
+    assert read_train_config("jovio_16_cpu", ("batch = 3",)).batch == 3
 
 
 def test_the_command_line_trains_and_judges(folder, tmp_path):

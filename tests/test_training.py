@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 
@@ -16,12 +17,16 @@ from kit.audio import RATE, speechlike, tiny_config
 from kit.audio_training import config, trainer, weights
 
 from josiecodec.config import to_dict
-from josiecodec.errors import CodecError, MediaError, ModelError
+from josiecodec.errors import CodecError, ConfigError, MediaError, ModelError
 from josiecodec.hub.store import load, load_for_training
 from josiecodec.training.audio.data import CropSampler, DataConfig, crop_frames, load_recordings
+from josiecodec.training.audio.levels import draw_levels
 from josiecodec.training.audio.teacher import TeacherConfig, make_teacher
 from josiecodec.training.audio.trainer import AudioTrainer
-from josiecodec.training.core.schedule import draw_levels, learning_rate, ramp
+from josiecodec.training.core import checkpoint
+from josiecodec.training.core.interrupt import run_until_interrupted
+from josiecodec.training.core.schedule import learning_rate, ramp
+from josiecodec.training.core.settings import changed_names
 
 
 @pytest.fixture(scope="module")
@@ -87,17 +92,23 @@ def _pair(t: AudioTrainer):
 
 
 def test_minutes_make_a_whole_run(recordings, tmp_path):
-    t = trainer(recordings, tmp_path, config(adversary={"start": 1.0}), minutes=0.05)
-    t.run()
-    assert t.progress == 1.0
+    """The clock is set by hand, so that the test does not depend on how fast a step is."""
+    t = trainer(recordings, tmp_path, config(adversary={"start": 1.0}), minutes=1000.0)
+    t.run(until_step=2)
+    assert t.seconds > 0
+    assert not t.codebooks_ready
+    t.seconds = 30_000.0
+    t.run(until_step=3)
     assert t.codebooks_ready
-    assert 2 < t.seconds < 60
-    longer = trainer(recordings, tmp_path, config(adversary={"start": 1.0}), minutes=0.1)
+    t.seconds = 60_000.0
+    t.run()
+    assert (t.progress, t.step) == (1.0, 3)
+    longer = trainer(recordings, tmp_path, config(adversary={"start": 1.0}), minutes=2000.0)
     longer.resume()
-    assert 0.3 < longer.progress < 1
-    assert longer.changed_at == longer.step == t.step  # the learning rate rises anew
-    longer.run(stop_after=0.01)
-    assert longer.step > t.step
+    assert longer.progress == 0.5
+    assert longer.changed_at == longer.step == 3  # the learning rate rises anew
+    longer.run(stop_after=1e-9)
+    assert longer.progress < 1
 
 
 def test_validation_is_logged(recordings, tmp_path):
@@ -130,13 +141,59 @@ def test_checkpoints_that_do_not_fit_are_refused(recordings, tmp_path):
     trainer(recordings, tmp_path).run(until_step=1)
     other = dataclasses.replace(tiny_config(), latent_dim=64)
     with pytest.raises(ModelError, match="does not fit"):
-        trainer(recordings, tmp_path, config(model=to_dict(other))).resume()
-    path = tmp_path / "checkpoint.safetensors"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ModelError):
-        trainer(recordings, tmp_path).resume()
+        trainer(recordings, tmp_path, config(model=to_dict(other))).resume(changed=["model"])
     with pytest.raises(ModelError, match="architecture"):
         trainer(recordings, tmp_path, config(model=to_dict(other))).start_from(load_for_training(tmp_path / "model"))
+    path = tmp_path / "checkpoint.safetensors"
+    data = path.read_bytes()
+    path.write_bytes(data[:1000])
+    with pytest.raises(ModelError, match="no checkpoint"):
+        trainer(recordings, tmp_path).resume()
+    path.write_bytes(data)
+    tensors, meta = checkpoint.read(tmp_path)
+    del meta["version"]
+    checkpoint.write(tmp_path, tensors, meta)
+    with pytest.raises(ModelError, match="earlier version"):
+        trainer(recordings, tmp_path).resume()
+
+
+def test_a_run_goes_on_with_its_own_settings(recordings, tmp_path):
+    trainer(recordings, tmp_path).run(until_step=1)
+    before = (tmp_path / "config.json").read_text()
+    loss = {**to_dict(config().loss), "mel": 2.0}
+    for changes, text in (
+        ({"seed": 5}, "seed = 0, not 5; --change seed"),
+        ({"batch": 3}, "batch = 2, not 3"),
+        ({"loss": loss}, "loss.mel = 1.0, not 2.0"),
+    ):
+        with pytest.raises(ConfigError, match=text):
+            trainer(recordings, tmp_path, config(**changes)).resume()
+        with pytest.raises(ConfigError, match=text):
+            trainer(recordings, tmp_path, config(**changes)).resume(changed=["optimizer", "los"])
+    assert (tmp_path / "config.json").read_text() == before
+    trainer(recordings, tmp_path, config(steps=99)).resume()
+    t = trainer(recordings, tmp_path, config(loss=loss, batch=3))
+    t.resume(changed=["loss.mel", "batch"])
+    t.run(until_step=2)
+    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    (entry,) = (e for e in entries if "changed" in e)
+    assert entry["step"] == 1
+    assert entry["changed"] == {"batch": [2, 3], "loss.mel": [1.0, 2.0]}
+    trainer(recordings, tmp_path, config(loss=loss, batch=3)).resume()  # these are its settings now
+    values = json.loads(before)
+    (tmp_path / "config.json").write_text(json.dumps({**values, "old_name": 1}))
+    with pytest.raises(ConfigError, match="old_name = 1, a setting that is none now"):
+        trainer(recordings, tmp_path).resume()
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(ModelError, match="cannot be read"):
+        trainer(recordings, tmp_path).resume()
+
+
+def test_changed_settings_are_named():
+    assert changed_names(("seed = 1", "optimizer.lr = 1e-3")) == ("seed", "optimizer.lr")
+    assert changed_names(("teacher = {kind='none', layer=1}",)) == ("teacher", "teacher.layer")
+    with pytest.raises(ConfigError, match="setting"):
+        changed_names(("seed",))
 
 
 def test_a_bad_batch_does_not_end_a_run(recordings, tmp_path):
@@ -146,6 +203,31 @@ def test_a_bad_batch_does_not_end_a_run(recordings, tmp_path):
     t.sampler.batch = lambda *a: (batch(*a)[0] * math.nan, *batch(*a)[1:])
     assert "skipped" in t.advance()
     assert torch.equal(weights(t)["model/encoder.input_proj.weight"], before)
+
+
+def test_interrupts_wait_for_the_step(recordings, tmp_path):
+    """Ctrl-C in the middle of a step: what is saved is that step, whole. A second Ctrl-C does not wait."""
+    whole = trainer(recordings, tmp_path / "whole")
+    whole.run(until_step=5)
+    for times, error in ((1, CodecError), (2, KeyboardInterrupt)):
+        t = trainer(recordings, tmp_path / f"cut{times}")
+        batch = t.sampler.batch
+
+        def interrupted(*args, t=t, batch=batch, times=times):
+            crops = batch(*args)
+            for _ in range(times if t.step == 4 else 0):
+                signal.raise_signal(signal.SIGINT)
+            return crops
+
+        t.sampler.batch = interrupted
+        with pytest.raises(error):
+            run_until_interrupted(t)
+        assert t.step == (5 if times == 1 else 4)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    known, saved = (checkpoint.read(tmp_path / name)[0] for name in ("whole", "cut1"))
+    assert known.keys() == saved.keys()
+    assert all(torch.equal(known[name], saved[name]) for name in known)
+    assert not (tmp_path / "cut2" / "checkpoint.safetensors").exists()
 
 
 SCRIPT = """

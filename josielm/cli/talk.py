@@ -58,11 +58,11 @@ def talk(
         raise click.UsageError("give a SOURCE and a TARGET, or --live")
     refuse_to_replace(target, overwrite)
     how = sampling(options)
-    place = use_device(device, threads)
-    trained = load(model, place)
+    device = use_device(device, threads)
+    trained = load(model, device)
     if trained.model.config.streams == 1:
         click.echo("warning: this model has one stream; it speaks without hearing", err=True)
-    talking = Talk(trained, load_codec(trained.codec, codec, place), seed, how, quiet_after)
+    talking = Talk(trained, load_codec(trained.codec, codec, device), seed, how, quiet_after)
     with torch.inference_mode():
         if live:
             from josielm.inference.live import converse

@@ -6,7 +6,7 @@ import torch
 
 from josiecodec.config import to_dict
 from josiecodec.training.audio.config import TrainConfig, train_config
-from josiecodec.training.audio.pitch import PitchLessons
+from josiecodec.training.audio.pitch import PitchLabels
 from josiecodec.training.audio.teacher import make_teacher
 from josiecodec.training.audio.trainer import AudioTrainer
 from kit.audio import tiny_config
@@ -29,8 +29,8 @@ def config(**changes) -> TrainConfig:
 def trainer(recordings, folder, settings=None, **more) -> AudioTrainer:
     settings = settings or config()
     teacher = make_teacher(recordings, settings.teacher, settings.model.frame_size, torch.device("cpu"))
-    pitch = PitchLessons(torch.full((len(recordings.samples) // 240,), 120.0), 240, 960)
-    return AudioTrainer(settings, recordings, folder, teacher, pitch=pitch, say=lambda _: None, **more)
+    pitch = PitchLabels(torch.full((len(recordings.samples) // 240,), 120.0), 240, 960)
+    return AudioTrainer(settings, recordings, folder, teacher, pitch=pitch, report=lambda _: None, **more)
 
 
 def weights(t: AudioTrainer) -> dict:

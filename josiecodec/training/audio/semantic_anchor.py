@@ -38,7 +38,7 @@ class SemanticAnchor(nn.Module):
         try:
             model.quantizer.semantic_vq.load_state_dict(self.before.quantizer.semantic_vq.state_dict())
         except RuntimeError:
-            raise ConfigError("keep_semantic: that model's semantic level has another shape") from None
+            raise ConfigError("semantic_anchor: that model's semantic level has another shape") from None
         model.quantizer.semantic_vq.requires_grad_(False)
         model.quantizer.semantic_vq.train(False)
 

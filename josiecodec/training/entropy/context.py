@@ -205,7 +205,7 @@ def train_context(
     minutes: float,
     places: int = 1500,
     lr: float = 1.5e-3,
-    say: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
     seed: int = 0,
     net: TrainedContext | None = None,
 ) -> TrainedContext:
@@ -218,7 +218,7 @@ def train_context(
         minutes: of training.
         places: in a step, about.
         lr: learning rate at the beginning; it falls to nothing.
-        say: receives a line meant for a person once a minute.
+        report: receives a line meant for a person once a minute.
         seed: of everything random.
         net: to train on, for these books; None for a new one.
     """
@@ -247,7 +247,7 @@ def train_context(
         bits += float(nats.detach()) / math.log(2)
         seen += numbers
         if time.monotonic() - told > 60:
-            say(f"context network, step {step}: {bits / max(seen, 1):.3f} bits a code")
+            report(f"context network, step {step}: {bits / max(seen, 1):.3f} bits a code")
             told, bits, seen = time.monotonic(), 0.0, 0
     return net
 

@@ -210,7 +210,7 @@ def network_for(
     model: Jodio | Jovio,
     grids: list[CodedGrid],
     minutes: float,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     start: TrainedContext | None = None,
 ) -> ContextModel:
     """A context network for a model, trained (from `start` on) for so many minutes on codes that the model gave."""
@@ -222,7 +222,7 @@ def network_for(
         config, lr = dataclasses.replace(config, levels=levels, width=width), NEW_LR
     else:
         config, lr = start.config, CARRIED_LR
-    net = train_context(config, books, grids, minutes, lr=lr, say=say, net=start).eval()
+    net = train_context(config, books, grids, minutes, lr=lr, report=report, net=start).eval()
     return rounded(net, typical_bits(net, grids))
 
 
@@ -306,7 +306,7 @@ def make_tables(
     material: Recordings | Pictures,
     most: float = 1e9,
     minutes: float = 0.0,
-    say: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
     before: Jodio | Jovio | None = None,
 ) -> int:
     """Write the tables of the model in `folder` beside it, which changes its fingerprint. Returns their bytes.
@@ -316,7 +316,7 @@ def make_tables(
         material: recordings or pictures that the codes of are counted.
         most: seconds of sound, or pictures.
         minutes: of training of a context network; 0 for none. It is left out if it is no better than tables alone.
-        say: receives lines meant for a person.
+        report: receives lines meant for a person.
         before: a model with the same codes, more or less, whose context network is trained on.
 
     Raises:
@@ -336,7 +336,7 @@ def make_tables(
     held_out = grids[::HELD_OUT]
     grids = [grid for place, grid in enumerate(grids) if place % HELD_OUT]
     if minutes and grids:
-        network = network_for(model, grids, minutes, say, start)
+        network = network_for(model, grids, minutes, report, start)
         if worth_having(network, parse_tables(data), held_out):
             data = with_context(data, network)
     write_bytes(folder / TABLES_FILE, data)
