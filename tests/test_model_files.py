@@ -18,8 +18,9 @@ from kit.vision import model as tiny_vision_model
 from josiecodec import load, save_pretrained
 from josiecodec.coding.jodio import Jodio
 from josiecodec.errors import ModelError
-from josiecodec.hub.store import WEIGHTS, copy, save
+from josiecodec.hub.store import copy, save
 from josiecodec.hub.tensor_names import attribute_name, file_name
+from josiecodec.shipped import WEIGHTS
 
 GOLDEN = Path(__file__).parent / "golden"
 SHIPPED = {"jodio-24k": "audio_range_coded_n_q_9", "jovio-16": "image_adaptive"}

@@ -21,16 +21,9 @@ from ..coding.jovio import Jovio
 from ..config import to_dict
 from ..entropy.tables_file import read_tables
 from ..errors import CodecError, ModelError
-from ..fingerprint import (
-    CONFIG_FILE,
-    ENCODER_FILE,
-    TABLES_FILE,
-    WEIGHTS_FILE,
-    of_folder,
-    of_tensors,
-    same_fingerprint,
-)
+from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE, WEIGHTS_FILE, of_tensors
 from ..nn.conv import fold_weight_norm, restore_weight_norm
+from ..shipped import WEIGHTS, available, fingerprint_of
 from .config_files import TYPES, Config, Layout, config_alone, config_bytes, json_bytes, layout_of, read_config
 from .limits import AllocationLimit
 from .mimi_config import read_mimi_config, write_mimi_config
@@ -39,7 +32,6 @@ from .remote import PREFIX, fetch
 from .tensor_names import file_name
 from .tensors import exact_in_half, file_bytes, for_model, measure, plain_tensors, read_tensors
 
-WEIGHTS = Path(__file__).parents[1] / "weights"
 KYUTAI_FILE = "mimi.safetensors"
 # What transformers' feature extractor for Mimi wants to know.
 EXTRACTOR = {
@@ -50,11 +42,6 @@ EXTRACTOR = {
     "return_attention_mask": True,
 }
 CODECS: dict[str, type[TokenCodec]] = {"jodio": Jodio, "jovio": Jovio}
-
-
-def available() -> list[str]:
-    """Names of the models that came with the package."""
-    return sorted(p.parent.name for p in WEIGHTS.glob(f"*/{WEIGHTS_FILE}") if (p.parent / CONFIG_FILE).is_file())
 
 
 @overload
@@ -144,25 +131,6 @@ def find(name: str | Path, revision: str | None = None) -> Path:
     raise ModelError(
         f"no model {str(name)!r}: neither a folder nor a repository ({PREFIX}org/repo) nor one of those that came "
         f"along ({known})"
-    )
-
-
-def find_fingerprint(mark: str, name: str) -> Path:
-    """The folder of the model with this fingerprint, among those that came with the package.
-
-    Args:
-        mark: sha256, or its first digits, as a file's header has them.
-        name: of the model, for the message.
-
-    Raises:
-        ModelError: if there is none.
-    """
-    for folder in (WEIGHTS / n for n in available()):
-        if same_fingerprint(of_folder(folder), mark):
-            return folder
-    raise ModelError(
-        f"the file was made by model {name} ({mark[:12]}), which did not come with this version; give its folder "
-        f"or repository"
     )
 
 
@@ -267,10 +235,10 @@ def _same_model(a: Config, b: Config) -> bool:
 def _fingerprint(model: TokenCodec, place: Path) -> str:
     """sha256 (hex) of a loaded model: of the bytes of its files; of a Mimi, the same in every layout."""
     if not isinstance(model, Jodio) or not is_mimi(model.config):
-        return of_folder(place)
+        return fingerprint_of(place)
     try:
         values = write_mimi_config(model.config)
     except ModelError:  # one that only our layout can say
-        return of_folder(place)
+        return fingerprint_of(place)
     tables = b"" if model.tables is None else model.tables.data
     return of_tensors(write_layout(plain_tensors(model), model.config, "transformers"), values, tables)
