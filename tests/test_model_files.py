@@ -52,6 +52,16 @@ def test_encoder_settings_are_saved_but_not_hashed(name, tmp_path):
     assert load(save_pretrained(codec, tmp_path / "a")).settings == codec.settings  # those from before are gone
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_copy_is_of_the_same_type(dtype, tmp_path):
+    model = tiny_model()
+    with torch.no_grad():
+        for value in model.parameters():  # every type holds these
+            value.copy_(value.sign())
+    codec = load(save(model, tmp_path / "a", dtype))
+    assert load(save_pretrained(codec, tmp_path / "b")).fingerprint == codec.fingerprint
+
+
 @pytest.mark.parametrize("layout", ["josiecodec", "transformers"])
 def test_new_models_have_encoder_settings_beside_them(layout, tmp_path):
     model = tiny_model("mimi")
