@@ -18,8 +18,9 @@ from kit.vision import model as tiny_vision_model
 from josiecodec import load, save_pretrained
 from josiecodec.coding.jodio import Jodio
 from josiecodec.errors import ModelError
-from josiecodec.hub.store import WEIGHTS, copy, save
+from josiecodec.hub.store import copy, save
 from josiecodec.hub.tensor_names import attribute_name, file_name
+from josiecodec.shipped import WEIGHTS
 
 GOLDEN = Path(__file__).parent / "golden"
 SHIPPED = {"jodio-24k": "audio_range_coded_n_q_9", "jovio-16": "image_adaptive"}
@@ -49,6 +50,16 @@ def test_encoder_settings_are_saved_but_not_hashed(name, tmp_path):
     assert (twice.fingerprint, twice.settings) == (codec.fingerprint, codec.settings)
     codec.settings = load(name).settings
     assert load(save_pretrained(codec, tmp_path / "a")).settings == codec.settings  # those from before are gone
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_copy_is_of_the_same_type(dtype, tmp_path):
+    model = tiny_model()
+    with torch.no_grad():
+        for value in model.parameters():  # every type holds these
+            value.copy_(value.sign())
+    codec = load(save(model, tmp_path / "a", dtype))
+    assert load(save_pretrained(codec, tmp_path / "b")).fingerprint == codec.fingerprint
 
 
 @pytest.mark.parametrize("layout", ["josiecodec", "transformers"])

@@ -14,8 +14,8 @@ from ..errors import ConfigError
 
 MAX_NUMBER = 1 << 20  # widths, layers, strides, numbers of codes
 MAX_ENTRIES = 64  # of a list: rates of a network
-SLACK = 1 << 17  # numbers that a model may have beside its weights
-MIN_TENSOR = 64  # numbers that the smallest tensor counts as: many small layers take time
+SLACK = 1 << 20  # numbers that a model may have beside its weights
+MIN_TENSOR = 256  # numbers that the smallest tensor counts as: many small layers take time
 
 
 def check_limits(config: Any) -> None:

@@ -30,7 +30,7 @@ from .mimi_config import read_mimi_config, write_mimi_config
 from .mimi_weights import is_mimi, write_layout
 from .remote import PREFIX, fetch
 from .tensor_names import file_name
-from .tensors import exact_in_half, file_bytes, for_model, measure, plain_tensors, read_tensors
+from .tensors import exact_in, file_bytes, for_model, measure, plain_tensors, read_tensors
 
 KYUTAI_FILE = "mimi.safetensors"
 # What transformers' feature extractor for Mimi wants to know.
@@ -190,11 +190,11 @@ def save_pretrained(model: TokenCodec, folder: str | Path, layout: Layout = "jos
 
     In our own layout a model that was loaded keeps its fingerprint.
     """
-    dtype = torch.float32
-    if layout == "josiecodec" and exact_in_half(plain_tensors(model)):
-        from_file = model.origin is not None and model.origin.dtype in (torch.float16, torch.float32)
-        dtype = model.origin.dtype if from_file and model.origin is not None else torch.float16
-    return save(model, folder, dtype, layout)
+    if layout != "josiecodec":
+        return save(model, folder, torch.float32, layout)
+    tensors = plain_tensors(model)
+    types = ([] if model.origin is None else [model.origin.dtype]) + [torch.float16]
+    return save(model, folder, next((dtype for dtype in types if exact_in(dtype, tensors)), torch.float32))
 
 
 def copy(name: str | Path, folder: str | Path, layout: Layout = "josiecodec") -> tuple[Path, str]:

@@ -30,9 +30,9 @@ def plain_tensors(model: nn.Module) -> dict[str, Tensor]:
     return plain
 
 
-def exact_in_half(tensors: dict[str, Tensor]) -> bool:
-    """Whether float16 holds every number exactly."""
-    return all(torch.equal(v.half().to(v.dtype), v) for v in tensors.values() if v.is_floating_point())
+def exact_in(dtype: torch.dtype, tensors: dict[str, Tensor]) -> bool:
+    """Whether a type holds every floating-point number exactly."""
+    return all(torch.equal(v.to(dtype).to(v.dtype), v) for v in tensors.values() if v.is_floating_point())
 
 
 def file_bytes(tensors: dict[str, Tensor], dtype: torch.dtype, metadata: dict[str, str] | None = None) -> bytes:

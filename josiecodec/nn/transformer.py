@@ -184,7 +184,7 @@ class Attention(Streaming):
 
 
 class MultiLayerPerception(nn.Module):
-    """Feed-forward layer. (The name is the printed one.)"""
+    """Feed-forward layer. (The name is the published one.)"""
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
