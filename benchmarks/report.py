@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from josiecodec.bitstream.bitpacking import code_bits
-from josiecodec.bitstream.statistics import use_of_codes
+from josiecodec.bitstream.statistics import code_usage
 from josiecodec.coding.jovio import Jovio
 from josiecodec.evaluation import table
 from josiecodec.evaluation.codecs import build, expand
@@ -112,7 +112,7 @@ def _family(codec: str) -> str:
 
 def prices(title: str, files: list[Path]) -> str:
     """What range coding takes for the codes of each level, beside plain packing."""
-    use = use_of_codes(files)
+    use = code_usage(files)
     if use.bits is None:
         return ""
     plain = code_bits(use.counts.shape[1])

@@ -265,7 +265,7 @@ def entropy(
         material = Pictures(*data)
     before: Any = load(start) if start else None
     size = make_tables(model, material, limit, minutes, click.echo, before)
-    seen = read_tables(model / TABLES_FILE).seen
+    seen = read_tables(model / TABLES_FILE).context_levels
     network = f", with a context model for {seen} levels" if seen else ""
     click.echo(f"{size} bytes of tables{network} in {model}")
     if minutes and not seen:

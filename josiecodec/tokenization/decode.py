@@ -73,7 +73,7 @@ def picture_file(codec: Jovio, clip: Clip) -> bytes:
     """A picture or film as the bytes of a `.josie` file."""
     size, pictures, rate = picture_info(clip.meta)
     info = codec.stream_info(size, clip.codes.shape[1], pictures, rate)
-    if clip.levels is None or len(clip.levels) != (info.frames or 0) * info.columns:
+    if clip.levels is None or len(clip.levels) != (info.total_rows or 0) * info.columns:
         raise CodesError(f"clip {clip.meta.get('id')!r}: {len(clip.codes)} patches do not make its pictures")
     counts = clip.levels.reshape(-1, info.columns)
     codes = clip.codes[np.arange(clip.codes.shape[1]) < clip.levels[:, None]]

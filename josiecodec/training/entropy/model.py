@@ -16,18 +16,18 @@ from torch import Tensor, nn
 
 from ...entropy.context_model import (
     ACTIVATION,
-    BESIDE,
+    COUNT_NEIGHBOURS,
     COUNT_UNIT,
     LIMIT,
-    MOST_COUNT,
-    NEAR,
-    SEEN_FROM,
-    STAGES,
+    MAX_COUNT,
+    NEIGHBOURS,
+    PASSES,
+    SIDE_INPUTS,
     TABLE,
     WEIGHT,
-    ContextNetwork,
-    likeness,
-    stages,
+    ContextModel,
+    coding_passes,
+    similarity_features,
 )
 from .config import PRIOR, ContextConfig
 from .data import CodedGrid
@@ -89,7 +89,7 @@ class FloatContextModel(nn.Module):
         into = (ACTIVATION / TABLE * WEIGHT * unit[:, 0] / scale).round().clamp(0, LIMIT)
         self.register_buffer("table", table.to(torch.int8))
         self.register_buffer("into", into.to(torch.int16))
-        like = torch.from_numpy(likeness(self.table.numpy())).float() / TABLE  # [K, S, D + GROUPS]
+        like = torch.from_numpy(similarity_features(self.table.numpy())).float() / TABLE  # [K, S, D + GROUPS]
         here = (self.members >= 0).unsqueeze(-1)
         rows = torch.stack([part[row] for part, row in zip(like, self.members.clamp_min(0))]) * here
         self.register_buffer("like", rows.flatten(1, 2), False)  # [K, C * M, D + GROUPS]
@@ -97,11 +97,11 @@ class FloatContextModel(nn.Module):
         self.register_buffer("class_like", (middle * ACTIVATION).round() / ACTIVATION, False)
         self.register_buffer("embedding", self.table.float() * self.into.unsqueeze(1) / (ACTIVATION * WEIGHT), False)
         features = like.shape[-1]
-        self.around = nn.Linear(4 * books.shape[-1] + BESIDE, config.outer)
+        self.around = nn.Linear(4 * books.shape[-1] + SIDE_INPUTS, config.outer)
         self.outer = nn.Linear(config.outer, config.hidden)
         self.before = nn.Linear(books.shape[-1], config.hidden, bias=False)
         self.level = nn.Parameter(torch.randn(levels, config.hidden))
-        self.count = nn.Parameter(torch.randn(MOST_COUNT + 1, config.hidden))
+        self.count = nn.Parameter(torch.randn(MAX_COUNT + 1, config.hidden))
         self.middle = nn.Linear(config.hidden, config.hidden)
         self.to_class = nn.Linear(config.hidden, features)
         self.class_scale = nn.Parameter(torch.full((levels, features), 0.3))
@@ -133,7 +133,7 @@ class FloatContextModel(nn.Module):
         x = (
             context[position]
             + F.embedding(k, self.level)
-            + F.embedding(counts[position].clamp_max(MOST_COUNT), self.count)
+            + F.embedding(counts[position].clamp_max(MAX_COUNT), self.count)
         )
         before = sums[position, k] - parts[position, k]
         with torch.autocast("cpu", torch.bfloat16, enabled=self.training):
@@ -156,19 +156,21 @@ class FloatContextModel(nn.Module):
     def _around(self, sums: Tensor, counts: Tensor) -> Tensor:
         """The neighbourhood of each position, as far as it is coded before: [N, A]."""
         h, w, _ = sums.shape
-        stage = torch.from_numpy(stages(h, w))
+        number = torch.from_numpy(coding_passes(h, w))
         side = 2
         sums = F.pad(sums, (0, 0, side, side, side, side)).flatten(0, 1)
-        when = F.pad(stage, (side,) * 4, value=1 << 30).flatten()
-        levels = F.pad(counts.clamp_max(MOST_COUNT) * (COUNT_UNIT / ACTIVATION), (side,) * 4).flatten()
+        when = F.pad(number, (side,) * 4, value=1 << 30).flatten()
+        levels = F.pad(counts.clamp_max(MAX_COUNT) * (COUNT_UNIT / ACTIVATION), (side,) * 4).flatten()
         row, column = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
         position = ((row + side) * (w + 2 * side) + column + side).flatten()
-        step = torch.tensor([[down * (w + 2 * side) + right for down, right in way] for way in SEEN_FROM])
-        other = position[:, None] + step[stage.flatten().clamp_max(4)]  # [N, 4]
-        earlier = (when[other] < stage.flatten()[:, None]).float()
-        near = torch.tensor([down * (w + 2 * side) + right for down, right in NEAR])
+        step = torch.tensor([[down * (w + 2 * side) + right for down, right in way] for way in NEIGHBOURS])
+        other = position[:, None] + step[number.flatten().clamp_max(4)]  # [N, 4]
+        earlier = (when[other] < number.flatten()[:, None]).float()
+        near = torch.tensor([down * (w + 2 * side) + right for down, right in COUNT_NEIGHBOURS])
         neighbours = (F.embedding(other, sums) * earlier.unsqueeze(-1)).flatten(1)
-        return torch.cat([neighbours, earlier, levels[position[:, None] + near], F.one_hot(stage.flatten(), STAGES)], 1)
+        return torch.cat(
+            [neighbours, earlier, levels[position[:, None] + near], F.one_hot(number.flatten(), PASSES)], 1
+        )
 
 
 @torch.no_grad()
@@ -185,7 +187,7 @@ def mean_bits(net: FloatContextModel, grids: Sequence[CodedGrid]) -> Tensor:
     return (bits + PRIOR * of_level) / (counts + PRIOR)
 
 
-def to_integers(net: FloatContextModel, typical: Tensor) -> ContextNetwork:
+def to_integers(net: FloatContextModel, typical: Tensor) -> ContextModel:
     """The model in integers, with the result of `mean_bits`."""
 
     def whole(x: Tensor, scale: int) -> np.ndarray:
@@ -193,7 +195,7 @@ def to_integers(net: FloatContextModel, typical: Tensor) -> ContextNetwork:
         return (x.detach().double() * scale).round().clamp(-most, most).numpy()
 
     both = ACTIVATION * WEIGHT
-    return ContextNetwork(
+    return ContextModel(
         {
             "members": net.members.numpy().astype(np.int16),
             "table": net.table.numpy(),

@@ -12,8 +12,8 @@ from ...bitstream.container import BLOCK_FRAMES
 from ...coding.jodio import Jodio
 from ...coding.jovio import Jovio
 from ...coding.rdo import dearness
-from ...entropy.code_tables import TO_COME, bucket
-from ...entropy.context_model import BITS
+from ...entropy.code_tables import REMAINING_CLASSES, remaining_class
+from ...entropy.range_coder import FREQUENCY_BITS
 from ...entropy.tables_file import tables_bytes
 from ...quantization.kmeans import assign, kmeans
 from ...quantization.vq import VectorQuantizer
@@ -90,10 +90,10 @@ def _smoothed(counts: np.ndarray, prior: np.ndarray) -> np.ndarray:
 
 
 def to_frequencies(probabilities: np.ndarray) -> np.ndarray:
-    """Probabilities [N] -> integer frequencies of at least 1 that sum to 2^BITS."""
-    room = (1 << BITS) - len(probabilities)
+    """Probabilities [N] -> integer frequencies of at least 1 that sum to 2^FREQUENCY_BITS."""
+    room = (1 << FREQUENCY_BITS) - len(probabilities)
     frequencies = np.floor(probabilities / probabilities.sum() * room).astype(np.int64) + 1
-    frequencies[np.argsort(-probabilities, kind="stable")[: (1 << BITS) - int(frequencies.sum())]] += 1
+    frequencies[np.argsort(-probabilities, kind="stable")[: (1 << FREQUENCY_BITS) - int(frequencies.sum())]] += 1
     return frequencies
 
 
@@ -144,7 +144,7 @@ def vision_tables(model: Jovio, pictures: Pictures, max_items: int = 1 << 30) ->
     parts = []
     for k, part in enumerate(observed):
         contexts = len(np.unique(classes[max(k - 1, 0)])) + 1
-        parts.append(fit_level(classes[k], part, (contexts, contexts if k == 0 else TO_COME + 1)))
+        parts.append(fit_level(classes[k], part, (contexts, contexts if k == 0 else REMAINING_CLASSES + 1)))
     return tables_bytes(parts, starts), grids
 
 
@@ -167,6 +167,6 @@ def _observe(
             left[:, 1:], above[1:] = grid[:, :-1], grid[:-1]
             first, second = left.reshape(-1), above.reshape(-1)
         else:
-            first, second = before, np.array([bucket(max(n - k - 1, 0)) for n in counts])
+            first, second = before, np.array([remaining_class(max(n - k - 1, 0)) for n in counts])
         observed[start + k].add(codes[has, k], first[has], second[has])
         before = own

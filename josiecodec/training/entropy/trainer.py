@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ...atomic import write_bytes
 from ...coding.jodio import Jodio
 from ...coding.jovio import Jovio
-from ...entropy.context_model import GROUPS, ContextNetwork
+from ...entropy.context_model import GROUPS, ContextModel
 from ...entropy.tables_file import parse_tables, with_context
 from ...errors import ModelError
 from ...fingerprint import TABLES_FILE
@@ -79,7 +79,7 @@ def context_model_for(
     minutes: float,
     report: Callable[[str], None],
     start: FloatContextModel | None = None,
-) -> ContextNetwork:
+) -> ContextModel:
     """A context model for a codec, trained (from `start` on) for so many minutes on codes of that codec."""
     books = codebook_vectors(model)
     if start is None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ...entropy.code_tables import EntropyTables, frame_bits, patch_bits
-from ...entropy.context_model import ContextNetwork
+from ...entropy.context_model import ContextModel
 from .data import CodedGrid
 
 
-def saves_bits(context: ContextNetwork, tables: EntropyTables, grids: list[CodedGrid]) -> bool:
+def saves_bits(context: ContextModel, tables: EntropyTables, grids: list[CodedGrid]) -> bool:
     """Whether a context model takes fewer bits than tables for codes that it was not trained on."""
     with_it, without = 0.0, 0.0
     for grid in grids:

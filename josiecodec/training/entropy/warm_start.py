@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...entropy.context_model import ACTIVATION, TABLE, WEIGHT, ContextNetwork
+from ...entropy.context_model import ACTIVATION, TABLE, WEIGHT, ContextModel
 from ...errors import ModelError
 from .config import ContextConfig
 from .model import FloatContextModel
 
 
 @torch.no_grad()
-def warm_start(network: ContextNetwork, books_before: Tensor, books: Tensor) -> FloatContextModel:
+def warm_start(network: ContextModel, books_before: Tensor, books: Tensor) -> FloatContextModel:
     """The context model to train.
 
     Args:
