@@ -33,17 +33,11 @@ from josiecodec.hub.store import load, save
 from josiecodec.media.images import save_image
 from josiecodec.settings import EncoderSettings, Rate
 from josiecodec.training.audio.data import load_recordings
-from josiecodec.training.entropy.context import (
-    CodedGrid,
-    ContextConfig,
-    TrainedContext,
-    balanced_classes,
-    rounded,
-    train_context,
-    typical_bits,
-)
-from josiecodec.training.entropy.trainer import make_tables
-from josiecodec.training.entropy.warm_start import carried_over
+from josiecodec.training.entropy.config import ContextConfig
+from josiecodec.training.entropy.data import CodedGrid
+from josiecodec.training.entropy.model import FloatContextModel, balanced_classes, mean_bits, to_integers
+from josiecodec.training.entropy.trainer import make_tables, train_context_model
+from josiecodec.training.entropy.warm_start import warm_start
 from josiecodec.training.vision.data import Pictures
 
 SIZE, LEVELS = 64, 3
@@ -66,11 +60,11 @@ def smooth_grid(random: np.random.Generator, rows: int, columns: int) -> CodedGr
 
 
 @functools.cache
-def trained() -> tuple[TrainedContext, ContextModel]:
+def trained() -> tuple[FloatContextModel, ContextModel]:
     random = np.random.default_rng(0)
     grids = [smooth_grid(random, 8, 8) for _ in range(60)]
-    net = train_context(SMALL, books(), grids, minutes=0.2, places=200, lr=5e-3).eval()
-    return net, rounded(net, typical_bits(net, grids))
+    net = train_context_model(SMALL, books(), grids, minutes=0.2, positions=200, lr=5e-3).eval()
+    return net, to_integers(net, mean_bits(net, grids))
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +72,7 @@ def steps_instead_of_seconds(monkeypatch):
     """Training takes as many steps as it is given time, on any machine: each look at the clock takes 0.02 s of it."""
     calls = itertools.count()
     clock = types.SimpleNamespace(monotonic=lambda: 0.02 * next(calls))
-    monkeypatch.setattr("josiecodec.training.entropy.context.time", clock)
+    monkeypatch.setattr("josiecodec.training.entropy.trainer.time", clock)
 
 
 def entropy_tables(random: np.random.Generator, audio: bool, levels: int) -> EntropyTables:
@@ -125,13 +119,13 @@ def test_another_model_may_begin_with_what_a_network_knows():
     turn = torch.linalg.qr(torch.randn(10, 10, generator=torch.Generator().manual_seed(1))).Q
     moved = before + 0.005 * torch.randn(before.shape, generator=torch.Generator().manual_seed(2))
     for old, new in ((before, before), (before @ turn, before @ turn), (before, moved)):
-        net = carried_over(network, old, new).eval()
-        again = rounded(net, typical_bits(net, [grid])).bits(counts, codes).sum()
+        net = warm_start(network, old, new).eval()
+        again = to_integers(net, mean_bits(net, [grid])).bits(counts, codes).sum()
         assert abs(again / taken - 1) < 0.05
     with pytest.raises(ModelError, match="other codebooks"):
-        carried_over(network, before[:, :50], before[:, :50])
+        warm_start(network, before[:, :50], before[:, :50])
     with pytest.raises(ModelError, match="other codebooks"):
-        carried_over(network, before, before[:2])
+        warm_start(network, before, before[:2])
 
 
 def test_files_code_first_levels_with_the_network_and_deeper_ones_with_tables():
@@ -218,7 +212,7 @@ def test_a_model_gets_a_network(made, monkeypatch):
     folder, material = made
     make_tables(folder, material)
     plain = load(folder)
-    monkeypatch.setattr("josiecodec.training.entropy.trainer.worth_having", lambda *_: True)
+    monkeypatch.setattr("josiecodec.training.entropy.trainer.saves_bits", lambda *_: True)
     with pytest.raises(ModelError, match="has none"):
         make_tables(folder, material, minutes=0.01, before=plain)
     make_tables(folder, material, minutes=0.03)

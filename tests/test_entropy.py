@@ -37,7 +37,8 @@ from josiecodec.hub.store import load, save
 from josiecodec.media.images import save_image
 from josiecodec.settings import EncoderSettings, Rate
 from josiecodec.training.audio.data import load_recordings
-from josiecodec.training.entropy.trainer import Seen, fit_level, fit_sound, make_tables, to_shares
+from josiecodec.training.entropy.tables import Observations, audio_tables, fit_level, to_frequencies
+from josiecodec.training.entropy.trainer import make_tables
 from josiecodec.training.vision.data import Pictures
 from josiecodec.vision.grouping import to_groups
 
@@ -60,7 +61,7 @@ def test_ten_thousand_round_trips_are_exact():
 
 def test_the_likeliest_codes_take_a_bit_each():
     """Zeros fill up, so that a short file cannot ask for endless work; anything else behind the codes is an error."""
-    within = to_shares(np.array([1e9] + [1.0] * (SIZE - 1)))
+    within = to_frequencies(np.array([1e9] + [1.0] * (SIZE - 1)))
     tables = EntropyTables([LevelTable(np.zeros(SIZE, np.int64), np.full((1, 1, 1), 1 << FREQUENCY_BITS), within)])
     codes = np.zeros((800, 1), np.uint16)
     data = encode_frames(codes, tables)
@@ -118,7 +119,7 @@ def test_tables_learn_what_follows_on_what():
     for order, least, most in ((True, 0.0, 0.2), (False, 3.9, 4.1)):
         before = random.integers(0, 16, 20000)
         codes = before * 5 % 16 if order else random.integers(0, 16, 20000)
-        seen = Seen()
+        seen = Observations()
         seen.add(codes, before, np.full(len(codes), -1))
         table = LevelTable(*fit_level(classes, seen, (17, 1)))
         bits = table.class_bits[before, 0, codes].mean() + table.code_bits[codes].mean()
@@ -131,7 +132,7 @@ def audio_model(tmp_path_factory) -> Path:
     save(tiny_model(), folder)
     codec = load(folder)
 
-    (folder / TABLES_FILE).write_bytes(fit_sound(codec, [_all_levels(codec, s) for s in range(6)]))
+    (folder / TABLES_FILE).write_bytes(audio_tables(codec, [_all_levels(codec, s) for s in range(6)]))
 
     return folder
 
