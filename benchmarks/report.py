@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from josiecodec.bitstream.bitpacking import code_bits
-from josiecodec.bitstream.statistics import use_of_codes
+from josiecodec.bitstream.statistics import code_usage
 from josiecodec.coding.jovio import Jovio
 from josiecodec.evaluation import table
 from josiecodec.evaluation.codecs import AUDIO, build, expand
@@ -112,7 +112,7 @@ def _family(codec: str) -> str:
 
 def code_costs(title: str, files: list[Path]) -> str:
     """Bits per code of each level with range coding, against fixed-length codes."""
-    use = use_of_codes(files)
+    use = code_usage(files)
     if use.bits is None:
         return ""
     fixed = code_bits(use.counts.shape[1])

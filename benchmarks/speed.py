@@ -32,7 +32,7 @@ import torch
 import josiecodec
 from josiecodec.audio.presets import preset
 from josiecodec.coding.jodio import Jodio
-from josiecodec.hub.store import available
+from josiecodec.shipped import available
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
 

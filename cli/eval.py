@@ -135,10 +135,10 @@ def codes(files: tuple[Path, ...], folders: tuple[Path, ...], as_json: bool) -> 
     import torch
 
     from josiecodec.bitstream.bitpacking import code_bits
-    from josiecodec.bitstream.statistics import use_of_codes
+    from josiecodec.bitstream.statistics import code_usage
     from josiecodec.quantization.vq import codebook_statistics
 
-    use = use_of_codes(files, given_tables(folders))
+    use = code_usage(files, given_tables(folders))
     for level, counts in enumerate(use.counts):
         line: dict[str, Any] = {"level": level, "codes": int(counts.sum())}
         line |= {k: round(v, 4) for k, v in codebook_statistics(torch.from_numpy(counts)).items()}

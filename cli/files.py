@@ -119,7 +119,7 @@ def _encode_video(
     from josiecodec.media.video_reader import VideoReader
 
     with VideoReader(start) as reader:
-        silent = no_sound or reader.sound_offset is None
+        silent = no_sound or reader.audio_offset is None
     audio = None if silent else models.to_encode("jodio")
     done = encode_video(models.to_encode("jovio"), audio, str(start), out, rate, None, progress)
     kbps = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
@@ -192,14 +192,14 @@ def decode(
 def _usual_suffix(path: Path) -> str:
     """What a .josie file is decoded to if nobody says; a damaged one will be refused when its turn comes."""
     from josiecodec.bitstream.container import TokenReader
-    from josiecodec.bitstream.header import VisualInfo
+    from josiecodec.bitstream.header import VisionInfo
     from josiecodec.errors import FormatError
 
     if not path.is_file():
         return ".wav"
     try:
         with TokenReader(path) as reader:
-            pictures = next((s for s in reader.streams if isinstance(s, VisualInfo)), None)
+            pictures = next((s for s in reader.streams if isinstance(s, VisionInfo)), None)
     except FormatError:
         return ".wav"
     return ".wav" if pictures is None else ".mp4" if pictures.rate else ".png"
@@ -226,12 +226,12 @@ def _decode(
     with TokenReader(data) as reader:
         streams = {s.kind: s for s in reversed(reader.streams)}
     kind, sound = end.suffix.lower(), streams.get("audio")
-    if "visual" in streams and kind in IMAGE_SUFFIXES:
-        done = decode_picture(models.to_decode(streams["visual"]), data, end, n_q, salvage)
-    elif "visual" in streams and kind in WRITABLE_VIDEO:
+    if "vision" in streams and kind in IMAGE_SUFFIXES:
+        done = decode_picture(models.to_decode(streams["vision"]), data, end, n_q, salvage)
+    elif "vision" in streams and kind in WRITABLE_VIDEO:
         audio = None if sound is None else models.to_decode(sound)
-        done = decode_video(models.to_decode(streams["visual"]), audio, data, end, n_q, salvage, progress)
-    elif "visual" in streams and kind in VIDEO_SUFFIXES:
+        done = decode_video(models.to_decode(streams["vision"]), audio, data, end, n_q, salvage, progress)
+    elif "vision" in streams and kind in VIDEO_SUFFIXES:
         raise click.UsageError(f"{end.name}: video can be written as {', '.join(sorted(WRITABLE_VIDEO))}")
     elif sound is not None:
         done = decode_file(models.to_decode(sound), data, end, n_q, sample_rate, salvage, progress)

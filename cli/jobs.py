@@ -36,7 +36,7 @@ class Models:
 
     def at_hand(self, kind: str) -> bool:
         """Whether there is a model for sound ("jodio") or pictures ("jovio")."""
-        from josiecodec.hub.store import available
+        from josiecodec.shipped import available
 
         return kind in self._chosen or self.USUAL[kind] in available()
 
@@ -46,7 +46,7 @@ class Models:
 
     def to_decode(self, info: Any) -> Any:
         """The model that made a stream."""
-        from josiecodec.hub.store import find_fingerprint
+        from josiecodec.shipped import find_fingerprint
 
         chosen = self._chosen.get("jodio" if info.kind == "audio" else "jovio")
         return chosen or self._load(find_fingerprint(info.fingerprint, info.model))

@@ -137,6 +137,6 @@ def decode(
 def _model(dataset: Any, model: str | None, device: str) -> Any:
     """The model that made a dataset."""
     import josiecodec
-    from josiecodec.hub.store import find_fingerprint
+    from josiecodec.shipped import find_fingerprint
 
     return josiecodec.load(model or find_fingerprint(dataset.info.fingerprint, dataset.info.codec), device)

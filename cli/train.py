@@ -251,7 +251,7 @@ def entropy(
         material = Pictures(*data)
     start: Any = load(before) if before else None
     size = make_tables(model, material, most, minutes, click.echo, start)
-    seen = read_tables(model / TABLES_FILE).seen
+    seen = read_tables(model / TABLES_FILE).context_levels
     network = f", with a context network for {seen} levels" if seen else ""
     click.echo(f"{size} bytes of tables{network} in {model}")
     if minutes and not seen:

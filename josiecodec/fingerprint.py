@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 TABLES_FILE = "entropy.safetensors"
-MARK = 16  # hex digits of a fingerprint that a file carries
+FINGERPRINT_DIGITS = 16  # hex digits of a fingerprint that a file carries
 
 
-def same_mark(a: str, b: str) -> bool:
+def same_fingerprint(a: str, b: str) -> bool:
     """Whether two fingerprints, of which either may be cut to its first digits, are of one model."""
-    return min(len(a), len(b)) >= MARK and a[:MARK] == b[:MARK]
+    return min(len(a), len(b)) >= FINGERPRINT_DIGITS and a[:FINGERPRINT_DIGITS] == b[:FINGERPRINT_DIGITS]
 
 
 def of_folder(folder: Path) -> str:

@@ -130,7 +130,7 @@ def load_codec(codec: DatasetInfo, name: str | Path | None = None, device: str =
         ModelError: if it is another one, or cannot be found.
     """
     import josiecodec
-    from josiecodec.hub.store import find_fingerprint
+    from josiecodec.shipped import find_fingerprint
 
     found = josiecodec.load(name or find_fingerprint(codec.fingerprint, codec.codec), device)
     if found.fingerprint != codec.fingerprint:

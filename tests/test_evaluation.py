@@ -17,7 +17,7 @@ from kit.evaluation import OWN, recordings
 from kit.processes import run, run_cli
 from kit.vision import CONV, model, scene
 
-from josiecodec.bitstream.statistics import use_of_codes
+from josiecodec.bitstream.statistics import code_usage
 from josiecodec.errors import CodecError, CodesError, MediaError
 from josiecodec.evaluation import table
 from josiecodec.evaluation.codecs import AUDIO, VISION, build, expand
@@ -235,14 +235,14 @@ def test_codes_are_counted(tmp_path):
     jodio = tiny_model()
     codes = jodio.encode(speechlike(30), 4)
     (tmp_path / "a.josie").write_bytes(jodio.compress(speechlike(30)[0], 4))
-    counts = use_of_codes([tmp_path / "a.josie"] * 2).counts
+    counts = code_usage([tmp_path / "a.josie"] * 2).counts
     for level in range(4):
         assert np.array_equal(counts[level], 2 * np.bincount(codes[0, level].numpy(), minlength=64))
     jovio = model(CONV)
     (tmp_path / "b.josie").write_bytes(jovio.compress(scene(64, 64)[0, :, 0]))
-    assert use_of_codes([tmp_path / "b.josie"]).counts[0].sum() <= 16
+    assert code_usage([tmp_path / "b.josie"]).counts[0].sum() <= 16
     with pytest.raises(CodesError, match="another model"):
-        use_of_codes([tmp_path / "a.josie", tmp_path / "b.josie"])
+        code_usage([tmp_path / "a.josie", tmp_path / "b.josie"])
 
 
 def test_memory_is_that_of_the_process_itself():

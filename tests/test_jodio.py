@@ -97,7 +97,7 @@ def test_blocks_of_a_long_recording_leave_no_trace(spectral, monkeypatch, thread
         x = speechlike(31.3)
         codes = spectral.encode(x, 6)
         audio = spectral.decode(codes)
-        monkeypatch.setattr(jodio_module, "BLOCK_FRAMES", 7)
+        monkeypatch.setattr(jodio_module, "CHUNK_FRAMES", 7)
         assert torch.equal(spectral.encode(x, 6), codes)
         assert torch.equal(spectral.decode(codes), audio)
     finally:

@@ -23,7 +23,7 @@ from josiecodec.datasets.dataset import TokenDataset
 from josiecodec.datasets.verify import problems
 from josiecodec.errors import CodecError, MediaError, ModelError
 from josiecodec.hub.store import load, save
-from josiecodec.media.audio_reader import SoundReader, load_audio
+from josiecodec.media.audio_reader import AudioReader, load_audio
 from josiecodec.media.images import save_image
 from josiecodec.tokenization.audio import batches
 from josiecodec.tokenization.compare import compare
@@ -239,10 +239,10 @@ def test_parts_of_files_are_cut_exactly(folder, tmp_path):
     soundfile.write(tmp_path / "x.flac", wave, rate, "PCM_24")
     film(tmp_path / "x.mkv", pictures=20, sound=True)
     for path in (folder / "stereo.wav", tmp_path / "x.flac", tmp_path / "x.mkv"):
-        with SoundReader(path) as reader:
+        with AudioReader(path) as reader:
             everything = np.concatenate(list(reader.blocks()))
         for first, count in ((0, None), (7, 100), (40000, 40000), (3, 0)):
-            with SoundReader(path) as reader:
+            with AudioReader(path) as reader:
                 found = [np.zeros((0, everything.shape[1])), *reader.blocks(first, count)]
             assert np.array_equal(np.concatenate(found), everything[first : None if count is None else first + count])
 

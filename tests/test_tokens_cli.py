@@ -85,7 +85,7 @@ def test_codes_that_differ_are_never_called_the_same(dataset, media, audio_model
 def test_bad_files_are_listed(dataset):
     lines = [json.loads(line) for line in (dataset / "errors.jsonl").read_text().splitlines()]
     assert [(e["id"], e["source"]) for e in lines] == [("bad.wav", "bad.wav"), ("y.mkv", "y.mkv")]
-    assert "not a sound file" in lines[0]["error"]
+    assert "not an audio file" in lines[0]["error"]
     assert "no sound" in lines[1]["error"]
 
 

@@ -30,7 +30,7 @@ from .spectral import SpectralDecoder, SpectralEncoder
 from .stream import AudioStream
 
 # Long recordings are run through the network in blocks of this many frames (20 s at 12.5 Hz).
-BLOCK_FRAMES = 250
+CHUNK_FRAMES = 250
 MOST_LEVELS = 64
 
 
@@ -190,7 +190,7 @@ class JodioNetwork(CodecNetwork):
                 raise CodesError(f"lengths must be {len(x)} numbers of samples in 0..{total}")
             x = x * (torch.arange(total, device=x.device) < lengths[:, None, None])
         x = pad_to_multiple(x, self.frame_size)
-        step = BLOCK_FRAMES * self.frame_size
+        step = CHUNK_FRAMES * self.frame_size
         if self.config.causal and x.shape[-1] > step:
             state = State()
             codes = torch.cat([self.encode_frames(part, n_q, state) for part in x.split(step, -1)], -1)
@@ -221,9 +221,9 @@ class JodioNetwork(CodecNetwork):
             length = total
         if not 0 <= length <= total:
             raise CodesError(f"length {length} is not in 0..{total}, what {codes.shape[-1]} frames hold")
-        if self.config.causal and codes.shape[-1] > BLOCK_FRAMES:
+        if self.config.causal and codes.shape[-1] > CHUNK_FRAMES:
             state = State()
-            parts = [self.decode_frames(part, state) for part in codes.split(BLOCK_FRAMES, -1)]
+            parts = [self.decode_frames(part, state) for part in codes.split(CHUNK_FRAMES, -1)]
             audio = torch.cat(parts, -1)
         else:
             audio = self.decode_frames(codes)

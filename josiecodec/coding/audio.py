@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.network import BLOCK_FRAMES
+from ..audio.network import CHUNK_FRAMES
 from ..bitstream.container import Block, TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, find_stream
 from ..errors import CodesError, FormatError, MediaError
-from ..media.audio_reader import SoundReader, StreamResampler
-from ..media.audio_writer import SoundWriter
+from ..media.audio_reader import AudioReader, StreamResampler
+from ..media.audio_writer import AudioWriter
 from .codec import Progress, Result
 from .jodio import Jodio
 
@@ -44,7 +44,7 @@ def encode_file(
         FormatError: if `target` cannot be written.
     """
     n_q = codec.levels(n_q)
-    with SoundReader(source) as reader:
+    with AudioReader(source) as reader:
         info = codec.stream_info(n_q, None, reader.sample_rate, min(reader.channels, 65535))
         expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
         with TokenWriter(target, [info], codec.known_tables) as writer:
@@ -68,7 +68,7 @@ def encode_blocks(codec: Jodio, blocks: Iterator[Tensor], n_q: int) -> Iterator[
         yield len(wave), codes[0].t().cpu().numpy()
         return
     stream = codec.streaming(n_q=n_q)
-    for part in _regrouped(blocks, BLOCK_FRAMES * codec.frame_size):
+    for part in _regrouped(blocks, CHUNK_FRAMES * codec.frame_size):
         yield len(part), stream.encode(part[None, None].to(device))[0].t().cpu().numpy()
     yield 0, stream.flush()[0].t().cpu().numpy()
 
@@ -123,7 +123,7 @@ def decode_file(
         resampler = StreamResampler(codec.sample_rate, rate)
         written = 0
         blocks = (b for b in reader.blocks(salvage) if b.stream == index)
-        with SoundWriter(target, rate) as writer:
+        with AudioWriter(target, rate) as writer:
             decoder = BlockDecoder(codec, info, n_q, salvage)
             parts = itertools.chain(itertools.chain.from_iterable(map(decoder.push, blocks)), decoder.finish())
             for part in parts:
@@ -162,13 +162,13 @@ class BlockDecoder:
         Raises:
             FormatError: if it does not follow on the last one.
         """
-        frames = self.info.frames
+        frames = self.info.units
         if block.first != self.reached:
             if not self.salvage:
                 raise FormatError(f"frame {self.reached} is missing")
             gap = block.first - self.reached
             longest = LONGEST_GAP * self.codec.sample_rate // self.codec.frame_size
-            if gap < 0 or gap > longest or (frames is not None and block.first + block.frames > frames):
+            if gap < 0 or gap > longest or (frames is not None and block.first + block.units > frames):
                 return  # a block out of place cannot be trusted
             yield from self._cut(self._decode_whole())
             yield from self._cut(_silence((block.first - self.reached) * self.codec.frame_size))
@@ -176,7 +176,7 @@ class BlockDecoder:
             if self._stream is not None:
                 self._stream.reset()
         codes = torch.from_numpy(np.asarray(block.codes)[:, : self.levels].astype(np.int64))
-        self.reached += block.frames
+        self.reached += block.units
         codes = codes.t()[None].to(self.codec.device)
         if self._stream is not None:
             yield from self._cut([self._stream.decode(codes)[0, 0].cpu()])

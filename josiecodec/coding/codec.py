@@ -10,7 +10,7 @@ from ..bitstream.header import StreamInfo
 from ..entropy.code_tables import EntropyTables
 from ..entropy.tables_file import Tables
 from ..errors import ModelError
-from ..fingerprint import of_module, same_mark
+from ..fingerprint import of_module, same_fingerprint
 from ..network import CodecNetwork
 
 Progress = Callable[[float], None]
@@ -64,7 +64,7 @@ class TokenCodec(CodecNetwork):
         Raises:
             ModelError: if it is not.
         """
-        if not same_mark(info.fingerprint, self.fingerprint):
+        if not same_fingerprint(info.fingerprint, self.fingerprint):
             raise ModelError(
                 f"the file was made by model {info.model} ({info.fingerprint[:12]}), "
                 f"not by this {self.config.name} ({self.fingerprint[:12]})"

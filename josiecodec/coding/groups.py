@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..bitstream.container import Block, TokenWriter
-from ..bitstream.header import VisualInfo, find_stream
+from ..bitstream.header import VisionInfo, find_stream
 from ..bitstream.josie_file import TokenFile
 from ..bitstream.patch_payload import PatchRows
 from ..errors import CodesError, FormatError
@@ -137,7 +137,7 @@ class GroupDecoder:
         salvage: patches that are missing are predicted; else they are an error.
     """
 
-    def __init__(self, model: Jovio, info: VisualInfo, n_q: int | None = None, salvage: bool = False):
+    def __init__(self, model: Jovio, info: VisionInfo, n_q: int | None = None, salvage: bool = False):
         if n_q is not None and n_q < 1:
             raise CodesError(f"at least one level must be used, not {n_q}")
         self.model, self.info, self.salvage = model, info, salvage
@@ -160,9 +160,9 @@ class GroupDecoder:
         if block.first != self.reached:
             if not self.salvage:
                 raise FormatError(f"row {self.reached} of patches is missing")
-            most = self.info.frames
+            most = self.info.total_rows
             gap = block.first - self.reached
-            if gap < 0 or gap > self._longest_gap() or (most is not None and block.first + block.frames > most):
+            if gap < 0 or gap > self._longest_gap() or (most is not None and block.first + block.units > most):
                 return  # a block out of place cannot be trusted
             while self.reached < block.first:
                 yield from self._take(self._missing(min(block.first - self.reached, self.info.rows)))
@@ -241,11 +241,11 @@ def compress(model: Jovio, video: Tensor, rate: Rate, pictures_per_second: Fract
 def decompress(model: Jovio, data: bytes, n_q: int | None = None) -> Tensor:
     """The bytes of a file as a picture [3, H, W] or a video [3, T, H, W]. See `Jovio.decompress`."""
     file = TokenFile.from_bytes(data, tables=model.known_tables)
-    stream = file.streams[find_stream([s.info for s in file.streams], "visual")]
+    stream = file.streams[find_stream([s.info for s in file.streams], "vision")]
     info, rows = model.check_stream(stream.info), stream.codes
     assert isinstance(rows, PatchRows)
     decoder = GroupDecoder(model, info, n_q)
-    pictures = [*decoder.push(Block(0, 0, stream.frames, rows)), *decoder.finish()]
+    pictures = [*decoder.push(Block(0, 0, stream.units, rows)), *decoder.finish()]
     if not pictures:
         return torch.zeros(3, 0, info.height, info.width)
     return torch.stack(pictures, 1) if info.rate else pictures[0]

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from torch import Tensor
 
-from ..bitstream.header import StreamInfo, VisualInfo
+from ..bitstream.header import StreamInfo, VisionInfo
 from ..errors import CodesError, FormatError
 from ..settings import Rate
 from ..vision.network import JovioNetwork
@@ -44,9 +44,9 @@ class Jovio(JovioNetwork, TokenCodec):
 
     def stream_info(
         self, size: tuple[int, int], levels: int, pictures: int | None, rate: Fraction = Fraction(0)
-    ) -> VisualInfo:
+    ) -> VisionInfo:
         """The header of a stream of pictures of a height and width that this model makes."""
-        return VisualInfo(
+        return VisionInfo(
             model=self.config.name,
             fingerprint=self.fingerprint,
             levels=levels,
@@ -59,7 +59,7 @@ class Jovio(JovioNetwork, TokenCodec):
             group=self.config.group,
         )
 
-    def check_stream(self, info: StreamInfo) -> VisualInfo:
+    def check_stream(self, info: StreamInfo) -> VisionInfo:
         """Make sure that this is the model that made a stream, and return its header.
 
         Raises:
@@ -67,7 +67,7 @@ class Jovio(JovioNetwork, TokenCodec):
             FormatError: if the stream contradicts the model.
         """
         self.check_maker(info)
-        if not isinstance(info, VisualInfo):
+        if not isinstance(info, VisionInfo):
             raise FormatError(f"a stream of kind {info.kind!r} is no pictures")
         settings = (info.codebook_size, info.patch, info.group)
         if settings != (self.codebook_size, self.patch, self.config.group) or info.levels > self.n_q:

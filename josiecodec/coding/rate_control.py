@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..bitstream.patch_payload import visual_bytes
+from ..bitstream.patch_payload import vision_bytes
 from .rdo import Alone, Group, alone, candidates, carry_out, decide
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class RowCoder:
     def _size(self, groups: list[Group], exactly: bool) -> float:
         """Logarithm of the bits that groups take in a file."""
         size, tables = self.model.codebook_size, self.model.tables
-        return math.log(max(8 * sum(visual_bytes(g.rows, self.most, size, tables, exactly) for g in groups), 1))
+        return math.log(max(8 * sum(vision_bytes(g.rows, self.most, size, tables, exactly) for g in groups), 1))
 
     def _beams(self, latents: Sequence[Tensor]) -> int:
         """Sums kept in searches: fewer in videos, most of which is predicted."""

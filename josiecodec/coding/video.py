@@ -18,9 +18,9 @@ from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream
 from ..entropy.tables_file import Tables
 from ..errors import FormatError
-from ..media.audio_reader import AUDIO_SUFFIXES, SoundReader
+from ..media.audio_reader import AUDIO_SUFFIXES, AudioReader
 from ..media.images import IMAGE_SUFFIXES
-from ..media.video_reader import VIDEO_SUFFIXES, VideoReader, pictures_in
+from ..media.video_reader import VIDEO_SUFFIXES, VideoReader, holds_video
 from ..media.video_writer import VideoWriter
 from ..settings import Rate
 from .audio import BlockDecoder, encode_blocks
@@ -46,7 +46,7 @@ def kind_of(path: str | Path) -> str:
         return "picture"
     if suffix in AUDIO_SUFFIXES or suffix not in VIDEO_SUFFIXES or not Path(path).is_file():
         return "sound"
-    return "video" if pictures_in(path) else "sound"
+    return "video" if holds_video(path) else "sound"
 
 
 def encode_video(
@@ -78,8 +78,8 @@ def encode_video(
         pictures = GroupWriter(visual, rate or Rate(), reader.size, per_second)
         streams: list[StreamInfo] = [visual.stream_info(reader.size, pictures.levels, None, per_second)]
         sound = None
-        if audio is not None and reader.sound_offset is not None:
-            sound = _Sound(audio, source, audio_n_q, reader.sound_offset)
+        if audio is not None and reader.audio_offset is not None:
+            sound = _Sound(audio, source, audio_n_q, reader.audio_offset)
             streams.append(sound.info)
         with (
             contextlib.closing(sound) if sound is not None else contextlib.nullcontext(),
@@ -111,7 +111,7 @@ class _Sound:
 
     def __init__(self, codec: Jodio, source: str | Path, n_q: int | None, offset: float):
         self.codec = codec
-        self.reader = SoundReader(source)
+        self.reader = AudioReader(source)
         n_q = codec.levels(n_q)
         self.info: AudioInfo = codec.stream_info(n_q, None, self.reader.sample_rate, min(self.reader.channels, 65535))
         offset = offset if abs(offset) < LATEST_SOUND else 0.0  # such clocks have nothing to do with each other
@@ -189,11 +189,11 @@ def decode_video(
                         progress(pictures[1].shown / info.length)
                 elif sound is not None and block.stream == sound[0]:
                     for part in sound[1].push(block):
-                        writer.write_sound(part)
+                        writer.write_audio(part)
             for picture in pictures[1].finish():
                 writer.write(picture)
             for part in sound[1].finish() if sound is not None else ():
-                writer.write_sound(part)
+                writer.write_audio(part)
         seconds = float(pictures[1].shown / info.rate) if info.rate else 0.0
         return Result(seconds, Path(target).stat().st_size, tuple(reader.problems))
 
@@ -202,7 +202,7 @@ def _decoders(
     visual: Jovio, audio: Jodio | None, streams: list[StreamInfo], n_q: int | None, salvage: bool
 ) -> tuple[tuple[int, GroupDecoder], tuple[int, BlockDecoder] | None]:
     """The first stream of each kind and what decodes it."""
-    index = find_stream(streams, "visual")
+    index = find_stream(streams, "vision")
     pictures = (index, GroupDecoder(visual, visual.check_stream(streams[index]), n_q, salvage))
     for i, info in enumerate(streams):
         if isinstance(info, AudioInfo) and audio is not None:

@@ -26,15 +26,15 @@ from ..coding.jovio import Jovio
 from ..config import from_dict, to_dict
 from ..entropy.tables_file import read_tables
 from ..errors import CodecError, ConfigError, ModelError
-from ..fingerprint import CONFIG_FILE, TABLES_FILE, WEIGHTS_FILE, of_folder, of_tensors, same_mark
+from ..fingerprint import CONFIG_FILE, TABLES_FILE, WEIGHTS_FILE, of_tensors
 from ..nn.conv import fold_weight_norm, restore_weight_norm
+from ..shipped import WEIGHTS, available, fingerprint_of
 from ..vision.config import JovioConfig
 from .format_1 import upgraded
 from .mimi_config import MODEL_TYPE, read_mimi_config, write_mimi_config
 from .mimi_weights import acoustic_levels, is_mimi, read_layout, write_layout
 from .remote import PREFIX, fetch
 
-WEIGHTS = Path(__file__).parents[1] / "weights"
 FORMAT = 2
 Stored = Literal["josiecodec", "transformers", "kyutai"]
 KYUTAI_FILE = "mimi.safetensors"
@@ -47,11 +47,6 @@ EXTRACTOR = {
     "return_attention_mask": True,
 }
 _TYPES: dict[str, tuple[type, type[TokenCodec]]] = {"jodio": (JodioConfig, Jodio), "jovio": (JovioConfig, Jovio)}
-
-
-def available() -> list[str]:
-    """Names of the models that came with the package."""
-    return sorted(p.parent.name for p in WEIGHTS.glob(f"*/{WEIGHTS_FILE}") if (p.parent / CONFIG_FILE).is_file())
 
 
 @overload
@@ -142,25 +137,6 @@ def find(name: str | Path, revision: str | None = None) -> Path:
     raise ModelError(
         f"no model {str(name)!r}: neither a folder nor a repository ({PREFIX}org/repo) nor one of those that came "
         f"along ({known})"
-    )
-
-
-def find_fingerprint(mark: str, name: str) -> Path:
-    """The folder of the model with this fingerprint, among those that came with the package.
-
-    Args:
-        mark: sha256, or its first digits, as a file's header has them.
-        name: of the model, for the message.
-
-    Raises:
-        ModelError: if there is none.
-    """
-    for folder in (WEIGHTS / n for n in available()):
-        if same_mark(of_folder(folder), mark):
-            return folder
-    raise ModelError(
-        f"the file was made by model {name} ({mark[:12]}), which did not come with this version; give its folder "
-        f"or repository"
     )
 
 
@@ -303,11 +279,11 @@ def _config_of_file(file: Path) -> JodioConfig:
 def _fingerprint(model: TokenCodec, place: Path) -> str:
     """sha256 (hex) of a loaded model: of the bytes of its files; of a Mimi, the same in every layout."""
     if not isinstance(model, Jodio) or not is_mimi(model.config):
-        return of_folder(place)
+        return fingerprint_of(place)
     try:
         values = write_mimi_config(model.config)
     except ModelError:  # one that only our layout can say
-        return of_folder(place)
+        return fingerprint_of(place)
     tables = b"" if model.tables is None else model.tables.data
     return of_tensors(write_layout(_plain_tensors(model), model.config, "transformers"), values, tables)
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..coding.audio import encode_blocks
 from ..coding.jodio import Jodio
 from ..errors import CodecError, MediaError
-from ..media.audio_reader import SoundReader
+from ..media.audio_reader import AudioReader
 from .manifest import Item
 from .plan import Settings
 
@@ -79,7 +79,7 @@ def read_ahead(function: Callable[[A], B], items: Iterable[A], workers: int, ahe
 def load_clip(item: Item, sample_rate: int, max_seconds: float) -> LoadedClip:
     """Read a clip as mono at a sample rate, unless it is longer than `max_seconds`."""
     try:
-        with SoundReader(item.path) as reader:
+        with AudioReader(item.path) as reader:
             whole = None if reader.length is None else reader.length / reader.sample_rate - item.start
             if (item.duration or whole or 0.0) > max_seconds:
                 return LoadedClip(item)
@@ -144,7 +144,7 @@ def _encode_long(codec: Jodio, item: Item, n_q: int) -> Encoded | CodecError:
     parts: list[np.ndarray] = []
     samples = 0
     try:
-        with SoundReader(item.path) as reader:
+        with AudioReader(item.path) as reader:
             blocks = reader.mono(codec.sample_rate, item.start, item.duration, item.channel)
             for taken, codes in encode_blocks(codec, blocks, n_q):
                 samples += taken

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..atomic import write_bytes
 from ..bitstream.container import Block, TokenWriter
-from ..bitstream.header import AudioInfo, VisualInfo, check_limits
+from ..bitstream.header import AudioInfo, VisionInfo, check_limits
 from ..bitstream.patch_payload import PatchRows
 from ..coding.audio import BlockDecoder
 from ..coding.codec import Result
@@ -21,7 +21,7 @@ from ..coding.jovio import Jovio
 from ..datasets.dataset import Clip, DatasetInfo
 from ..datasets.verify import clip_seconds
 from ..errors import CodesError, MediaError, ModelError
-from ..media.audio_writer import SoundWriter
+from ..media.audio_writer import AudioWriter
 from ..media.images import IMAGE_SUFFIXES, save_image
 from ..media.video_writer import VideoWriter
 from .vision import picture_info
@@ -116,7 +116,7 @@ def clip_to_josie(codec: Jodio | Jovio, clip: Clip) -> bytes:
 def _write_audio(codec: Jodio, clip: Clip, target: str | Path) -> float:
     """Write an audio file; returns its duration in seconds."""
     samples = 0
-    with SoundWriter(target, codec.sample_rate) as writer:
+    with AudioWriter(target, codec.sample_rate) as writer:
         for part in decode_audio(codec, clip):
             samples += len(part)
             writer.write(part)
@@ -152,12 +152,12 @@ def _audio_info(codec: Jodio, clip: Clip) -> AudioInfo:
     return codec.check_stream(codec.stream_info(clip.codes.shape[1], samples))
 
 
-def _vision_info(codec: Jovio, clip: Clip) -> tuple[VisualInfo, PatchRows]:
+def _vision_info(codec: Jovio, clip: Clip) -> tuple[VisionInfo, PatchRows]:
     """The stream header of an image or video clip and its rows of patches, none of them predicted."""
     size, pictures, rate = picture_info(clip.meta)
     info = codec.check_stream(codec.stream_info(size, clip.codes.shape[1], pictures, rate))
     check_limits(info)
-    if clip.levels is None or len(clip.levels) != (info.groups or 0) * info.rows * info.columns:
+    if clip.levels is None or len(clip.levels) != (info.total_rows or 0) * info.columns:
         raise CodesError(f"clip {clip.meta.get('id')!r}: {len(clip.codes)} patches do not make its pictures")
     if int(clip.levels.max(initial=0)) > info.levels:
         raise CodesError(f"clip {clip.meta.get('id')!r}: patches of more than {info.levels} levels")

@@ -127,7 +127,7 @@ def _write(codec: Any, codes: Tensor, length: int, target: Path) -> None:
     import numpy as np
 
     from josiecodec.bitstream.josie_file import TokenFile, TokenStream
-    from josiecodec.media.audio_writer import SoundWriter
+    from josiecodec.media.audio_writer import AudioWriter
 
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix.lower() == ".josie":
@@ -135,5 +135,5 @@ def _write(codec: Any, codes: Tensor, length: int, target: Path) -> None:
         rows = codes[0].cpu().numpy().astype(np.uint16)
         TokenFile([TokenStream(info, rows)]).write(target, codec.known_tables)
         return
-    with SoundWriter(target, codec.sample_rate) as writer:
+    with AudioWriter(target, codec.sample_rate) as writer:
         writer.write(codec.decode(codes, length)[0])

@@ -88,13 +88,13 @@ def talk(
 
 
 def _answer(talking: Talk, source: Path, target: Path, seconds: float | None) -> None:
-    from josiecodec.media.audio_reader import SoundReader
-    from josiecodec.media.audio_writer import SoundWriter
+    from josiecodec.media.audio_reader import AudioReader
+    from josiecodec.media.audio_writer import AudioWriter
     from josielm.inference.duplex import framed
 
     codec = talking.codec
     target.parent.mkdir(parents=True, exist_ok=True)
-    with SoundReader(source) as reader, SoundWriter(target, codec.sample_rate) as writer:
+    with AudioReader(source) as reader, AudioWriter(target, codec.sample_rate) as writer:
         left = None if seconds is None else round(seconds * codec.sample_rate)
         for frame, real in framed(_until(reader.mono(codec.sample_rate), left), codec.frame_size):
             writer.write(talking.frame(frame.to(codec.device))[0, :, :real])

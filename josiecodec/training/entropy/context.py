@@ -18,18 +18,18 @@ from torch import Tensor, nn
 
 from ...entropy.context_model import (
     ACTIVATION,
-    BESIDE,
+    COUNT_NEIGHBOURS,
     COUNT_UNIT,
     LIMIT,
-    MOST_COUNT,
-    NEAR,
-    SEEN_FROM,
-    STAGES,
+    MAX_COUNT,
+    NEIGHBOURS,
+    PASSES,
+    SIDE_INPUTS,
     TABLE,
     WEIGHT,
-    ContextNetwork,
-    likeness,
-    stages,
+    ContextModel,
+    coding_passes,
+    similarity_features,
 )
 
 PRIOR = 20.0  # times that a code has to occur before its own average counts more than its level's
@@ -120,7 +120,7 @@ class TrainedContext(nn.Module):
         into = (ACTIVATION / TABLE * WEIGHT * unit[:, 0] / scale).round().clamp(0, LIMIT)
         self.register_buffer("table", table.to(torch.int8))
         self.register_buffer("into", into.to(torch.int16))
-        like = torch.from_numpy(likeness(self.table.numpy())).float() / TABLE  # [K, S, D + GROUPS]
+        like = torch.from_numpy(similarity_features(self.table.numpy())).float() / TABLE  # [K, S, D + GROUPS]
         here = (self.members >= 0).unsqueeze(-1)
         rows = torch.stack([part[row] for part, row in zip(like, self.members.clamp_min(0))]) * here
         self.register_buffer("like", rows.flatten(1, 2), False)  # [K, C * M, D + GROUPS]
@@ -128,11 +128,11 @@ class TrainedContext(nn.Module):
         self.register_buffer("class_like", (middle * ACTIVATION).round() / ACTIVATION, False)
         self.register_buffer("embedding", self.table.float() * self.into.unsqueeze(1) / (ACTIVATION * WEIGHT), False)
         features = like.shape[-1]
-        self.around = nn.Linear(4 * books.shape[-1] + BESIDE, config.outer)
+        self.around = nn.Linear(4 * books.shape[-1] + SIDE_INPUTS, config.outer)
         self.outer = nn.Linear(config.outer, config.hidden)
         self.before = nn.Linear(books.shape[-1], config.hidden, bias=False)
         self.level = nn.Parameter(torch.randn(levels, config.hidden))
-        self.count = nn.Parameter(torch.randn(MOST_COUNT + 1, config.hidden))
+        self.count = nn.Parameter(torch.randn(MAX_COUNT + 1, config.hidden))
         self.middle = nn.Linear(config.hidden, config.hidden)
         self.to_class = nn.Linear(config.hidden, features)
         self.class_scale = nn.Parameter(torch.full((levels, features), 0.3))
@@ -161,7 +161,7 @@ class TrainedContext(nn.Module):
             context = self.outer(F.relu(self.around(around))).float()
         k, place = there.t().nonzero().unbind(1)  # level after level
         numbers = there.sum(0)
-        x = context[place] + F.embedding(k, self.level) + F.embedding(counts[place].clamp_max(MOST_COUNT), self.count)
+        x = context[place] + F.embedding(k, self.level) + F.embedding(counts[place].clamp_max(MAX_COUNT), self.count)
         before = sums[place, k] - parts[place, k]
         with torch.autocast("cpu", torch.bfloat16, enabled=self.training):
             x = F.relu(self.middle(F.relu(x + self.before(before)))).float()
@@ -183,19 +183,19 @@ class TrainedContext(nn.Module):
     def _around(self, sums: Tensor, counts: Tensor) -> Tensor:
         """What the network sees around each place: [N, A]."""
         h, w, _ = sums.shape
-        stage = torch.from_numpy(stages(h, w))
+        stage = torch.from_numpy(coding_passes(h, w))
         side = 2
         sums = F.pad(sums, (0, 0, side, side, side, side)).flatten(0, 1)
         when = F.pad(stage, (side,) * 4, value=1 << 30).flatten()
-        levels = F.pad(counts.clamp_max(MOST_COUNT) * (COUNT_UNIT / ACTIVATION), (side,) * 4).flatten()
+        levels = F.pad(counts.clamp_max(MAX_COUNT) * (COUNT_UNIT / ACTIVATION), (side,) * 4).flatten()
         row, column = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
         place = ((row + side) * (w + 2 * side) + column + side).flatten()
-        step = torch.tensor([[down * (w + 2 * side) + right for down, right in way] for way in SEEN_FROM])
+        step = torch.tensor([[down * (w + 2 * side) + right for down, right in way] for way in NEIGHBOURS])
         other = place[:, None] + step[stage.flatten().clamp_max(4)]  # [N, 4]
         earlier = (when[other] < stage.flatten()[:, None]).float()
-        near = torch.tensor([down * (w + 2 * side) + right for down, right in NEAR])
+        near = torch.tensor([down * (w + 2 * side) + right for down, right in COUNT_NEIGHBOURS])
         seen = (F.embedding(other, sums) * earlier.unsqueeze(-1)).flatten(1)
-        return torch.cat([seen, earlier, levels[place[:, None] + near], F.one_hot(stage.flatten(), STAGES)], 1)
+        return torch.cat([seen, earlier, levels[place[:, None] + near], F.one_hot(stage.flatten(), PASSES)], 1)
 
 
 def train_context(
@@ -303,7 +303,7 @@ def typical_bits(net: TrainedContext, grids: Sequence[CodedGrid]) -> Tensor:
     return (bits + PRIOR * usual) / (seen + PRIOR)
 
 
-def rounded(net: TrainedContext, typical: Tensor) -> ContextNetwork:
+def rounded(net: TrainedContext, typical: Tensor) -> ContextModel:
     """The network in whole numbers, with what `typical_bits` found."""
 
     def whole(x: Tensor, scale: int) -> np.ndarray:
@@ -311,7 +311,7 @@ def rounded(net: TrainedContext, typical: Tensor) -> ContextNetwork:
         return (x.detach().double() * scale).round().clamp(-most, most).numpy()
 
     both = ACTIVATION * WEIGHT
-    return ContextNetwork(
+    return ContextModel(
         {
             "members": net.members.numpy().astype(np.int16),
             "table": net.table.numpy(),

@@ -17,8 +17,9 @@ from ...bitstream.container import BLOCK_FRAMES
 from ...coding.jodio import Jodio
 from ...coding.jovio import Jovio
 from ...coding.rdo import alone, cheapest, dearness
-from ...entropy.code_tables import TO_COME, EntropyTables, bucket, frame_bits, patch_bits
-from ...entropy.context_model import BITS, GROUPS, ContextNetwork
+from ...entropy.code_tables import REMAINING_CLASSES, EntropyTables, frame_bits, patch_bits, remaining_class
+from ...entropy.context_model import GROUPS, ContextModel
+from ...entropy.range_coder import FREQUENCY_BITS
 from ...entropy.tables_file import parse_tables, tables_bytes, with_context
 from ...errors import ModelError
 from ...fingerprint import TABLES_FILE
@@ -109,10 +110,10 @@ def _smoothed(counts: np.ndarray, prior: np.ndarray) -> np.ndarray:
 
 
 def to_shares(likely: np.ndarray) -> np.ndarray:
-    """Probabilities [N] -> whole numbers of at least 1, 2^BITS together."""
-    room = (1 << BITS) - len(likely)
+    """Probabilities [N] -> whole numbers of at least 1, 2^FREQUENCY_BITS together."""
+    room = (1 << FREQUENCY_BITS) - len(likely)
     shares = np.floor(likely / likely.sum() * room).astype(np.int64) + 1
-    shares[np.argsort(-likely, kind="stable")[: (1 << BITS) - int(shares.sum())]] += 1
+    shares[np.argsort(-likely, kind="stable")[: (1 << FREQUENCY_BITS) - int(shares.sum())]] += 1
     return shares
 
 
@@ -190,7 +191,7 @@ def picture_tables(model: Jovio, pictures: Pictures, most: int = 1 << 30) -> tup
     parts = []
     for k, part in enumerate(seen):
         contexts = len(np.unique(classes[max(k - 1, 0)])) + 1
-        parts.append(fit_level(classes[k], part, (contexts, contexts if k == 0 else TO_COME + 1)))
+        parts.append(fit_level(classes[k], part, (contexts, contexts if k == 0 else REMAINING_CLASSES + 1)))
     return tables_bytes(parts, starts), grids
 
 
@@ -211,7 +212,7 @@ def network_for(
     minutes: float,
     say: Callable[[str], None],
     start: TrainedContext | None = None,
-) -> ContextNetwork:
+) -> ContextModel:
     """A context network for a model, trained (from `start` on) for so many minutes on codes that the model gave."""
     books = code_books(model)
     if start is None:
@@ -236,7 +237,7 @@ def start_from(before: Jodio | Jovio, model: Jodio | Jovio) -> TrainedContext:
     return carried_over(before.tables.context, code_books(before), code_books(model))
 
 
-def worth_having(network: ContextNetwork, tables: EntropyTables, grids: list[CodedGrid]) -> bool:
+def worth_having(network: ContextModel, tables: EntropyTables, grids: list[CodedGrid]) -> bool:
     """Whether a network takes fewer bits than tables for codes that it was not trained on."""
     with_it, without = 0.0, 0.0
     for grid in grids:
@@ -294,7 +295,7 @@ def _see(
             left[:, 1:], above[1:] = grid[:, :-1], grid[:-1]
             first, second = left.reshape(-1), above.reshape(-1)
         else:
-            first, second = before, np.array([bucket(max(n - k - 1, 0)) for n in counts])
+            first, second = before, np.array([remaining_class(max(n - k - 1, 0)) for n in counts])
         seen[start + k].add(codes[has, k], first[has], second[has])
         before = own
 

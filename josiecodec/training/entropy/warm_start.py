@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...entropy.context_model import ACTIVATION, TABLE, WEIGHT, ContextNetwork
+from ...entropy.context_model import ACTIVATION, TABLE, WEIGHT, ContextModel
 from ...errors import ModelError
 from .context import ContextConfig, TrainedContext
 
 
 @torch.no_grad()
-def carried_over(network: ContextNetwork, books_before: Tensor, books: Tensor) -> TrainedContext:
+def carried_over(network: ContextModel, books_before: Tensor, books: Tensor) -> TrainedContext:
     """The network to train on.
 
     Args:
