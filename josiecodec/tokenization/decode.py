@@ -157,7 +157,7 @@ def _vision_info(codec: Jovio, clip: Clip) -> tuple[VisionInfo, PatchRows]:
     size, pictures, rate = picture_info(clip.meta)
     info = codec.check_stream(codec.stream_info(size, clip.codes.shape[1], pictures, rate))
     check_limits(info)
-    if clip.levels is None or len(clip.levels) != (info.groups or 0) * info.rows * info.columns:
+    if clip.levels is None or len(clip.levels) != (info.total_rows or 0) * info.columns:
         raise CodesError(f"clip {clip.meta.get('id')!r}: {len(clip.codes)} patches do not make its pictures")
     if int(clip.levels.max(initial=0)) > info.levels:
         raise CodesError(f"clip {clip.meta.get('id')!r}: patches of more than {info.levels} levels")
