@@ -86,7 +86,7 @@ def test_bad_files_are_listed(dataset):
     lines = [json.loads(line) for line in (dataset / "errors.jsonl").read_text().splitlines()]
     assert [(e["id"], e["source"]) for e in lines] == [("bad.wav", "bad.wav"), ("y.mkv", "y.mkv")]
     assert "not an audio file" in lines[0]["error"]
-    assert "no sound" in lines[1]["error"]
+    assert "no audio" in lines[1]["error"]
 
 
 def test_a_clip_is_decoded(dataset, media, audio_model, tmp_path):
