@@ -78,8 +78,8 @@ class _Run:
         config = read(self.experiment, (*self.changes, *self.resume_changes))
         return dataclasses.replace(config, steps=self.steps) if self.steps else config
 
-    def place(self) -> Any:
-        """The device."""
+    def torch_device(self) -> Any:
+        """Where this process trains."""
         import torch
 
         from josiecodec.training.core.distributed import distributed_device
@@ -121,7 +121,7 @@ def audio(**options: Any) -> None:
     if len(run.data) > 1:
         raise click.UsageError("recordings come from one folder")
     config = run.config(read_train_config)
-    device = run.place()
+    device = run.torch_device()
     recordings = load_recordings(run.data[0], config.model.sample_rate)
     valid = load_recordings(run.valid, config.model.sample_rate) if run.valid else None
     hours = recordings.seconds() / 3600
@@ -150,7 +150,7 @@ def vision(**options: Any) -> None:
     run = _Run(**options)
     run.check()
     config = run.config(read_train_config)
-    device = run.place()
+    device = run.torch_device()
     pictures = Pictures(*run.data, videos=config.data.video > 0)
     click.echo(f"{len(pictures.images)} pictures and {len(pictures.videos)} videos")
     valid = Pictures(run.valid) if run.valid else None

@@ -288,7 +288,7 @@ def test_a_report_counts_what_is_late():
 
 
 def test_processes_must_be_able_to_share(tokens, tmp_path, monkeypatch):
-    monkeypatch.setattr("josiecodec.training.core.loop.group_place", lambda: (0, 3))
+    monkeypatch.setattr("josiecodec.training.core.loop.rank_and_world", lambda: (0, 3))
     with pytest.raises(ConfigError, match="3 processes"):
         trainer(tokens, tmp_path / "x")
     assert issubclass(ConfigError, CodecError)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ...errors import ModelError
 from . import checkpoint
-from .distributed import agreed, average_gradients, group_place
+from .distributed import agreed, average_gradients, rank_and_world
 from .run_settings import check_settings, write_settings
 from .runlog import Means, RunLog
 from .schedule import learning_rate
@@ -62,7 +62,7 @@ class Trainer(ABC):
         self.folder = Path(folder)
         self.minutes = minutes
         self.device = torch.device(device)
-        self.rank, self.world = group_place()
+        self.rank, self.world = rank_and_world()
         self.report = report if self.rank == 0 else lambda _: None
         torch.manual_seed(config.seed)
         self.model: Any = make().to(self.device).train()
