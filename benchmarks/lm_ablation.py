@@ -1,11 +1,10 @@
-"""What each part of the language model is worth: variants trained for the same time on the same data.
+"""Ablation of the language model: variants trained for the same time on the same data.
 
     python benchmarks/lm_ablation.py TRAIN VALID [--minutes 1] [--preset small] [--only plain split]
         [--out benchmarks/results/lm_ablation.json]
 
-TRAIN and VALID are datasets of tokens (`josiecodec tokenize`). The variants take turns of a few seconds, and only the
-time in which the process computes is counted, so that a machine that does other things, too, is fair to all. A variant
-that is faster sees more data.
+TRAIN and VALID are datasets of tokens (`josiecodec tokenize`). The variants take turns of a few seconds, and only
+CPU time of the process counts, so that other load on the machine affects all alike. A faster variant sees more data.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ import torch
 
 from josiecodec.errors import ModelError
 from josielm.data.batches import Pieces, open_datasets
-from josielm.model.config import StackConfig, TrainConfig
+from josielm.model.config import StackConfig
 from josielm.store import load_codec
 from josielm.training.baselines import clips_of, floors
+from josielm.training.config import TrainConfig, fitted, read_train_config
 from josielm.training.evaluate import negative_log_likelihood
-from josielm.training.settings import fitted, read_experiment
 from josielm.training.start import code_vectors
 from josielm.training.trainer import Trainer
 
@@ -56,7 +55,7 @@ VARIANTS: dict[str, tuple[str, Change]] = {
     "split": ("semantic level predicted apart from the acoustic ones", _model(semantic="split")),
     "no temporal": ("no temporal transformer", _model(temporal_on=False)),
     "layer norm": ("layer norm for RMS norm", _stacks(lambda s: replace(s, norm="layer"))),
-    "no delay": ("acoustic levels not put off", _model(delays=())),
+    "no delay": ("acoustic levels not delayed", _model(delays=())),
     "per step": ("depth weights for every step", _model(depth_weights="per_step")),
     "half depth": ("depth transformer on half the frames", lambda c: replace(c, depth_frame_fraction=0.5)),
     "random start": ("tables and heads not started from the codec", lambda c: replace(c, start_from_codec=False)),
@@ -64,7 +63,7 @@ VARIANTS: dict[str, tuple[str, Change]] = {
 
 
 def prepare(name: str, config: TrainConfig, train: Path, minutes: float, folder: Path) -> Trainer:
-    """A run of a variant that has not begun."""
+    """A trainer for a variant, before its first step."""
     data = open_datasets([train])
     config = VARIANTS[name][1](fitted(config, data[0].info, min(config.model.n_q, data[0].n_q), 0))
     vectors = None
@@ -90,8 +89,8 @@ def train_in_turns(trainers: list[Trainer]) -> None:
         print(f"{trainers[0].progress:.0%} steps {shown}", flush=True)
 
 
-def judge(name: str, trainer: Trainer, valid: Path) -> dict[str, object]:
-    """Nats per code of a trained variant, by level and on the average."""
+def evaluate(name: str, trainer: Trainer, valid: Path) -> dict[str, object]:
+    """Nats per code of a trained variant, for each level and their mean."""
     config = trainer.config
     nll = negative_log_likelihood(trainer.model, Pieces(open_datasets([valid]), config.model, config.frames))
     levels = [round(nll[f"level_{k}"], 4) for k in range(config.model.n_q)]
@@ -112,20 +111,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    config = replace(read_experiment(arguments.preset), precision=arguments.precision)
+    config = replace(read_train_config(arguments.preset), precision=arguments.precision)
     with tempfile.TemporaryDirectory() as folder:
         trainers = [prepare(n, config, arguments.train, arguments.minutes, Path(folder) / n) for n in arguments.only]
         train_in_turns(trainers)
-    rows = [judge(name, trainer, arguments.valid) for name, trainer in zip(arguments.only, trainers)]
+    rows = [evaluate(name, trainer, arguments.valid) for name, trainer in zip(arguments.only, trainers)]
     for row in rows:
         print(f"{row['variant']:13} {row['mean']:.3f}  {row['levels']}  {row['steps']} steps")
     data, other = open_datasets([arguments.train]), open_datasets([arguments.valid])
     n_q = min(config.model.n_q, data[0].n_q)
-    found = floors(clips_of(data, n_q), clips_of(other, n_q), data[0].info.codebook_size)
+    baselines = floors(clips_of(data, n_q), clips_of(other, n_q), data[0].info.codebook_size)
     if arguments.out:
         result = {"machine": platform.machine(), "torch": torch.__version__, "minutes": arguments.minutes}
         result |= {"preset": arguments.preset, "precision": arguments.precision, "rows": rows}
-        arguments.out.write_text(json.dumps({**result, "floors": vars(found)}, indent=1) + "\n")
+        arguments.out.write_text(json.dumps({**result, "floors": vars(baselines)}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How fast random crops are read from a dataset of tokens, on one core, file cache warm.
+"""Throughput of random crops from a dataset of tokens, on one core with a warm file cache.
 
     python benchmarks/reader.py [DATASET] [--out benchmarks/results/reader.json]
 
-Without DATASET one of 42 hours is made for the occasion (20,000 clips, 8 levels). The rates are the best of some
-repetitions, as on a machine that does nothing else.
+Without DATASET a temporary one of 42 hours is made (20,000 clips, 8 levels; --clips for fewer). The rates are the best
+of some repetitions, as on an idle machine.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ CROPS = 200_000
 REPEATS = 5
 
 
-def made_dataset(folder: Path, clips: int = 20_000, shard: int = 1000) -> Path:
+def make_random_dataset(folder: Path, clips: int = 20_000, shard: int = 1000) -> Path:
     """Clips of 3 to 12 s of random codes."""
     random = np.random.default_rng(0)
     writer = ShardWriter(folder, DatasetInfo("random", "0" * 64, "audio", 8, 2048, 24000, (25, 2), 1))
-    for index in range(clips // shard):
-        sizes = random.integers(38, 152, shard)
+    for index in range(-(-clips // shard)):
+        sizes = random.integers(38, 152, min(shard, clips - index * shard))
         codes = [random.integers(0, 2048, (n, 8), np.uint16) for n in sizes]
         writer.write(index, ((c, {"id": f"{index}/{i}"}) for i, c in enumerate(codes)))
     return folder
 
 
 def best_rate(work: Callable[[], int]) -> float:
-    """Things a second, the best of some repetitions."""
+    """Items per second, the best of some repetitions."""
     rates = []
     for _ in range(REPEATS):
         began = time.perf_counter()
@@ -91,11 +91,12 @@ def main() -> None:
     """Measure, print, and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset", nargs="?", type=Path)
+    parser.add_argument("--clips", type=int, default=20_000, help="of the dataset that is made")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "reader.json")
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = args.dataset or made_dataset(Path(temporary) / "tokens")
+        folder = args.dataset or make_random_dataset(Path(temporary) / "tokens", args.clips)
         dataset = TokenDataset(folder)
         result = {
             "clips": len(dataset),

@@ -1,12 +1,12 @@
-"""Time encoding and decoding beside EnCodec, Mimi and DAC, on the same sound in the same run.
+"""Time of encoding and decoding, compared with EnCodec, Mimi and DAC on the same audio in the same run.
 
     python benchmarks/speed.py [--seconds 10] [--threads 1 2] [--longest 3600] [--out benchmarks/results/speed.json]
 
-The peers are those of the package transformers with random weights: speed does not depend on the values. Mimi is run
-by our own code, too, with the same weights.
-Runs of the codecs alternate, and medians are compared, so that a machine whose speed drifts is fair to all.
-With --longest the time and memory of whole files are measured, too: 1 s, 10 s, ... up to so many seconds, each in a
-process of its own. On a machine with a GPU everything is timed there as well.
+The other codecs are those of the package transformers with random weights: speed does not depend on the values. Mimi
+is also run by our own implementation with the same weights. Runs of the codecs alternate, and medians are compared, so
+that a drift of the machine's speed affects all alike. With --longest the time and memory of whole files are measured as
+well: 1 s, 10 s, ... up to so many seconds, each in a process of its own. On a machine with a GPU everything is timed
+there, too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import torch
 import josiecodec
 from josiecodec.audio.presets import preset
 from josiecodec.coding.jodio import Jodio
-from josiecodec.hub.store import available
+from josiecodec.shipped import available
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
 
@@ -129,7 +129,7 @@ def whole_file(seconds: float) -> dict[str, float]:
 WHOLE = """
 import sys, time
 import josiecodec, torch
-from josiecodec.audio.transcode import decode_file, encode_file
+from josiecodec.coding.audio import decode_file, encode_file
 from josiecodec.evaluation.memory import peak_mb
 torch.set_num_threads(1)
 codec = josiecodec.load()

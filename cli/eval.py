@@ -1,4 +1,4 @@
-"""`eval audio`, `eval vision`, `eval codes` and `eval semantic`: figures instead of opinions."""
+"""`eval audio`, `eval vision`, `eval codes` and `eval semantic`: objective evaluation."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from .options import Path_, common, given_tables, use_device
 
 @click.group("eval")
 def eval_group() -> None:
-    """Measure what a model does to recordings and pictures."""
+    """Measure rate and quality of models and other codecs."""
 
 
 def comparison(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options of `eval audio` and `eval vision`."""
     for option in (
-        click.option("--codecs", help="Others to compare with, like opus@6+12,codec2 or jpeg,avif; see the README."),
-        click.option("--most", type=click.IntRange(1), help="Judge at most so many files, evenly chosen."),
-        click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes for scores."),
-        click.option("--out", type=Path_, help="Folder for tables and decoded files; a run that stopped goes on."),
-        click.option("--html", type=Path_, help="Folder for a page with plots, players and pictures."),
+        click.option(
+            "--codecs", help="Other codecs to compare with, like opus@6+12,codec2 or jpeg,avif; see the README."
+        ),
+        click.option("--max-files", type=click.IntRange(1), help="Use at most so many files, evenly spaced."),
+        click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Scoring processes."),
+        click.option(
+            "--out", type=Path_, help="Folder for tables and decoded files; a run that was stopped resumes there."
+        ),
+        click.option("--html", type=Path_, help="Folder for a page with plots, players and images."),
     ):
         function = option(function)
     return function
@@ -39,7 +43,7 @@ def _numbers(text: str, option: str, kind: Callable[[str], Any]) -> list[Any]:
 
 
 def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given: Any) -> int:
-    """Run a comparison, print its means, and write what is asked for. Returns 2 if a codec could do nothing."""
+    """Run a comparison, print its means, and write tables and page. Returns 2 if a codec failed on every file."""
     import tempfile
 
     from tqdm import tqdm
@@ -63,13 +67,13 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
                 device=given["device"],
                 threads=given["threads"] or 1,
                 workers=given["workers"],
-                words=given.get("wer", False),
+                wer=given.get("wer", False),
                 progress=bar.update,
-                say=lambda text: tqdm.write(text, file=sys.stderr),
+                report=lambda text: tqdm.write(text, file=sys.stderr),
             )
         lines = table.means(rows)
         for line in [*rows, *lines] if given["as_json"] else lines:
-            click.echo(json.dumps(line) if given["as_json"] else table.shown(line))
+            click.echo(json.dumps(line) if given["as_json"] else table.format_line(line))
         for text in table.problems(rows):
             click.echo(f"note: {text}", err=True)
         if given["out"]:
@@ -82,67 +86,71 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
 @eval_group.command("audio")
 @click.argument("folder", type=Path_)
 @click.option("--model", default="jodio-24k", show_default=True, help="Name of a model, or its folder.")
-@click.option("--n-q", "levels", help="Numbers of levels, like 1,9; default: the model's own.")
-@click.option("--wer", is_flag=True, help="Also count the words that a recogniser hears differently (English).")
+@click.option("--n-q", "levels", help="Numbers of levels, like 1,9.  [default: the model's]")
+@click.option("--wer", is_flag=True, help="Also compute the word error rate of a speech recogniser (English).")
 @comparison
 @common
 def audio(folder: Path, model: str, levels: str | None, **given: Any) -> int:
     """Encode and decode the recordings in FOLDER; print bitrates, PESQ, STOI, SI-SDR, mel distance and times.
 
-    With a manifest.tsv in FOLDER each of its segments is judged, else each file. Means have 95 % intervals.
+    With a manifest.tsv in FOLDER each of its segments is used, else each file. Means have 95 % intervals.
     """
-    from josiecodec.evaluation.items import find_sound
+    from josiecodec.evaluation.codecs import AUDIO
+    from josiecodec.evaluation.items import find_audio
 
     chosen = _numbers(levels, "--n-q", int) if levels else [""]
     names = [f"{model}@{n}" if n else model for n in chosen]
-    return _compare(("sound",), names, find_sound(folder, given["most"]), **given)
+    return _compare(AUDIO, names, find_audio(folder, given["max_files"]), **given)
 
 
 @eval_group.command("vision")
 @click.argument("folder", type=Path_)
 @click.option("--model", default="jovio-16", show_default=True, help="Name of a model, or its folder.")
-@click.option("--n-q", "levels", help="Numbers of levels, the same in every patch, like 1,4,16.")
-@click.option("--bpp", "rates", help="Bits per pixel, spread over the patches, like 0.1,0.4.")
+@click.option("--n-q", "levels", help="Numbers of levels, equal in all patches, like 1,4,16.")
+@click.option("--bpp", "rates", help="Bits per pixel, with adaptive levels, like 0.1,0.4.")
 @comparison
 @common
 def vision(folder: Path, model: str, levels: str | None, rates: str | None, **given: Any) -> int:
-    """Encode and decode the pictures and videos in FOLDER; print bits per pixel, PSNR, MS-SSIM and times."""
+    """Encode and decode the images and videos in FOLDER; print bits per pixel, PSNR, MS-SSIM and times."""
+    from josiecodec.evaluation.codecs import VISION
     from josiecodec.evaluation.items import find_vision
 
     names = [f"{model}@n{n}" for n in (_numbers(levels, "--n-q", int) if levels else [])]
     names += [f"{model}@{rate:g}" for rate in (_numbers(rates, "--bpp", float) if rates else [])]
-    return _compare(("picture", "video"), names or [model], find_vision(folder, given["most"]), **given)
+    return _compare(VISION, names or [model], find_vision(folder, given["max_files"]), **given)
 
 
 @eval_group.command("codes")
 @click.argument("files", type=Path_, nargs=-1, required=True)
-@click.option("--model", "folders", type=Path_, multiple=True, help="Folder of the model, if it is not one of ours.")
+@click.option(
+    "--model", "folders", type=Path_, multiple=True, help="Folder of the model, if it does not ship with the package."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 def codes(files: tuple[Path, ...], folders: tuple[Path, ...], as_json: bool) -> None:
-    """Say how the codebooks are used in .josie FILES.
+    """Print how the codebooks are used in .josie FILES.
 
-    For each level: the share of its codes that occur, entropy, perplexity, and the bits that a code takes with range
-    coding beside those of plain packing.
+    For each level: the fraction of its codes that occur, entropy, perplexity, and bits per code with fixed length
+    and with range coding.
     """
     import torch
 
     from josiecodec.bitstream.bitpacking import code_bits
-    from josiecodec.bitstream.statistics import use_of_codes
+    from josiecodec.bitstream.statistics import code_usage
     from josiecodec.quantization.vq import codebook_statistics
 
-    use = use_of_codes(files, given_tables(folders))
+    use = code_usage(files, given_tables(folders))
     for level, counts in enumerate(use.counts):
         line: dict[str, Any] = {"level": level, "codes": int(counts.sum())}
         line |= {k: round(v, 4) for k, v in codebook_statistics(torch.from_numpy(counts)).items()}
-        line["plain_bits"] = code_bits(len(counts))
+        line["fixed_length_bits"] = code_bits(len(counts))
         if use.bits is not None and counts.any():
-            line["coded_bits"] = round(float(use.bits[level] / counts.sum()), 4)
+            line["range_coded_bits"] = round(float(use.bits[level] / counts.sum()), 4)
         click.echo(json.dumps(line) if as_json else "  ".join(f"{k} {v}" for k, v in line.items()))
 
 
 @eval_group.command("semantic")
 @click.argument("folder", type=Path_)
-@click.option("--train", type=Path_, required=True, help="Folder of recordings that the probe may learn from.")
+@click.option("--train", type=Path_, required=True, help="Folder of recordings that the probe is trained on.")
 @click.option("--model", default="jodio-24k", show_default=True, help="Name of a model, or its folder.")
 @click.option("--phones", type=Path_, required=True, help="Labels of FOLDER, by `train phones`.")
 @click.option("--train-phones", type=Path_, required=True, help="Labels of --train.")
@@ -157,15 +165,15 @@ def semantic(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Ask how well single codes of each level tell the phone being spoken, in voices never heard."""
+    """Measure how well single codes of each level predict the phone spoken, for speakers not in --train."""
     import josiecodec
     from josiecodec.training.audio.data import load_recordings
     from josiecodec.training.audio.phones import load_phones
     from josiecodec.training.audio.probe import probe_levels
 
     codec = josiecodec.load(model, use_device(device, threads))
-    learn, judge = load_recordings(train, codec.sample_rate), load_recordings(folder, codec.sample_rate)
-    result = probe_levels(codec, (learn, load_phones(train_phones, learn)), (judge, load_phones(phones, judge)))
+    training, test = load_recordings(train, codec.sample_rate), load_recordings(folder, codec.sample_rate)
+    result = probe_levels(codec, (training, load_phones(train_phones, training)), (test, load_phones(phones, test)))
     if as_json:
         click.echo(json.dumps(result))
         return

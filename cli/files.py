@@ -139,7 +139,7 @@ def _encode_video(
     from josiecodec.media.video_reader import VideoReader
 
     with VideoReader(start) as reader:
-        silent = no_audio or reader.sound_offset is None
+        silent = no_audio or reader.audio_offset is None
     vision, audio = models.to_encode("vision"), None if silent else models.to_encode("audio")
     done = encode_video(
         vision,
@@ -217,14 +217,14 @@ def decode(
 def _default_suffix(path: Path) -> str:
     """The format a .josie file is decoded to if none is given; a damaged one is refused when its turn comes."""
     from josiecodec.bitstream.container import TokenReader
-    from josiecodec.bitstream.header import VisualInfo
+    from josiecodec.bitstream.header import VisionInfo
     from josiecodec.errors import FormatError
 
     if not path.is_file():
         return ".wav"
     try:
         with TokenReader(path) as reader:
-            pictures = next((s for s in reader.streams if isinstance(s, VisualInfo)), None)
+            pictures = next((s for s in reader.streams if isinstance(s, VisionInfo)), None)
     except FormatError:
         return ".wav"
     return ".wav" if pictures is None else ".mp4" if pictures.rate else ".png"
@@ -250,7 +250,7 @@ def _decode(
     data: Any = sys.stdin.buffer.read() if str(start) == "-" else str(start)
     with TokenReader(data) as reader:
         streams = {s.kind: s for s in reversed(reader.streams)}
-    suffix, vision, audio = end.suffix.lower(), streams.get("visual"), streams.get("audio")
+    suffix, vision, audio = end.suffix.lower(), streams.get("vision"), streams.get("audio")
     if vision is not None and suffix in IMAGE_SUFFIXES:
         kind, done = "image", decode_image(models.to_decode(vision), data, end, n_q, salvage)
     elif vision is not None and suffix in WRITABLE_VIDEO:

@@ -1,4 +1,4 @@
-"""`info`, `trim` and `models`: what needs no sound."""
+"""`info`, `trim` and `models`: what needs no network to run."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", type=Path_, nargs=-1, required=True)
-@click.option("--salvage", is_flag=True, help="Look into a damaged file as far as it is whole.")
+@click.option("--salvage", is_flag=True, help="Describe the whole blocks of a damaged file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 def info(files: tuple[Path, ...], salvage: bool, as_json: bool) -> None:
     """Show what .josie FILES hold; every block is checked."""
     from josiecodec.bitstream.scan import summarise
 
     for path in files:
-        found, problems = summarise(path, salvage)
+        summaries, problems = summarise(path, salvage)
         size = path.stat().st_size
-        streams = [_described(stream) for stream in found]
+        streams = [_described(summary) for summary in summaries]
         if as_json:
             click.echo(json.dumps({"file": str(path), "bytes": size, "streams": streams, "problems": problems}))
             continue
         click.echo(f"{path}: {size} bytes")
         for s in streams:
-            click.echo("\n".join(_sound(s, size) if s["kind"] == "audio" else _pictures(s, size)))
+            click.echo("\n".join(_audio(s, size) if s["kind"] == "audio" else _vision(s, size)))
             click.echo(
                 f"    {s['levels']} levels x {s['codebook_size']} codes, model {s['model']} {s['fingerprint'][:16]}"
             )
@@ -39,39 +39,40 @@ def info(files: tuple[Path, ...], salvage: bool, as_json: bool) -> None:
             click.echo(f"  warning: {problem}", err=True)
 
 
-def _sound(s: dict[str, Any], size: int) -> list[str]:
+def _audio(s: dict[str, Any], size: int) -> list[str]:
     rate = 8 * size / max(s["seconds"], 1e-9) / 1000
     return [
         f"  audio: {s['seconds']:.3f} s, {s['length']} samples at {s['sample_rate']} Hz",
-        f"    made from {s['original_rate']} Hz, {s['original_channels']} channel(s)",
-        f"    {s['frames']} frames, {s['frame_rate']:g}/s: {s['codes_kbps']:.3f} kbit/s ({rate:.3f} the whole file)",
+        f"    encoded from {s['original_rate']} Hz, {s['original_channels']} channel(s)",
+        f"    {s['frames']} frames at {s['frame_rate']:g}/s: {s['codes_kbps']:.3f} kbit/s with fixed-length codes, "
+        f"{rate:.3f} kbit/s the whole file",
     ]
 
 
-def _pictures(s: dict[str, Any], size: int) -> list[str]:
+def _vision(s: dict[str, Any], size: int) -> list[str]:
     pixels = s["width"] * s["height"] * max(s["length"], 1)
-    what = f"{s['length']} pictures at {s['pictures_per_second']:g}/s" if s["seconds"] else "a picture"
+    what = f"video, {s['length']} pictures at {s['pictures_per_second']:g}/s" if s["pictures_per_second"] else "image"
     return [
-        f"  visual: {s['width']} x {s['height']}, {what}",
-        f"    {s['mean_levels']:.2f} levels a patch, {s['skipped']:.1%} of the patches skipped, "
-        f"{8 * size / pixels:.4f} bits a pixel with all of the file",
+        f"  vision: {s['width']} x {s['height']}, {what}",
+        f"    {s['mean_levels']:.2f} levels per patch, {s['skipped']:.1%} of the patches skipped, "
+        f"{8 * size / pixels:.4f} bits per pixel the whole file",
     ]
 
 
-def _described(stream: Any) -> dict[str, Any]:
+def _described(summary: Any) -> dict[str, Any]:
     from josiecodec.bitstream.header import AudioInfo
-    from josiecodec.bitstream.scan import held
+    from josiecodec.bitstream.scan import available_length
 
-    i = stream.info
+    i = summary.info
     out = {
         "kind": i.kind,
         "model": i.model,
         "fingerprint": i.fingerprint,
         "levels": i.levels,
         "codebook_size": i.codebook_size,
-        "length": held(i, stream.frames),
-        "frames": stream.frames,
-        "seconds": stream.seconds,
+        "length": available_length(i, summary.units),
+        f"{i.unit}s": summary.units,  # frames or rows
+        "seconds": summary.seconds,
     }
     if isinstance(i, AudioInfo):
         return out | {
@@ -86,8 +87,8 @@ def _described(stream: Any) -> dict[str, Any]:
         "width": i.width,
         "height": i.height,
         "pictures_per_second": float(i.rate),
-        "mean_levels": stream.levels / max(stream.patches, 1),
-        "skipped": stream.skipped / max(stream.patches, 1),
+        "mean_levels": summary.levels / max(summary.patches, 1),
+        "skipped": summary.skipped / max(summary.patches, 1),
     }
 
 
@@ -122,16 +123,16 @@ def _levels_within(source: Path, kbps: float, tables: Tables) -> int:
     """The most levels with which a file of audio takes no more than a bitrate, all of it."""
     from josiecodec.bitstream.header import AudioInfo
     from josiecodec.bitstream.josie_file import TokenFile
+    from josiecodec.bitstream.model_tables import find_tables
     from josiecodec.bitstream.patch_payload import PatchRows
     from josiecodec.coding.audio_rate_control import fit_levels, level_rates
-    from josiecodec.entropy.tables_file import find_tables
 
     file = TokenFile.read(source, tables=tables)
     stream = file.streams[0]
     info, codes = stream.info, stream.codes
     if len(file.streams) > 1 or not isinstance(info, AudioInfo) or isinstance(codes, PatchRows):
         raise click.UsageError("--kbps is for files of audio alone; give --n-q")
-    own = find_tables(info.fingerprint, tables)
+    own = find_tables(info, tables)
     rates = level_rates(codes.T, info.codebook_size, info.sample_rate / info.frame_size, own)
     return fit_levels(lambda n: (file.trimmed(n).to_bytes(tables), stream.seconds), rates, kbps)[0]
 
@@ -141,20 +142,21 @@ def _levels_within(source: Path, kbps: float, tables: Tables) -> int:
 def models(as_json: bool) -> None:
     """List the trained models that came with the package."""
     from josiecodec.audio.config import JodioConfig
-    from josiecodec.fingerprint import of_folder
-    from josiecodec.hub.store import WEIGHTS, available, read_config
+    from josiecodec.hub.config_files import read_config
+    from josiecodec.shipped import WEIGHTS, available, fingerprint_of
 
     for name in available():
         config = read_config(WEIGHTS / name)
-        entry, shown = _audible(config) if isinstance(config, JodioConfig) else _visible(config)
-        mark = of_folder(WEIGHTS / name)
-        click.echo(
-            json.dumps({"name": name, "fingerprint": mark, **entry}) if as_json else f"{name}: {shown} ({mark[:12]})"
+        entry, shown = _audio_model(config) if isinstance(config, JodioConfig) else _vision_model(config)
+        digits = fingerprint_of(WEIGHTS / name)
+        line = (
+            json.dumps({"name": name, "fingerprint": digits, **entry}) if as_json else f"{name}: {shown}, {digits[:12]}"
         )
+        click.echo(line)
 
 
-def _audible(config: Any) -> tuple[dict[str, Any], str]:
-    """What is to be known about a model of sound: for programs, and for people."""
+def _audio_model(config: Any) -> tuple[dict[str, Any], str]:
+    """An audio model described for programs, and for people."""
     rate = config.sample_rate / config.frame_size
     bits = (config.quantizer.codebook_size - 1).bit_length() * rate / 1000
     entry = {
@@ -172,16 +174,16 @@ def _audible(config: Any) -> tuple[dict[str, Any], str]:
     return entry, shown
 
 
-def _visible(config: Any) -> tuple[dict[str, Any], str]:
-    """The same of a model of pictures."""
-    bits = (config.codebook_size - 1).bit_length() / config.patch**2
+def _vision_model(config: Any) -> tuple[dict[str, Any], str]:
+    """The same for a vision model."""
+    bits = (config.quantizer.codebook_size - 1).bit_length() / config.patch**2
     entry = {
-        "kind": "visual",
+        "kind": "vision",
         "patch": config.patch,
         "group": config.group,
-        "levels": config.levels,
+        "levels": config.n_q,
         "default_n_q": config.encoding.n_q,
         "bpp_per_level": bits,
     }
-    shown = f"pictures and video, 1 to {config.levels} levels = {bits:.3f} to {bits * config.levels:.3f} bits per pixel"
+    shown = f"images and video, 1 to {config.n_q} levels = {bits:.3f} to {bits * config.n_q:.3f} bits per pixel"
     return entry, shown

@@ -36,7 +36,7 @@ class Models:
 
     def has(self, kind: str) -> bool:
         """Whether there is a model of a kind, "audio" or "vision"."""
-        from josiecodec.hub.store import available
+        from josiecodec.shipped import available
 
         return kind in self._chosen or self.DEFAULTS[kind] in available()
 
@@ -46,9 +46,9 @@ class Models:
 
     def to_decode(self, info: Any) -> Any:
         """The model that made a stream."""
-        from josiecodec.hub.store import find_fingerprint
+        from josiecodec.shipped import find_fingerprint
 
-        chosen = self._chosen.get("audio" if info.kind == "audio" else "vision")
+        chosen = self._chosen.get(info.kind)
         return chosen or self._load(find_fingerprint(info.fingerprint, info.model))
 
     def _load(self, name: str | Path) -> Any:

@@ -1,4 +1,4 @@
-"""`save`, `push` and `export`: a model in another form or place."""
+"""`save`, `push` and `export`: a model to a folder, a repository or another runtime."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ LAYOUTS = click.Choice(["josiecodec", "transformers", "kyutai"])
 @click.command()
 @click.argument("model")
 @click.argument("folder", type=Path_)
-@click.option("--layout", type=LAYOUTS, default="josiecodec", show_default=True, help="Whose files; a Mimi has three.")
-@click.option("--overwrite", is_flag=True, help="Replace a model that is there.")
+@click.option("--layout", type=LAYOUTS, default="josiecodec", show_default=True, help="File layout; a Mimi has three.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing model.")
 def save(model: str, folder: Path, layout: str, overwrite: bool) -> None:
     """Write MODEL, a name, folder or repository (hf:org/repo), to FOLDER."""
     from josiecodec.fingerprint import CONFIG_FILE, WEIGHTS_FILE
     from josiecodec.hub.store import KYUTAI_FILE, copy
 
-    there = [name for name in (CONFIG_FILE, WEIGHTS_FILE, KYUTAI_FILE) if (folder / name).exists()]
-    if there and not overwrite:
-        raise click.UsageError(f"{folder / there[0]} is there already; --overwrite replaces it")
-    written, mark = copy(model, folder, layout)  # type: ignore[arg-type]
-    click.echo(f"{model} -> {written} ({mark[:12]})")
+    existing = [name for name in (CONFIG_FILE, WEIGHTS_FILE, KYUTAI_FILE) if (folder / name).exists()]
+    if existing and not overwrite:
+        raise click.UsageError(f"{folder / existing[0]} already exists; --overwrite replaces it")
+    written, fingerprint = copy(model, folder, layout)  # type: ignore[arg-type]
+    click.echo(f"{model} -> {written} ({fingerprint[:12]})")
 
 
 @click.command()
 @click.argument("model")
 @click.argument("repository")
-@click.option("--layout", type=LAYOUTS, default="josiecodec", show_default=True, help="Whose files; a Mimi has three.")
+@click.option("--layout", type=LAYOUTS, default="josiecodec", show_default=True, help="File layout; a Mimi has three.")
 @click.option("--private", is_flag=True, help="Make a new repository private.")
 @click.option("--licence", help="For the model card: mit, cc-by-4.0, ...")
 @click.option("--card", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A model card of your own.")
 def push(model: str, repository: str, layout: str, private: bool, licence: str | None, card: Path | None) -> None:
     """Publish MODEL as REPOSITORY (org/name) of the Hugging Face hub, with a model card.
 
-    The hub must know you: "hf auth login", or a token in HF_TOKEN.
+    You must be logged in: "hf auth login", or a token in HF_TOKEN.
     """
     import josiecodec
 
@@ -59,14 +59,14 @@ def push(model: str, repository: str, layout: str, private: bool, licence: str |
 @click.argument("folder", type=Path_)
 @click.option("--to", type=click.Choice(["onnx", "torchscript", "torch.export"]), default="onnx", show_default=True)
 @click.option("--n-q", type=click.IntRange(1), help="Levels of the codes; else the model's default.")
-@click.option("--overwrite", is_flag=True, help="Replace graphs that are there.")
+@click.option("--overwrite", is_flag=True, help="Replace existing graphs.")
 def export(model: str, folder: Path, to: str, n_q: int | None, overwrite: bool) -> None:
-    """Write MODEL, a codec of sound, to FOLDER as graphs for other runtimes, and check them against it."""
+    """Write MODEL, an audio codec, to FOLDER as graphs for other runtimes, and check them against it."""
     import josiecodec
     from josiecodec.export import REPORT, export_codec
 
     if (folder / REPORT).exists() and not overwrite:
-        raise click.UsageError(f"{folder / REPORT} is there already; --overwrite replaces it")
+        raise click.UsageError(f"{folder / REPORT} already exists; --overwrite replaces it")
     report = export_codec(josiecodec.load(model), folder, to, n_q)  # type: ignore[arg-type]
     check = report["check"]
     click.echo(

@@ -13,7 +13,7 @@ import click
 from .options import Path_, common, use_device
 
 
-class Share(click.ParamType):
+class ShardPart(click.ParamType):
     """`i/n`: part i of n."""
 
     name = "i/n"
@@ -25,23 +25,23 @@ class Share(click.ParamType):
         except ValueError:
             part, parts = 0, 0
         if not 1 <= part <= parts:
-            self.fail(f"{value!r} is no share such as 3/64 (1/64 to 64/64)", param, ctx)
+            self.fail(f"{value!r} is not a part such as 3/64 (1/64 to 64/64)", param, ctx)
         return part, parts
 
 
 @click.command()
 @click.argument("source", metavar="INPUT")
 @click.argument("target", metavar="OUT", type=Path_)
-@click.option("--kind", type=click.Choice(["audio", "visual"]), help="What to tokenize.  [default: audio if any]")
-@click.option("--model", help="Name of a model, or its folder.  [default: the one that came along]")
+@click.option("--kind", type=click.Choice(["audio", "vision"]), help="Kind of tokens.  [default: audio if any]")
+@click.option("--model", help="Name of a model, or its folder.  [default: the one that ships]")
 @click.option("--n-q", type=click.IntRange(1), help="Levels to store.  [default: the model's]")
-@click.option("--adaptive", is_flag=True, help="Patches of pictures take as many levels as pay, --n-q at most.")
-@click.option("--shard", type=Share(), default="1/1", help="Make part i of n of the shards, 1/n to n/n.")
-@click.option("--shard-clips", type=click.IntRange(1), default=1000, show_default=True, help="Clips of a shard.")
-@click.option("--batch-seconds", type=click.FloatRange(1), default=120.0, show_default=True, help="Sound in a batch.")
+@click.option("--adaptive", is_flag=True, help="Vision: level counts by rate-distortion, --n-q at most.")
+@click.option("--shard", type=ShardPart(), default="1/1", help="Make part i of n of the shards, 1/n to n/n.")
+@click.option("--shard-clips", type=click.IntRange(1), default=1000, show_default=True, help="Clips per shard.")
+@click.option("--batch-seconds", type=click.FloatRange(1), default=120.0, show_default=True, help="Audio per batch.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads that read files.")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
-@click.option("--actors", type=click.IntRange(1), help="Of Ray.  [default: as many as there are processors or GPUs]")
+@click.option("--actors", type=click.IntRange(1), help="Of Ray.  [default: as many as there are CPUs or GPUs]")
 @common
 def tokenize(
     source: str,
@@ -60,13 +60,13 @@ def tokenize(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Tokenize INPUT, a folder, pattern or JSONL manifest of recordings, pictures or films, to the dataset OUT.
+    """Tokenize INPUT, a folder, pattern or JSONL manifest of recordings, images or videos, to the dataset OUT.
 
-    Run it again after it was stopped, by whatever means: what is done stays, and the rest is done. Several can
-    work on one dataset, each with its own --shard. Files that cannot be read are listed in OUT/errors.jsonl.
+    Run it again after it was stopped or killed: complete shards stay, and the others are made. Several processes
+    can work on one dataset, each with its own --shard. Files that cannot be read are listed in OUT/errors.jsonl.
     """
     if actors is not None and engine != "ray":
-        raise click.UsageError("--actors are Ray's: add --engine ray")
+        raise click.UsageError("--actors needs --engine ray")
     from tqdm import tqdm
 
     import josiecodec
@@ -80,7 +80,7 @@ def tokenize(
 
     plan = make_plan(source, kind, shard_clips)
     if adaptive and plan.kind == "audio":
-        raise click.UsageError("--adaptive is for pictures; sound takes --n-q levels throughout")
+        raise click.UsageError("--adaptive is for vision; audio has --n-q levels in every frame")
     name = model or Models.DEFAULTS["audio" if plan.kind == "audio" else "vision"]
     if engine == "local":
         use_device(device, threads)

@@ -1,4 +1,4 @@
-"""`tokens`: what is in a dataset of tokens, whether it is whole, and the ways out of it."""
+"""`tokens`: statistics of a dataset of tokens, checks, decoding and export."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from .options import Path_, use_device
 
 @click.group("tokens")
 def tokens_group() -> None:
-    """Datasets of tokens, as `tokenize` makes them: look at them, check them, take clips out, export them."""
+    """Datasets of tokens, as `tokenize` makes them: show, verify, decode and export them."""
 
 
 @tokens_group.command("info")
 @click.argument("folder", type=Path_)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(folder: Path, as_json: bool) -> None:
-    """Show what the dataset FOLDER holds: hours, clips, how much each level's codes are used."""
+    """Show what the dataset FOLDER holds: hours, clips, use and entropy of the codes of each level."""
     from josiecodec.config import to_dict
     from josiecodec.datasets.dataset import TokenDataset
     from josiecodec.datasets.verify import contents
     from josiecodec.tokenization.plan import read_plan
 
     dataset = TokenDataset(folder)
-    found = contents(dataset)
+    counted = contents(dataset)
     plan = read_plan(folder)
     entry = {
         **to_dict(dataset.info),
-        "clips": found.clips,
-        "shards": found.shards,
+        "clips": counted.clips,
+        "shards": counted.shards,
         "shards_planned": None if plan is None else plan.get("shards"),
-        "frames": found.rows,
-        "hours": found.seconds / 3600,
-        "usage": [round(u, 4) for u in found.usage],
-        "entropy": [round(e, 3) for e in found.entropy],
+        "frames": counted.rows,
+        "hours": counted.seconds / 3600,
+        "usage": [round(u, 4) for u in counted.usage],
+        "entropy": [round(e, 3) for e in counted.entropy],
     }
     if as_json:
         click.echo(json.dumps(entry))
@@ -47,8 +47,8 @@ def info(folder: Path, as_json: bool) -> None:
 
 def _described(folder: Path, e: dict[str, Any]) -> list[str]:
     planned = f" of {e['shards_planned']}" if e["shards_planned"] not in (None, e["shards"]) else ""
-    unit = "patches" if e["kind"] == "visual" else "frames"
-    rate = "" if e["kind"] == "visual" else f", {e['frame_rate'][0] / e['frame_rate'][1]:g}/s"
+    unit = "patches" if e["kind"] == "vision" else "frames"
+    rate = "" if e["kind"] == "vision" else f", {e['frame_rate'][0] / e['frame_rate'][1]:g}/s"
     lines = [
         f"{folder}: {e['clips']} clips, {e['hours']:.3f} h, {e['shards']}{planned} shards",
         f"  {e['kind']}: {e['frames']} {unit}{rate}, {e['n_q']} levels x {e['codebook_size']} codes",
@@ -62,9 +62,9 @@ def _described(folder: Path, e: dict[str, Any]) -> list[str]:
 @click.argument("folder", type=Path_)
 @click.option("--against", type=Path_, help="Folder of the media files: encode some again, and compare.")
 @click.option("--samples", type=click.IntRange(1), default=10, show_default=True, help="Clips to encode again.")
-@click.option("--tolerance", type=click.FloatRange(0, 1), default=0.0, help="Share of codes that may differ.")
+@click.option("--tolerance", type=click.FloatRange(0, 1), default=0.0, help="Fraction of the codes that may differ.")
 @click.option("--seed", type=int, default=0, help="Chooses the clips.")
-@click.option("--model", help="Folder of the model, if it did not come with the package.")
+@click.option("--model", help="Folder of the model, if it does not ship with the package.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 def verify(
     folder: Path, against: Path | None, samples: int, tolerance: float, seed: int, model: str | None, device: str
@@ -77,24 +77,24 @@ def verify(
     from josiecodec.tokenization.plan import read_plan
 
     expected = (read_plan(folder) or {}).get("shards")
-    found = list(problems(folder, expected if isinstance(expected, int) else None))
-    for problem in found:
+    wrong = list(problems(folder, expected if isinstance(expected, int) else None))
+    for problem in wrong:
         click.echo(f"problem: {problem}", err=True)
-    if found:
-        raise FormatError(f"{folder}: {len(found)} problem(s)")
+    if wrong:
+        raise FormatError(f"{folder}: {len(wrong)} problem(s)")
     dataset = TokenDataset(folder)
-    click.echo(f"{folder}: {len(dataset)} clips in {len(dataset.shards)} shards, all whole")
+    click.echo(f"{folder}: {len(dataset)} clips in {len(dataset.shards)} shards, all intact")
     if against is None:
         return
     again = compare(_model(dataset, model, use_device(device, None)), dataset, against, samples, seed)
-    wrong = [c for c in again if c.same is None or c.same < 1 - tolerance]
-    for one in wrong:
-        click.echo(f"problem: {one.id}: {one.problem}", err=True)
-    if wrong:
-        raise FormatError(f"{folder}: {len(wrong)} of {len(again)} clips are not what {against} gives")
-    least = min((c.same for c in again if c.same is not None), default=1.0)
-    same = "the same codes" if least == 1 else f"at least {least:.4%} of each one's codes are the same"
-    click.echo(f"{len(again)} clips encoded again from {against}: {same}")
+    different = [c for c in again if c.equal is None or c.equal < 1 - tolerance]
+    for clip in different:
+        click.echo(f"problem: {clip.id}: {clip.problem}", err=True)
+    if different:
+        raise FormatError(f"{folder}: {len(different)} of {len(again)} clips differ from what {against} gives")
+    lowest = min((c.equal for c in again if c.equal is not None), default=1.0)
+    equal = "the same codes" if lowest == 1 else f"at least {lowest:.4%} of the codes of each are equal"
+    click.echo(f"{len(again)} clips encoded again from {against}: {equal}")
 
 
 @tokens_group.command("export")
@@ -114,29 +114,29 @@ def export_command(folder: Path, target: Path, kind: str, n_q: int | None) -> No
 @tokens_group.command("decode")
 @click.argument("folder", type=Path_)
 @click.argument("target", type=Path_)
-@click.option("--clip", required=True, help="Name or number of the clip (0 is the first).")
+@click.option("--clip", required=True, help="Id or index of the clip (0 is the first).")
 @click.option("--n-q", type=click.IntRange(1), help="Use at most so many levels.")
-@click.option("--model", help="Folder of the model, if it did not come with the package.")
+@click.option("--model", help="Folder of the model, if it does not ship with the package.")
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 def decode(
     folder: Path, target: Path, clip: str, n_q: int | None, model: str | None, overwrite: bool, device: str
 ) -> None:
-    """Decode one clip of the dataset FOLDER to TARGET: a sound, picture, video or .josie file, by its suffix."""
+    """Decode one clip of the dataset FOLDER to TARGET: an audio, image, video or .josie file, by its suffix."""
     from josiecodec.datasets.dataset import TokenDataset
     from josiecodec.tokenization.decode import decode_clip
 
     if target.exists() and not overwrite:
-        raise click.UsageError(f"{target} is there already; --overwrite replaces it")
+        raise click.UsageError(f"{target} already exists; --overwrite replaces it")
     dataset = TokenDataset(folder, n_q)
     chosen = dataset[dataset.number_of(clip)]
-    done = decode_clip(_model(dataset, model, use_device(device, None)), dataset.info, chosen, target)
-    click.echo(f"{chosen.meta.get('id')} -> {target}: {done.size} bytes")
+    result = decode_clip(_model(dataset, model, use_device(device, None)), dataset.info, chosen, target)
+    click.echo(f"{chosen.meta.get('id')} -> {target}: {result.size} bytes")
 
 
 def _model(dataset: Any, model: str | None, device: str) -> Any:
     """The model that made a dataset."""
     import josiecodec
-    from josiecodec.hub.store import find_fingerprint
+    from josiecodec.shipped import find_fingerprint
 
     return josiecodec.load(model or find_fingerprint(dataset.info.fingerprint, dataset.info.codec), device)

@@ -1,4 +1,4 @@
-"""`train audio`, `train vision`, the labels that sound can be learnt from, and what is made once a model is trained."""
+"""`train audio`, `train vision`, labels for the training of audio, and what is made once a model is trained."""
 
 from __future__ import annotations
 
@@ -23,19 +23,21 @@ def train_group() -> None:
 
 
 def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What all runs are told."""
+    """Options of all runs."""
     minutes = "Length of the whole run; schedules follow it."
     stop = "Stop after so many minutes; --resume goes on."
+    change = "With --resume: go on with another value than the run was begun with. The log says so."
     for option in (
         click.option("--threads", type=click.IntRange(1), help="CPU threads to use."),
         click.option("--device", default="cpu", show_default=True, help="cpu, cuda, ..."),
         click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting, as in TOML."),
+        click.option("--change", "resume_changes", multiple=True, metavar="KEY=VALUE", help=change),
         click.option("--from", "start", help="Model to start from: a name or a folder."),
-        click.option("--resume", is_flag=True, help="Go on with the run in --out."),
+        click.option("--resume", is_flag=True, help="Go on with the run in --out, with its settings."),
         click.option("--stop-after", type=click.FloatRange(0, min_open=True), help=stop),
         click.option("--steps", type=click.IntRange(1), help="Length of the run in steps instead."),
         click.option("--minutes", type=click.FloatRange(0, min_open=True), help=minutes),
-        click.option("--valid", type=Path_, help="Folder of other files to judge on."),
+        click.option("--valid", type=Path_, help="Folder of other files to validate on."),
         click.option("--out", type=Path_, required=True, help="Folder of the run."),
         click.option("--data", type=Path_, required=True, multiple=True, help="Folder of files to learn from."),
         click.argument("experiment"),
@@ -58,22 +60,26 @@ class _Run:
     resume: bool
     start: str | None
     changes: tuple[str, ...]
+    resume_changes: tuple[str, ...]
     device: str
     threads: int | None
 
     def check(self) -> None:
-        """Refuse what cannot be meant."""
+        """Refuse options that do not fit together."""
+        if self.resume_changes and not self.resume:
+            raise click.UsageError("--change is for a run that is resumed; --set changes a setting of a new one")
         if self.minutes and self.steps:
             raise click.UsageError("give --minutes or --steps, not both")
         if (self.out / "checkpoint.safetensors").exists() and not self.resume:
             raise click.UsageError(f"{self.out} holds a run already: --resume goes on with it")
 
-    def settled(self, config: Any) -> Any:
-        """The config with the options in it."""
+    def config(self, read: Callable[[str, tuple[str, ...]], Any]) -> Any:
+        """The experiment with the options in it."""
+        config = read(self.experiment, (*self.changes, *self.resume_changes))
         return dataclasses.replace(config, steps=self.steps) if self.steps else config
 
-    def place(self) -> Any:
-        """The device."""
+    def torch_device(self) -> Any:
+        """Where this process trains."""
         import torch
 
         from josiecodec.training.core.distributed import distributed_device
@@ -81,20 +87,17 @@ class _Run:
         return torch.device(distributed_device(use_device(self.device, self.threads)))
 
     def go(self, trainer: Any) -> None:
-        """Train to the end; Ctrl-C stops cleanly."""
-        from josiecodec.errors import CodecError
+        """Train to the end; Ctrl-C stops after the step that is being done."""
         from josiecodec.hub.store import load_for_training
         from josiecodec.training.core.distributed import leave_group
+        from josiecodec.training.core.interrupt import run_until_interrupted
+        from josiecodec.training.core.settings import changed_names
 
         if self.start:
             trainer.start_from(load_for_training(self.start))
         if self.resume:
-            trainer.resume()
-        try:
-            trainer.run(stop_after=self.stop_after)
-        except KeyboardInterrupt:
-            trainer.save()
-            raise CodecError(f"interrupted at step {trainer.step}; --resume goes on") from None
+            trainer.resume(changed_names(self.resume_changes))
+        run_until_interrupted(trainer, self.stop_after)
         click.echo(f"model in {self.out / 'model'}")
         leave_group()
 
@@ -104,12 +107,12 @@ class _Run:
 def audio(**options: Any) -> None:
     """Train the model of EXPERIMENT, a TOML file or the name of one that came with the package, on recordings.
 
-    The folders may have a manifest.tsv, see `josiecodec/training/audio/data.py`. Stops cleanly on Ctrl-C, after
-    writing a checkpoint. Under torchrun every process takes its share.
+    The folder may have a manifest.tsv, see `josiecodec/training/audio/data.py`. Ctrl-C stops after the step that is
+    being done and writes a checkpoint; a second one ends at once. Under torchrun every process takes its share.
     """
     from josiecodec.training.audio.config import read_train_config
     from josiecodec.training.audio.data import load_recordings
-    from josiecodec.training.audio.pitch import make_lessons
+    from josiecodec.training.audio.pitch import make_pitch_labels
     from josiecodec.training.audio.teacher import make_teacher
     from josiecodec.training.audio.trainer import AudioTrainer
 
@@ -117,16 +120,18 @@ def audio(**options: Any) -> None:
     run.check()
     if len(run.data) > 1:
         raise click.UsageError("recordings come from one folder")
-    config = run.settled(read_train_config(run.experiment, run.changes))
-    place = run.place()
+    config = run.config(read_train_config)
+    device = run.torch_device()
     recordings = load_recordings(run.data[0], config.model.sample_rate)
-    judged = load_recordings(run.valid, config.model.sample_rate) if run.valid else None
+    valid = load_recordings(run.valid, config.model.sample_rate) if run.valid else None
     hours = recordings.seconds() / 3600
     click.echo(f"{hours:.2f} h in {len(recordings.segments)} segments by {recordings.voices} voices")
-    config = _with_labels(config, recordings, run.out)
-    teacher = make_teacher(recordings, config.teacher, config.model.frame_size, place)
-    lessons = make_lessons(config.pitch, recordings, config.model.decoder, place)
-    run.go(AudioTrainer(config, recordings, run.out, teacher, run.minutes, judged, lessons, place, say=click.echo))
+    # The settings of the run keep "auto": its folder may be moved before it is resumed.
+    pitch_file, phones_file = _label_files(config, recordings, run.out)
+    teacher_config = dataclasses.replace(config.teacher, phones=phones_file)
+    teacher = make_teacher(recordings, teacher_config, config.model.frame_size, device)
+    pitch = make_pitch_labels(pitch_file, recordings, config.model.decoder, device)
+    run.go(AudioTrainer(config, recordings, run.out, teacher, run.minutes, valid, pitch, device, report=click.echo))
 
 
 @train_group.command("vision")
@@ -134,26 +139,26 @@ def audio(**options: Any) -> None:
 def vision(**options: Any) -> None:
     """Train the model of EXPERIMENT, a TOML file or the name of one that came with the package, on pictures.
 
-    Every picture below the folders is used, and every video if the experiment has a share for them; --data may be
-    given more than once. Stops cleanly on Ctrl-C, after writing a checkpoint. Under
-    torchrun every process takes its share.
+    All images below the folders are used, and all videos if the experiment has a share for them; --data may be given
+    more than once. Ctrl-C stops after the step that is being done and writes a checkpoint; a second one ends at once.
+    Under torchrun every process takes its share.
     """
-    from josiecodec.training.vision.config import read_vision_config
+    from josiecodec.training.vision.config import read_train_config
     from josiecodec.training.vision.data import Pictures
     from josiecodec.training.vision.trainer import VisionTrainer
 
     run = _Run(**options)
     run.check()
-    config = run.settled(read_vision_config(run.experiment, run.changes))
-    place = run.place()
+    config = run.config(read_train_config)
+    device = run.torch_device()
     pictures = Pictures(*run.data, videos=config.data.video > 0)
     click.echo(f"{len(pictures.images)} pictures and {len(pictures.videos)} videos")
-    judged = Pictures(run.valid) if run.valid else None
-    run.go(VisionTrainer(config, pictures, run.out, run.minutes, judged, place, say=click.echo))
+    valid = Pictures(run.valid) if run.valid else None
+    run.go(VisionTrainer(config, pictures, run.out, run.minutes, valid, device, report=click.echo))
 
 
-def _with_labels(config: TrainConfig, recordings: Recordings, out: Path) -> TrainConfig:
-    """The config with every "auto" replaced by a file of labels, which are made if they are not there."""
+def _label_files(config: TrainConfig, recordings: Recordings, out: Path) -> tuple[str, str]:
+    """Files of pitch and phone labels, "" for none; what the config has as "auto" is made if it is not there."""
     from josiecodec.training.audio import phones, pitch
     from josiecodec.training.audio.labels import labels_file
 
@@ -161,7 +166,7 @@ def _with_labels(config: TrainConfig, recordings: Recordings, out: Path) -> Trai
     tonal = ""
     if getattr(config.model.decoder, "source", False):
         tonal = labels_file(config.pitch, out, "pitch", pitch.label_recordings, recordings)
-    return dataclasses.replace(config, pitch=tonal, teacher=dataclasses.replace(config.teacher, phones=spoken))
+    return tonal, spoken
 
 
 @train_group.command("pitch")
@@ -169,7 +174,10 @@ def _with_labels(config: TrainConfig, recordings: Recordings, out: Path) -> Trai
 @click.argument("out", type=Path_)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
 def pitch(data: Path, out: Path, workers: int) -> None:
-    """Label the pitch of the speech and music in DATA for the decoder's source, in the file OUT (.safetensors)."""
+    """Label the pitch of the speech and music in DATA for a decoder with a harmonic source.
+
+    OUT is a .safetensors file, for the setting `pitch` of an experiment.
+    """
     from josiecodec.training.audio.data import load_recordings
     from josiecodec.training.audio.pitch import label_recordings
 
@@ -182,7 +190,10 @@ def pitch(data: Path, out: Path, workers: int) -> None:
 @click.argument("out", type=Path_)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
 def phones(data: Path, out: Path, workers: int) -> None:
-    """Label the phones of the English speech in DATA for the semantic level, in the file OUT (.safetensors)."""
+    """Label the phones of the English speech in DATA for the semantic level.
+
+    OUT is a .safetensors file, for the setting `teacher.phones` of an experiment.
+    """
     from josiecodec.training.audio.data import load_recordings
     from josiecodec.training.audio.phones import label_recordings
 
@@ -193,13 +204,14 @@ def phones(data: Path, out: Path, workers: int) -> None:
 @train_group.command("codebooks")
 @click.argument("model")
 @click.argument("out", type=Path_)
-@click.option("--data", type=Path_, required=True, help="Recordings to place codes over.")
-@click.option("--most", type=click.IntRange(1), default=300_000, show_default=True, help="Frames to use.")
+@click.option("--data", type=Path_, required=True, help="Folder of recordings to place codes over.")
+@click.option("--max-frames", type=click.IntRange(1), default=300_000, show_default=True, help="Frames to use.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")
-def codebooks(model: str, out: Path, data: Path, most: int, threads: int | None) -> None:
-    """Place the acoustic codes of MODEL anew over whole recordings, and save the model in the folder OUT.
+def codebooks(model: str, out: Path, data: Path, max_frames: int, threads: int | None) -> None:
+    """Place the acoustic codebooks of MODEL anew by k-means over whole recordings; the new model is in the folder OUT.
 
-    Worth it whenever the encoder has been trained; afterwards the decoder can be trained on (freeze_codes = true).
+    Worth it whenever the encoder has been trained. Afterwards the decoder can be trained on alone
+    (--set freeze_codes=true).
     """
     from josiecodec.coding.jodio import Jodio
     from josiecodec.hub.store import load_for_training, save
@@ -209,34 +221,37 @@ def codebooks(model: str, out: Path, data: Path, most: int, threads: int | None)
     use_device("cpu", threads)
     codec = load_for_training(model)
     if not isinstance(codec, Jodio):
-        raise click.UsageError(f"{model} is not a codec of sound")
-    latents = collect_latents(codec, load_recordings(data, codec.sample_rate), DataConfig().gain_db, most)
-    place_codebooks(codec, latents, say=click.echo)
+        raise click.UsageError(f"{model} is no codec of audio")
+    latents = collect_latents(codec, load_recordings(data, codec.sample_rate), DataConfig().gain_db, max_frames)
+    place_codebooks(codec, latents, report=click.echo)
     click.echo(f"model in {save(codec, out)}")
 
 
 @train_group.command("entropy")
 @click.argument("model", type=Path_)
-@click.option("--data", type=Path_, multiple=True, required=True, help="Recordings or pictures to count codes in.")
-@click.option("--most", type=click.FloatRange(0, min_open=True), default=1e9, help="Seconds of sound, or pictures.")
-@click.option("--minutes", type=click.FloatRange(0), default=0.0, help="Train a context network for so long.")
-@click.option("--from", "before", help="Model with much the same codes, whose network is trained on: a name or folder.")
+@click.option(
+    "--data", type=Path_, multiple=True, required=True, help="Folder of recordings or pictures whose codes are counted."
+)
+@click.option("--limit", type=click.FloatRange(0, min_open=True), default=1e9, help="Seconds of audio, or pictures.")
+@click.option("--minutes", type=click.FloatRange(0), default=0.0, help="Train a context model for so long.")
+@click.option("--from", "start", help="Model with similar codes, whose context model is trained on: a name or folder.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")
 def entropy(
-    model: Path, data: tuple[Path, ...], most: float, minutes: float, before: str | None, threads: int | None
+    model: Path, data: tuple[Path, ...], limit: float, minutes: float, start: str | None, threads: int | None
 ) -> None:
-    """Make the tables that codes of the model in the folder MODEL are coded with, and put them beside it.
+    """Make the tables for range coding the codes of the model in the folder MODEL, and put them beside it.
 
-    With --minutes also a network that tells codes from those around them, which makes files smaller still; it takes
-    some 20 minutes of one core to be worth having. With --from it begins as that of another model, of which MODEL was
-    trained on, or MODEL's own.
+    With --minutes also an integer context model, which predicts codes from those around them and makes files smaller
+    still; it takes some 20 minutes of one CPU core until that is worth its size. With --from it begins as the context
+    model of another model: of MODEL itself, or of the one that MODEL was trained on from.
 
-    Files that the model made before can no longer be decoded with it: its fingerprint changes.
+    This changes the fingerprint of MODEL, so it no longer decodes files that it made before.
     """
     from josiecodec.audio.config import JodioConfig
     from josiecodec.entropy.tables_file import read_tables
     from josiecodec.fingerprint import TABLES_FILE
-    from josiecodec.hub.store import load, read_config
+    from josiecodec.hub.config_files import read_config
+    from josiecodec.hub.store import load
     from josiecodec.training.audio.data import load_recordings
     from josiecodec.training.entropy.trainer import make_tables
     from josiecodec.training.vision.data import Pictures
@@ -249,10 +264,10 @@ def entropy(
         material = load_recordings(data[0])
     else:
         material = Pictures(*data)
-    start: Any = load(before) if before else None
-    size = make_tables(model, material, most, minutes, click.echo, start)
-    seen = read_tables(model / TABLES_FILE).seen
-    network = f", with a context network for {seen} levels" if seen else ""
+    before: Any = load(start) if start else None
+    size = make_tables(model, material, limit, minutes, click.echo, before)
+    seen = read_tables(model / TABLES_FILE).context_levels
+    network = f", with a context model for {seen} levels" if seen else ""
     click.echo(f"{size} bytes of tables{network} in {model}")
     if minutes and not seen:
-        click.echo("the network was no better than tables alone and is left out", err=True)
+        click.echo("the context model was no better than tables alone and is left out", err=True)

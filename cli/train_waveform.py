@@ -41,7 +41,6 @@ def waveform(
     from josiecodec.coding.jodio import Jodio
     from josiecodec.config import from_dict, to_dict
     from josiecodec.hub.store import load_for_training, save
-    from josiecodec.training.audio.config import with_changes
     from josiecodec.training.audio.data import load_recordings
     from josiecodec.training.audio.waveform_layer import (
         LayerTraining,
@@ -50,6 +49,7 @@ def waveform(
         low_bands,
         train_variances,
     )
+    from josiecodec.training.core.settings import with_changes
 
     place = use_device(device, threads)
     codec = load_for_training(model)

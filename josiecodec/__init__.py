@@ -1,10 +1,11 @@
-"""Neural audio and vision codec toolkit: sound and pictures as tokens.
+"""Neural audio and vision codec toolkit: audio, images and video as tokens.
 
 import josiecodec
 
 codec = josiecodec.load("jodio-24k")
 codes = codec.encode(waveform)          # [B, 1, T] at 24 kHz -> [B, K, F]
 waveform = codec.decode(codes)
+data = codec.compress(waveform, rate=josiecodec.Rate(kbps=2.5))    # the bytes of a .josie file
 file = josiecodec.TokenFile.read("talk.josie")
 """
 
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 # Imported when they are asked for: a wrong argument on the command line should not wait for torch.
-_PLACES = {
+_MODULES = {
     "Jodio": ".coding.jodio",
     "Jovio": ".coding.jovio",
     "EncoderSettings": ".settings",
@@ -51,9 +52,9 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name], __name__), name)
+    return getattr(import_module(_MODULES[name], __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -36,8 +36,8 @@ SUFFIXES = {"onnx": ".onnx", "torchscript": ".ts", "torch.export": ".pt2"}
 REPORT = "export.json"
 OPSET = 20
 # A code between two others may fall to either side of the middle, and a source of harmonics sums up what is rounded.
-LEAST_EQUAL = 0.98
-MOST_DIFFERENT = 0.01
+MIN_EQUAL = 0.98
+MAX_DIFFERENCE = 0.01
 Run = Callable[..., list[Tensor]]
 
 
@@ -45,24 +45,29 @@ def export_codec(codec: Jodio, folder: str | Path, to: Target = "onnx", n_q: int
     """Write a codec's encoder and decoder to `folder`, and compare what they do with the codec.
 
     Args:
-        codec: a causal codec of sound.
+        codec: a causal audio codec.
         folder: made if need be.
         to: what kind of graphs.
-        n_q: levels of the codes; None for the codec's default.
+        n_q: levels of the codes, of the base alone; None for the codec's default.
 
     Returns:
         what stands in `export.json`; `check` in it has the share of codes that are the codec's own and the largest
         difference of samples, in one step and in steps of a frame.
 
     Raises:
-        CodecError: if the codec looks ahead.
-        ModelError: if it is no codec of sound, a package is missing (extra `export`), or the graphs do something else.
+        CodecError: if the codec looks ahead, or `n_q` has levels of its waveform layer.
+        ModelError: if it is no audio codec, a package is missing (extra `export`), or the graphs do something else.
     """
     if not isinstance(codec, Jodio):
-        raise ModelError(f"{codec.config.name} is no codec of sound; only these are exported")
+        raise ModelError(f"{codec.config.name} is no audio codec; only these are exported")
     if not codec.config.causal:
         raise CodecError(f"{codec.config.name} looks ahead and has no steps to export")
-    n_q = codec.levels(n_q)
+    n_q = codec.levels(n_q) if n_q is not None else min(codec.levels(None), codec.base_levels)
+    if n_q > codec.base_levels:
+        raise CodecError(
+            f"levels above {codec.base_levels} are those of a waveform layer, which is not exported; "
+            f"n_q can be 1..{codec.base_levels}"
+        )
     reference = codec if codec.device.type == "cpu" else copy.deepcopy(codec).cpu()  # the graphs run there
     plain = copy.deepcopy(codec).cpu().eval().requires_grad_(False)
     for part in plain.modules():
@@ -89,7 +94,7 @@ def export_codec(codec: Jodio, folder: str | Path, to: Target = "onnx", n_q: int
         report["check"] = compare(reference, n_q, runs[0], runs[1])
     write_bytes(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())
     check = report["check"]
-    if check["equal_codes"] < LEAST_EQUAL or check["largest_difference"] > MOST_DIFFERENT:
+    if check["equal_codes"] < MIN_EQUAL or check["largest_difference"] > MAX_DIFFERENCE:
         raise ModelError(f"{folder}: the graphs are not the codec: {json.dumps(check)}")
     return report
 
@@ -196,17 +201,17 @@ def _rebuilt(example: Any, tensors: list[Tensor]) -> Any:
 
 
 def compare(codec: Jodio, n_q: int, encode: Run, decode: Run, frames: int = 25) -> dict[str, float]:
-    """What graphs make of a sound beside the codec, all at once and frame by frame."""
+    """Codes and samples of graphs beside those of the codec, all at once and frame by frame."""
     x = _wave(frames * codec.frame_size)
     codes = codec.encode(x.to(codec.device), n_q).cpu()
     audio = codec.decode(codes.to(codec.device)).cpu()
     sizes = {"whole": frames, "stream": 1}
     equal, far = 1.0, 0.0
     for size in sizes.values():
-        found = _stepwise(encode, EncoderStep(codec, n_q).beginning(), x.split(size * codec.frame_size, -1))
-        sound = _stepwise(decode, DecoderStep(codec, n_q).beginning(), codes.split(size, -1))
-        equal = min(equal, float((found == codes).double().mean()))
-        far = max(far, float((sound - audio).abs().max()))
+        own_codes = _stepwise(encode, EncoderStep(codec, n_q).beginning(), x.split(size * codec.frame_size, -1))
+        own_audio = _stepwise(decode, DecoderStep(codec, n_q).beginning(), codes.split(size, -1))
+        equal = min(equal, float((own_codes == codes).double().mean()))
+        far = max(far, float((own_audio - audio).abs().max()))
     return {"frames": frames, "equal_codes": equal, "largest_difference": far}
 
 

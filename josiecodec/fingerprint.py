@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 TABLES_FILE = "entropy.safetensors"
-MARK = 16  # hex digits of a fingerprint that a file carries
+ENCODER_FILE = "encoder.json"  # how codes are looked for: never part of a fingerprint
+FINGERPRINT_DIGITS = 16  # hex digits of a fingerprint that a file carries
 
 
-def same_mark(a: str, b: str) -> bool:
+def same_fingerprint(a: str, b: str) -> bool:
     """Whether two fingerprints, of which either may be cut to its first digits, are of one model."""
-    return min(len(a), len(b)) >= MARK and a[:MARK] == b[:MARK]
+    return min(len(a), len(b)) >= FINGERPRINT_DIGITS and a[:FINGERPRINT_DIGITS] == b[:FINGERPRINT_DIGITS]
 
 
 def of_folder(folder: Path) -> str:
@@ -33,8 +34,10 @@ def of_folder(folder: Path) -> str:
 
 
 def of_module(module: nn.Module, config: Any) -> str:
-    """sha256 (hex) over the configuration and tensors of a model that has not been saved."""
-    return of_tensors(module.state_dict(), to_dict(config))
+    """sha256 (hex) over the configuration, but for encoder settings, and tensors of a model that has not been saved."""
+    values = to_dict(config)
+    values.pop("encoding", None)
+    return of_tensors(module.state_dict(), values)
 
 
 def of_tensors(tensors: dict[str, Tensor], values: dict[str, Any], tables: bytes = b"") -> str:

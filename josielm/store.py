@@ -34,7 +34,7 @@ class Trained:
         model: in evaluation mode.
         codec: what made the codes that it has learnt.
         rows: makes text, or None if it has none.
-        vision: what made the codes of pictures that it has seen, or None.
+        vision: what made the codes of pictures that it has learnt from, or None.
         mode: what it has learnt from, see `TrainConfig`.
     """
 
@@ -65,7 +65,7 @@ def save(
         model: what.
         codec: the `dataset.json` of what it has learnt.
         rows: of its text.
-        vision: the `dataset.json` of the pictures that it has seen.
+        vision: the `dataset.json` of the pictures that it has learnt from.
         mode: what it has learnt from, see `TrainConfig`.
     """
     folder = Path(folder)
@@ -96,10 +96,10 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Trained:
     folder = Path(folder)
     values = _read_config(folder)
     try:
-        config = from_dict(ModelConfig, values.get("config"), str(folder / CONFIG_FILE))
+        config = from_dict(ModelConfig, _present_names(values.get("config")), str(folder / CONFIG_FILE))
         codec = from_dict(DatasetInfo, values.get("codec"), str(folder / CONFIG_FILE))
-        seen = values.get("vision")
-        vision = None if seen is None else from_dict(DatasetInfo, seen, str(folder / CONFIG_FILE))
+        pictures = values.get("vision")
+        vision = None if pictures is None else from_dict(DatasetInfo, pictures, str(folder / CONFIG_FILE))
         mode = _mode(values, config)
         rows = None
         if config.text_size:
@@ -107,7 +107,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Trained:
             rate = codec.frame_rate[0] / codec.frame_rate[1]
             ids = Ids(config.codebook_size, config.text_size)
             rows = TextRows(tokenizer, ids, rate, int(values.get("text_offset", 0)))
-        if config.least_parameters > (folder / WEIGHTS_FILE).stat().st_size:
+        if config.min_parameters > (folder / WEIGHTS_FILE).stat().st_size:
             raise ConfigError("it is of a far larger model than its weights")  # and would take as much memory
         model = LM(config)
     except (ConfigError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
@@ -130,7 +130,7 @@ def load_codec(codec: DatasetInfo, name: str | Path | None = None, device: str =
         ModelError: if it is another one, or cannot be found.
     """
     import josiecodec
-    from josiecodec.hub.store import find_fingerprint
+    from josiecodec.shipped import find_fingerprint
 
     found = josiecodec.load(name or find_fingerprint(codec.fingerprint, codec.codec), device)
     if found.fingerprint != codec.fingerprint:
@@ -152,6 +152,14 @@ def check_codec(trained: Trained, dataset: TokenDataset) -> None:
             f"{dataset.folder}: codes of {dataset.info.codec} ({dataset.info.fingerprint[:12]}); "
             f"the model has learnt those of {trained.codec.codec} ({trained.codec.fingerprint[:12]})"
         )
+
+
+def _present_names(config: Any) -> Any:
+    """The configuration of a model with the names that settings have now; `vision.most` is `max_patches`."""
+    vision = config.get("vision") if isinstance(config, dict) else None
+    if not isinstance(vision, dict) or "most" not in vision:
+        return config
+    return {**config, "vision": {"max_patches" if name == "most" else name: v for name, v in vision.items()}}
 
 
 def _mode(values: dict[str, Any], config: ModelConfig) -> Mode:

@@ -15,7 +15,8 @@ from kit.audio import speechlike, tiny_model
 
 from josiecodec.bitstream.container import BLOCK_FRAMES
 from josiecodec.bitstream.josie_file import TokenFile
-from josiecodec.hub.store import available, save
+from josiecodec.hub.store import save
+from josiecodec.shipped import available
 
 RATE = 24000
 

@@ -14,7 +14,7 @@ import pytest
 
 from josiecodec.bitstream.bitpacking import code_bits, pack, packed_size, unpack
 from josiecodec.bitstream.container import BLOCK_FRAMES, TokenReader, TokenWriter
-from josiecodec.bitstream.header import MAGIC, AudioInfo, VisualInfo, read_header, write_header
+from josiecodec.bitstream.header import MAGIC, AudioInfo, VisionInfo, read_header, write_header
 from josiecodec.bitstream.josie_file import TokenFile, TokenStream
 from josiecodec.bitstream.patch_payload import PatchRows
 from josiecodec.bitstream.scan import summarise, trim_file
@@ -45,7 +45,7 @@ def test_files_are_described_and_trimmed_in_passing(tmp_path, length):
     whole = TokenFile([stream(length=length), stream(frames=50, seed=1, levels=3)])
     whole.write(tmp_path / "a.josie")
     found, problems = summarise(tmp_path / "a.josie")
-    assert [s.frames for s in found] == [120, 50]
+    assert [s.units for s in found] == [120, 50]
     assert found[0].seconds == pytest.approx((length or 120 * 1920) / 24000)
     assert not problems
     trim_file(tmp_path / "a.josie", tmp_path / "b.josie", 4)
@@ -62,7 +62,7 @@ def test_files_are_described_and_trimmed_in_passing(tmp_path, length):
     assert not (tmp_path / "c.josie").exists()
     found, problems = summarise(tmp_path / "cut.josie", salvage=True)
     assert problems
-    assert 0 < found[0].frames <= 120
+    assert 0 < found[0].units <= 120
 
 
 @pytest.mark.parametrize("codebook_size", [2, 3, 1000, 2048, 65536])
@@ -296,12 +296,12 @@ def test_missing_files_are_typed_errors(tmp_path):
 
 def pictures() -> TokenStream:
     """Codes of nine pictures, with every mode and count."""
-    i = VisualInfo(
+    i = VisionInfo(
         model="tiny", fingerprint="ab" * 32, levels=8, codebook_size=2048, length=9,
         width=100, height=70, rate=Fraction(25), patch=16, group=2,
     )  # fmt: skip
     rng = np.random.default_rng(0)
-    counts = rng.integers(0, 9, (i.frames or 0, i.columns)).astype(np.uint8)
+    counts = rng.integers(0, 9, (i.total_rows or 0, i.columns)).astype(np.uint8)
     modes = rng.integers(0, 4, counts.shape).astype(np.uint8)
     codes = rng.integers(0, 2048, int(counts.sum())).astype(np.uint16)
     return TokenStream(i, PatchRows(modes, counts, codes))

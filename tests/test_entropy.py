@@ -17,10 +17,10 @@ from kit.vision import CONV, model, scene
 
 from josiecodec import TokenFile
 from josiecodec.bitstream.bitpacking import packed_size
-from josiecodec.bitstream.container import BLOCK_FRAMES, CODED, CODED_PATCHES, TokenReader
-from josiecodec.bitstream.statistics import use_of_codes
+from josiecodec.bitstream.container import BLOCK_FRAMES, RANGE_CODED, RANGE_CODED_PATCHES, TokenReader
+from josiecodec.bitstream.statistics import code_usage
 from josiecodec.entropy.code_tables import (
-    BITS,
+    FREQUENCY_BITS,
     EntropyTables,
     LevelTable,
     decode_frames,
@@ -37,7 +37,8 @@ from josiecodec.hub.store import load, save
 from josiecodec.media.images import save_image
 from josiecodec.settings import EncoderSettings, Rate
 from josiecodec.training.audio.data import load_recordings
-from josiecodec.training.entropy.trainer import Seen, fit_level, fit_sound, make_tables, to_shares
+from josiecodec.training.entropy.tables import Observations, audio_tables, fit_level, to_frequencies
+from josiecodec.training.entropy.trainer import make_tables
 from josiecodec.training.vision.data import Pictures
 from josiecodec.vision.grouping import to_groups
 
@@ -45,23 +46,23 @@ from josiecodec.vision.grouping import to_groups
 def test_ten_thousand_round_trips_are_exact():
     random = np.random.default_rng(0)
     for _ in range(40):
-        sound, pictures = random_tables(random, 6, True), random_tables(random, 8, False)
+        audio, vision = random_tables(random, 6, True), random_tables(random, 8, False)
         for _ in range(125):
             frames, levels = int(random.integers(1, 12)), int(random.integers(1, 7))
             codes = random.integers(0, SIZE, (frames, levels)).astype(np.uint16)
-            data = encode_frames(codes, sound)
-            assert np.array_equal(decode_frames(data, frames, levels, sound), codes)
-            assert abs(max(frame_bits(codes, sound).sum(), codes.size) / 8 - len(data)) < 2
+            data = encode_frames(codes, audio)
+            assert np.array_equal(decode_frames(data, frames, levels, audio), codes)
+            assert abs(max(frame_bits(codes, audio).sum(), codes.size) / 8 - len(data)) < 2
             modes, counts, codes = random_patches(random, 8)
-            data = encode_patches(modes, counts, codes, pictures)
-            assert np.array_equal(decode_patches(data, modes, counts, pictures), codes)
-            assert abs(max(patch_bits(modes, counts, codes, pictures).sum(), len(codes)) / 8 - len(data)) < 2
+            data = encode_patches(modes, counts, codes, vision)
+            assert np.array_equal(decode_patches(data, modes, counts, vision), codes)
+            assert abs(max(patch_bits(modes, counts, codes, vision).sum(), len(codes)) / 8 - len(data)) < 2
 
 
 def test_the_likeliest_codes_take_a_bit_each():
     """Zeros fill up, so that a short file cannot ask for endless work; anything else behind the codes is an error."""
-    within = to_shares(np.array([1e9] + [1.0] * (SIZE - 1)))
-    tables = EntropyTables([LevelTable(np.zeros(SIZE, np.int64), np.full((1, 1, 1), 1 << BITS), within)])
+    within = to_frequencies(np.array([1e9] + [1.0] * (SIZE - 1)))
+    tables = EntropyTables([LevelTable(np.zeros(SIZE, np.int64), np.full((1, 1, 1), 1 << FREQUENCY_BITS), within)])
     codes = np.zeros((800, 1), np.uint16)
     data = encode_frames(codes, tables)
     assert len(data) == 100
@@ -73,28 +74,32 @@ def test_the_likeliest_codes_take_a_bit_each():
 
 def test_any_bytes_give_codes_or_an_error():
     random = np.random.default_rng(1)
-    sound, pictures = random_tables(random, 6, True), random_tables(random, 8, False)
+    audio, vision = random_tables(random, 6, True), random_tables(random, 8, False)
     refused = 0
     for _ in range(2000):
         data = random.bytes(int(random.integers(0, 60)))
         try:
-            assert decode_frames(data, 8, 6, sound).max() < SIZE
+            assert decode_frames(data, 8, 6, audio).max() < SIZE
         except FormatError:
             refused += 1
         modes, counts, _ = random_patches(random, 8)
         try:
-            assert decode_patches(data, modes, counts, pictures).max(initial=0) < SIZE
+            assert decode_patches(data, modes, counts, vision).max(initial=0) < SIZE
         except FormatError:
             refused += 1
     assert 1000 < refused < 4000
     with pytest.raises(FormatError, match="codes in"):
-        decode_frames(b"12", 1000, 6, sound)
+        decode_frames(b"12", 1000, 6, audio)
     with pytest.raises(FormatError, match="codes in"):
-        decode_patches(b"", np.zeros((1, 1), np.uint8), np.full((1, 1), 8, np.uint8), pictures)
+        decode_patches(b"", np.zeros((1, 1), np.uint8), np.full((1, 1), 8, np.uint8), vision)
 
 
 def test_tables_that_do_not_add_up_are_refused(tmp_path):
-    classes, given, within = np.zeros(4, np.int64), np.full((1, 1, 1), 1 << BITS), np.full(4, 1 << BITS - 2)
+    classes, given, within = (
+        np.zeros(4, np.int64),
+        np.full((1, 1, 1), 1 << FREQUENCY_BITS),
+        np.full(4, 1 << FREQUENCY_BITS - 2),
+    )
     LevelTable(classes, given, within)
     for bad in ((classes + 1, given, within), (classes, given - 1, within), (classes, given, within + 1)):
         with pytest.raises(FormatError):
@@ -114,7 +119,7 @@ def test_tables_learn_what_follows_on_what():
     for order, least, most in ((True, 0.0, 0.2), (False, 3.9, 4.1)):
         before = random.integers(0, 16, 20000)
         codes = before * 5 % 16 if order else random.integers(0, 16, 20000)
-        seen = Seen()
+        seen = Observations()
         seen.add(codes, before, np.full(len(codes), -1))
         table = LevelTable(*fit_level(classes, seen, (17, 1)))
         bits = table.class_bits[before, 0, codes].mean() + table.code_bits[codes].mean()
@@ -122,12 +127,12 @@ def test_tables_learn_what_follows_on_what():
 
 
 @pytest.fixture(scope="module")
-def sound_model(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("sound") / "model"
+def audio_model(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("audio") / "model"
     save(tiny_model(), folder)
     codec = load(folder)
 
-    (folder / TABLES_FILE).write_bytes(fit_sound(codec, [_all_levels(codec, s) for s in range(6)]))
+    (folder / TABLES_FILE).write_bytes(audio_tables(codec, [_all_levels(codec, s) for s in range(6)]))
 
     return folder
 
@@ -143,24 +148,18 @@ def without_tables(folder: Path, target: Path) -> Path:
     return save(codec, target)
 
 
-def codings(data: bytes) -> list[int]:
-    """Payload codings of the blocks of a file, read from its bytes."""
-    found = []
+def codings(data: bytes) -> list[int | None]:
+    """Payload codings of the blocks of a file."""
     with TokenReader(data, codes=False) as reader:
-        blocks = reader.blocks()
-        while True:
-            at = reader._start + reader._at
-            if next(blocks, None) is None:
-                return found
-            found.append(data[at + 1] & 15)
+        return [block.coding for block in reader.blocks()]
 
 
-def test_a_model_with_tables_makes_smaller_files(sound_model, tmp_path):
-    codec = load(sound_model)
-    plain = without_tables(sound_model, tmp_path / "plain")
+def test_a_model_with_tables_makes_smaller_files(audio_model, tmp_path):
+    codec = load(audio_model)
+    plain = without_tables(audio_model, tmp_path / "plain")
     wave = speechlike(200, seed=9)
     data, more = codec.compress(wave[0]), load(plain).compress(wave[0])
-    assert set(codings(data)) == {CODED}
+    assert set(codings(data)) == {RANGE_CODED}
     assert len(data) < len(more) - 10
     assert torch.equal(codec.decompress(data), load(plain).decompress(more))
     assert codec.fingerprint != load(plain).fingerprint
@@ -177,8 +176,8 @@ def test_a_model_with_tables_makes_smaller_files(sound_model, tmp_path):
     assert np.array_equal(half.streams[0].codes, file.streams[0].codes[:, :frames])
 
 
-def test_damaged_blocks_are_errors(sound_model):
-    codec = load(sound_model)
+def test_damaged_blocks_are_errors(audio_model):
+    codec = load(audio_model)
     data = codec.compress(speechlike(60)[0])
     random = np.random.default_rng(0)
     for _ in range(300):
@@ -189,8 +188,8 @@ def test_damaged_blocks_are_errors(sound_model):
 
 
 @pytest.fixture(scope="module")
-def visual_model(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("visual")
+def vision_model(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("vision")
     codec = model(
         dataclasses.replace(CONV, encoding=EncoderSettings(n_q=4, beams=1, masking=0.0))
     )  # the nearest codes are easier to foretell
@@ -205,20 +204,20 @@ def visual_model(tmp_path_factory) -> Path:
     return root / "model"
 
 
-def test_pictures_and_videos_with_tables(visual_model, tmp_path):
-    codec = load(visual_model)
-    plain = load(without_tables(visual_model, tmp_path / "plain"))
+def test_pictures_and_videos_with_tables(vision_model, tmp_path):
+    codec = load(vision_model)
+    plain = load(without_tables(vision_model, tmp_path / "plain"))
     x = scene(200, 240, 5, seed=50)[0]
     for rate in (Rate(n_q=4), Rate(rd_lambda=0.01)):
         for picture in (x[:, 0], x):
             data, more = codec.compress(picture, rate=rate), plain.compress(picture, rate=rate)
-            assert set(codings(data)) == {CODED_PATCHES}
+            assert set(codings(data)) == {RANGE_CODED_PATCHES}
             assert len(data) < len(more)
             if rate.n_q:  # else codes are chosen by what they take
                 assert torch.equal(codec.decompress(data), plain.decompress(more))
             assert codec.decompress(data).shape == picture.shape
             (tmp_path / "a.josie").write_bytes(data)
-            use = use_of_codes([tmp_path / "a.josie"], codec.known_tables)
+            use = code_usage([tmp_path / "a.josie"], codec.known_tables)
             # What is written beside the codes: modes and counts, heads of blocks.
             assert use.bits.sum() / 8 < len(data) < use.bits.sum() / 8 + 400
     for bpp in (0.08, 0.15):
@@ -226,18 +225,18 @@ def test_pictures_and_videos_with_tables(visual_model, tmp_path):
         assert size / (200 * 240) == pytest.approx(bpp, rel=0.05)
 
 
-def test_the_command_line(sound_model, tmp_path):
+def test_the_command_line(audio_model, tmp_path):
     folder = tmp_path / "model"
-    without_tables(sound_model, folder)
+    without_tables(audio_model, folder)
     (tmp_path / "sounds").mkdir()
     soundfile.write(tmp_path / "sounds" / "a.wav", speechlike(200)[0, 0].numpy(), RATE)
     assert len(load_recordings(tmp_path / "sounds").segments) == 1
     assert "bytes of tables" in run("train", "entropy", folder, "--data", tmp_path / "sounds")
     source, file = tmp_path / "sounds" / "a.wav", tmp_path / "a.josie"
     run("encode", source, file, "--model", folder)
-    assert CODED in codings(file.read_bytes())
+    assert RANGE_CODED in codings(file.read_bytes())
     used = [json.loads(line) for line in run("eval", "codes", file, "--model", folder, "--json").splitlines()]
-    assert all(line["coded_bits"] < line["plain_bits"] == 6 for line in used)
+    assert all(line["range_coded_bits"] < line["fixed_length_bits"] == 6 for line in used)
     run("decode", file, tmp_path / "b.wav", "--model", folder)
     assert soundfile.info(tmp_path / "b.wav").frames == 200 * 1920
     assert "4 levels" in run("info", file)
@@ -245,4 +244,7 @@ def test_the_command_line(sound_model, tmp_path):
     run("trim", file, tmp_path / "c.josie", "--n-q", 2, "--model", folder)
     tables = load(folder).known_tables
     assert TokenFile.read(tmp_path / "c.josie", tables=tables).streams[0].info.levels == 2
-    assert packed_size(200 * 4, 64) > 8
+    with TokenReader(tmp_path / "c.josie", codes=False) as reader:
+        sizes = [(block.size, packed_size(2 * block.units, 64)) for block in reader.blocks()]
+    assert len(sizes) == 200 // BLOCK_FRAMES
+    assert all(size < fixed_length for size, fixed_length in sizes)

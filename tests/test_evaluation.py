@@ -1,71 +1,47 @@
-"""Codecs beside each other: peers, rows, intervals, the page."""
+"""Comparison of codecs: other codecs, rows, intervals, the page."""
 
 from __future__ import annotations
 
 import csv
-import functools
-import http.server
 import json
-import re
-import shutil
 import subprocess
 import sys
-import threading
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 from kit.audio import RATE, speechlike, tiny_model
+from kit.evaluation import OWN, recordings
 from kit.processes import run, run_cli
 from kit.vision import CONV, model, scene
 
-from josiecodec.bitstream.statistics import use_of_codes
+from josiecodec.bitstream.statistics import code_usage
 from josiecodec.errors import CodecError, CodesError, MediaError
 from josiecodec.evaluation import table
-from josiecodec.evaluation.codecs import build, expand
-from josiecodec.evaluation.items import find_sound, find_vision, spread
+from josiecodec.evaluation.codecs import AUDIO, VISION, build, expand
+from josiecodec.evaluation.items import evenly_spaced, find_audio, find_vision
 from josiecodec.evaluation.memory import peak_mb
-from josiecodec.evaluation.page import write_page
 from josiecodec.evaluation.run import compare
-from josiecodec.evaluation.words import error_rate
+from josiecodec.evaluation.word_errors import word_error_rate
 from josiecodec.hub.store import save
-from josiecodec.media.images import load_image, save_image
-from josiecodec.media.video_reader import load_video
+from josiecodec.media.images import save_image
 from josiecodec.media.video_writer import VideoWriter
 from josiecodec.metrics.vision import psnr
-
-SOUND = ("sound",)
-VISION = ("picture", "video")
-OWN = '''
-import torch
-class Halves:
-    """Every second sample, as 16-bit numbers; refuses silence."""
-    def __init__(self, setting):
-        self.step = int(setting or 2)
-    def encode(self, wave, sample_rate):
-        if not wave.any():
-            raise RuntimeError("nothing but silence")
-        return (wave[:: self.step] * 32767).short().numpy().tobytes()
-    def decode(self, data, sample_rate):
-        import numpy
-        return torch.from_numpy(numpy.frombuffer(data, numpy.int16).copy()).float().repeat_interleave(self.step) / 32767
-'''
 
 
 def delay(decoded: torch.Tensor, original: torch.Tensor) -> int:
     """By how many samples the decoded recording is late."""
     size = 2 * len(original)
     product = torch.fft.rfft(decoded[: len(original)], size) * torch.fft.rfft(original, size).conj()
-    place = int(torch.fft.irfft(product).abs().argmax())
-    return place if place < size // 2 else place - size
+    lag = int(torch.fft.irfft(product).abs().argmax())
+    return lag if lag < size // 2 else lag - size
 
 
 def test_names_of_codecs(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # "hf:no/such" is not asked for
-    assert expand("jodio-24k@1+9, opus@6,mp3", SOUND) == [
+    assert expand("jodio-24k@1+9, opus@6,mp3", AUDIO) == [
         "jodio-24k@1",
         "jodio-24k@9",
         "opus@6",
@@ -73,22 +49,22 @@ def test_names_of_codecs(monkeypatch):
         "mp3@16",
         "mp3@24",
     ]
-    assert expand("hf:kyutai/mimi@8,python:a.b:C", SOUND) == ["hf:kyutai/mimi@8", "python:a.b:C"]
+    assert expand("hf:kyutai/mimi@8,python:a.b:C", AUDIO) == ["hf:kyutai/mimi@8", "python:a.b:C"]
     for text in ("", " , ", "opus@", "@6", "opus@6+"):
         with pytest.raises(CodecError):
-            expand(text, SOUND)
+            expand(text, AUDIO)
     for name in ("nosuch", "opus@loud", "python:nosuch:X", "python:math:pi", "hf:no/such", "codec2@12"):
         with pytest.raises(CodecError):
-            build(name, SOUND)
+            build(name, AUDIO)
     for name in ("jpeg@x", "jodio-24k", "opus@6"):
         with pytest.raises(CodecError):
             build(name, VISION)
 
 
 @pytest.mark.parametrize("name", ["opus@12", "mp3@24", "codec2@1300", "codec2@3200"])
-def test_sound_codecs_of_others_are_in_step(name):
+def test_other_audio_codecs_are_in_step(name):
     original = speechlike(40)[0, 0]
-    codec = build(name, SOUND)
+    codec = build(name, AUDIO)
     data = codec.encode(original, RATE)
     seconds = len(original) / RATE
     wanted = float(name.split("@")[1]) / (1000 if "codec2" in name else 1)
@@ -98,8 +74,8 @@ def test_sound_codecs_of_others_are_in_step(name):
     if "codec2" in name:  # draws its own phase: compare how loudness moves, in steps of 5 ms
         decoded, original = (x.square()[: len(x) // 120 * 120].view(-1, 120).mean(1) for x in (decoded, original))
     assert abs(delay(decoded, original)) < 4
-    if hasattr(codec, "payload"):
-        assert 0.5 * len(data) < codec.payload(data) < len(data)
+    if hasattr(codec, "payload_bytes"):
+        assert 0.5 * len(data) < codec.payload_bytes(data) < len(data)
 
 
 @pytest.mark.parametrize("kind", ["encodec", "mimi", "dac"])
@@ -123,7 +99,7 @@ def test_codecs_of_transformers(kind, tmp_path):
         )
         network, setting, levels = transformers.DacModel(settings), "3", 3
     network.save_pretrained(tmp_path / kind)
-    codec = build(f"transformers:{tmp_path / kind}@{setting}", SOUND)
+    codec = build(f"transformers:{tmp_path / kind}@{setting}", AUDIO)
     x = speechlike(13)[0, 0]
     data = codec.encode(x, RATE)
     assert codec.levels == levels
@@ -136,59 +112,79 @@ def test_codecs_of_transformers(kind, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["jpeg@40", "webp@50", "avif@60", "jpeg2000@16"])
-def test_pictures_of_others(name):
+def test_other_image_codecs(name):
     x = scene(70, 90)[0, :, 0]
     codec = build(name, VISION)
-    decoded = codec.decode_picture(codec.encode_picture(x))
+    decoded = codec.decode(codec.encode(x, Fraction(0)), Fraction(0))
     assert decoded.shape == x.shape
     assert psnr(decoded, x) > 25
 
 
 @pytest.mark.parametrize("name", ["x264@24", "x265@24", "av1@30"])
-def test_videos_of_others(name):
+def test_other_video_codecs(name):
     x = scene(71, 97, 6)[0]
     codec = build(name, VISION)
-    data = codec.encode_video(x, Fraction(10))
-    decoded = codec.decode_video(data)
+    data = codec.encode(x, Fraction(10))
+    decoded = codec.decode(data, Fraction(10))
     assert decoded.shape == x.shape
     assert psnr(decoded, x) > 25
-    assert 0 < codec.payload(data) < len(data)
+    assert 0 < codec.payload_bytes(data) < len(data)
+
+
+def test_own_codecs_have_the_same_methods_for_every_kind(tmp_path, monkeypatch):
+    (tmp_path / "owncodec.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    x = scene(20, 30)[0, :, 0]
+    jovio = save(model(CONV), tmp_path / "model")
+    for name, quality in (("python:owncodec:Quarters", 5), (f"{jovio}@n4", 15)):
+        codec = build(name, VISION)
+        decoded = codec.decode(codec.encode(x, Fraction(0)), Fraction(0))
+        assert decoded.shape == x.shape
+        assert psnr(decoded, x) > quality
+    video = scene(20, 30, 3)[0]
+    assert codec.decode(codec.encode(video, Fraction(10)), Fraction(10)).shape == video.shape
+    with pytest.raises(CodecError, match="not a codec for image or video"):
+        build("python:owncodec:Halves", VISION)  # says no kinds: audio
+    with pytest.raises(CodecError, match="not a codec for audio"):
+        build("python:owncodec:Quarters", AUDIO)
+    folder = tmp_path / "images"
+    folder.mkdir()
+    save_image(x, folder / "one.png")
+    with VideoWriter(folder / "clip.mkv", (20, 30), Fraction(10)) as writer:
+        writer.write(x)
+    rows = compare(["python:owncodec:Quarters"], VISION, find_vision(folder), tmp_path / "out")
+    assert [(row["file"], row["label"]) for row in rows] == [("one.png", "image")]  # the video is left out
 
 
 def test_word_errors():
-    assert error_rate(("a", "b", "c"), ("a", "b", "c")) == 0
-    assert error_rate(("a", "b", "c"), ("a", "x", "c", "d")) == pytest.approx(2 / 3)
-    assert error_rate(("a", "b"), ()) == 1
-    assert error_rate((), ("a",)) is None
+    assert word_error_rate(("a", "b", "c"), ("a", "b", "c")) == 0
+    assert word_error_rate(("a", "b", "c"), ("a", "x", "c", "d")) == pytest.approx(2 / 3)
+    assert word_error_rate(("a", "b"), ()) == 1
+    assert word_error_rate((), ("a",)) is None
 
 
 def test_even_choice():
-    assert [i for i in spread(list(range(10)), 4)] == [0, 2, 5, 7]
-    assert spread([1, 2], 5) == [1, 2]
+    assert [i for i in evenly_spaced(list(range(10)), 4)] == [0, 2, 5, 7]
+    assert evenly_spaced([1, 2], 5) == [1, 2]
 
 
 @pytest.fixture
 def sounds(tmp_path):
-    folder = tmp_path / "sounds"
-    folder.mkdir()
-    for seed in range(3):
-        soundfile.write(folder / f"{seed}.wav", speechlike(20, seed=seed)[0, 0].numpy(), RATE)
-    soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
     (tmp_path / "owncodec.py").write_text(OWN)
-    return folder
+    return recordings(tmp_path / "sounds")
 
 
-def test_a_comparison_goes_on_where_it_stopped(sounds, tmp_path, monkeypatch):
+def test_a_comparison_resumes_where_it_stopped(sounds, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
-    items = find_sound(sounds)
+    items = find_audio(sounds)
     names = ["python:owncodec:Halves@2", "opus@12", "python:owncodec:Nothing"]
-    said: list[str] = []
+    messages: list[str] = []
     done = []
-    rows = compare(names, SOUND, items, tmp_path / "out", progress=done.append, say=said.append)
+    rows = compare(names, AUDIO, items, tmp_path / "out", progress=done.append, report=messages.append)
     assert len(rows) == 8
     assert sum(done) == 12
-    assert len(said) == 1
-    assert "Nothing" in said[0]
+    assert len(messages) == 1
+    assert "Nothing" in messages[0]
     bad = [row for row in rows if "error" in row]
     assert [(row["file"], row["error"]) for row in bad] == [("silent.wav", "nothing but silence")]
     assert "nothing but silence" in "\n".join(table.problems(rows))
@@ -200,17 +196,17 @@ def test_a_comparison_goes_on_where_it_stopped(sounds, tmp_path, monkeypatch):
     lines = file.read_text().splitlines()
     file.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:30])
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "files").rglob("*.bin")}
-    again = compare(names[:2], SOUND, items, tmp_path / "out")
+    again = compare(names[:2], AUDIO, items, tmp_path / "out")
     changed = [p for p, stamp in stamps.items() if p.stat().st_mtime_ns != stamp]
     assert len(changed) == 1
     assert {(r["codec"], r["file"]) for r in again} == {(r["codec"], r["file"]) for r in rows}
     # Another recording under the same name is another recording.
     soundfile.write(sounds / "0.wav", 0.1 * speechlike(20, seed=7)[0, 0].numpy(), RATE)
-    other = compare(names[:1], SOUND, items, tmp_path / "out")
+    other = compare(names[:1], AUDIO, items, tmp_path / "out")
     before = {r["file"]: r for r in again if r["codec"] == names[0]}
     assert [r["file"] for r in other if r.get("mel") != before[r["file"]].get("mel")] == ["0.wav"]
     with pytest.raises(CodecError, match="none of the codecs"):
-        compare(["nosuch"], SOUND, items, tmp_path / "other", say=said.append)
+        compare(["nosuch"], AUDIO, items, tmp_path / "other", report=messages.append)
 
 
 def test_means_have_intervals():
@@ -239,21 +235,14 @@ def test_codes_are_counted(tmp_path):
     jodio = tiny_model()
     codes = jodio.encode(speechlike(30), 4)
     (tmp_path / "a.josie").write_bytes(jodio.compress(speechlike(30)[0], 4))
-    counts = use_of_codes([tmp_path / "a.josie"] * 2).counts
+    counts = code_usage([tmp_path / "a.josie"] * 2).counts
     for level in range(4):
         assert np.array_equal(counts[level], 2 * np.bincount(codes[0, level].numpy(), minlength=64))
     jovio = model(CONV)
     (tmp_path / "b.josie").write_bytes(jovio.compress(scene(64, 64)[0, :, 0]))
-    assert use_of_codes([tmp_path / "b.josie"]).counts[0].sum() <= 16
+    assert code_usage([tmp_path / "b.josie"]).counts[0].sum() <= 16
     with pytest.raises(CodesError, match="another model"):
-        use_of_codes([tmp_path / "a.josie", tmp_path / "b.josie"])
-
-
-def test_a_page_of_somebody_else_stays(tmp_path):
-    (tmp_path / "index.html").write_text("my own")
-    with pytest.raises(CodecError, match="no page of ours"):
-        write_page(tmp_path, [], [], [])
-    assert (tmp_path / "index.html").read_text() == "my own"
+        code_usage([tmp_path / "a.josie", tmp_path / "b.josie"])
 
 
 def test_memory_is_that_of_the_process_itself():
@@ -267,7 +256,7 @@ def test_memory_is_that_of_the_process_itself():
 def test_a_manifest_that_cannot_be_read(sounds):
     (sounds / "manifest.tsv").write_text("path\toffset_s\n0.wav\tearly\n")
     with pytest.raises(MediaError, match="line 2"):
-        find_sound(sounds)
+        find_audio(sounds)
 
 
 def test_the_command_line_writes_tables_and_a_page(sounds, tmp_path):
@@ -290,114 +279,3 @@ def test_the_command_line_writes_tables_and_a_page(sounds, tmp_path):
     assert used[0]["codes"] == 20
     assert 0 < used[0]["entropy_bits"] < 6
     assert "not a .josie file" in run("eval", "codes", opus, code=2)
-
-
-CHECK = """<!doctype html><iframe src="index.html" style="width:1200px;height:9000px"></iframe><script>
-const found = {errors: []};
-const frame = document.querySelector("iframe");
-frame.addEventListener("load", async () => {
-  const page = frame.contentDocument;
-  const media = [...page.querySelectorAll("audio, video")];
-  const ready = await Promise.all(media.map(m => new Promise(done => {
-    if (m.readyState > 0) return done(m.duration > 0);
-    m.addEventListener("loadedmetadata", () => done(m.duration > 0));
-    m.addEventListener("error", () => done(false));
-  })));
-  const images = [...page.querySelectorAll("img")];
-  images.forEach(i => i.loading = "eager");
-  const decoded = await Promise.all(images.map(i => i.decode().then(() => true, () => false)));
-  found.media = ready; found.images = decoded;
-  found.points = [...page.querySelectorAll("circle")].map(c => c.dataset.codec);
-  found.rows = page.querySelectorAll("tbody tr").length;
-  found.wide = page.documentElement.scrollWidth;
-  const slider = page.querySelector("input[type=range]");
-  if (slider) {
-    slider.value = 20; slider.dispatchEvent(new Event("input"));
-    found.cut = page.querySelector(".pair").style.getPropertyValue("--cut");
-  }
-  const text = "FOUND" + JSON.stringify(found) + "END";
-  document.body.append(Object.assign(document.createElement("pre"), {textContent: text}));
-});
-</script>"""
-
-
-def in_chromium(page: Path, profile: Path) -> dict:
-    """What the page shows in headless Chromium, where it must not complain on its console."""
-    (page / "check.html").write_text(CHECK)
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(page))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        command = (
-            "chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
-            "--disable-background-networking --disable-component-update --enable-logging=stderr "
-            f"--user-data-dir={profile} --virtual-time-budget=20000 --dump-dom "
-            f"http://127.0.0.1:{server.server_port}/check.html"
-        )
-        done = subprocess.run(command.split(), capture_output=True, text=True, timeout=120)
-        server.shutdown()
-    assert "CONSOLE" not in done.stderr, done.stderr
-    found = re.search("<pre>FOUND(.*)END", done.stdout)
-    assert found, done.stdout
-    shown = json.loads(found.group(1).replace("&lt;", "<").replace("&amp;", "&"))
-    assert shown["wide"] <= 1200
-    assert shown.get("cut") in (None, "20%")
-    return shown
-
-
-def without_a_browser(page: Path) -> dict:
-    """The same from the page's own data, where there is no browser: its media are opened one by one."""
-    text = (page / "index.html").read_text()
-    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S).group(1))
-    found: dict = {"media": [], "images": [], "rows": len(data["means"])}
-    found["points"] = [line["codec"] for line in data["means"] if {"pesq_wb", "psnr"} & line.keys()]
-    for file in data["files"]:
-        shown = file["versions"][:2] if file["kind"] == "picture" else file["versions"]
-        for version in shown:
-            source = page / version["source"]
-            if file["kind"] == "sound":
-                found["media"].append(soundfile.info(source).frames > 0)
-                found["images"].append(load_image(page / version["spectrogram"]).numel() > 0)
-            elif file["kind"] == "video":
-                found["media"].append(load_video(source)[0].shape[1] > 0)
-            else:
-                found["images"].append(load_image(source).numel() > 0)
-    return found
-
-
-@pytest.mark.parametrize("kind", ["sound", "vision"])
-def test_the_page_shows_everything(kind, sounds, tmp_path):
-    if kind == "sound":
-        (sounds / "silent.wav").unlink()
-        items, kinds, names = find_sound(sounds), SOUND, ["opus@12", "opus@24"]
-    else:
-        folder = tmp_path / "pictures"
-        folder.mkdir()
-        save_image(scene(180, 200)[0, :, 0], folder / "one <&>.png")
-        with VideoWriter(folder / "film.mkv", (64, 80), Fraction(10)) as writer:
-            for picture in scene(64, 80, 8)[0].unbind(1):
-                writer.write(picture)
-        items, kinds, names = find_vision(folder), VISION, ["jpeg@20", "jpeg@60", "x264@30"]
-    rows = compare(names, kinds, items, tmp_path / "out")
-    page = tmp_path / "page"
-    write_page(page, items, rows, table.means(rows))
-    looks = [without_a_browser(page)]
-    if shutil.which("chromium"):
-        looks.append(in_chromium(page, tmp_path / "profile"))
-    for found in looks:
-        assert set(found["points"]) == set(names)
-        assert found["rows"] == len(names)
-        assert all(found["images"])
-        assert all(found["media"])
-        assert len(found["media"]) == (3 * 3 if kind == "sound" else 2)
-        assert len(found["images"]) == (3 * 3 if kind == "sound" else 2)
-
-
-def test_the_folder_of_a_page_needs_nothing_else(sounds, tmp_path):
-    items = find_sound(sounds)[:1]
-    rows = compare(["opus@12"], SOUND, items, tmp_path / "out")
-    write_page(tmp_path / "page", items, rows, table.means(rows))
-    text = (tmp_path / "page" / "index.html").read_text()
-    assert not re.search(r"https?://(?!www\.w3\.org)", text)
-    for source in re.findall(r'"(media/[^"]+)"', text):
-        assert (tmp_path / "page" / source).exists()
-    assert Path(tmp_path / "page" / "media").is_dir()

@@ -105,7 +105,7 @@ def test_what_cannot_be_exported(tmp_path, monkeypatch):
         symmetric = Jodio(preset("jodio-v4o"))
     with pytest.raises(CodecError, match="looks ahead"):
         export_codec(symmetric, tmp_path)
-    with pytest.raises(ModelError, match="no codec of sound"):
+    with pytest.raises(ModelError, match="no audio codec"):
         export_codec(torch.nn.Module.__new__(_Other), tmp_path)
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ModelError, match=r"josiecodec\[export\]"):

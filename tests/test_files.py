@@ -13,8 +13,8 @@ from kit.audio import RATE, speechlike
 
 from josiecodec.errors import MediaError
 from josiecodec.evaluation.codecs import build
-from josiecodec.media.audio_reader import SoundReader, StreamResampler, load_audio, resample
-from josiecodec.media.audio_writer import WRITABLE, SoundWriter
+from josiecodec.media.audio_reader import AudioReader, StreamResampler, load_audio, resample
+from josiecodec.media.audio_writer import WRITABLE, AudioWriter
 
 
 def tone(rate, seconds=1.0, hertz=440.0):
@@ -26,7 +26,7 @@ def test_every_format_is_written_and_read(tmp_path, suffix):
     rate = 24000
     wave = tone(rate, 1.5)
     path = tmp_path / f"a{suffix}"
-    with SoundWriter(path, rate) as writer:
+    with AudioWriter(path, rate) as writer:
         for part in wave.split(7000):
             writer.write(part)
     sound = load_audio(path, rate)
@@ -111,29 +111,29 @@ def test_what_is_no_sound_is_refused(tmp_path, content):
 
 def test_places_that_do_not_exist(tmp_path):
     with pytest.raises(MediaError):
-        SoundReader(tmp_path / "none.wav")
+        AudioReader(tmp_path / "none.wav")
     with pytest.raises(MediaError):
-        SoundReader(tmp_path)
+        AudioReader(tmp_path)
     with pytest.raises(MediaError):
-        SoundWriter(tmp_path / "no" / "a.wav", 24000)
+        AudioWriter(tmp_path / "no" / "a.wav", 24000)
     with pytest.raises(MediaError):
-        SoundWriter(tmp_path / "a.xyz", 24000)
+        AudioWriter(tmp_path / "a.xyz", 24000)
 
 
 def test_a_failed_write_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError), SoundWriter(tmp_path / "a.wav", 24000) as writer:
+    with pytest.raises(RuntimeError), AudioWriter(tmp_path / "a.wav", 24000) as writer:
         writer.write(torch.zeros(100))
         raise RuntimeError("stop")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "b.wav").write_bytes(b"old")
-    with pytest.raises(RuntimeError), SoundWriter(tmp_path / "b.wav", 24000) as writer:
+    with pytest.raises(RuntimeError), AudioWriter(tmp_path / "b.wav", 24000) as writer:
         writer.write(torch.zeros(100))
         raise RuntimeError("stop")
     assert (tmp_path / "b.wav").read_bytes() == b"old"
 
 
 def test_loud_sound_is_clipped(tmp_path):
-    with SoundWriter(tmp_path / "a.wav", 24000) as writer:
+    with AudioWriter(tmp_path / "a.wav", 24000) as writer:
         writer.write(torch.tensor([3.0, -3.0]))
     assert load_audio(tmp_path / "a.wav").samples.abs().max() <= 1
 
@@ -141,7 +141,7 @@ def test_loud_sound_is_clipped(tmp_path):
 def test_opus_files_are_read_in_step(tmp_path):
     wave = speechlike(30)[0, 0]
     path = tmp_path / "x.opus"
-    path.write_bytes(build("opus@24", ("sound",)).encode(wave, RATE))  # with 312 samples of priming, as FFmpeg makes it
+    path.write_bytes(build("opus@24", ("audio",)).encode(wave, RATE))  # with 312 samples of priming, as FFmpeg makes it
     read = load_audio(path).samples[0]
     assert len(read) == len(wave)
     size = 2 * len(wave)

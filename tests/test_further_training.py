@@ -16,7 +16,7 @@ from josiecodec.coding.jodio import Jodio
 from josiecodec.config import to_dict
 from josiecodec.errors import ConfigError
 from josiecodec.hub.store import load, save
-from josiecodec.quantization.beam_search import encode as search
+from josiecodec.quantization.beam_search import beam_encode
 from josiecodec.training.audio.codebooks import collect_latents, move_codes, place_codebooks
 from josiecodec.training.audio.data import DataConfig, load_recordings
 
@@ -47,9 +47,9 @@ def further(start, **changes):
 
 
 def left_over(model, latents, levels, beams):
-    rvq = model.acoustic_rvq
+    rvq = model.quantizer.acoustic_rvq
     z = rvq.enter(latents)
-    codes = search(rvq, latents[None], levels, beams)[0]
+    codes = beam_encode(rvq, latents[None], levels, beams)[0]
     total = torch.zeros_like(z)
     for k in range(levels):
         quantizer, scale = rvq.level(k)
@@ -62,27 +62,28 @@ def test_codes_placed_over_whole_recordings_are_better(recordings):
     latents = collect_latents(model, recordings, (-6.0, 0.0))
     assert latents.shape == (480, 32)
     assert len(collect_latents(model, recordings, (-6.0, 0.0), 100)) == 100
-    for quantizer in model.acoustic_rvq.quantizers:
+    for quantizer in model.quantizer.acoustic_rvq.quantizers:
         quantizer.codebook.weight.data.mul_(0.3)
     before = [left_over(model, latents, n, 3) for n in (1, 3, 5)]
     said = []
-    place_codebooks(model, latents, searched=3, say=said.append)
+    place_codebooks(model, latents, searched=3, report=said.append)
     after = [left_over(model, latents, n, 3) for n in (1, 3, 5)]
     assert all(b < 0.8 * a for a, b in zip(before, after))
     assert after[0] > after[1] > after[2]  # deep levels, which share a codebook, are worth something
     assert len(said) == 3
     again = tiny_model()
-    place_codebooks(again, latents, searched=3, say=said.append)
+    place_codebooks(again, latents, searched=3, report=said.append)
     assert torch.equal(
-        again.acoustic_rvq.quantizers[0].codebook.weight, model.acoustic_rvq.quantizers[0].codebook.weight
+        again.quantizer.acoustic_rvq.quantizers[0].codebook.weight,
+        model.quantizer.acoustic_rvq.quantizers[0].codebook.weight,
     )
 
 
 def test_codes_that_are_moved_to_the_middle_leave_less_over(recordings):
     model = tiny_model()
-    rvq, latents = model.acoustic_rvq, collect_latents(model, recordings, (-6.0, 0.0))
+    rvq, latents = model.quantizer.acoustic_rvq, collect_latents(model, recordings, (-6.0, 0.0))
     z = rvq.enter(latents).detach()
-    codes = search(rvq, latents[None], 3, 3)[0]
+    codes = beam_encode(rvq, latents[None], 3, 3)[0]
     counts = torch.arange(len(z)) % 4  # 0 to 3 of the levels
 
     def error():
@@ -93,24 +94,24 @@ def test_codes_that_are_moved_to_the_middle_leave_less_over(recordings):
 
     errors = [error()]
     for _ in range(3):
-        move_codes(rvq, z, codes, counts, least=1)
+        move_codes(rvq, z, codes, counts, min_members=1)
         errors.append(error())
     assert errors[0] > errors[1] >= errors[2] >= errors[3]
 
 
 def test_the_semantic_level_stays_while_the_rest_learns(recordings, start, tmp_path):
-    settings = further(start, keep_semantic=str(start), steps=40, optimizer={"warmup": 2, "lr": 2e-3, "ema": 0.5})
+    settings = further(start, semantic_anchor=str(start), steps=40, optimizer={"warmup": 2, "lr": 2e-3, "ema": 0.5})
     t = trainer(recordings, tmp_path / "run", settings)
     t.start_from(load(start))
     t.run()
     before, after = load(start), load(tmp_path / "run" / "model")
-    for name, value in before.semantic_rvq.state_dict().items():
-        assert torch.allclose(value, after.semantic_rvq.state_dict()[name], atol=1e-3), name
+    for name, value in before.quantizer.semantic_vq.state_dict().items():
+        assert torch.allclose(value, after.quantizer.semantic_vq.state_dict()[name], atol=1e-3), name
     x = speechlike(40, seed=9)
     a, b = before.encode(x, 6), after.encode(x, 6)
     kept, moved = ((a[:, k] == b[:, k]).float().mean() for k in (0, 1))
     assert kept > moved + 0.1
-    free = trainer(recordings, tmp_path / "free", dataclasses.replace(settings, keep_semantic=""))
+    free = trainer(recordings, tmp_path / "free", dataclasses.replace(settings, semantic_anchor=""))
     free.start_from(load(start))
     free.run()
     lost = (load(tmp_path / "free" / "model").encode(x, 1)[:, 0] == a[:, 0]).float().mean()
@@ -118,7 +119,7 @@ def test_the_semantic_level_stays_while_the_rest_learns(recordings, start, tmp_p
 
 
 def test_a_level_of_another_shape_cannot_be_kept(recordings, start, tmp_path):
-    settings = further(start, keep_semantic=str(start))
+    settings = further(start, semantic_anchor=str(start))
     quantizer = dataclasses.replace(settings.model.quantizer, semantic_dim=0)
     other = dataclasses.replace(settings, model=dataclasses.replace(settings.model, quantizer=quantizer))
     with pytest.raises(ConfigError, match="another shape"):
@@ -140,7 +141,7 @@ def test_a_decoder_alone_learns_from_the_codes_that_it_will_meet(recordings, sta
 
 
 def test_the_command_line_places_codes(folder, start, tmp_path):
-    said = run("train", "codebooks", start, tmp_path / "out", "--data", folder, "--most", 300)
+    said = run("train", "codebooks", start, tmp_path / "out", "--data", folder, "--max-frames", 300)
     assert "codes placed over 300 vectors" in said
     model = load(tmp_path / "out")
     assert model.encode(speechlike(5), 6).shape == (1, 6, 5)

@@ -95,7 +95,7 @@ def test_pixels(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "lengths"), [("dataset_audio", "audio", [19, 13]), ("dataset_images", "visual", [9])]
+    ("name", "kind", "lengths"), [("dataset_audio", "audio", [19, 13]), ("dataset_images", "vision", [9])]
 )
 def test_datasets(name, kind, lengths):
     dataset = TokenDataset(GOLDEN / name)

@@ -11,8 +11,9 @@ import pytest
 
 from josiecodec.config import from_dict, to_dict
 from josiecodec.errors import ConfigError
-from josiecodec.training.audio.config import CONFIGS, read_train_config, train_config
-from josiecodec.training.vision.config import read_vision_config
+from josiecodec.training.audio.config import read_train_config, train_config
+from josiecodec.training.core.settings import CONFIGS
+from josiecodec.training.vision.config import read_train_config as read_vision_config
 
 ROOT = Path(__file__).parents[1]
 # What each room may import besides itself. A room is a folder, or a module beside the folders.

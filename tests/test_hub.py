@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 
@@ -18,6 +19,7 @@ from josiecodec.coding.jodio import Jodio
 from josiecodec.errors import ModelError
 from josiecodec.evaluation.codecs import build
 from josiecodec.hub.store import copy, load_for_training, save
+from josiecodec.hub.tensor_names import file_name
 from josiecodec.nn.conv import fold_weight_norm
 
 NAME = "hf:me/tiny"
@@ -129,7 +131,7 @@ def test_a_model_is_published_and_fetched(hub, cache, tmp_path, model, monkeypat
     assert address.endswith("me/tiny")
     print(hub.made)
     files = hub.files["me/tiny"]
-    assert set(files) == {"config.json", "model.safetensors", "README.md"}
+    assert set(files) == {"config.json", "encoder.json", "model.safetensors", "README.md"}
     card = files["README.md"].decode()
     assert card.startswith('---\nlicense: "mit"\nlibrary_name: josiecodec\n')
     assert "hf:me/tiny" in card
@@ -144,17 +146,21 @@ def test_a_model_is_published_and_fetched(hub, cache, tmp_path, model, monkeypat
     assert len(hub.asked) == asked
 
 
-def test_tables_travel_with_a_model(hub, cache):
+def test_tables_and_encoder_settings_travel_with_a_model(hub, cache):
     codec = load("jodio-24k")
+    codec.settings = dataclasses.replace(codec.settings, n_q=5)
     push_to_hub(codec, "me/tiny", token="nothing")
     fetched = load(NAME)
     assert fetched.fingerprint == codec.fingerprint
+    assert fetched.settings == codec.settings
     assert fetched.tables is not None
     assert fetched.decompress(codec.compress(speechlike(3)[0])).shape[-1] == 3 * 1920
 
 
-def test_tables_of_the_model_before_go(hub):
-    hub.files["me/tiny"] = {"entropy.safetensors": b"of another model"}
+def test_tables_and_settings_of_the_model_before_go(hub):
+    hub.files["me/tiny"] = {"entropy.safetensors": b"of another model", "encoder.json": b"too"}
+    push_to_hub(load("jodio-24k"), "me/tiny", token="nothing")
+    assert "encoder.json" not in hub.files["me/tiny"]
     push_to_hub(tiny_model(), "me/tiny", token="nothing")
     assert "entropy.safetensors" not in hub.files["me/tiny"]
 
@@ -225,7 +231,7 @@ def test_copies_of_a_trained_model_keep_its_fingerprint(tmp_path, kind):
 def test_copies_are_the_same_bytes(tmp_path):
     model = Jodio(tiny_config("seanet"))
     folder = save(model, tmp_path / "a")
-    tensors = {name: value.half() for name, value in model.state_dict().items()}
+    tensors = {file_name(name): value.half() for name, value in model.state_dict().items()}
     assert any("parametrizations" in name for name in tensors)  # as earlier versions wrote them
     safetensors.torch.save_file(tensors, folder / "model.safetensors")
     (tmp_path / "b").mkdir()
@@ -257,7 +263,7 @@ def test_layouts_are_for_a_mimi(tmp_path):
 
 def test_eval_tells_codecs_of_ours_from_those_of_others(cache, tmp_path):
     fill_cache(cache, "me/tiny", save_pretrained(tiny_model("mimi"), tmp_path / "model", "transformers"))
-    codec = build(f"{NAME}@3", ("sound",))
+    codec = build(f"{NAME}@3", ("audio",))
     x = speechlike(5)[0, 0]
     assert len(codec.decode(codec.encode(x, RATE), RATE)) == len(x)
     assert codec.n_q == 3
@@ -265,7 +271,7 @@ def test_eval_tells_codecs_of_ours_from_those_of_others(cache, tmp_path):
     (tmp_path / "peer" / "config.json").write_text('{"model_type": "encodec"}')
     fill_cache(cache, "me/peer", tmp_path / "peer")
     with pytest.raises(ModelError, match="me/peer"):
-        build("hf:me/peer@1.5", ("sound",))
+        build("hf:me/peer@1.5", ("audio",))
 
 
 def test_a_full_precision_model_loses_nothing(tmp_path):

@@ -7,9 +7,9 @@ import torch
 from kit.audio import speechlike, tiny_config, tiny_model
 
 from josiecodec.audio import network as jodio_module
-from josiecodec.audio.config import QuantizerConfig
 from josiecodec.coding.jodio import Jodio
 from josiecodec.errors import CodecError, CodesError
+from josiecodec.quantization.config import SplitQuantizerConfig
 
 AWKWARD = (0, 1, 7, 1919, 1920, 1921, 5000, 9600)
 
@@ -97,7 +97,7 @@ def test_blocks_of_a_long_recording_leave_no_trace(spectral, monkeypatch, thread
         x = speechlike(31.3)
         codes = spectral.encode(x, 6)
         audio = spectral.decode(codes)
-        monkeypatch.setattr(jodio_module, "BLOCK_FRAMES", 7)
+        monkeypatch.setattr(jodio_module, "CHUNK_FRAMES", 7)
         assert torch.equal(spectral.encode(x, 6), codes)
         assert torch.equal(spectral.decode(codes), audio)
     finally:
@@ -127,7 +127,7 @@ def test_shapes_that_are_understood(spectral):
 
 
 def test_bitrates():
-    config = tiny_config(quantizer=QuantizerConfig(acoustic_levels=8, codebook_size=2048, dim=16))
+    config = tiny_config(quantizer=SplitQuantizerConfig(acoustic_levels=8, codebook_size=2048, dim=16))
     model = Jodio(config)
     assert model.frame_rate == 12.5
     assert model.bitrate(9) == pytest.approx(1237.5)
@@ -194,7 +194,7 @@ def test_quantization_can_be_skipped_item_by_item():
 @pytest.mark.parametrize("mode", ["split", "residual"])
 @pytest.mark.parametrize("update", ["ema", "gradient"])
 def test_every_kind_of_quantizer_round_trips(mode, update):
-    quantizer = QuantizerConfig(
+    quantizer = SplitQuantizerConfig(
         mode=mode, acoustic_levels=3, codebook_size=32, dim=0 if mode == "residual" else 16, update=update,
         code_dim=8 if update == "gradient" else 0, normalize=update == "gradient",
     )  # fmt: skip

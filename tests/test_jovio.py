@@ -15,6 +15,7 @@ from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.patch_payload import PatchRows, unpack_rows
 from josiecodec.coding.jovio import Jovio
 from josiecodec.errors import CodecError, CodesError, ConfigError, FormatError, ModelError
+from josiecodec.quantization.config import ResidualQuantizerConfig
 from josiecodec.settings import EncoderSettings, Rate
 from josiecodec.vision import tiling
 from josiecodec.vision.config import ConvConfig, VitConfig
@@ -303,14 +304,15 @@ def test_wrong_settings_are_refused():
         TokenFile.from_bytes(b"")
 
 
-def test_the_printed_model():
-    """Seed 001: hidden 512, 8 layers, 16 heads, 32 codebooks of 2048, theta 500000, 12 frames."""
+def test_the_published_model():
+    """J.O.S.I.E. v4o as published: hidden 512, 8 layers, 16 heads, 32 codebooks of 2048, theta 500000, 12 frames."""
     config = preset("jovio-v4o")
     assert isinstance(config.encoder, VitConfig)
     assert (config.encoder.channels, config.encoder.layers, config.encoder.heads) == (512, 8, 16)
-    assert (config.levels, config.codebook_size) == (32, 2048)
+    assert (config.quantizer.levels, config.quantizer.codebook_size) == (32, 2048)
     assert (config.encoder.theta, config.encoder.max_frames) == (500000.0, 12)
-    small = dataclasses.replace(config, codebook_size=16, levels=4, encoding=EncoderSettings(n_q=2), starts=(1, 2, 3))
+    quantizer = ResidualQuantizerConfig(levels=4, codebook_size=16, shared_from=-1)
+    small = dataclasses.replace(config, quantizer=quantizer, encoding=EncoderSettings(n_q=2), starts=(1, 2, 3))
     codec = Jovio(small)
     groups = to_groups(scene(32, 32, 3), 2)
     out = codec(groups)

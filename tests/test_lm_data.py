@@ -21,8 +21,8 @@ from josielm.inference.sampling import Draw, Sampling
 from josielm.model.ids import Ids
 from josielm.store import Trained
 from josielm.training.baselines import clips_of, floors, unigram, unigram_entropy
+from josielm.training.config import fitted, read_train_config
 from josielm.training.losses import losses
-from josielm.training.settings import fitted, read_experiment
 
 RATE = 12.5
 BYTES = byte_tokenizer()
@@ -120,7 +120,7 @@ def test_text_without_times_and_no_text():
 def test_every_frame_is_given_once_in_order(tmp_path):
     clips = random_clips(7)
     data = open_datasets([dataset(tmp_path / "d", clips)])
-    items = list(Pieces(data, TINY, 16).in_order())
+    items = list(Pieces(data, TINY, 16).sequence())
     together = np.concatenate([i.codes.T for i in items])
     assert np.array_equal(together, np.concatenate([c for c, _ in clips]))
 
@@ -189,7 +189,7 @@ def test_the_other_speaker_is_found_by_group_and_channel(tmp_path):
     ]
     data = open_datasets([dataset(tmp_path / "d", clips)])
     config = replace(TINY, streams=2)
-    items = list(Pieces(data, config, 50).in_order())
+    items = list(Pieces(data, config, 50).sequence())
     assert [int(i.codes[0, 0]) for i in items] == [1, 3]  # the other side is only listened to
     assert items[0].user[0].tolist() == [CARD + 1] * 5 + [2] * 15
     assert items[1].user is None
@@ -280,7 +280,7 @@ def test_conversations_come_from_groups_with_roles(tmp_path):
         (np.zeros((9, LEVELS), int), {}),
     ]
     pieces = Pieces(open_datasets([dataset(tmp_path / "d", clips)]), WRITING, 100, rows_of(), turns=True)
-    (item,) = pieces.in_order()
+    (item,) = pieces.sequence()
     assert [c for c in item.codes[0].tolist() if c < CARD] == [6, 6, 7, 7, 7]
     assert torch.equal(pieces.batch(0, 0, range(2)).text[0], torch.from_numpy(item.text))
 
@@ -300,7 +300,7 @@ def test_windows_of_conversations_hold_what_is_to_be_learnt(tmp_path):
     learnt = batch.codes[:, 0][batch.learn]
     assert set(range(CARD)) <= set(learnt.tolist())  # not the first frames alone
     assert not torch.equal(batch.codes, pieces.batch(0, 1, range(60)).codes)
-    assert sum(int(item.learn.sum()) for item in pieces.in_order()) == 90 + 1
+    assert sum(int(item.learn.sum()) for item in pieces.sequence()) == 90 + 1
     silent = open_datasets([dataset(tmp_path / "s", long[3:])])
     with pytest.raises(ConfigError, match="assistant"):
         Pieces(silent, WRITING, 16, rows_of(), turns=True)
@@ -389,19 +389,19 @@ def test_unigram_entropy_is_that_of_the_counts(tmp_path):
 
 
 def test_experiments_are_fitted_to_the_data(tmp_path):
-    config = fitted(read_experiment("small", ("optimizer.lr = 1e-4",)), info(n_q=12, card=100), 12, 0)
+    config = fitted(read_train_config("small", ("optimizer.lr = 1e-4",)), info(n_q=12, card=100), 12, 0)
     assert config.optimizer.lr == 1e-4
     assert config.model.delays == (0, *[1] * 11)
     assert (config.model.n_q, config.model.codebook_size, config.model.text_head) == (12, 100, "none")
-    config = fitted(read_experiment("small"), info(n_q=5), 4, 258, info(kind="visual", n_q=2))
+    config = fitted(read_train_config("small"), info(n_q=5), 4, 258, info(kind="visual", n_q=2))
     assert (config.model.text_head, config.model.text_rows, config.model.vision.n_q) == ("temporal", 262, 2)
     (tmp_path / "x.toml").write_text('steps = 7\n[model]\npreset = "tiny"\nstreams = 2\n')
-    config = read_experiment(tmp_path / "x.toml", ("model.temporal.layers = 1",))
+    config = read_train_config(tmp_path / "x.toml", ("model.temporal.layers = 1",))
     assert (config.steps, config.model.streams, config.model.temporal.layers) == (7, 2, 1)
     for bad, changes in (("nothing", ()), ("tiny", ("a = 1",)), ("tiny", ("batch = 0",)), ("tiny", ("=",))):
         with pytest.raises(ConfigError):
-            read_experiment(bad, changes)
+            read_train_config(bad, changes)
     with pytest.raises(ConfigError, match="levels"):
-        fitted(read_experiment("tiny"), info(), 9, 0)
+        fitted(read_train_config("tiny"), info(), 9, 0)
     with pytest.raises(ConfigError, match="turns"):
-        fitted(read_experiment("tiny", ('mode = "turns"',)), info(), 3, 0)
+        fitted(read_train_config("tiny", ('mode = "turns"',)), info(), 3, 0)

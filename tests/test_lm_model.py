@@ -15,10 +15,11 @@ from kit.lm import CARD, LEVELS, SEEING, TEXT, TINY, VARIANTS, inputs_for, made
 from josiecodec.errors import CodesError, ConfigError
 from josielm.inference.sampling import Draw, Sampling, draw
 from josielm.inference.stream import LMStream, steps_of
-from josielm.model.config import LossConfig, StackConfig
+from josielm.model.config import StackConfig
 from josielm.model.delays import delay, undelay
 from josielm.model.language_model import LM, Inputs
 from josielm.model.presets import PRESETS, preset
+from josielm.training.config import LossConfig
 from josielm.training.losses import losses
 
 TABLE = Path(__file__).parent / "fixtures" / "architecture_v4o.tsv"
@@ -30,8 +31,8 @@ def config(request):
     return VARIANTS[request.param]
 
 
-def printed_count() -> int:
-    """Parameters of the printed temporal and depth transformers, from the table of their modules."""
+def published_count() -> int:
+    """Parameters of the published temporal and depth transformers, from the table of their modules."""
     width, total = {"temporial_transformer": 1028, "depth_transformer": 512}, 0
     with open(TABLE, newline="") as f:
         for row in csv.DictReader(f, delimiter="\t"):
@@ -52,11 +53,11 @@ def printed_count() -> int:
     return total
 
 
-def test_the_printed_preset_counts_as_printed():
+def test_the_preset_v4o_counts_as_published():
     with torch.device("meta"):
-        model = LM(preset("v4o-printed"))
-    assert printed_count() == 438_351_980
-    assert model.parameter_count() == printed_count()
+        model = LM(preset("v4o"))
+    assert published_count() == 438_351_980
+    assert model.parameter_count() == published_count()
 
 
 def test_presets_exist():
@@ -209,7 +210,7 @@ def test_padding_changes_nothing():
 
 def test_no_codec_is_handed_an_id_it_lacks():
     """Random weights, hot draws, every delay: codes stay codes and text stays text."""
-    for name in ("delayed", "all", "text in depth", "as printed"):
+    for name in ("delayed", "all", "text in depth", "v4o"):
         config = VARIANTS[name]
         model = made(config)
         with torch.no_grad():

@@ -19,6 +19,7 @@ from josielm import load, save
 from josielm.data.batches import Pieces, open_datasets
 from josielm.data.text import TextRows, byte_tokenizer
 from josielm.inference.duplex import BUDGET, Report, framed
+from josielm.model.config import VisionConfig
 from josielm.model.ids import Ids
 from josielm.model.language_model import LM
 from josielm.training.baselines import Floors, clips_of, floors
@@ -59,6 +60,11 @@ def test_a_run_goes_on_with_its_own_settings(tokens, tmp_path):
         with pytest.raises(ConfigError, match=text):
             trainer(tokens, tmp_path / "run", replace(CONFIG, **changes)).resume()
     trainer(tokens, tmp_path / "run", replace(CONFIG, steps=99)).resume()
+    again = trainer(tokens, tmp_path / "run", replace(CONFIG, seed=5))
+    again.resume(changed=["seed"])
+    again.run(until_step=2)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["changed"] for line in lines if "changed" in line] == [{"seed": [0, 5]}]
     (tmp_path / "run" / "config.json").write_text("{")
     with pytest.raises(ModelError, match="cannot be read"):
         trainer(tokens, tmp_path / "run").resume()
@@ -83,6 +89,24 @@ def test_a_run_that_is_stopped_saves_whole_steps(tokens, tmp_path):
     again.run()
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+LIGHT = """
+import sys
+import josielm
+assert "torch" not in sys.modules, "the package"
+import josielm.model.config, josielm.training.config
+josielm.training.config.read_train_config("tiny", ("optimizer.lr = 0.1",))
+rooms = ("torch", "soundfile", "josiecodec.audio", "josiecodec.coding", "josiecodec.hub", "josiecodec.training.audio")
+found = [m for m in sys.modules if m in rooms or m.startswith(tuple(r + "." for r in rooms))]
+assert not found, found
+"""
+
+
+def test_settings_are_light():
+    """To read them, neither a codec nor its teachers, discriminators and audio files have to be imported."""
+    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_parts_of_a_batch_add_up(tokens, tmp_path):
@@ -135,7 +159,7 @@ def test_a_model_learns_and_says_so(tokens, tmp_path):
     config = replace(CONFIG, steps=120, batch=8, depth_frame_fraction=1.0, validate_every=60)
     pieces, judged = (Pieces(d, config.model, config.frames) for d in (data, valid))
     said = []
-    Trainer(config, pieces, tmp_path / "run", judged, say=said.append).run()
+    Trainer(config, pieces, tmp_path / "run", judged, report=said.append).run()
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     last = [line for line in lines if "nll" in line][-1]
     assert {"loss", "grad_norm", "tokens_per_second", "mfu", "lr", "unigram"} <= last.keys()
@@ -159,7 +183,7 @@ def test_judging_counts_every_code_once(tokens):
     one = negative_log_likelihood(model, pieces, batch=1)
     many = negative_log_likelihood(model, pieces, batch=16)
     assert one == pytest.approx(many, abs=1e-5)
-    assert negative_log_likelihood(model, pieces, most=100) != many
+    assert negative_log_likelihood(model, pieces, max_frames=100) != many
 
 
 def test_a_run_starts_from_the_codec(tmp_path):
@@ -179,7 +203,7 @@ def test_a_run_starts_from_the_codec(tmp_path):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_parameters_are_bounded_from_below(name):
     count = LM(VARIANTS[name]).parameter_count()
-    assert 0.8 * count < VARIANTS[name].least_parameters <= count
+    assert 0.8 * count < VARIANTS[name].min_parameters <= count
 
 
 def test_a_level_without_figures_is_no_number():
@@ -199,6 +223,15 @@ def test_the_mode_is_kept(tmp_path):
         load(folder)
     (folder / "config.json").write_text(text.replace(',\n "mode": "turns"', ""))
     assert load(folder).mode == "stream"
+
+
+def test_an_earlier_name_of_a_setting_is_known(tmp_path):
+    looking = replace(TINY, vision=VisionConfig(n_q=2, codebook_size=16, max_patches=7))
+    folder = save(tmp_path / "m", LM(looking), info(), vision=info(kind="visual", n_q=2))
+    text = (folder / "config.json").read_text()
+    assert '"max_patches": 7' in text
+    (folder / "config.json").write_text(text.replace("max_patches", "most"))
+    assert load(folder).model.config == looking
 
 
 def test_what_cannot_be_loaded_is_refused(tmp_path):
@@ -255,7 +288,7 @@ def test_a_report_counts_what_is_late():
 
 
 def test_processes_must_be_able_to_share(tokens, tmp_path, monkeypatch):
-    monkeypatch.setattr("josielm.training.trainer.group_place", lambda: (0, 3))
+    monkeypatch.setattr("josiecodec.training.core.loop.rank_and_world", lambda: (0, 3))
     with pytest.raises(ConfigError, match="3 processes"):
         trainer(tokens, tmp_path / "x")
     assert issubclass(ConfigError, CodecError)

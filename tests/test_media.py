@@ -69,7 +69,7 @@ def test_fine_greys_and_transparency(tmp_path):
 
 def test_what_is_no_picture(tmp_path):
     (tmp_path / "x.png").write_bytes(b"not a picture")
-    with pytest.raises(MediaError, match="not a picture"):
+    with pytest.raises(MediaError, match="not an image"):
         load_image(tmp_path / "x.png")
     with pytest.raises(MediaError, match="no such file"):
         load_image(tmp_path / "y.png")
@@ -190,10 +190,10 @@ def test_a_flash_and_its_beep_come_back_together(visual, tmp_path, late):
     with VideoWriter(tmp_path / "x.mkv", (48, 64), Fraction(10), 24000) as writer:
         for picture in x.unbind(1):
             writer.write(picture)
-        writer.heard = round(24000 * late)  # the track starts later, and without its beginning
-        writer.write_sound(wave[writer.heard :])
+        writer.samples = round(24000 * late)  # the track starts later, and without its beginning
+        writer.write_audio(wave[writer.samples :])
     with VideoReader(tmp_path / "x.mkv") as reader:
-        assert reader.sound_offset == pytest.approx(late, abs=0.002)
+        assert reader.audio_offset == pytest.approx(late, abs=0.002)
     audio = josiecodec.load("jodio-24k")
     encode_video(visual, audio, tmp_path / "x.mkv", tmp_path / "x.josie", 4)
     decode_video(visual, audio, tmp_path / "x.josie", tmp_path / "back.mkv")
@@ -236,7 +236,7 @@ def test_the_command_line_takes_all_kinds(visual, tiny, tmp_path):
     lines = run("encode", media, tmp_path / "tokens", *models, "--n-q", 3, "--json").splitlines()
     assert {json.loads(line)["kind"] for line in lines} == {"audio", "image", "video"}
     described = run("info", *sorted((tmp_path / "tokens").glob("*.josie")))
-    assert "70 x 50, a picture" in described
+    assert "70 x 50, image" in described
     assert "30 pictures at 10/s" in described
     run("trim", tmp_path / "tokens" / "film.josie", tmp_path / "tokens" / "less.josie", "--n-q", 2)
     run("decode", tmp_path / "tokens", tmp_path / "back", *models)

@@ -7,8 +7,11 @@ import math
 import pytest
 import torch
 from kit.audio import RATE, speechlike
+from kit.vision import scene
 
+from josiecodec.errors import CodecError
 from josiecodec.metrics.audio import mel_distance, pesq, score, si_sdr, stoi
+from josiecodec.metrics.vision import frame_difference_psnr, ms_ssim, mse, psnr
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,8 @@ def test_a_perfect_copy(speech):
 
 
 def test_more_noise_is_worse(speech):
-    found = [score(speech + n * torch.randn_like(speech), speech, RATE) for n in (0.003, 0.03, 0.3)]
+    noise = torch.randn(speech.shape, generator=torch.Generator().manual_seed(0))
+    found = [score(speech + n * noise, speech, RATE) for n in (0.003, 0.03, 0.3)]
     for name, down in (("pesq_wb", True), ("stoi", True), ("si_sdr", True), ("mel", False)):
         values = [f[name] for f in found]
         assert values == sorted(values, reverse=down), name
@@ -45,3 +49,35 @@ def test_silence_cannot_be_scored(speech):
     assert math.isnan(si_sdr(silence, silence))
     assert math.isnan(stoi(speech[:100], speech[:100], RATE))
     assert mel_distance(silence, silence, RATE) == 0
+
+
+@pytest.fixture(scope="module")
+def image():
+    return scene(192, 192)[0, :, 0]
+
+
+def test_image_and_video_metrics_have_known_values(image):
+    assert psnr(image, image) == math.inf
+    assert psnr(image + 0.1, image) == pytest.approx(20, abs=1e-4)
+    assert mse(image + 0.1, image) == pytest.approx(0.01, rel=1e-4)
+    assert ms_ssim(image, image) == pytest.approx(1)
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    assert ms_ssim(image + 0.2 * noise, image) < 0.95
+    assert math.isnan(ms_ssim(image[:, :100], image[:, :100]))
+    still = image[:, None].expand(-1, 3, -1, -1)
+    assert frame_difference_psnr(still, still) == math.inf
+    flicker = still + torch.tensor([0.05, -0.05, 0.05]).view(1, 3, 1, 1)
+    assert frame_difference_psnr(flicker, still) == pytest.approx(20, abs=1e-3)
+    assert math.isnan(frame_difference_psnr(still[:, :1], still[:, :1]))
+
+
+@pytest.mark.parametrize("metric", [mse, psnr, ms_ssim, frame_difference_psnr])
+def test_integers_and_other_shapes_are_refused(metric, image):
+    video = image[:, None].expand(-1, 3, -1, -1) if metric is frame_difference_psnr else image
+    as_bytes = (video * 255).byte()
+    for decoded, original in ((as_bytes, video), (video, as_bytes), (as_bytes, as_bytes)):
+        with pytest.raises(CodecError, match="floating point"):
+            metric(decoded, original)
+    for shape in ((slice(None), slice(1)), (slice(None), slice(None), slice(180))):
+        with pytest.raises(CodecError, match="cannot be compared"):
+            metric(video[shape], video)

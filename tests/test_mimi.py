@@ -180,10 +180,10 @@ def test_the_real_sizes_are_those_of_the_paper():
 def test_the_attention_of_kyutais_layout(tmp_path):
     """Their one matrix and neighbouring pairs of channels, computed here step by step, give our attention."""
     from josiecodec.hub.mimi_weights import write_layout
-    from josiecodec.hub.store import _plain_tensors
+    from josiecodec.hub.tensors import plain_tensors
 
     model = tiny_model("mimi")
-    tensors = write_layout(_plain_tensors(model), model.config, "kyutai")
+    tensors = write_layout(plain_tensors(model), model.config, "kyutai")
     where = "encoder_transformer.transformer.layers.0.self_attn"
     x = torch.randn(1, 6, 32)
     q, k, v = (x[0] @ tensors[f"{where}.in_proj_weight"].t()).view(6, 3, 2, 16).unbind(1)  # [step, head, channel]
@@ -229,11 +229,11 @@ quantizer.rvq_rest.output_proj.weight [512, 256, 1]
 
 def test_names_and_shapes_of_kyutais_layout():
     from josiecodec.hub.mimi_weights import write_layout
-    from josiecodec.hub.store import _plain_tensors
+    from josiecodec.hub.tensors import plain_tensors
 
     with torch.device("meta"):
         model = Jodio(preset("mimi"))
-    tensors = write_layout(_plain_tensors(model), model.config, "kyutai")
+    tensors = write_layout(plain_tensors(model), model.config, "kyutai")
     for line in KYUTAI_NAMES.split("\n")[1:-1]:
         name, shape = line.split(" ", 1)
         assert list(tensors[name].shape) == json.loads(shape), name
@@ -342,6 +342,6 @@ def test_every_codec_is_evaluated(model, tmp_path):
     from josiecodec.evaluation.codecs import build
 
     folder = save_pretrained(model, tmp_path)
-    codec = build(f"{folder}@3", ("sound",))
+    codec = build(f"{folder}@3", ("audio",))
     x = speechlike(5)[0, 0]
     assert len(codec.decode(codec.encode(x, 24000), 24000)) == len(x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from josiecodec.quantization.beam_search import _greatest, encode, search
+from josiecodec.quantization.beam_search import _greatest, beam_encode, beam_search
 from josiecodec.quantization.kmeans import kmeans
 from josiecodec.quantization.rvq import ResidualVectorQuantizer
 from josiecodec.quantization.vq import VectorQuantizer, codebook_statistics
@@ -222,7 +222,7 @@ def test_a_search_with_one_beam_takes_the_nearest_code():
     rvq = ResidualVectorQuantizer(8, 5, codebook_size=32, shared_from=3, update="ema").eval()
     x = torch.randn(50, 8)
     rvq.initialise(torch.randn(2000, 8), torch.Generator().manual_seed(0))
-    found = search(rvq, x, 5, 1)
+    found = beam_search(rvq, x, 5, 1)
     assert torch.equal(found.path(torch.full((50,), 5)), rvq.encode(x[None], 5)[0])
     counts = torch.randint(0, 6, (50,))
     path = found.path(counts)
@@ -237,7 +237,7 @@ def test_more_beams_find_better_codes_and_know_how_good_they_are():
     x = torch.randn(200, 8)
     means = []
     for beams in (1, 2, 8):
-        found = search(rvq, x, 6, beams)
+        found = beam_search(rvq, x, 6, beams)
         for n in (1, 3, 6):
             decoded = rvq.decode(found.path(torch.full((200,), n))[None, :, :n])[0]
             assert torch.allclose((decoded - x).square().sum(-1), found.errors[:, n], atol=1e-4)
@@ -245,10 +245,10 @@ def test_more_beams_find_better_codes_and_know_how_good_they_are():
     assert means[2] < means[1] < 0.97 * means[0]
     # Vectors that are good enough are left alone, and what is found does not depend on the vectors beside.
     enough = torch.full((200,), float(found.errors[:, 3].median()))
-    some = search(rvq, x, 6, 8, 0, enough)
+    some = beam_search(rvq, x, 6, 8, 0, enough)
     assert some.errors[:, 6].isinf().any()
-    assert torch.equal(search(rvq, x[7:9], 6, 8).path(torch.full((2,), 6)), found.path(torch.full((200,), 6))[7:9])
-    deep = search(rvq, x, 6, 2, start=4)
+    assert torch.equal(beam_search(rvq, x[7:9], 6, 8).path(torch.full((2,), 6)), found.path(torch.full((200,), 6))[7:9])
+    deep = beam_search(rvq, x, 6, 2, start=4)
     assert deep.errors[:, :3].isfinite().all()
     assert deep.errors[:, 3:].isinf().all()
 
@@ -259,10 +259,10 @@ def test_codes_of_all_levels_are_those_that_the_search_ends_with(beams, size):
     rvq = ResidualVectorQuantizer(8, 5, codebook_size=size, shared_from=3, rvq_dim=6, update="ema").eval()
     rvq.initialise(torch.randn(2000, 8), torch.Generator().manual_seed(0))
     x = torch.randn(3, 70, 8)
-    codes = encode(rvq, x, 5, beams)
-    found = search(rvq, rvq.enter(x).flatten(0, 1), 5, beams).path(torch.full((210,), 5))
+    codes = beam_encode(rvq, x, 5, beams)
+    found = beam_search(rvq, rvq.enter(x).flatten(0, 1), 5, beams).path(torch.full((210,), 5))
     assert torch.equal(codes.flatten(0, 1), found)
-    assert torch.equal(encode(rvq, x[1:2, 3:5], 5, beams), codes[1:2, 3:5])  # whatever is beside
+    assert torch.equal(beam_encode(rvq, x[1:2, 3:5], 5, beams), codes[1:2, 3:5])  # whatever is beside
 
 
 @pytest.mark.parametrize("shape", [(20, 1, 64), (20, 4, 2048), (7, 3, 50), (5, 2, 16)])
@@ -284,37 +284,37 @@ def test_some_items_have_fewer_levels():
     assert not some[2].any()
 
 
-def test_dear_codes_are_taken_only_where_they_are_worth_it():
+def test_costly_codes_are_taken_only_where_that_pays():
     rvq = ResidualVectorQuantizer(8, 4, codebook_size=32, shared_from=2, update="ema").eval()
     rvq.initialise(torch.randn(2000, 8), torch.Generator().manual_seed(0))
     x = torch.randn(200, 8)
-    prices = [0.5 * torch.rand(32) for _ in range(4)]
+    costs_of_codes = [0.5 * torch.rand(32) for _ in range(4)]
 
     def costs(found):
         codes = found.path(torch.full((200,), 4))
         error = (rvq.decode(codes[None])[0] - x).square().sum(-1)
-        return error, sum(price[codes[:, k]] for k, price in enumerate(prices))
+        return error, sum(cost[codes[:, k]] for k, cost in enumerate(costs_of_codes))
 
-    plain, priced = search(rvq, x, 4, 4), search(rvq, x, 4, 4, prices=prices)
-    error, paid = costs(priced)
-    assert torch.allclose(priced.errors[:, 4], error + paid, atol=1e-4)
-    before, before_paid = costs(plain)
-    assert paid.mean() < before_paid.mean()
-    assert (error + paid).mean() < (before + before_paid).mean()
+    plain, with_costs = beam_search(rvq, x, 4, 4), beam_search(rvq, x, 4, 4, code_costs=costs_of_codes)
+    error, bits = costs(with_costs)
+    assert torch.allclose(with_costs.errors[:, 4], error + bits, atol=1e-4)
+    before, bits_before = costs(plain)
+    assert bits.mean() < bits_before.mean()
+    assert (error + bits).mean() < (before + bits_before).mean()
     assert error.mean() > before.mean()
-    free = search(rvq, x, 4, 4, prices=[torch.zeros(32)] * 4)
+    free = beam_search(rvq, x, 4, 4, code_costs=[torch.zeros(32)] * 4)
     assert torch.equal(free.errors, plain.errors)
     assert torch.equal(free.codes, plain.codes)
 
 
-def test_what_a_price_is_worth_is_each_vectors_own():
+def test_lambda_is_each_vectors_own():
     rvq = ResidualVectorQuantizer(8, 4, codebook_size=32, shared_from=2, update="ema").eval()
     rvq.initialise(torch.randn(2000, 8), torch.Generator().manual_seed(0))
     x = torch.randn(60, 8)
-    prices = [0.5 * torch.rand(32) for _ in range(4)]
-    worth = torch.tensor([0.0, 1.0, 3.0]).repeat_interleave(20)
-    found = search(rvq, x, 4, 4, prices=prices, worth=worth)
+    costs_of_codes = [0.5 * torch.rand(32) for _ in range(4)]
+    lambdas = torch.tensor([0.0, 1.0, 3.0]).repeat_interleave(20)
+    found = beam_search(rvq, x, 4, 4, code_costs=costs_of_codes, rd_lambda=lambdas)
     for w in (0.0, 1.0, 3.0):
-        same = search(rvq, x, 4, 4, prices=[w * price for price in prices])
-        assert torch.equal(found.codes[:, worth == w], same.codes[:, worth == w])
-        assert torch.allclose(found.errors[worth == w], same.errors[worth == w], atol=1e-4)
+        same = beam_search(rvq, x, 4, 4, code_costs=[w * cost for cost in costs_of_codes])
+        assert torch.equal(found.codes[:, lambdas == w], same.codes[:, lambdas == w])
+        assert torch.allclose(found.errors[lambdas == w], same.errors[lambdas == w], atol=1e-4)

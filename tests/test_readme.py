@@ -91,7 +91,7 @@ def test_the_python_blocks_run():
     names: dict = {}
     exec(blocks("python")[0], names)  # the README's own code
     assert names["codes"].shape == (1, 9, 13)
-    assert names["back"].shape == (1, 1, 24000)
+    assert names["back"].shape == (1, 24000)
     exec(blocks("python")[1], names)
     assert names["codes"].shape == (1, 8, 17, 30)
     assert names["back"].shape == (3, 270, 480)

@@ -1,4 +1,4 @@
-"""Shards of tokens: what is written is read back, by us and by others; damage is told; samplers resume exactly."""
+"""Shards of tokens: what is written is read back, by us and by others; damage is reported."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.audio import tiny_model
-from kit.datasets import SIGHT, SOUND, made_codes, make_dataset
+from kit.datasets import AUDIO_INFO, VISION_INFO, made_codes, make_dataset
 from kit.vision import CONV, model
 
 from josiecodec.datasets.dataset import Crop, DatasetInfo, ShardWriter, TokenDataset
 from josiecodec.datasets.export import export
 from josiecodec.datasets.sampler import MixedDataset
-from josiecodec.datasets.shard_file import MOST_HEADER
+from josiecodec.datasets.shard_file import MAX_HEADER
 from josiecodec.datasets.verify import contents, problems
 from josiecodec.errors import CodecError, CodesError, FormatError, ModelError
-from josiecodec.tokenization.decode import picture_file, sound_file
+from josiecodec.tokenization.decode import clip_to_josie, decode_audio, decode_pictures
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_others_can_read_the_files(dataset):
     assert np.array_equal(np.diff(tensors["offsets"]), [line["n_frames"] for line in lines])
     assert np.array_equal(tensors["codes"], np.concatenate(made_codes(50)[17:34]))
     with safetensors.safe_open(dataset.folder / "00001.safetensors", "pt") as file:
-        assert file.metadata()["fingerprint"] == SOUND.fingerprint
+        assert file.metadata()["fingerprint"] == AUDIO_INFO.fingerprint
         assert torch.equal(file.get_tensor("codes"), torch.from_numpy(tensors["codes"]))
     done = subprocess.run(["sha256sum", "--check", "--quiet", "00001.sha256"], cwd=dataset.folder)
     assert done.returncode == 0
@@ -71,14 +71,14 @@ def test_patches_keep_their_levels(tmp_path):
     random = np.random.default_rng(0)
     codes = random.integers(0, 64, (40, 3))
     codes[np.arange(3) >= random.integers(0, 4, (40, 1))] = -1
-    dataset = make_dataset(tmp_path / "v", [codes], 1, SIGHT)
+    dataset = make_dataset(tmp_path / "v", [codes], 1, VISION_INFO)
     assert np.array_equal(dataset[0].signed, codes)
     assert np.array_equal(TokenDataset(dataset.folder, 2)[0].signed, codes[:, :2])
     assert not list(problems(dataset.folder))
     found = contents(dataset)
     assert found.counts.sum(1).tolist() == (codes >= 0).sum(0).tolist()
     with pytest.raises(CodesError, match="left out"):
-        ShardWriter(dataset.folder, SIGHT).write(1, [(np.array([[-1, 3, 3]]), {"id": "x"})])
+        ShardWriter(dataset.folder, VISION_INFO).write(1, [(np.array([[-1, 3, 3]]), {"id": "x"})])
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_patches_keep_their_levels(tmp_path):
     [np.zeros((3, 5), int), np.zeros(3, int), np.zeros((3, 4)), np.full((3, 4), 64), np.full((3, 4), -1)],
 )
 def test_codes_that_do_not_fit_leave_nothing(tmp_path, codes):
-    writer = ShardWriter(tmp_path, SOUND)
+    writer = ShardWriter(tmp_path, AUDIO_INFO)
     with pytest.raises(CodesError):
         writer.write(0, [(made_codes(1)[0], {"id": "a"}), (codes, {"id": "b"})])
     assert not writer.done(0)
@@ -113,8 +113,24 @@ def test_another_codec_needs_another_folder(dataset, tmp_path):
     mine = make_dataset(tmp_path / "other", made_codes(3), 1, other)
     with pytest.raises(ModelError, match="cannot be mixed"):
         MixedDataset([dataset, mine])
-    with pytest.raises(CodesError, match="name one n_q"):
+    with pytest.raises(CodesError, match="give one n_q"):
         MixedDataset([dataset, TokenDataset(dataset.folder, 2)])
+
+
+def test_datasets_that_say_visual_are_of_vision(tmp_path):
+    """As earlier versions wrote; they are read, appended to and exported like others."""
+    codes = np.array([[1, 2, -1], [3, -1, -1]])
+    make_dataset(tmp_path, [codes], 1, VISION_INFO)
+    old = (tmp_path / "dataset.json").read_text().replace('"vision"', '"visual"')
+    assert '"visual"' in old
+    (tmp_path / "dataset.json").write_text(old)
+    assert TokenDataset(tmp_path).info == VISION_INFO
+    ShardWriter(tmp_path, VISION_INFO).write(1, [(codes, {"id": "later"})])
+    dataset = TokenDataset(tmp_path)
+    assert [np.array_equal(dataset[i].signed, codes) for i in range(2)] == [True, True]
+    assert (tmp_path / "dataset.json").read_text() == old
+    assert json.loads(dataset.info.to_json())["kind"] == "vision"
+    assert not list(problems(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -129,8 +145,8 @@ def test_another_codec_needs_another_folder(dataset, tmp_path):
     ],
 )
 def test_descriptions_that_make_no_sense_are_refused(change, text):
-    values = json.loads(SOUND.to_json())
-    assert DatasetInfo.from_json(json.dumps(values)) == SOUND
+    values = json.loads(AUDIO_INFO.to_json())
+    assert DatasetInfo.from_json(json.dumps(values)) == AUDIO_INFO
     with pytest.raises(FormatError, match=text):
         DatasetInfo.from_json(json.dumps(values | change))
 
@@ -139,22 +155,22 @@ def test_damage_gives_typed_errors(dataset, tmp_path):
     whole = (dataset.folder / "00000.safetensors").read_bytes()
     random = np.random.default_rng(0)
     folder = shutil.copytree(dataset.folder, tmp_path / "d")
-    told = 0
+    errors = 0
     for trial in range(300):
         data = bytearray(whole)
         end = 8 + int.from_bytes(whole[:8], "little") + 200
-        for place in random.integers(0, end, 3):
-            data[place] = random.integers(256)
+        for position in random.integers(0, end, 3):
+            data[position] = random.integers(256)
         (folder / "00000.safetensors").write_bytes(data[: len(data) - 7 * (trial % 3 == 0)])
         try:
             opened = TokenDataset(folder)
             for i in range(3):
                 opened[i], opened.crop(i, 0, 9)
         except CodecError:
-            told += 1
+            errors += 1
         assert list(problems(folder)) or bytes(data) == whole
-    assert told > 150
-    huge = (MOST_HEADER + 1).to_bytes(8, "little") + b" " * (MOST_HEADER + 9)
+    assert errors > 150
+    huge = (MAX_HEADER + 1).to_bytes(8, "little") + b" " * (MAX_HEADER + 9)
     for data in (b"", b"\0" * 8, huge, whole[:100]):
         (folder / "00000.safetensors").write_bytes(data)
         with pytest.raises(FormatError):
@@ -190,8 +206,8 @@ def test_headers_that_contradict_themselves(dataset, tmp_path):
 
 
 def test_lengths_that_no_clip_has(tmp_path):
-    ShardWriter(tmp_path, SOUND).write(0, [(np.zeros((1, 4), int), {"id": "a"})])
-    hearing, seeing = tiny_model(), model(CONV)
+    ShardWriter(tmp_path, AUDIO_INFO).write(0, [(np.zeros((1, 4), int), {"id": "a"})])
+    audio_codec, vision_codec = tiny_model(), model(CONV)
     for length in (float("nan"), float("inf"), -1, 10**400, 1e300):
         line = {"id": "a", "duration": length, "n_frames": 1, "size": [length, 8], "pictures": length, "rate": [0, 1]}
         (tmp_path / "00000.jsonl").write_text(json.dumps(line) + "\n")
@@ -199,21 +215,24 @@ def test_lengths_that_no_clip_has(tmp_path):
         with pytest.raises(FormatError, match="duration"):
             contents(dataset)
         with pytest.raises(FormatError, match="duration"):
-            sound_file(hearing, dataset[0])
-        with pytest.raises(CodecError):
-            picture_file(seeing, dataset[0])
+            clip_to_josie(audio_codec, dataset[0])
+        with pytest.raises(FormatError, match="duration"):
+            list(decode_audio(audio_codec, dataset[0]))
+        for decode in (clip_to_josie, lambda *clip: list(decode_pictures(*clip))):
+            with pytest.raises(CodecError):
+                decode(vision_codec, dataset[0])
 
 
 @pytest.mark.parametrize("line", [{"id": 3}, {"start": "now"}, {"source": ["x"]}, {"id": "\ud800"}, {"text": "\ud800"}])
 def test_lines_that_fit_no_table(tmp_path, line):
-    ShardWriter(tmp_path / "d", SOUND).write(0, [(np.zeros((1, 4), int), {"id": "a"})])
+    ShardWriter(tmp_path / "d", AUDIO_INFO).write(0, [(np.zeros((1, 4), int), {"id": "a"})])
     (tmp_path / "d" / "00000.jsonl").write_text(json.dumps(line) + "\n")
     with pytest.raises(FormatError):
         export(TokenDataset(tmp_path / "d"), tmp_path / "out", "parquet")
     assert [p.name for p in tmp_path.iterdir()] == ["d"]
 
 
-def test_lines_that_do_not_fit_are_told(dataset, tmp_path):
+def test_lines_that_do_not_fit_are_reported(dataset, tmp_path):
     folder = shutil.copytree(dataset.folder, tmp_path / "d")
     lines = (folder / "00000.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "00000.jsonl").write_bytes(b"".join(lines[:-1]))
@@ -233,8 +252,8 @@ def test_folders_that_are_no_datasets_are_refused(tmp_path, data):
         TokenDataset(tmp_path)
 
 
-def test_clips_that_are_there_twice_are_told(tmp_path):
-    writer = ShardWriter(tmp_path, SOUND)
+def test_clips_with_the_same_id_are_reported(tmp_path):
+    writer = ShardWriter(tmp_path, AUDIO_INFO)
     for shard in range(2):
         writer.write(shard, [(made_codes(1)[0], {"id": "same"})])
     assert list(problems(tmp_path, 3)) == [
@@ -248,7 +267,7 @@ def test_a_copy_in_a_worker_has_the_same_clips(dataset, tmp_path):
     opened = TokenDataset(folder, 2)
     sent = pickle.dumps(opened)
     assert len(sent) < 1000
-    ShardWriter(folder, SOUND).write(3, [(made_codes(1)[0], {"id": "later"})])
+    ShardWriter(folder, AUDIO_INFO).write(3, [(made_codes(1)[0], {"id": "later"})])
     assert len(pickle.loads(sent)) == 50
     assert np.array_equal(pickle.loads(sent)[7].codes, opened[7].codes)
     assert len(TokenDataset(folder)) == 51
@@ -257,14 +276,16 @@ def test_a_copy_in_a_worker_has_the_same_clips(dataset, tmp_path):
 # Export -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["audio", "visual"])
+@pytest.fixture(scope="module", params=["audio", "vision"])
 def exported(request, tmp_path_factory) -> TokenDataset:
     folder = tmp_path_factory.mktemp("export") / "d"
     if request.param == "audio":
         return make_dataset(folder, made_codes(20))
     random = np.random.default_rng(1)
     clips = [random.integers(0, 64, (n, 3)) for n in (1, 5, 9)]
-    return make_dataset(folder, [np.where(np.arange(3) < np.arange(len(c))[:, None], c, -1) for c in clips], 1, SIGHT)
+    return make_dataset(
+        folder, [np.where(np.arange(3) < np.arange(len(c))[:, None], c, -1) for c in clips], 1, VISION_INFO
+    )
 
 
 def test_parquet_is_read_by_arrow(exported, tmp_path):

@@ -38,19 +38,19 @@ def media(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def hearing(tmp_path_factory) -> Path:
+def audio_model(tmp_path_factory) -> Path:
     return save(tiny_model(), tmp_path_factory.mktemp("jodio"), torch.float32)
 
 
 @pytest.fixture(scope="module")
-def seeing(tmp_path_factory) -> Path:
+def vision_model(tmp_path_factory) -> Path:
     return save(model(CONV), tmp_path_factory.mktemp("jovio"), torch.float32)
 
 
 @pytest.fixture(scope="module")
-def dataset(media, hearing, tmp_path_factory) -> Path:
+def dataset(media, audio_model, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("tokens") / "d"
-    args = ["tokenize", media, out, "--model", hearing, "--shard-clips", 2, "--n-q", 3]
+    args = ["tokenize", media, out, "--model", audio_model, "--shard-clips", 2, "--n-q", 3]
     first = run_cli(*args, "--shard", "1/2")
     assert "2 of 3 shards done; 2 audio clips" in first.stdout
     assert "x real time" in first.stdout
@@ -60,38 +60,38 @@ def dataset(media, hearing, tmp_path_factory) -> Path:
     return out
 
 
-def test_what_is_there_is_shown_and_checked(dataset, media, hearing):
+def test_what_is_there_is_shown_and_checked(dataset, media, audio_model):
     found = json.loads(run("tokens", "info", dataset, "--json"))
     assert (found["clips"], found["n_q"], found["frame_rate"], found["kind"]) == (4, 3, [25, 2], "audio")
     assert found["hours"] == pytest.approx(10 / 3600, rel=1e-3)
     assert len(found["usage"]) == len(found["entropy"]) == 3
     assert all(0 < e <= 6 for e in found["entropy"])
-    told = run("tokens", "verify", dataset, "--against", media, "--model", hearing)
-    assert "4 clips in 3 shards, all whole" in told
-    assert "4 clips encoded again" in told
-    assert "the same codes" in told
+    output = run("tokens", "verify", dataset, "--against", media, "--model", audio_model)
+    assert "4 clips in 3 shards, all intact" in output
+    assert "4 clips encoded again" in output
+    assert "the same codes" in output
 
 
-def test_codes_that_differ_are_never_called_the_same(dataset, media, hearing, tmp_path):
+def test_codes_that_differ_are_never_called_the_same(dataset, media, audio_model, tmp_path):
     others = shutil.copytree(media, tmp_path / "media")
     wave = load_audio(media / "3.wav").samples[0].numpy()
     soundfile.write(others / "3.wav", np.concatenate([wave[:RATE], -0.5 * wave[RATE:]]), RATE)
-    told = run("tokens", "verify", dataset, "--against", others, "--model", hearing, "--tolerance", 1)
-    assert "4 clips encoded again" in told
-    assert "the same codes" not in told
-    assert "% of each one's codes are the same" in told
+    output = run("tokens", "verify", dataset, "--against", others, "--model", audio_model, "--tolerance", 1)
+    assert "4 clips encoded again" in output
+    assert "the same codes" not in output
+    assert "% of the codes of each are equal" in output
 
 
 def test_bad_files_are_listed(dataset):
     lines = [json.loads(line) for line in (dataset / "errors.jsonl").read_text().splitlines()]
     assert [(e["id"], e["source"]) for e in lines] == [("bad.wav", "bad.wav"), ("y.mkv", "y.mkv")]
-    assert "not a sound file" in lines[0]["error"]
-    assert "no sound" in lines[1]["error"]
+    assert "not an audio file" in lines[0]["error"]
+    assert "no audio" in lines[1]["error"]
 
 
-def test_a_clip_is_decoded(dataset, media, hearing, tmp_path):
-    codec = load(hearing)
-    run("tokens", "decode", dataset, tmp_path / "x.wav", "--clip", "2.wav", "--model", hearing)
+def test_a_clip_is_decoded(dataset, media, audio_model, tmp_path):
+    codec = load(audio_model)
+    run("tokens", "decode", dataset, tmp_path / "x.wav", "--clip", "2.wav", "--model", audio_model)
     first = TokenDataset(dataset, 1)
     decode_clip(codec, first.info, first[2], tmp_path / "y.wav")
     decode_clip(codec, first.info, TokenDataset(dataset)[2], tmp_path / "z.josie")
@@ -108,16 +108,16 @@ def test_a_clip_is_decoded(dataset, media, hearing, tmp_path):
             first.number_of(wrong)
     with pytest.raises(ModelError, match="was made by tiny-spectral"):
         decode_clip(tiny_model("seanet"), first.info, first[2], tmp_path / "no.wav")
-    told = run("tokens", "decode", dataset, tmp_path / "no.wav", "--clip", "0", code=2)
-    assert "did not come with this version; give its folder" in told
+    output = run("tokens", "decode", dataset, tmp_path / "no.wav", "--clip", "0", code=2)
+    assert "did not come with this version; give its folder" in output
     assert not (tmp_path / "no.wav").exists()
 
 
-def test_pictures_come_back(media, seeing, tmp_path):
+def test_pictures_come_back(media, vision_model, tmp_path):
     out = tmp_path / "v"
-    told = run("tokenize", media, out, "--kind", "visual", "--model", seeing, "--n-q", 4)
-    assert "2 visual clips" in told
-    codec, dataset = load(seeing), TokenDataset(out)
+    output = run("tokenize", media, out, "--kind", "vision", "--model", vision_model, "--n-q", 4)
+    assert "2 vision clips" in output
+    codec, dataset = load(vision_model), TokenDataset(out)
     decode_clip(codec, dataset.info, dataset[0], tmp_path / "x.png")
     picture = load_image(media / "x.png")
     expected = codec.decode(codec.encode(picture[None], 4), (40, 50))[0]
@@ -131,35 +131,35 @@ def test_pictures_come_back(media, seeing, tmp_path):
     assert (found - expected).abs().max() < 0.6 / 255
     shown = run("tokens", "info", out)
     assert "2 clips" in shown
-    assert "visual: 72 patches, 4 levels x 64 codes" in shown
+    assert "vision: 72 patches, 4 levels x 64 codes" in shown
 
 
 def test_export(dataset, tmp_path):
-    told = run("tokens", "export", dataset, tmp_path / "out", "--to", "npy", "--n-q", 2)
-    assert "4 clips" in told
+    output = run("tokens", "export", dataset, tmp_path / "out", "--to", "npy", "--n-q", 2)
+    assert "4 clips" in output
     assert np.load(tmp_path / "out" / "00000" / "000000.npy").shape == (13, 2)
 
 
-def test_damage_is_told(dataset, tmp_path):
+def test_damage_is_reported(dataset, tmp_path):
     folder = shutil.copytree(dataset, tmp_path / "d")
     data = bytearray((folder / "00000.safetensors").read_bytes())
     data[-1] ^= 1
     (folder / "00000.safetensors").write_bytes(data)
     (folder / "00002.jsonl").unlink()
-    told = run("tokens", "verify", folder, code=2)
-    assert "1 of 3 shards are not done yet" in told
-    assert "shard 00000: 00000.safetensors: not the bytes that were written" in told
+    output = run("tokens", "verify", folder, code=2)
+    assert "1 of 3 shards are not done yet" in output
+    assert "shard 00000: 00000.safetensors: not the bytes that were written" in output
 
 
 @pytest.mark.parametrize(
     ("args", "text"),
     [
-        (["--shard", "3/2"], "'3/2' is no share"),
-        (["--kind", "visual"], "not for visual ones"),
-        (["--adaptive"], "--adaptive is for pictures"),
-        (["--actors", 2], "add --engine ray"),
+        (["--shard", "3/2"], "'3/2' is not a part"),
+        (["--kind", "vision"], "not for vision"),
+        (["--adaptive"], "--adaptive is for vision"),
+        (["--actors", 2], "--actors needs --engine ray"),
     ],
 )
-def test_wrong_use_is_told_in_one_line(media, hearing, tmp_path, args, text):
-    assert text in run("tokenize", media, tmp_path / "o", "--model", hearing, *args, code=2)
+def test_wrong_use_is_reported_in_one_line(media, audio_model, tmp_path, args, text):
+    assert text in run("tokenize", media, tmp_path / "o", "--model", audio_model, *args, code=2)
     assert not (tmp_path / "o").exists()

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import soundfile
+import torch
 from kit.audio import RATE, speechlike, tiny_config
 from kit.processes import run
 
 from josiecodec.config import to_dict
 from josiecodec.hub.store import load
+from josiecodec.training.audio.config import read_train_config
+from josiecodec.training.audio.data import load_recordings
+from josiecodec.training.audio.teacher import make_teacher
+from josiecodec.training.audio.trainer import AudioTrainer
+from josiecodec.training.core import checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +81,37 @@ def test_a_run_from_nothing_to_figures(recordings, experiment, tmp_path):
     lines = [json.loads(line) for line in said.splitlines()]
     assert len([line for line in lines if "file" in line]) == 6
     assert [line["codec"].split("@")[1] for line in lines if "files" in line] == ["1", "4"]
-    said = run("eval", "audio", recordings, "--model", out / "model", "--most", 1)
+    said = run("eval", "audio", recordings, "--model", out / "model", "--max-files", 1)
     assert "pesq_wb" in said
+
+
+def test_an_interrupt_finishes_the_step(recordings, experiment, tmp_path):
+    """The checkpoint of an interrupted run is that of an uninterrupted one at the same step."""
+    out = tmp_path / "run"
+    options = ["--data", recordings, "--out", out, "--steps", 100_000, "--set", "log_every=1", "--set", "pitch=''"]
+    command = [sys.executable, "-W", "ignore", "-m", "josiecodec_cli.main", "train", "audio", experiment, *options]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    while not (out / "log.jsonl").exists() or len((out / "log.jsonl").read_text().splitlines()) < 3:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate()
+    assert process.returncode == 2
+    (line,) = error.strip().splitlines()
+    step = int(re.search(r"interrupted at step (\d+); --resume goes on", line)[1])
+    config = read_train_config(experiment, ("steps = 100_000", "log_every = 1", "pitch = ''"))
+    found = load_recordings(recordings)
+    teacher = make_teacher(found, config.teacher, config.model.frame_size, torch.device("cpu"))
+    whole = AudioTrainer(config, found, tmp_path / "whole", teacher, report=lambda _: None)
+    whole.run(until_step=step)
+    known, saved = (checkpoint.read(folder) for folder in (tmp_path / "whole", out))
+    assert saved[1]["step"] == step
+    assert known[0].keys() == saved[0].keys()
+    assert all(torch.equal(value, saved[0][name]) for name, value in known[0].items())
+    assert "seed = 0, not 1" in run(*map(str, command[5:]), "--resume", "--set", "seed=1", code=2)
+    assert "--change is for" in run(*map(str, command[5:]), "--change", "seed=1", code=2)
+    shorter = [str(step + 1) if part == 100_000 else part for part in command[5:]]
+    assert "seed = 1 (was 0)" in run(*shorter, "--resume", "--change", "seed=1")
 
 
 def test_wrong_settings_are_one_line(recordings, experiment, tmp_path):

@@ -6,35 +6,30 @@ import dataclasses
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
-import soundfile
 import torch
-from kit.audio import RATE, speechlike, tiny_config
-from kit.audio_training import config, trainer, weights
+from kit.audio import speechlike, tiny_config
+from kit.audio_training import config, make_recordings, trainer, weights
 
 from josiecodec.config import to_dict
-from josiecodec.errors import CodecError, MediaError, ModelError
+from josiecodec.errors import CodecError, ConfigError, ModelError
 from josiecodec.hub.store import load, load_for_training
-from josiecodec.training.audio.data import CropSampler, DataConfig, crop_frames, load_recordings
-from josiecodec.training.audio.teacher import TeacherConfig, make_teacher
+from josiecodec.training.audio.data import crop_frames, load_recordings
+from josiecodec.training.audio.levels import draw_levels
 from josiecodec.training.audio.trainer import AudioTrainer
-from josiecodec.training.core.schedule import draw_levels, learning_rate, ramp
+from josiecodec.training.core import checkpoint
+from josiecodec.training.core.interrupt import run_until_interrupted
+from josiecodec.training.core.schedule import learning_rate, ramp
+from josiecodec.training.core.settings import changed_names
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Six recordings by three voices, one of them music."""
-    root = tmp_path_factory.mktemp("recordings")
-    lines = ["path\toffset_s\tduration_s\tspeaker\tlanguage\tkind\tbandwidth_hz"]
-    for n in range(6):
-        soundfile.write(root / f"{n}.flac", speechlike(50, seed=n)[0, 0].numpy(), RATE)
-        lines.append(f"{n}.flac\t0.0\t1.9\tv{n % 3}\ten\t{'music' if n == 5 else 'speech'}\t12000")
-        lines.append(f"{n}.flac\t1.92\t2.0\tv{n % 3}\ten\t{'music' if n == 5 else 'speech'}\t12000")
-    (root / "manifest.tsv").write_text("\n".join(lines) + "\n")
-    return root
+    return make_recordings(tmp_path_factory.mktemp("recordings"))
 
 
 @pytest.fixture(scope="module")
@@ -87,17 +82,23 @@ def _pair(t: AudioTrainer):
 
 
 def test_minutes_make_a_whole_run(recordings, tmp_path):
-    t = trainer(recordings, tmp_path, config(adversary={"start": 1.0}), minutes=0.05)
-    t.run()
-    assert t.progress == 1.0
+    """The clock is set by hand, so that the test does not depend on how fast a step is."""
+    t = trainer(recordings, tmp_path, config(adversary={"start": 1.0}), minutes=1000.0)
+    t.run(until_step=2)
+    assert t.seconds > 0
+    assert not t.codebooks_ready
+    t.seconds = 30_000.0
+    t.run(until_step=3)
     assert t.codebooks_ready
-    assert 2 < t.seconds < 60
-    longer = trainer(recordings, tmp_path, config(adversary={"start": 1.0}), minutes=0.1)
+    t.seconds = 60_000.0
+    t.run()
+    assert (t.progress, t.step) == (1.0, 3)
+    longer = trainer(recordings, tmp_path, config(adversary={"start": 1.0}), minutes=2000.0)
     longer.resume()
-    assert 0.3 < longer.progress < 1
-    assert longer.changed_at == longer.step == t.step  # the learning rate rises anew
-    longer.run(stop_after=0.01)
-    assert longer.step > t.step
+    assert longer.progress == 0.5
+    assert longer.changed_at == longer.step == 3  # the learning rate rises anew
+    longer.run(stop_after=1e-9)
+    assert longer.progress < 1
 
 
 def test_validation_is_logged(recordings, tmp_path):
@@ -130,13 +131,59 @@ def test_checkpoints_that_do_not_fit_are_refused(recordings, tmp_path):
     trainer(recordings, tmp_path).run(until_step=1)
     other = dataclasses.replace(tiny_config(), latent_dim=64)
     with pytest.raises(ModelError, match="does not fit"):
-        trainer(recordings, tmp_path, config(model=to_dict(other))).resume()
-    path = tmp_path / "checkpoint.safetensors"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ModelError):
-        trainer(recordings, tmp_path).resume()
+        trainer(recordings, tmp_path, config(model=to_dict(other))).resume(changed=["model"])
     with pytest.raises(ModelError, match="architecture"):
         trainer(recordings, tmp_path, config(model=to_dict(other))).start_from(load_for_training(tmp_path / "model"))
+    path = tmp_path / "checkpoint.safetensors"
+    data = path.read_bytes()
+    path.write_bytes(data[:1000])
+    with pytest.raises(ModelError, match="no checkpoint"):
+        trainer(recordings, tmp_path).resume()
+    path.write_bytes(data)
+    tensors, meta = checkpoint.read(tmp_path)
+    del meta["version"]
+    checkpoint.write(tmp_path, tensors, meta)
+    with pytest.raises(ModelError, match="earlier version"):
+        trainer(recordings, tmp_path).resume()
+
+
+def test_a_run_goes_on_with_its_own_settings(recordings, tmp_path):
+    trainer(recordings, tmp_path).run(until_step=1)
+    before = (tmp_path / "config.json").read_text()
+    loss = {**to_dict(config().loss), "mel": 2.0}
+    for changes, text in (
+        ({"seed": 5}, "seed = 0, not 5; --change seed"),
+        ({"batch": 3}, "batch = 2, not 3"),
+        ({"loss": loss}, "loss.mel = 1.0, not 2.0"),
+    ):
+        with pytest.raises(ConfigError, match=text):
+            trainer(recordings, tmp_path, config(**changes)).resume()
+        with pytest.raises(ConfigError, match=text):
+            trainer(recordings, tmp_path, config(**changes)).resume(changed=["optimizer", "los"])
+    assert (tmp_path / "config.json").read_text() == before
+    trainer(recordings, tmp_path, config(steps=99)).resume()
+    t = trainer(recordings, tmp_path, config(loss=loss, batch=3))
+    t.resume(changed=["loss.mel", "batch"])
+    t.run(until_step=2)
+    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    (entry,) = (e for e in entries if "changed" in e)
+    assert entry["step"] == 1
+    assert entry["changed"] == {"batch": [2, 3], "loss.mel": [1.0, 2.0]}
+    trainer(recordings, tmp_path, config(loss=loss, batch=3)).resume()  # these are its settings now
+    values = json.loads(before)
+    (tmp_path / "config.json").write_text(json.dumps({**values, "old_name": 1}))
+    with pytest.raises(ConfigError, match="old_name = 1, a setting that is none now"):
+        trainer(recordings, tmp_path).resume()
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(ModelError, match="cannot be read"):
+        trainer(recordings, tmp_path).resume()
+
+
+def test_changed_settings_are_named():
+    assert changed_names(("seed = 1", "optimizer.lr = 1e-3")) == ("seed", "optimizer.lr")
+    assert changed_names(("teacher = {kind='none', layer=1}",)) == ("teacher", "teacher.layer")
+    with pytest.raises(ConfigError, match="setting"):
+        changed_names(("seed",))
 
 
 def test_a_bad_batch_does_not_end_a_run(recordings, tmp_path):
@@ -146,6 +193,31 @@ def test_a_bad_batch_does_not_end_a_run(recordings, tmp_path):
     t.sampler.batch = lambda *a: (batch(*a)[0] * math.nan, *batch(*a)[1:])
     assert "skipped" in t.advance()
     assert torch.equal(weights(t)["model/encoder.input_proj.weight"], before)
+
+
+def test_interrupts_wait_for_the_step(recordings, tmp_path):
+    """Ctrl-C in the middle of a step: what is saved is that step, whole. A second Ctrl-C does not wait."""
+    whole = trainer(recordings, tmp_path / "whole")
+    whole.run(until_step=5)
+    for times, error in ((1, CodecError), (2, KeyboardInterrupt)):
+        t = trainer(recordings, tmp_path / f"cut{times}")
+        batch = t.sampler.batch
+
+        def interrupted(*args, t=t, batch=batch, times=times):
+            crops = batch(*args)
+            for _ in range(times if t.step == 4 else 0):
+                signal.raise_signal(signal.SIGINT)
+            return crops
+
+        t.sampler.batch = interrupted
+        with pytest.raises(error):
+            run_until_interrupted(t)
+        assert t.step == (5 if times == 1 else 4)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    known, saved = (checkpoint.read(tmp_path / name)[0] for name in ("whole", "cut1"))
+    assert known.keys() == saved.keys()
+    assert all(torch.equal(known[name], saved[name]) for name in known)
+    assert not (tmp_path / "cut2" / "checkpoint.safetensors").exists()
 
 
 SCRIPT = """
@@ -180,45 +252,6 @@ def test_two_processes_stay_together(folder, tmp_path):
     assert load(tmp_path / "run" / "model").config.name == "tiny-spectral"
 
 
-def test_crops_come_evenly_from_voices_and_kinds(recordings):
-    data = DataConfig(speech=0.5, music=0.5, env=0.5, mix=0.0, telephone=0.0, voice_power=0.0)
-    sampler = CropSampler(recordings, data, torch.device("cpu"))
-    assert float(sampler.weights.sum()) == pytest.approx(1.0)
-    x, first, speech = sampler.batch(64, 9600)
-    assert x.shape == (64, 1, 9600)
-    assert x.abs().max() <= 1
-    assert (first % 480 == 0).all()
-    assert 15 < int(speech.sum()) < 50
-    again = CropSampler(recordings, data, torch.device("cpu"))
-    assert torch.equal(again.batch(64, 9600)[0], x)
-
-
-def test_crops_longer_than_a_file_are_padded_or_run_on(recordings):
-    sampler = CropSampler(recordings, DataConfig(), torch.device("cpu"))
-    x, _, _ = sampler.batch(4, len(recordings.samples) + 960)
-    assert x.isfinite().all()
-
-
-def test_augmentation_keeps_what_it_should(recordings):
-    data = DataConfig(mix=1.0, telephone=1.0, gain_db=(-3.0, -3.0))
-    x, _, _ = CropSampler(recordings, data, torch.device("cpu")).batch(8, 48000)
-    spectrum = torch.fft.rfft(x[:, 0]).abs().square().mean(0)
-    assert spectrum[5000 * 2 :].sum() < 1e-4 * spectrum.sum()
-
-
-def test_folders_without_a_manifest(tmp_path):
-    for voice in ("ann", "bob"):
-        (tmp_path / voice).mkdir()
-        soundfile.write(tmp_path / voice / "a.wav", speechlike(3)[0, 0].numpy(), RATE)
-    found = load_recordings(tmp_path)
-    assert {s.speaker for s in found.segments} == {"ann", "bob"}
-    assert found.voices == 2
-    assert found.seconds() == pytest.approx(0.48)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(CodecError):
-        load_recordings(tmp_path / "empty")
-
-
 def test_schedules():
     settings = config().optimizer
     rates = [learning_rate(settings, p, 100) for p in (0.0, 0.5, 1.0)]
@@ -231,106 +264,3 @@ def test_schedules():
     assert levels.max() == 6
     assert 0.5 < float((levels == 4).float().mean()) < 0.65
     assert crop_frames(1.6, 24000, 1920) == 20 * 1920
-
-
-def test_teachers(recordings, tmp_path):
-    teacher = make_teacher(recordings, TeacherConfig(), 1920, torch.device("cpu"))
-    first = torch.tensor([0, 4800])
-    assert teacher.feature_targets(first, 10).shape == (2, 10, 24)
-    segment = recordings.segments[0]
-    rows = teacher.features[: segment.length // 480].float()
-    assert rows[:, :12].mean(0).abs().max() < 0.05  # normalised per recording
-    assert teacher.phone_targets(first, 10) is None
-    assert make_teacher(recordings, TeacherConfig(kind="none"), 1920, torch.device("cpu")) is None
-    with pytest.raises(CodecError, match=r"not on this machine|no folder"):
-        make_teacher(recordings, TeacherConfig(kind="wavlm", model="no/such"), 1920, torch.device("cpu"))
-
-
-def test_the_wavlm_teacher_runs_where_its_weights_are(recordings, tmp_path):
-    transformers = pytest.importorskip("transformers")
-    small = transformers.WavLMConfig(
-        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16, conv_dim=(8,) * 7
-    )
-    transformers.WavLMModel(small).save_pretrained(tmp_path)
-    teacher = make_teacher(
-        recordings, TeacherConfig(kind="wavlm", model=str(tmp_path), layer=1), 1920, torch.device("cpu")
-    )
-    assert teacher.dim == 16
-    found = teacher.features[: recordings.segments[0].length // 480 - 2].float()
-    assert (found.abs().sum(1) > 0).all()
-
-
-def test_labels_of_recordings(recordings, tmp_path):
-    from josiecodec.training.audio.labels import load_labels
-    from josiecodec.training.audio.phones import PHONES, UNKNOWN, label_recordings, load_phones
-
-    pytest.importorskip("pocketsphinx")
-    label_recordings(recordings, tmp_path / "phones.safetensors", workers=1)
-    labels = load_phones(tmp_path / "phones.safetensors", recordings)
-    assert len(labels) == len(recordings.samples) // 240
-    known = labels[labels != UNKNOWN]
-    assert len(known) > 0.5 * len(labels) * 10 / 12
-    assert known.max() < len(PHONES)
-    music = recordings.segments[-1]
-    assert (labels[music.start // 240 :][: music.length // 240] == UNKNOWN).all()
-    with pytest.raises(CodecError):
-        load_labels(tmp_path / "none", recordings, 0)
-
-
-def test_labels_of_long_recordings_do_not_hang(tmp_path):
-    """Longer than what one thread works on, after the parent has used several."""
-    from josiecodec.training.audio.phones import UNKNOWN, label_recordings, load_phones
-
-    pytest.importorskip("pocketsphinx")
-    soundfile.write(tmp_path / "a.flac", speechlike(70)[0, 0].numpy(), RATE)
-    lines = "path\tduration_s\tlanguage\na.flac\t5.5\ten\n"
-    (tmp_path / "manifest.tsv").write_text(lines)
-    recordings = load_recordings(tmp_path)
-    torch.rand(1 << 20).clamp(0.1, 0.9)
-    label_recordings(recordings, tmp_path / "phones.safetensors", workers=1)
-    assert (load_phones(tmp_path / "phones.safetensors", recordings) != UNKNOWN).float().mean() > 0.5
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("file\tx\na.flac\t1\n", "column 'path'"),
-        ("path\toffset_s\na.flac\tabc\n", "line 2: a number"),
-        ("path\toffset_s\na.flac\t99\n", "does not lie"),
-        ("path\toffset_s\na.flac\t-1\n", "does not lie"),
-        ("path\tkind\na.flac\tSpeech\n", "kind 'Speech'"),
-    ],
-)
-def test_wrong_manifests_are_named(tmp_path, text, message):
-    soundfile.write(tmp_path / "a.flac", speechlike(10)[0, 0].numpy(), RATE)
-    (tmp_path / "manifest.tsv").write_text(text)
-    with pytest.raises(MediaError, match=message):
-        load_recordings(tmp_path)
-
-
-def test_pitch_labels_follow_the_pitch(tmp_path):
-    pytest.importorskip("swift_f0")
-    from josiecodec.training.audio.pitch import label_pitch
-
-    time = torch.arange(2 * RATE) / RATE
-    wave = sum(torch.sin(2 * math.pi * 180 * k * time) / k for k in range(1, 9)) * 0.1
-    labels = label_pitch(torch.cat([wave, torch.zeros(RATE)]), RATE).float() / 10
-    assert labels[20:180].median() == pytest.approx(180, abs=2)
-    assert (labels[-60:] == 0).all()
-
-
-def test_the_probe_finds_what_is_there(recordings):
-    from kit.audio import tiny_model
-
-    from josiecodec.training.audio.probe import probe_levels
-
-    model = tiny_model()
-    phones = torch.zeros(len(recordings.samples) // 240, dtype=torch.uint8)
-    for segment in recordings.segments:  # "phones" that follow loudness, which codes surely carry
-        wave = recordings.waveform(segment)[: segment.length // 1920 * 1920].view(-1, 1920)
-        loud = (wave.square().mean(1) > 0.002).to(torch.uint8) * 2 + 3
-        first = segment.start // 240
-        phones[first : first + len(loud) * 8] = loud.repeat_interleave(8)
-    found = probe_levels(model, (recordings, phones), (recordings, phones), levels=2)
-    assert found["accuracy/0"] > found["majority"] + 0.05
-    assert found["information/0"] > 0.1

@@ -81,7 +81,7 @@ def test_length_law(model, samples, n_q):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("n_q", [7, ALL])
 def test_streams_are_exact(model, seed, n_q, monkeypatch):
-    monkeypatch.setattr("josiecodec.audio.network.BLOCK_FRAMES", 7)
+    monkeypatch.setattr("josiecodec.audio.network.CHUNK_FRAMES", 7)
     random = np.random.default_rng(seed)
     x = speechlike(16.4, 2, seed=seed)
     codes = model.encode(x, n_q)
@@ -151,7 +151,7 @@ def test_beams_are_those_of_the_call(model):
 
 @pytest.mark.parametrize("n_q", [BASE, 7, ALL])
 def test_files_hold_what_codes_say(model, tmp_path, n_q, monkeypatch):
-    monkeypatch.setattr("josiecodec.audio.network.BLOCK_FRAMES", 20)
+    monkeypatch.setattr("josiecodec.audio.network.CHUNK_FRAMES", 20)
     x = speechlike(110.3)[0]
     soundfile.write(tmp_path / "a.wav", x[0].numpy(), RATE, subtype="FLOAT")
     wave = load_audio(tmp_path / "a.wav", RATE).samples

@@ -11,8 +11,9 @@ from kit.audio import speechlike
 import josiecodec
 from josiecodec.errors import ModelError
 from josiecodec.fingerprint import of_folder
-from josiecodec.hub.store import WEIGHTS, find_fingerprint, save
+from josiecodec.hub.store import save
 from josiecodec.metrics.audio import mel_distance, pesq, stoi
+from josiecodec.shipped import WEIGHTS, find_fingerprint
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from kit.vision import scene
 import josiecodec
 from josiecodec import Rate
 from josiecodec.fingerprint import of_folder
-from josiecodec.hub.store import WEIGHTS
 from josiecodec.metrics.vision import psnr
+from josiecodec.shipped import WEIGHTS
 
 
 @pytest.fixture(scope="module")

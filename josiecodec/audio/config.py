@@ -3,59 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from ..errors import ConfigError
 from ..nn.transformer import TransformerConfig
+from ..quantization.config import SplitQuantizerConfig
 from ..settings import EncoderSettings
 from .mimi import MimiConfig
 from .seanet import SeaNetConfig
 from .spectral import SpectralDecoderConfig, SpectralEncoderConfig
 from .waveform_layer import WaveformLayerConfig
-
-
-@dataclass(frozen=True)
-class QuantizerConfig:
-    """Settings of the semantic codebook and the acoustic stack.
-
-    Attributes:
-        mode: "split": both code the latent itself, and their vectors are added (Mimi, Moshi table 3);
-            "residual": the acoustic stack codes what the semantic codebook left over (seed 002, 6.2);
-            "mimi": as "split", with no bias in the linear maps around the semantic and the acoustic part.
-        acoustic_levels: codebooks of the acoustic stack; the model has one level more in all.
-        codebook_size: codes in each codebook.
-        dim: width of the spaces in which the two quantizers work; 0 for the latent's own.
-        semantic_dim: width of the semantic quantizer's space if it is another one; 0 for `dim`.
-        code_dim: width in which each codebook compares; 0 for `dim` (else factorised codes).
-        normalize: compare directions only.
-        update: how codes are learnt, "ema" or "gradient".
-        decay: of the moving averages.
-        window: vectors per code that they reach back over at least, see `VectorQuantizer`.
-        shared_from: from this acoustic level on (the first is 0) one codebook serves all, see
-            `ResidualVectorQuantizer`; -1 for none.
-        restart_below: usage, in fair shares, below which a code is restarted.
-        commitment: weight of the commitment loss.
-    """
-
-    mode: Literal["split", "residual", "mimi"] = "split"
-    acoustic_levels: int = 31
-    codebook_size: int = 2048
-    dim: int = 48
-    semantic_dim: int = 0
-    code_dim: int = 0
-    normalize: bool = False
-    update: Literal["ema", "gradient"] = "ema"
-    decay: float = 0.99
-    window: int = 0
-    shared_from: int = -1
-    restart_below: float = 0.1
-    commitment: float = 0.25
-
-    def __post_init__(self) -> None:
-        if self.acoustic_levels < 1 or not 2 <= self.codebook_size <= 65536:
-            raise ConfigError("quantizer: acoustic_levels must be at least 1 and codebook_size in 2..65536")
-        if self.window < 0 or self.shared_from < -1:
-            raise ConfigError("quantizer: window must be at least 0, shared_from at least -1")
 
 
 @dataclass(frozen=True)
@@ -69,7 +25,7 @@ class JodioConfig:
         encoding: how its encoder looks for codes where the caller does not say; no part of its identity.
         encoder, decoder: see the classes; both must have the same `frame_size`.
         encoder_transformer, decoder_transformer: at the frame rate around the quantizers, or None.
-        quantizer: see `QuantizerConfig`.
+        quantizer: see `SplitQuantizerConfig`.
         waveform: levels after those of the quantizer, which code the low band's waveform; None for none.
     """
 
@@ -80,7 +36,7 @@ class JodioConfig:
     decoder: SeaNetConfig | SpectralDecoderConfig | MimiConfig = field(default_factory=SpectralDecoderConfig)
     encoder_transformer: TransformerConfig | None = None
     decoder_transformer: TransformerConfig | None = None
-    quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
+    quantizer: SplitQuantizerConfig = field(default_factory=SplitQuantizerConfig)
     waveform: WaveformLayerConfig | None = None
     encoding: EncoderSettings = field(default_factory=lambda: EncoderSettings(n_q=9, beams=1))
 

@@ -3,9 +3,9 @@
     encoder  [B, 1, T] -> conv -> (residual unit, strided conv) x 4 -> conv -> transformer -> strided conv -> [B, F, D]
     decoder  [B, F, D] -> transposed conv -> transformer -> conv -> (transposed conv, residual unit) x 4 -> conv
 
-After Defossez et al. 2024 (Moshi, arXiv 2410.00037), section 3.3, and seed 004. With the quantizers of
-`QuantizerConfig(mode="mimi")` between them these are the modules whose weights Kyutai published; `layouts.py`
-reads and writes those files.
+After Defossez et al. 2024 (Moshi, arXiv 2410.00037), section 3.3. With the quantizers of
+`SplitQuantizerConfig(mode="mimi")` between them these are the modules whose weights Kyutai published;
+`hub/mimi_weights.py` reads and writes those files.
 """
 
 from __future__ import annotations

@@ -10,8 +10,7 @@ have more after them, which code the waveform of the low band given the decoded 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -21,9 +20,8 @@ from ..network import CodecNetwork
 from ..nn.conv import pad_to_multiple
 from ..nn.streaming import State, Streaming
 from ..nn.transformer import Transformer
-from ..quantization.rvq import ResidualVectorQuantizer
-from ..quantization.split_rvq import SplitQuantizer
-from ..quantization.vq import VectorQuantizer
+from ..quantization.config import MAX_LEVELS
+from ..quantization.split_rvq import SplitResidualVectorQuantizer
 from ..settings import EncoderSettings
 from .config import JodioConfig
 from .mimi import MimiConfig, MimiDecoder, MimiEncoder
@@ -33,8 +31,7 @@ from .stream import AudioStream
 from .waveform_layer import WaveformLayer
 
 # Long recordings are run through the network in blocks of this many frames (20 s at 12.5 Hz).
-BLOCK_FRAMES = 250
-MOST_LEVELS = 64
+CHUNK_FRAMES = 250
 
 
 @dataclass
@@ -63,17 +60,7 @@ class JodioNetwork(CodecNetwork):
 
     def __init__(self, config: JodioConfig):
         super().__init__(config)
-        dim, q = config.latent_dim, config.quantizer
-        settings: dict[str, Any] = dict(
-            codebook_size=q.codebook_size,
-            normalize=q.normalize,
-            update=q.update,
-            decay=q.decay,
-            window=q.window,
-            restart_below=q.restart_below,
-            commitment=q.commitment,
-        )
-        bias = q.mode != "mimi"
+        dim = config.latent_dim
         self.encoder: Streaming
         self.decoder: Streaming
         if isinstance(config.encoder, SeaNetConfig):
@@ -84,18 +71,7 @@ class JodioNetwork(CodecNetwork):
             self.encoder = SpectralEncoder(dim, config.encoder)
         if config.encoder_transformer:
             self.encoder_transformer = Transformer(config.encoder_transformer)
-        self.semantic_rvq = VectorQuantizer(
-            dim, code_dim=q.code_dim or q.semantic_dim or q.dim or None, bias=bias, **settings
-        )
-        self.acoustic_rvq = ResidualVectorQuantizer(
-            dim,
-            q.acoustic_levels,
-            rvq_dim=q.dim or None,
-            shared_from=q.shared_from if q.shared_from >= 0 else None,
-            bias=bias,
-            code_dim=q.code_dim or None,
-            **settings,
-        )
+        self.quantizer = SplitResidualVectorQuantizer(dim, config.quantizer)
         if config.decoder_transformer:
             self.decoder_transformer = Transformer(config.decoder_transformer)
         if isinstance(config.decoder, SeaNetConfig):
@@ -106,7 +82,7 @@ class JodioNetwork(CodecNetwork):
             self.decoder = SpectralDecoder(dim, config.decoder, config.sample_rate, config.base_levels)
         self.waveform_layer: WaveformLayer | None = None
         if config.waveform:
-            shape = config.sample_rate, config.frame_size, q.codebook_size
+            shape = config.sample_rate, config.frame_size, config.quantizer.codebook_size
             self.waveform_layer = WaveformLayer(config.waveform, *shape)
 
     # What the codec is ------------------------------------------------------------------------
@@ -161,12 +137,12 @@ class JodioNetwork(CodecNetwork):
         return self.levels(n_q) * math.log2(self.codebook_size) * self.frame_rate
 
     def n_q_for(self, bits_per_second: float) -> int:
-        """The most levels whose bitrate does not exceed `bits_per_second`.
+        """The greatest number of levels whose bitrate does not exceed `bits_per_second`.
 
         Raises:
             CodecError: if that is less than one level takes.
         """
-        n_q = math.floor(min(bits_per_second / self.bitrate(1), MOST_LEVELS) + 1e-9) if bits_per_second > 0 else 0
+        n_q = math.floor(min(bits_per_second / self.bitrate(1), MAX_LEVELS) + 1e-9) if bits_per_second > 0 else 0
         if n_q < 1:
             raise CodecError(
                 f"{bits_per_second:g} bit/s is less than one level of {self.config.name} "
@@ -196,7 +172,7 @@ class JodioNetwork(CodecNetwork):
 
         Returns:
             int64 [B, n_q, frames(T)], the semantic level first. An item's codes are the same alone
-            and in a padded batch. Where several sums are searched (`settings.beams`), the codes of fewer levels
+            and in a padded batch. With a beam search (`settings.beams`) the codes of fewer levels
             need not be the first ones of more: `trim` gives those, `encode` better ones.
 
         Raises:
@@ -211,7 +187,7 @@ class JodioNetwork(CodecNetwork):
                 raise CodesError(f"lengths must be {len(x)} numbers of samples in 0..{total}")
             x = x * (torch.arange(total, device=x.device) < lengths[:, None, None])
         x = pad_to_multiple(x, self.frame_size)
-        step = BLOCK_FRAMES * self.frame_size
+        step = CHUNK_FRAMES * self.frame_size
         if self.config.causal and x.shape[-1] > step:
             state = State()
             codes = torch.cat([self.encode_frames(part, n_q, state, settings) for part in x.split(step, -1)], -1)
@@ -242,9 +218,9 @@ class JodioNetwork(CodecNetwork):
             length = total
         if not 0 <= length <= total:
             raise CodesError(f"length {length} is not in 0..{total}, what {codes.shape[-1]} frames hold")
-        if self.config.causal and codes.shape[-1] > BLOCK_FRAMES:
+        if self.config.causal and codes.shape[-1] > CHUNK_FRAMES:
             state = State()
-            parts = [self.decode_frames(part, state) for part in codes.split(BLOCK_FRAMES, -1)]
+            parts = [self.decode_frames(part, state) for part in codes.split(CHUNK_FRAMES, -1)]
             audio = torch.cat([*parts, self.finish_frames(state, len(codes))], -1)
         else:
             audio = self.decode_frames(codes)
@@ -269,12 +245,6 @@ class JodioNetwork(CodecNetwork):
 
     # Whole frames, offline or with the memory of a stream ------------------------------------------
 
-    @property
-    def split(self) -> SplitQuantizer:
-        """Both quantizers together."""
-        q = self.config.quantizer
-        return SplitQuantizer(self.semantic_rvq, self.acoustic_rvq, q.mode == "residual", self.settings.beams)
-
     def latent(self, x: Tensor, state: State | None = None) -> Tensor:
         """[B, 1, F * frame_size] -> what is quantized, [B, F, D]."""
         z = self.encoder(x, state)
@@ -295,10 +265,10 @@ class JodioNetwork(CodecNetwork):
         if x.shape[-1] == 0:
             return torch.zeros(len(x), n_q, 0, dtype=torch.long, device=x.device)
         beams = (settings or self.settings).beams
-        codes = replace(self.split, beams=beams).encode(self.latent(x, state), min(n_q, self.base_levels))
+        codes = self.quantizer.encode(self.latent(x, state), min(n_q, self.base_levels), beams)
         if self.waveform_layer is None or n_q <= self.base_levels:
             return codes
-        base = self.synthesize(self.split.decode(codes), self.base_levels, state)
+        base = self.synthesize(self.quantizer.decode(codes), self.base_levels, state)
         rest = self.waveform_layer.encode(x, base, n_q - self.base_levels, beams, state)
         return torch.cat([codes, rest], 1)
 
@@ -311,7 +281,7 @@ class JodioNetwork(CodecNetwork):
         if codes.shape[-1] == 0:
             return torch.zeros(len(codes), 1, 0, device=codes.device)
         codes, rest = codes[:, : self.base_levels], codes[:, self.base_levels :]
-        base = self.synthesize(self.split.decode(codes), codes.shape[1], state)
+        base = self.synthesize(self.quantizer.decode(codes), codes.shape[1], state)
         layer = self.waveform_layer
         if layer is None or not (rest.shape[1] or (state is not None and layer in state)):
             return base
@@ -346,17 +316,17 @@ class JodioNetwork(CodecNetwork):
             quantize = torch.ones(len(x), dtype=torch.bool)
         z = self.latent(x).float()
         with torch.autocast(z.device.type, enabled=False):
-            q = self.split.learn(z, n_q, quantize)
+            q = self.quantizer(z, n_q, quantize, self.settings.beams)
         if not isinstance(self.decoder, SpectralDecoder):
             return JodioOutput(self.synthesize(q.vectors, self.base_levels), z, q.semantic, q.codes, q.loss)
         vectors = self.decoder_transformer(q.vectors) if self.config.decoder_transformer else q.vectors
-        told = torch.where(quantize, n_q, self.base_levels).to(z.device)
-        audio, logits = self.decoder.with_pitch(vectors, pitch=pitch, levels=told)
+        levels = torch.where(quantize, n_q, self.base_levels).to(z.device)
+        audio, logits = self.decoder.with_pitch(vectors, pitch=pitch, levels=levels)
         return JodioOutput(audio, z, q.semantic, q.codes, q.loss, logits)
 
     def initialise_codebooks(self, latents: Tensor, generator: torch.Generator | None = None) -> None:
         """Place all codes by k-means over `latents` [N, D], at least some 20,000 of them."""
-        self.split.initialise(latents, generator)
+        self.quantizer.initialise(latents, generator)
 
     # Inside -----------------------------------------------------------------------------------------
 

@@ -2,9 +2,9 @@
 
     [B, 1, T] -> conv -> (dilated residual layers, strided conv) x 4 -> strided conv -> [B, D, T/1920]
 
-After SoundStream (Zeghidour et al. 2021, arXiv 2107.03312) and the printed architecture of seed 000.
-In its causal form everything is padded on the left and resampling kernels are twice the stride; the
-symmetric form with kernel 3 throughout reproduces the printed modules.
+After SoundStream (Zeghidour et al. 2021, arXiv 2107.03312) and the published architecture of J.O.S.I.E. v4o
+(Gülmez 2025). In its causal form everything is padded on the left and resampling kernels are twice the stride; the
+symmetric form with kernel 3 throughout is that of the published modules.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SeaNetConfig:
         final_stride: of the last convolution, which brings the width to the latent's.
         dilations: one dilated layer for each, at every rate.
         kernel: of all convolutions but the resampling ones of the causal form.
-        causal: left padding and resampling kernels of twice the stride; else as printed.
+        causal: left padding and resampling kernels of twice the stride; else as published.
         residual: add each dilated layer's input to its output.
     """
 
@@ -141,7 +141,7 @@ class SeaNetEncoder(Streaming):
         x = self.input_proj(self.pad(x, state) if self.causal else x)
         x = run(self.conv_blocks, x, state)
         x = F.silu(x)
-        # As printed the last convolution gives one frame more than there are; the first one covers a
+        # As published the last convolution gives one frame more than there are; the first one covers a
         # single sample, so it is the one to drop.
         x = self.final_conv(self.final_pad(x, state)) if self.causal else self.final_conv(x)[..., 1:]
         return x.transpose(1, 2)

@@ -150,6 +150,6 @@ def _hat_functions(bands: int, bins: int, sample_rate: int) -> Tensor:
 def _noise_spectra(hop: int, window: int) -> Tensor:
     """Spectra of `NOISE_FRAMES` windows of a white noise without end, complex [NOISE_FRAMES, bins]."""
     # This generator's numbers are frozen for good, so every machine hears the same noise.
-    wave = torch.from_numpy(np.random.RandomState(1).randn(NOISE_FRAMES * hop).astype(np.float32))
+    wave = torch.as_tensor(np.random.RandomState(1).randn(NOISE_FRAMES * hop).astype(np.float32))
     frames = torch.cat([wave, wave[: window - hop]]).unfold(0, window, hop)
     return torch.fft.rfft(frames * torch.hann_window(window)) * (8 / 3 / window) ** 0.5

@@ -32,6 +32,7 @@ from ..nn.streaming import State, Streaming, run, with_past
 from .source import HarmonicNoiseSource
 
 FINE_SPECTRA = 4  # short spectra in each hop of the long ones
+MAX_WINDOW = 1 << 14  # samples
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ class SpectralEncoderConfig:
 
     def __post_init__(self) -> None:
         _check("spectral encoder", self.hop, self.window, self.channels, self.blocks, self.strides)
-        if self.fine and (self.hop % FINE_SPECTRA or self.fine < 0 or self.fine % (2 * self.hop // FINE_SPECTRA)):
+        if self.fine and (
+            self.hop % FINE_SPECTRA or not 0 < self.fine <= MAX_WINDOW or self.fine % (2 * self.hop // FINE_SPECTRA)
+        ):
             raise ConfigError(f"spectral encoder: fine windows must be an even number of hops / {FINE_SPECTRA}")
 
     @property
@@ -86,7 +89,8 @@ class SpectralDecoderConfig:
         expansion: width of the blocks' hidden layers in multiples of the channels.
         kernel: of the blocks.
         source: a `HarmonicNoiseSource` beside the freely drawn spectrum.
-        told: the network is told how many levels its latents were made of, and so how far to trust them.
+        level_conditioned: an embedding of the number of levels that latents were made of is added to them, so that the
+            network knows how far to trust them.
     """
 
     kind: Literal["spectral"] = "spectral"
@@ -98,7 +102,7 @@ class SpectralDecoderConfig:
     expansion: int = 3
     kernel: int = 7
     source: bool = True
-    told: bool = False
+    level_conditioned: bool = False
 
     def __post_init__(self) -> None:
         _check("spectral decoder", self.hop, self.window, self.channels, self.blocks, self.strides)
@@ -112,8 +116,8 @@ class SpectralDecoderConfig:
 def _check(name: str, hop: int, window: int, channels: tuple, blocks: tuple, strides: tuple) -> None:
     if not len(channels) == len(blocks) == len(strides) + 1:
         raise ConfigError(f"{name}: channels and blocks need one entry more than strides")
-    if hop < 1 or window % (2 * hop):
-        raise ConfigError(f"{name}: the window must be an even number of hops")
+    if not 1 <= hop <= window <= MAX_WINDOW or window % (2 * hop):
+        raise ConfigError(f"{name}: the window must be an even number of hops, and at most {MAX_WINDOW} samples")
     if any(c % 32 for c in channels):
         raise ConfigError(f"{name}: widths must be multiples of 32")
 
@@ -231,7 +235,7 @@ class SpectralEncoder(Streaming):
         self.input_proj = RowStableLinear(self.spectrum.bins, widths[0])
         self.fine_spectrum = Spectrum(config.hop // FINE_SPECTRA, config.fine) if config.fine else None
         if self.fine_spectrum is not None:
-            # Begins without a say, so that a model trained without it can go on with it.
+            # Begins at zero, so that a model trained without it can go on with it.
             self.fine_proj = RowStableLinear(self.fine_spectrum.bins * FINE_SPECTRA, widths[0], bias=False)
             nn.init.zeros_(self.fine_proj.weight)
         self.stages = nn.ModuleList()
@@ -264,9 +268,9 @@ class SpectralDecoder(Streaming):
         super().__init__()
         widths = config.channels
         self.input_proj = RowStableLinear(dim, widths[0])
-        self.coarseness = nn.Embedding(levels + 1, widths[0]) if config.told else None
-        if self.coarseness is not None:
-            nn.init.zeros_(self.coarseness.weight)
+        self.level_embedding = nn.Embedding(levels + 1, widths[0]) if config.level_conditioned else None
+        if self.level_embedding is not None:
+            nn.init.zeros_(self.level_embedding.weight)
         self.stages = nn.ModuleList()
         for i, (width, blocks) in enumerate(zip(widths, config.blocks)):
             layers: list[nn.Module] = [Upsample(widths[i - 1], width, config.strides[i - 1])] if i else []
@@ -297,9 +301,9 @@ class SpectralDecoder(Streaming):
             the waveform, and logits of pitch classes [B, n, PITCH_BINS] (None without a source).
         """
         x = self.input_proj(x)
-        if self.coarseness is not None:
-            told = self.coarseness.weight[levels]
-            x = x + (told.unsqueeze(1) if told.dim() == 2 else told)
+        if self.level_embedding is not None:
+            embedding = self.level_embedding.weight[levels]
+            x = x + (embedding.unsqueeze(1) if embedding.dim() == 2 else embedding)
         x = run(self.stages, x, state)
         # Phases of many turns do not survive bfloat16.
         with torch.autocast(x.device.type, enabled=False):

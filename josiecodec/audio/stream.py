@@ -1,4 +1,4 @@
-"""Run a codec on live sound: chunks of any size in, codes out, and codes in, sound out."""
+"""Run a codec on live audio: chunks of any size in, codes out, and codes in, audio out."""
 
 from __future__ import annotations
 

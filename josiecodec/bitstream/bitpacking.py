@@ -1,4 +1,4 @@
-"""Codes <-> bits: every code takes ceil(log2(codebook_size)) bits, most significant first.
+"""Fixed-length code words: every code takes ceil(log2(codebook_size)) bits, most significant first.
 
 The codes of a frame follow each other, semantic level first, then those of the next frame; zeros fill
 the last byte. 1 + 8 levels of 2048 codes are 99 bits a frame.

@@ -2,7 +2,7 @@
 
     header | block | block | ... | end record
 
-A block is some eight seconds of sound, or a part of a picture, with its own checksum, so that a file that was cut
+A block is some eight seconds of audio, or a part of a picture, with its own checksum, so that a file that was cut
 off, or damaged in places, still gives every whole block. Layout in docs/format.md.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,21 +19,22 @@ from typing import IO
 
 import numpy as np
 
+from ..atomic import PendingFile
 from ..entropy.code_tables import check_density, decode_frames, encode_frames
-from ..entropy.tables_file import Tables, find_tables, tables_for
+from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
 from .bitpacking import pack, packed_size, unpack
-from .header import MAX_HEADER, MAX_PATCHES, StreamInfo, VisualInfo, read_header, write_header
-from .patch_payload import MAX_BLOCK_FRAMES, PatchRows, block_parts, pack_rows, unpack_rows
+from .end_record import END_START, end_record
+from .header import MAX_HEADER, MAX_PATCHES, StreamInfo, VisionInfo, read_header, write_header
+from .model_tables import find_tables, tables_for
+from .patch_payload import MAX_BLOCK_UNITS, PatchRows, block_parts, pack_rows, unpack_rows
 from .varint import get_varint, put_varint
 
-BLOCK_FRAMES = 100
+BLOCK_FRAMES = 100  # of audio, in a block
 MAX_PAYLOAD = 1 << 19
-BLOCK_MARK = 0x42
-END_MARK = 0x45
-END_MAGIC = b"JEND"
-PLAIN, PATCHES, CODED, CODED_PATCHES = 0, 1, 2, 3  # payload codings
-_MOST = 32 + MAX_PAYLOAD  # bytes a block can take
+BLOCK_START = 0x42
+FIXED_LENGTH, FIXED_LENGTH_PATCHES, RANGE_CODED, RANGE_CODED_PATCHES = 0, 1, 2, 3  # payload codings
+_MAX_BLOCK = 32 + MAX_PAYLOAD  # bytes that a block can take
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,19 @@ class Block:
 
     Attributes:
         stream: its index in the header.
-        first: its first frame (audio) or row of patches (visual).
-        frames: how many of them.
-        codes: uint16 [frames, levels] (audio), or `PatchRows` (visual); of a reader that leaves codes out, coded
-            ones are all zeros.
-        size: bytes of the payload, of a block that was read.
+        first: index of its first unit: frame (audio) or row of patches (vision).
+        units: how many of them.
+        codes: uint16 [frames, levels] (audio), or `PatchRows` (vision); from a reader that leaves codes out,
+            range-coded ones are all zeros.
+        size, coding: bytes of the payload and how it is coded, of a block that was read.
     """
 
     stream: int
     first: int
-    frames: int
+    units: int
     codes: np.ndarray | PatchRows
     size: int = 0
+    coding: int | None = None
 
 
 class TokenWriter:
@@ -64,11 +65,12 @@ class TokenWriter:
         target: a path, or a seekable binary file.
         streams: what will come; a length that is not known yet (None) is put in on `close`.
         tables: entropy tables by fingerprint, for models that did not come with the package. Codes of models
-            without tables are packed plainly, and so is every block that does not get smaller.
-        block_frames: frames in a block.
+            without tables are stored in fixed-length code words, and so is every block that range coding would not
+            make smaller.
+        block_frames: frames of audio in a block.
 
     Raises:
-        FormatError: if the place cannot be written to.
+        FormatError: if the file cannot be written.
     """
 
     def __init__(
@@ -78,18 +80,17 @@ class TokenWriter:
         tables: Tables | None = None,
         block_frames: int = BLOCK_FRAMES,
     ):
-        if not 1 <= block_frames <= MAX_BLOCK_FRAMES:
-            raise FormatError(f"block_frames must be in 1..{MAX_BLOCK_FRAMES}")
+        if not 1 <= block_frames <= MAX_BLOCK_UNITS:
+            raise FormatError(f"block_frames must be in 1..{MAX_BLOCK_UNITS}")
         self.streams = list(streams)
         self.block_frames = block_frames
-        self.tables = [find_tables(info.fingerprint, tables) for info in self.streams]
-        self.path: Path | None = None
+        self.tables = [find_tables(info, tables) for info in self.streams]
+        self._pending: PendingFile | None = None
         header = write_header(self.streams)
         if isinstance(target, (str, Path)):
-            self.path = Path(target)
-            self.temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+            self._pending = PendingFile(target)
             try:
-                self.file: IO[bytes] = open(self.temporary, "wb")
+                self.file: IO[bytes] = open(self._pending.temporary, "wb")
             except OSError as error:
                 raise FormatError(f"{target}: cannot be written ({error.strerror})") from None
         else:
@@ -121,56 +122,55 @@ class TokenWriter:
             self._waiting[stream] = [joined[whole:]]
 
     def add_rows(self, stream: int, rows: PatchRows) -> None:
-        """Append rows of patches to a visual stream: those of one picture (or group), or a part of them.
+        """Append rows of patches to a vision stream: those of one frame group, or a part of them.
 
         Raises:
             CodesError: if they do not fit it.
         """
         info = self.streams[stream]
-        if not isinstance(info, VisualInfo) or rows.counts.shape[1:] != (info.columns,):
+        if not isinstance(info, VisionInfo) or rows.counts.shape[1:] != (info.columns,):
             raise CodesError(f"rows of patches do not fit stream {stream}")
         for part in block_parts(rows):
             payload, coded = pack_rows(part, info.levels, info.codebook_size, self.tables[stream])
-            self._put(stream, CODED_PATCHES if coded else PATCHES, len(part.counts), payload)
+            self._put(stream, RANGE_CODED_PATCHES if coded else FIXED_LENGTH_PATCHES, len(part.counts), payload)
 
     def close(self, lengths: list[int] | None = None) -> None:
         """Write what waits, the end record, and the exact lengths (in samples) into the header.
 
         Raises:
-            CodesError: if a stream has more or fewer frames than its length takes. Nothing is left behind then.
-            FormatError: if the place cannot be written to.
+            CodesError: if a stream has more or fewer units than its length takes. Nothing is left behind then.
+            FormatError: if the file cannot be written.
         """
         self.closed = True
         for stream, waiting in enumerate(self._waiting):
             rest = np.concatenate(waiting) if waiting else np.zeros((0, 1))
             if len(rest):
                 self._block(stream, rest)
-        self._write(_end_record(self._blocks))
+        self._write(end_record(self._blocks))
         if lengths is not None:
             self.streams = [s.with_length(n) for s, n in zip(self.streams, lengths)]
-        for stream, (info, frames) in enumerate(zip(self.streams, self._next)):
-            if info.frames not in (None, frames):
+        for stream, (info, units) in enumerate(zip(self.streams, self._next)):
+            if info.units not in (None, units):
                 self.abort()
-                raise CodesError(f"stream {stream} has {frames} frames of codes, its length takes {info.frames}")
+                raise CodesError(f"stream {stream} has {units} {info.unit}s of codes, its length takes {info.units}")
         try:
             if lengths is not None:
                 self.file.seek(0)
                 self.file.write(write_header(self.streams))
                 self.file.seek(0, io.SEEK_END)
-            if self.path is not None:
+            if self._pending is not None:
                 self.file.close()
-                os.replace(self.temporary, self.path)
+                self._pending.commit()
         except OSError as error:
-            self.abort()
-            raise FormatError(f"{self.path or 'output'}: cannot be written ({error.strerror})") from None
+            raise self._failed(error) from None
 
     def abort(self) -> None:
         """Throw away what was written."""
         self.closed = True
-        if self.path is not None:
+        if self._pending is not None:
             with contextlib.suppress(OSError):  # it is thrown away anyway
                 self.file.close()
-            self.temporary.unlink(missing_ok=True)
+            self._pending.discard()
 
     def __enter__(self) -> TokenWriter:
         return self
@@ -182,31 +182,36 @@ class TokenWriter:
             self.close()
 
     def _block(self, stream: int, codes: np.ndarray) -> None:
-        plain, tables = pack(codes, self.streams[stream].codebook_size), self.tables[stream]
+        fixed_length, tables = pack(codes, self.streams[stream].codebook_size), self.tables[stream]
         if tables is not None and codes.shape[1] <= len(tables.levels):
             coded = encode_frames(codes, tables)
-            if len(coded) < len(plain):
-                self._put(stream, CODED, len(codes), coded)
+            if len(coded) < len(fixed_length):
+                self._put(stream, RANGE_CODED, len(codes), coded)
                 return
-        self._put(stream, PLAIN, len(codes), plain)
+        self._put(stream, FIXED_LENGTH, len(codes), fixed_length)
 
-    def _put(self, stream: int, coding: int, frames: int, payload: bytes) -> None:
+    def _put(self, stream: int, coding: int, units: int, payload: bytes) -> None:
         if len(payload) > MAX_PAYLOAD:
             raise CodesError(f"a block of {len(payload)} bytes is too large")
-        numbers = (self._next[stream], frames, len(payload))
-        data = bytes([BLOCK_MARK, stream << 4 | coding]) + b"".join(map(put_varint, numbers)) + payload
+        numbers = (self._next[stream], units, len(payload))
+        data = bytes([BLOCK_START, stream << 4 | coding]) + b"".join(map(put_varint, numbers)) + payload
         data += struct.pack("<I", zlib.crc32(data))
         self._write(data)
-        self._blocks.append((stream, frames, len(data)))
-        self._next[stream] += frames
+        self._blocks.append((stream, units, len(data)))
+        self._next[stream] += units
 
     def _write(self, data: bytes) -> None:
         try:
             self.file.write(data)
             self.size += len(data)
         except OSError as error:
-            self.abort()
-            raise FormatError(f"{self.path or 'output'}: cannot be written ({error.strerror})") from None
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> FormatError:
+        """Throw away what was written; the error to raise."""
+        self.abort()
+        name = "output" if self._pending is None else self._pending.path
+        return FormatError(f"{name}: cannot be written ({error.strerror})")
 
 
 class TokenReader:
@@ -219,7 +224,7 @@ class TokenReader:
 
     Attributes:
         streams: what the header says.
-        problems: what was found to be wrong with the blocks (see `blocks`).
+        problems: what is wrong with the blocks, as far as they were read (see `blocks`).
 
     Raises:
         FormatError: if it cannot be opened or its header is not in order.
@@ -259,22 +264,22 @@ class TokenReader:
         """
         sizes: list[tuple[int, int, int]] = []
         while True:
-            if not self._fill(_MOST):
-                self._complain("the file is cut off: its end record is missing", salvage)
+            if not self._fill(_MAX_BLOCK):
+                self._report("the file is cut off: its end record is missing", salvage)
                 return
             try:
-                if self._buffer[self._at] == END_MARK:
+                if self._buffer[self._at] == END_START:
                     self._check_end(sizes)
                     if self._fill(1):
-                        self._complain("there is something behind the end record", salvage)
+                        self._report("there is something behind the end record", salvage)
                     return
                 block, end = self._parse()
             except FormatError as error:
-                self._complain(f"at byte {self._start + self._at}: {error}", salvage)
+                self._report(f"at byte {self._start + self._at}: {error}", salvage)
                 if not self._resynchronise():
                     return
                 continue
-            sizes.append((block.stream, block.frames, end - self._at))
+            sizes.append((block.stream, block.units, end - self._at))
             self._at = end
             yield block
 
@@ -292,24 +297,26 @@ class TokenReader:
     def _parse(self) -> tuple[Block, int]:
         """The block that starts where the reader stands, and where in the buffer it ends."""
         data, at = self._buffer, self._at
-        if len(data) < at + 2 or data[at] != BLOCK_MARK:
+        if len(data) < at + 2 or data[at] != BLOCK_START:
             raise FormatError("no block starts here")
         stream, coding = data[at + 1] >> 4, data[at + 1] & 15
         if stream >= len(self.streams):
             raise FormatError(f"block of stream {stream}, which the header does not have")
         info = self.streams[stream]
-        if coding not in ((PATCHES, CODED_PATCHES) if isinstance(info, VisualInfo) else (PLAIN, CODED)):
+        if coding not in (
+            (FIXED_LENGTH_PATCHES, RANGE_CODED_PATCHES) if isinstance(info, VisionInfo) else (FIXED_LENGTH, RANGE_CODED)
+        ):
             raise FormatError(f"payload coding {coding} in a stream of kind {info.kind!r}")
         first, position = get_varint(data, at + 2, 1 << 48)
-        frames, position = get_varint(data, position, MAX_BLOCK_FRAMES)
+        units, position = get_varint(data, position, MAX_BLOCK_UNITS)
         size, position = get_varint(data, position, MAX_PAYLOAD)
-        if isinstance(info, VisualInfo):
-            fits = frames > 0 and frames * info.columns <= MAX_PATCHES
+        if isinstance(info, VisionInfo):
+            fits = units > 0 and units * info.columns <= MAX_PATCHES
         else:
-            plain = packed_size(frames * info.levels, info.codebook_size)
-            fits = frames > 0 and (size == plain if coding == PLAIN else size < plain)
+            fixed_length = packed_size(units * info.levels, info.codebook_size)
+            fits = units > 0 and (size == fixed_length if coding == FIXED_LENGTH else size < fixed_length)
         if not fits:
-            raise FormatError(f"{size} bytes of payload for {frames} frames")
+            raise FormatError(f"{size} bytes of payload for {units} {info.unit}s")
         end = position + size
         if end + 4 > len(data):
             raise FormatError("a block is cut off")
@@ -317,26 +324,26 @@ class TokenReader:
             raise FormatError("a block is damaged (checksum)")
         payload = data[position:end]
         tables = None
-        if coding in (CODED, CODED_PATCHES) and self.codes:
-            tables = tables_for(info.fingerprint, info.model, self.tables)
+        if coding in (RANGE_CODED, RANGE_CODED_PATCHES) and self.codes:
+            tables = tables_for(info, self.tables)
             if info.levels > len(tables.levels):
                 raise FormatError("more levels than the model has tables for")
         codes: np.ndarray | PatchRows
-        if isinstance(info, VisualInfo):
-            coded = coding == CODED_PATCHES
-            codes = unpack_rows(payload, frames, info.columns, info.levels, info.codebook_size, coded, tables)
-        elif coding == PLAIN:
-            codes = unpack(payload, frames, info.levels, info.codebook_size)
+        if isinstance(info, VisionInfo):
+            coded = coding == RANGE_CODED_PATCHES
+            codes = unpack_rows(payload, units, info.columns, info.levels, info.codebook_size, coded, tables)
+        elif coding == FIXED_LENGTH:
+            codes = unpack(payload, units, info.levels, info.codebook_size)
         elif tables is None:
-            check_density(frames * info.levels, size)
-            codes = np.zeros((frames, info.levels), np.uint16)
+            check_density(units * info.levels, size)
+            codes = np.zeros((units, info.levels), np.uint16)
         else:
-            codes = decode_frames(payload, frames, info.levels, tables)
-        return Block(stream, first, frames, codes, size), end + 4
+            codes = decode_frames(payload, units, info.levels, tables)
+        return Block(stream, first, units, codes, size, coding), end + 4
 
     def _check_end(self, sizes: list[tuple[int, int, int]]) -> None:
-        """Check the end record against the blocks seen, and go behind it."""
-        expected = _end_record(sizes)
+        """Check the end record against the blocks that were read, and go behind it."""
+        expected = end_record(sizes)
         self._fill(len(expected))
         if self._buffer[self._at : self._at + len(expected)] == expected:
             self._at += len(expected)
@@ -352,7 +359,7 @@ class TokenReader:
             self._start += self._at
             self._at = 0
             while sum(map(len, parts)) < size:
-                more = self.file.read(max(size, _MOST))
+                more = self.file.read(max(size, _MAX_BLOCK))
                 if not more:
                     break
                 parts.append(more)
@@ -362,13 +369,13 @@ class TokenReader:
     def _resynchronise(self) -> bool:
         """Go on byte by byte to where a whole block starts; False if there is none."""
         self._at += 1
-        while self._fill(_MOST):
-            here = self._buffer.find(BLOCK_MARK, self._at)
+        while self._fill(_MAX_BLOCK):
+            here = self._buffer.find(BLOCK_START, self._at)
             if here < 0:
                 self._at = len(self._buffer)
                 continue
             self._at = here
-            if self._fill(_MOST):
+            if self._fill(_MAX_BLOCK):
                 try:
                     self._parse()
                     return True
@@ -376,22 +383,7 @@ class TokenReader:
                     self._at += 1
         return False
 
-    def _complain(self, text: str, salvage: bool) -> None:
+    def _report(self, text: str, salvage: bool) -> None:
         if not salvage:
             raise FormatError(text)
         self.problems.append(text)
-
-
-def _end_record(blocks: list[tuple[int, int, int]]) -> bytes:
-    """Index of the blocks: runs of (how many, stream, frames, bytes), checksum, size, magic."""
-    runs: list[tuple[int, tuple[int, int, int]]] = []
-    for block in blocks:
-        if runs and runs[-1][1] == block:
-            runs[-1] = (runs[-1][0] + 1, block)
-        else:
-            runs.append((1, block))
-    data = bytearray([END_MARK]) + put_varint(len(runs))
-    for count, (stream, frames, size) in runs:
-        data += put_varint(count) + bytes([stream]) + put_varint(frames) + put_varint(size)
-    data += struct.pack("<I", zlib.crc32(data))
-    return bytes(data) + struct.pack("<I", len(data) + 8) + END_MAGIC

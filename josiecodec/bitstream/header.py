@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import ClassVar, TypeVar
 
 from ..errors import FormatError
-from ..fingerprint import MARK
+from ..fingerprint import FINGERPRINT_DIGITS
 from .bitpacking import code_bits
 from .header_v1 import MAGIC as OLD_MAGIC
 from .header_v1 import old_fields
@@ -45,10 +45,13 @@ class StreamInfo:
             decode. May be given with all digits.
         levels: codebooks K that are stored.
         codebook_size: codes of each.
-        length: samples or pictures exactly; None if the writer was cut off before it knew.
+        length: exact number of samples or pictures; None if the writer was cut off before it was known.
+
+    The codes of a stream come in units: frames of audio, rows of patches of vision.
     """
 
     kind: ClassVar[str] = ""
+    unit: ClassVar[str] = ""
     model: str
     fingerprint: str
     levels: int
@@ -56,12 +59,12 @@ class StreamInfo:
     length: int | None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fingerprint", self.fingerprint[:MARK])
+        object.__setattr__(self, "fingerprint", self.fingerprint[:FINGERPRINT_DIGITS])
 
     @property
-    def frames(self) -> int | None:
-        """Frames (audio) or rows of patches (visual) that the length makes."""
-        raise FormatError(f"a stream of kind {self.kind!r} has no frames")
+    def units(self) -> int | None:
+        """Units that the length makes: frames (audio) or rows of patches (vision); None if it is not known."""
+        raise FormatError(f"a stream of kind {self.kind!r} has no units")
 
     def with_length(self: Info, length: int) -> Info:
         """The same with another length."""
@@ -70,7 +73,7 @@ class StreamInfo:
 
 @dataclass(frozen=True)
 class AudioInfo(StreamInfo):
-    """A stream of sound.
+    """A stream of audio.
 
     Attributes:
         sample_rate: samples per second of the decoded stream.
@@ -79,33 +82,36 @@ class AudioInfo(StreamInfo):
     """
 
     kind: ClassVar[str] = "audio"
+    unit: ClassVar[str] = "frame"
     sample_rate: int
     frame_size: int
     original_rate: int
     original_channels: int
 
     @property
-    def frames(self) -> int | None:
+    def units(self) -> int | None:
+        """Frames that the length makes, the last one filled up; None if it is not known."""
         return None if self.length is None else -(-self.length // self.frame_size)
 
     @property
     def bitrate(self) -> float:
-        """Bits per second of the codes alone, packed plainly."""
+        """Bits per second of the codes alone, in fixed-length code words."""
         return self.levels * code_bits(self.codebook_size) * self.sample_rate / self.frame_size
 
 
 @dataclass(frozen=True)
-class VisualInfo(StreamInfo):
-    """A picture, or a stream of pictures.
+class VisionInfo(StreamInfo):
+    """An image, or the pictures of a video.
 
     Attributes:
         width, height: of the pictures, in pixels.
-        rate: pictures per second; 0 for a still picture.
+        rate: pictures per second; 0 for an image.
         patch: side of a patch, in pixels.
-        group: pictures coded together after the first, which is coded alone.
+        group: pictures in each frame group (GOP) after the first, which is the first picture alone.
     """
 
-    kind: ClassVar[str] = "visual"
+    kind: ClassVar[str] = "vision"
+    unit: ClassVar[str] = "row"
     width: int
     height: int
     rate: Fraction
@@ -119,22 +125,28 @@ class VisualInfo(StreamInfo):
 
     @property
     def rows(self) -> int:
-        """Rows of patches of a picture."""
+        """Rows of patches of a frame group."""
         return -(-self.height // self.patch)
 
     @property
     def groups(self) -> int | None:
-        """Pictures, or groups of pictures, that are coded one after the other."""
+        """Frame groups, the last one filled up; None if the length is not known."""
         if self.length is None:
             return None
         return 0 if self.length == 0 else 1 + -(-(self.length - 1) // self.group)
 
     @property
-    def frames(self) -> int | None:
+    def total_rows(self) -> int | None:
+        """Rows of patches of all frame groups; None if the length is not known."""
         return None if self.groups is None else self.groups * self.rows
 
+    @property
+    def units(self) -> int | None:
+        """`total_rows`."""
+        return self.total_rows
 
-KINDS: tuple[type[AudioInfo] | type[VisualInfo], ...] = (AudioInfo, VisualInfo)
+
+KINDS: tuple[type[AudioInfo] | type[VisionInfo], ...] = (AudioInfo, VisionInfo)
 
 
 def write_header(streams: Sequence[StreamInfo]) -> bytes:
@@ -162,7 +174,7 @@ def _numbers(s: StreamInfo) -> tuple[int, ...]:
     """What is said of a stream of its kind."""
     if isinstance(s, AudioInfo):
         return s.sample_rate, s.frame_size, s.original_rate, s.original_channels
-    assert isinstance(s, VisualInfo)
+    assert isinstance(s, VisionInfo)
     return s.width, s.height, s.rate.numerator, s.rate.denominator, s.patch, s.group
 
 
@@ -187,7 +199,7 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
     if struct.unpack_from("<I", data, end)[0] != zlib.crc32(data[:end]):
         raise FormatError("the header is damaged (checksum)")
     try:
-        streams = _made(old_fields(data[:end]) if old else _fields(data[:end], position))
+        streams = _stream_infos(old_fields(data[:end]) if old else _fields(data[:end], position))
     except (struct.error, IndexError, UnicodeDecodeError, ZeroDivisionError, ValueError):
         raise FormatError("the header is damaged") from None
     if not 1 <= len(streams) <= MAX_STREAMS:
@@ -212,12 +224,12 @@ Fields = tuple[int, str, str, int, int, int | None, list[int]]
 
 def _fields(data: bytes, position: int) -> list[Fields]:
     """Kind, model, fingerprint, levels, codebook size, length and the numbers of its kind, of each stream."""
-    found: list[Fields] = []
+    streams: list[Fields] = []
     while position < len(data):
         kind, levels = data[position] >> 6, 1 + (data[position] & 63)
         size, position = get_varint(data, position + 1, 1 << 16)
-        mark = data[position : position + MARK // 2]
-        position += len(mark)
+        fingerprint = data[position : position + FINGERPRINT_DIGITS // 2]
+        position += len(fingerprint)
         name = data[position + 1 : position + 1 + data[position]]
         position += 1 + data[position]
         length = int.from_bytes(data[position : position + LENGTH_BYTES], "little")
@@ -227,20 +239,20 @@ def _fields(data: bytes, position: int) -> list[Fields]:
             number, position = get_varint(data, position, (1 << 32) - 1)
             numbers.append(number)
         known = None if length == UNKNOWN_LENGTH else length
-        found.append((kind, name.decode(), mark.hex(), levels, size, known, numbers))
-    return found
+        streams.append((kind, name.decode(), fingerprint.hex(), levels, size, known, numbers))
+    return streams
 
 
-def _made(fields: list[Fields]) -> list[StreamInfo]:
+def _stream_infos(fields: list[Fields]) -> list[StreamInfo]:
     streams: list[StreamInfo] = []
-    for kind, model, mark, levels, size, length, numbers in fields:
-        common = (model, mark, levels, size, length)
+    for kind, model, fingerprint, levels, size, length, numbers in fields:
+        common = (model, fingerprint, levels, size, length)
         if KINDS[kind] is AudioInfo:
             rate, frame, original, channels = numbers
             streams.append(AudioInfo(*common, rate, frame, original, channels))
         else:
             width, height, top, bottom, patch, group = numbers
-            streams.append(VisualInfo(*common, width, height, Fraction(top, bottom), patch, group))
+            streams.append(VisionInfo(*common, width, height, Fraction(top, bottom), patch, group))
         check_limits(streams[-1])
     return streams
 
@@ -256,7 +268,7 @@ def check_limits(s: StreamInfo) -> None:
         "codebook_size": (s.codebook_size, 2, 1 << 16),
         "length": (s.length or 0, 0, MAX_LENGTH),
         "name": (len(s.model.encode()), 1, MAX_NAME),
-        "fingerprint": (len(s.fingerprint), MARK, MARK),
+        "fingerprint": (len(s.fingerprint), FINGERPRINT_DIGITS, FINGERPRINT_DIGITS),
     }
     if isinstance(s, AudioInfo):
         limits |= {
@@ -265,7 +277,7 @@ def check_limits(s: StreamInfo) -> None:
             "original_rate": (s.original_rate, 1, 10_000_000),
             "original_channels": (s.original_channels, 1, (1 << 16) - 1),
         }
-    elif isinstance(s, VisualInfo):
+    elif isinstance(s, VisionInfo):
         if not 1 <= s.patch <= 255:
             raise FormatError(f"stream: patch {s.patch} is not in 1..255")
         limits |= {

@@ -10,13 +10,13 @@ from __future__ import annotations
 import struct
 
 from ..errors import FormatError
-from ..fingerprint import MARK
+from ..fingerprint import FINGERPRINT_DIGITS
 
 MAGIC = b"\x89JOSIE\r\n"
 UNKNOWN_LENGTH = (1 << 64) - 1
 
 _COMMON = struct.Struct("<BBI32sB")
-_LAST = (struct.Struct("<IIQIH"), struct.Struct("<IIQIIBB"))  # of a stream of sound, of pictures
+_LAST = (struct.Struct("<IIQIH"), struct.Struct("<IIQIIBB"))  # of audio, of vision
 _LENGTH = 2  # which of the last numbers is the length
 
 
@@ -31,7 +31,7 @@ def old_fields(data: bytes) -> list[tuple[int, str, str, int, int, int | None, l
         raise FormatError(
             f"version {int.from_bytes(data[8:10], 'little')} of the format, which this program does not know"
         )
-    count, position, found = data[12], 13, []
+    count, position, streams = data[12], 13, []
     for _ in range(count):
         kind, levels, size, digest, name = _COMMON.unpack_from(data, position)
         position += _COMMON.size
@@ -41,7 +41,7 @@ def old_fields(data: bytes) -> list[tuple[int, str, str, int, int, int | None, l
         position += _LAST[kind].size
         length = numbers.pop(_LENGTH)
         known = None if length == UNKNOWN_LENGTH else length
-        found.append((kind, model.decode(), digest.hex()[:MARK], levels, size, known, numbers))
+        streams.append((kind, model.decode(), digest.hex()[:FINGERPRINT_DIGITS], levels, size, known, numbers))
     if position != len(data):
         raise FormatError("the header is damaged (length)")
-    return found
+    return streams

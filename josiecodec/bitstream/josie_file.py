@@ -12,11 +12,11 @@ import numpy as np
 from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
 from .container import TokenReader, TokenWriter
-from .header import StreamInfo, VisualInfo
+from .header import StreamInfo, VisionInfo
 from .patch_payload import PatchRows
-from .scan import held, in_order, seconds, short
+from .scan import available_length, check_length, contiguous_blocks, seconds
 
-MOST_PATCHES = 1 << 27
+MAX_PATCHES_IN_MEMORY = 1 << 27
 
 
 @dataclass
@@ -24,23 +24,23 @@ class TokenStream:
     """One stream.
 
     Attributes:
-        info: an `AudioInfo` or a `VisualInfo`.
+        info: an `AudioInfo` or a `VisionInfo`.
         codes: uint16 [levels, frames], the semantic level first (audio), or `PatchRows` with the rows of all
-            pictures one below the other (visual).
+            frame groups one below the other (vision).
     """
 
     info: StreamInfo
     codes: np.ndarray | PatchRows
 
     @property
-    def frames(self) -> int:
-        """Frames (audio) or rows of patches (visual) that are there."""
+    def units(self) -> int:
+        """Frames (audio) or rows of patches (vision) that are there."""
         return len(self.codes.counts) if isinstance(self.codes, PatchRows) else self.codes.shape[1]
 
     @property
     def seconds(self) -> float:
-        """Its length in time; 0 for a still picture."""
-        return seconds(self.info, self.frames)
+        """Its length in time; 0 for an image."""
+        return seconds(self.info, self.units)
 
 
 @dataclass
@@ -82,20 +82,20 @@ class TokenFile:
         parts: list[list[Any]] = [[] for _ in reader.streams]
         reached = [0] * len(parts)
         patches = 0
-        for block in in_order(reader, salvage):
+        for block in contiguous_blocks(reader, salvage):
             if isinstance(block.codes, PatchRows):
                 patches += block.codes.counts.size
-                if patches > MOST_PATCHES:
+                if patches > MAX_PATCHES_IN_MEMORY:
                     raise FormatError("too many patches to be held in memory; decode the file block by block")
             parts[block.stream].append(block.codes)
-            reached[block.stream] += block.frames
+            reached[block.stream] += block.units
         streams = []
-        for info, blocks, frames in zip(reader.streams, parts, reached):
-            if short(reader, info, frames, salvage):
-                info = info.with_length(held(info, frames))
+        for info, blocks, units in zip(reader.streams, parts, reached):
+            if not check_length(reader, info, units, salvage):
+                info = info.with_length(available_length(info, units))
             codes = _joined(info, blocks)
-            if isinstance(info, VisualInfo) and isinstance(codes, PatchRows):
-                whole = codes.split(info.rows)[: frames // info.rows]
+            if isinstance(info, VisionInfo) and isinstance(codes, PatchRows):
+                whole = codes.split(info.rows)[: units // info.rows]
                 codes = PatchRows.joined(whole, info.columns)
             streams.append(TokenStream(info, codes))
         return cls(streams, reader.problems)
@@ -130,16 +130,16 @@ class TokenFile:
         lengths = []
         for index, s in enumerate(self.streams):
             if isinstance(s.codes, PatchRows):
-                for picture in s.codes.split(s.info.rows if isinstance(s.info, VisualInfo) else 1):
-                    writer.add_rows(index, picture)
+                for group in s.codes.split(s.info.rows if isinstance(s.info, VisionInfo) else 1):
+                    writer.add_rows(index, group)
             else:
                 writer.add(index, s.codes.T)
-            lengths.append(held(s.info, s.frames) if s.info.length is None else s.info.length)
+            lengths.append(available_length(s.info, s.units) if s.info.length is None else s.info.length)
         writer.close(lengths)
 
 
 def _joined(info: StreamInfo, blocks: list[Any]) -> np.ndarray | PatchRows:
-    if isinstance(info, VisualInfo):
+    if isinstance(info, VisionInfo):
         return PatchRows.joined(blocks, info.columns)
     codes = np.concatenate(blocks) if blocks else np.zeros((0, info.levels), np.uint16)
     return np.ascontiguousarray(codes.T)

@@ -1,10 +1,10 @@
-"""Payload of a visual block: for some rows of patches, how many levels each has, and their codes.
+"""Payload of a vision block: for some rows of patches, how many levels each has, and their codes.
 
-A patch has a *mode* and a *count*. Mode 0 codes the patch by itself, from the first level on. The others
-code what is left of it after a prediction from the picture before, from a deeper level on (which one is the
-model's business); with a count of 0 such a patch is skipped: it is the prediction. The map of modes and
-counts is range coded, each patch in the context of its left and upper neighbours; the codes follow, packed
-plainly or coded with the tables of the model. See docs/format.md.
+A patch has a *mode* and a *level count*. Mode 0 (intra) codes the patch by itself, from the first level on. The others
+code the residual of a prediction from the frame group before, from a deeper level on (which one is the model's
+business); with a count of 0 such a patch is skipped: it is the prediction. The map of modes and counts is range coded,
+each patch in the context of its left and upper neighbours; the codes follow, in fixed-length code words or range coded
+with the tables of the model. See docs/format.md.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..entropy.code_tables import EntropyTables, check_density, decode_patches, encode_patches, least_bytes, patch_bits
+from ..entropy.code_tables import EntropyTables, check_density, decode_patches, encode_patches, min_bytes, patch_bits
 from ..entropy.range_coder import (
     HALF,
-    BitDecoder,
-    BitEncoder,
+    UNARY_CONTEXTS,
+    RangeDecoder,
+    RangeEncoder,
     check_end,
-    decode_number,
-    encode_number,
+    decode_unary,
+    encode_unary,
 )
 from ..errors import CodesError, FormatError
 from .bitpacking import pack, packed_size, unpack
 from .varint import get_varint, put_varint
 
 MODES = 4
-MAX_BLOCK_FRAMES = 1024
+MAX_BLOCK_UNITS = 1024  # rows of patches, or frames of audio
 BLOCK_PATCHES = 4096  # what the writer puts into a block, if a row is not longer
-_BUCKETS = (0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6) + (7,) * 50
-_STEPS = 15  # probabilities of one number
+_COUNT_CLASS = (0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6) + (7,) * 50
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class PatchRows:
     def trimmed(self, levels: int) -> PatchRows:
         """The same with at most `levels` levels of each patch."""
         counts = self.counts.reshape(-1).astype(np.int64)
-        place = np.arange(len(self.codes)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return PatchRows(self.modes, np.minimum(self.counts, levels).astype(np.uint8), self.codes[place < levels])
+        level = np.arange(len(self.codes)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return PatchRows(self.modes, np.minimum(self.counts, levels).astype(np.uint8), self.codes[level < levels])
 
     @staticmethod
     def joined(pieces: list[PatchRows], columns: int) -> PatchRows:
@@ -78,7 +78,7 @@ class PatchRows:
 def pack_rows(
     rows: PatchRows, levels: int, codebook_size: int, tables: EntropyTables | None = None
 ) -> tuple[bytes, bool]:
-    """Rows -> payload, and whether it is coded with `tables`, which it is if that makes it smaller.
+    """Rows -> payload, and whether its codes are range coded with `tables`, which they are if that is smaller.
 
     Raises:
         CodesError: if something is out of range.
@@ -86,37 +86,37 @@ def pack_rows(
     map_ = _pack_map(rows, levels)
     codes, coded = pack(rows.codes, codebook_size), False
     if tables is not None:
-        found = encode_patches(rows.modes, rows.counts, rows.codes, tables)
-        if len(found) < len(codes):
-            codes, coded = found, True
+        shorter = encode_patches(rows.modes, rows.counts, rows.codes, tables)
+        if len(shorter) < len(codes):
+            codes, coded = shorter, True
     return put_varint(len(map_)) + map_ + codes, coded
 
 
 def estimated_size(
     rows: PatchRows, levels: int, codebook_size: int, tables: EntropyTables | None, exactly: bool = True
 ) -> int:
-    """Bytes of the payload, to within one or two if it is coded; see `entropy.patch_bits` for `exactly`."""
+    """Bytes of the payload, to within one or two if its codes are range coded; see `patch_bits` for `exactly`."""
     map_ = _pack_map(rows, levels)
     codes = packed_size(len(rows.codes), codebook_size)
     if tables is not None:
         coded = round(patch_bits(rows.modes, rows.counts, rows.codes, tables, exactly).sum() / 8 + 0.5)
-        codes = min(codes, max(coded, least_bytes(len(rows.codes))))
+        codes = min(codes, max(coded, min_bytes(len(rows.codes))))
     return len(put_varint(len(map_))) + len(map_) + codes
 
 
-def visual_bytes(
+def vision_bytes(
     rows: PatchRows, levels: int, codebook_size: int, tables: EntropyTables | None = None, exactly: bool = True
 ) -> int:
     """Bytes that rows of patches take in a file, blocks and all (to within a few).
 
-    If not `exactly`, as if there were no context network: too many by a share that is much the same for one picture.
+    If not `exactly`, as if there were no context model: too many by a ratio that is about the same for one picture.
     """
     return sum(14 + estimated_size(part, levels, codebook_size, tables, exactly) for part in block_parts(rows))
 
 
 def block_parts(rows: PatchRows) -> list[PatchRows]:
     """Rows of patches as they are put into blocks."""
-    return rows.split(min(MAX_BLOCK_FRAMES, max(1, BLOCK_PATCHES // max(rows.counts.shape[1], 1))))
+    return rows.split(min(MAX_BLOCK_UNITS, max(1, BLOCK_PATCHES // max(rows.counts.shape[1], 1))))
 
 
 def _pack_map(rows: PatchRows, levels: int) -> bytes:
@@ -124,12 +124,12 @@ def _pack_map(rows: PatchRows, levels: int) -> bytes:
         raise CodesError("maps and codes of patches do not fit each other")
     if int(rows.counts.max(initial=0)) > levels or int(rows.modes.max(initial=0)) >= MODES:
         raise CodesError(f"patches have at most {levels} levels and {MODES} modes")
-    coder = BitEncoder()
-    model = _Model(rows.counts.shape[1], levels)
+    encoder = RangeEncoder()
+    model = _MapModel(rows.counts.shape[1], levels)
     for modes, counts in zip(rows.modes.tolist(), rows.counts.tolist()):
         for column, (mode, count) in enumerate(zip(modes, counts)):
-            model.encode(coder, column, mode, count)
-    return coder.finish()
+            model.encode(encoder, column, mode, count)
+    return encoder.finish()
 
 
 def unpack_rows(
@@ -141,7 +141,7 @@ def unpack_rows(
     coded: bool = False,
     tables: EntropyTables | None = None,
 ) -> PatchRows:
-    """Payload -> rows. Coded ones for which there are no tables get zeros as codes.
+    """Payload -> rows. Range-coded codes for which there are no tables come out as zeros.
 
     Raises:
         FormatError: if it is not in order. No more is allocated than the maps and a few times the payload itself.
@@ -149,11 +149,11 @@ def unpack_rows(
     size, position = get_varint(data, 0, len(data))
     if position + size > len(data):
         raise FormatError("the map of a block is cut off")
-    coder = BitDecoder(data[position : position + size])
-    model = _Model(columns, levels)
-    found = [[model.decode(coder, column) for column in range(columns)] for _ in range(rows)]
-    check_end(coder)
-    maps = np.array(found, np.uint8).reshape(rows, columns, 2)
+    decoder = RangeDecoder(data[position : position + size])
+    model = _MapModel(columns, levels)
+    pairs = [[model.decode(decoder, column) for column in range(columns)] for _ in range(rows)]
+    check_end(decoder)
+    maps = np.array(pairs, np.uint8).reshape(rows, columns, 2)
     modes, counts = maps[..., 0], maps[..., 1]
     total = int(counts.sum(dtype=np.int64))
     rest = data[position + size :]
@@ -166,20 +166,24 @@ def unpack_rows(
     return PatchRows(modes, counts, unpack(rest, total, 1, codebook_size)[:, 0])
 
 
-class _Model:
-    """Adaptive probabilities of the map, and what was seen in the row above and to the left."""
+class _MapModel:
+    """Adaptive probabilities of the map, and the modes and counts to the left and above.
+
+    The count of a patch is predicted from those of its neighbours. Coded are whether it is the predicted one, if not,
+    its sign, and the size of the difference in truncated unary.
+    """
 
     def __init__(self, columns: int, levels: int):
         self.levels = levels
         self.mode = [HALF] * (3 * 4)  # predicted or not, in 3 contexts; which prediction, in 2 bits
-        self.same = [HALF] * (2 * 8 * 3)
+        self.differs = [HALF] * (2 * 8 * 3)
         self.sign = [HALF] * 8
-        self.size = [HALF] * (2 * 8 * _STEPS)
+        self.size = [HALF] * (2 * 8 * UNARY_CONTEXTS)
         self.modes_above = [0] * columns
         self.counts_above: list[int] = [-1] * columns
 
-    def _before(self, column: int) -> tuple[int, int, int]:
-        """Context of the mode, guess of the count, how much the neighbours differ (0..2)."""
+    def _context(self, column: int) -> tuple[int, int, int]:
+        """Context of the mode, predicted count, how much the neighbours differ (0..2)."""
         left = self.counts_above[column - 1] if column else -1  # already of this row
         above = self.counts_above[column]
         predicted = (column > 0 and self.modes_above[column - 1] > 0) + (self.modes_above[column] > 0)
@@ -189,38 +193,45 @@ class _Model:
             return predicted, max(left, above), 1
         return predicted, (left + above + 1) // 2, min(2, abs(left - above) // 2)
 
-    def encode(self, coder: BitEncoder, column: int, mode: int, count: int) -> None:
+    def encode(self, encoder: RangeEncoder, column: int, mode: int, count: int) -> None:
         """Code one patch."""
-        context, guess, spread = self._before(column)
-        coder.encode(self.mode, context, mode > 0)
+        context, expected, spread = self._context(column)
+        encoder.encode_bit(self.mode, context, mode > 0)
         if mode:
-            coder.encode(self.mode, 3, mode > 1)
+            encoder.encode_bit(self.mode, 3, mode > 1)
             if mode > 1:
-                coder.encode(self.mode, 4, mode > 2)
-        base = 8 * (mode > 0) + _BUCKETS[guess]
-        coder.encode(self.same, base * 3 + spread, count != guess)
-        if count != guess:
-            up = count > guess
-            if 0 < guess < self.levels:
-                coder.encode(self.sign, _BUCKETS[guess], up)
-            most = (self.levels - guess if up else guess) - 1
-            encode_number(coder, self.size, (8 * up + _BUCKETS[guess]) * _STEPS, abs(count - guess) - 1, most)
+                encoder.encode_bit(self.mode, 4, mode > 2)
+        base = 8 * (mode > 0) + _COUNT_CLASS[expected]
+        encoder.encode_bit(self.differs, base * 3 + spread, count != expected)
+        if count != expected:
+            up = count > expected
+            if 0 < expected < self.levels:
+                encoder.encode_bit(self.sign, _COUNT_CLASS[expected], up)
+            maximum = (self.levels - expected if up else expected) - 1
+            encode_unary(encoder, self.size, self._size_context(up, expected), abs(count - expected) - 1, maximum)
         self.modes_above[column], self.counts_above[column] = mode, count
 
-    def decode(self, coder: BitDecoder, column: int) -> tuple[int, int]:
+    def decode(self, decoder: RangeDecoder, column: int) -> tuple[int, int]:
         """The next patch: mode and count."""
-        context, guess, spread = self._before(column)
-        mode = coder.decode(self.mode, context)
+        context, expected, spread = self._context(column)
+        mode = decoder.decode_bit(self.mode, context)
         if mode:
-            mode += coder.decode(self.mode, 3)
+            mode += decoder.decode_bit(self.mode, 3)
             if mode > 1:
-                mode += coder.decode(self.mode, 4)
-        base = 8 * (mode > 0) + _BUCKETS[guess]
-        count = guess
-        if coder.decode(self.same, base * 3 + spread):
-            up = coder.decode(self.sign, _BUCKETS[guess]) if 0 < guess < self.levels else int(guess == 0)
-            most = (self.levels - guess if up else guess) - 1
-            step = 1 + decode_number(coder, self.size, (8 * up + _BUCKETS[guess]) * _STEPS, most)
-            count = guess + step if up else guess - step
+                mode += decoder.decode_bit(self.mode, 4)
+        base = 8 * (mode > 0) + _COUNT_CLASS[expected]
+        count = expected
+        if decoder.decode_bit(self.differs, base * 3 + spread):
+            if 0 < expected < self.levels:
+                up = decoder.decode_bit(self.sign, _COUNT_CLASS[expected])
+            else:
+                up = int(expected == 0)
+            maximum = (self.levels - expected if up else expected) - 1
+            size = 1 + decode_unary(decoder, self.size, self._size_context(up, expected), maximum)
+            count = expected + size if up else expected - size
         self.modes_above[column], self.counts_above[column] = mode, count
         return mode, count
+
+    @staticmethod
+    def _size_context(up: int, expected: int) -> int:
+        return (8 * up + _COUNT_CLASS[expected]) * UNARY_CONTEXTS

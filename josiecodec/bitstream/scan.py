@@ -11,7 +11,7 @@ import numpy as np
 from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
 from .container import Block, TokenReader, TokenWriter
-from .header import AudioInfo, StreamInfo, VisualInfo
+from .header import AudioInfo, StreamInfo, VisionInfo
 from .patch_payload import PatchRows
 
 
@@ -21,20 +21,20 @@ class Summary:
 
     Attributes:
         info: its header.
-        frames: frames (audio) or rows of patches (visual) that are there.
-        patches, skipped, levels: of a visual stream: patches, those without codes, and the sum of all counts.
+        units: frames (audio) or rows of patches (vision) that are there.
+        patches, skipped, levels: of a vision stream: patches, those without codes, and the sum of all level counts.
     """
 
     info: StreamInfo
-    frames: int = 0
+    units: int = 0
     patches: int = 0
     skipped: int = 0
     levels: int = 0
 
     @property
     def seconds(self) -> float:
-        """Its length in time; 0 for a still picture."""
-        return seconds(self.info, self.frames)
+        """Its length in time; 0 for an image."""
+        return seconds(self.info, self.units)
 
 
 def summarise(path: str | Path, salvage: bool = False) -> tuple[list[Summary], list[str]]:
@@ -44,17 +44,17 @@ def summarise(path: str | Path, salvage: bool = False) -> tuple[list[Summary], l
         FormatError: if it is damaged (and not to be salvaged), or no `.josie` file at all.
     """
     with TokenReader(path, codes=False) as reader:
-        found = [Summary(info) for info in reader.streams]
-        for block in in_order(reader, salvage):
-            summary = found[block.stream]
-            summary.frames += block.frames
+        summaries = [Summary(info) for info in reader.streams]
+        for block in contiguous_blocks(reader, salvage):
+            summary = summaries[block.stream]
+            summary.units += block.units
             if isinstance(block.codes, PatchRows):
                 summary.patches += block.codes.counts.size
                 summary.skipped += int((block.codes.counts == 0).sum())
                 summary.levels += int(block.codes.counts.sum(dtype=np.int64))
-        for summary in found:
-            short(reader, summary.info, summary.frames, salvage)
-        return found, reader.problems
+        for summary in summaries:
+            check_length(reader, summary.info, summary.units, salvage)
+        return summaries, reader.problems
 
 
 def trim_file(source: str | Path, target: str | Path, levels: int, tables: Tables | None = None) -> None:
@@ -76,19 +76,18 @@ def trim_file(source: str | Path, target: str | Path, levels: int, tables: Table
         streams = [replace(info, levels=min(levels, info.levels)) for info in reader.streams]
         reached = [0] * len(streams)
         with TokenWriter(target, streams, tables) as writer:
-            for block in in_order(reader, False):
-                reached[block.stream] += block.frames
+            for block in contiguous_blocks(reader, False):
+                reached[block.stream] += block.units
                 if isinstance(block.codes, PatchRows):
                     writer.add_rows(block.stream, block.codes.trimmed(streams[block.stream].levels))
                 else:
                     writer.add(block.stream, block.codes[:, : streams[block.stream].levels])
-            for info, frames in zip(streams, reached):
-                short(reader, info, frames, False)
-            known = [held(i, f) if i.length is None else i.length for i, f in zip(streams, reached)]
-            writer.close(known)
+            for info, units in zip(streams, reached):
+                check_length(reader, info, units, False)
+            writer.close([available_length(i, n) if i.length is None else i.length for i, n in zip(streams, reached)])
 
 
-def in_order(reader: TokenReader, salvage: bool) -> Iterator[Block]:
+def contiguous_blocks(reader: TokenReader, salvage: bool) -> Iterator[Block]:
     """The blocks of a file that follow each other without a gap in their streams.
 
     Raises:
@@ -96,39 +95,43 @@ def in_order(reader: TokenReader, salvage: bool) -> Iterator[Block]:
     """
     reached = [0] * len(reader.streams)
     for block in reader.blocks(salvage):
-        expected = reached[block.stream]
+        expected, unit = reached[block.stream], reader.streams[block.stream].unit
         if block.first == expected:
-            reached[block.stream] += block.frames
+            reached[block.stream] += block.units
             yield block
         elif salvage:
-            reader.problems.append(f"stream {block.stream}: frame {expected} is missing")
+            reader.problems.append(f"stream {block.stream}: {unit} {expected} is missing")
         else:
-            raise FormatError(f"stream {block.stream}: expected frame {expected}, found {block.first}")
+            raise FormatError(f"stream {block.stream}: expected {unit} {expected}, found {block.first}")
 
 
-def short(reader: TokenReader, info: StreamInfo, frames: int, salvage: bool) -> bool:
-    """Whether a stream has another number of frames than its header says; an error unless `salvage`."""
-    if info.frames is None or info.frames == frames:
-        return False
-    text = f"the header promises {info.frames} frames, the blocks hold {frames}"
+def check_length(reader: TokenReader, info: StreamInfo, units: int, salvage: bool) -> bool:
+    """Whether a stream holds as many units as its header says, or the header does not say how many.
+
+    Raises:
+        FormatError: if it does not, unless `salvage`; then it is noted.
+    """
+    if info.units in (None, units):
+        return True
+    text = f"the header promises {info.units} {info.unit}s, the blocks hold {units}"
     if not salvage:
         raise FormatError(text)
     reader.problems.append(text)
-    return True
+    return False
 
 
-def held(info: StreamInfo, frames: int) -> int:
-    """Samples or pictures that so many frames hold: those of whole groups, and no more than the header says."""
-    if isinstance(info, VisualInfo):
-        groups = frames // info.rows
-        most = 0 if groups == 0 else 1 + (groups - 1) * info.group
+def available_length(info: StreamInfo, units: int) -> int:
+    """Samples or pictures that so many units hold: those of whole frame groups, and no more than the header says."""
+    if isinstance(info, VisionInfo):
+        groups = units // info.rows
+        available = 0 if groups == 0 else 1 + (groups - 1) * info.group
     else:
-        most = frames * info.frame_size if isinstance(info, AudioInfo) else 0
-    return most if info.length is None else min(info.length, most)
+        available = units * info.frame_size if isinstance(info, AudioInfo) else 0
+    return available if info.length is None else min(info.length, available)
 
 
-def seconds(info: StreamInfo, frames: int) -> float:
-    """The time that so many frames of a stream take; 0 for a still picture."""
-    if isinstance(info, VisualInfo):
-        return float(held(info, frames) / info.rate) if info.rate else 0.0
-    return held(info, frames) / info.sample_rate if isinstance(info, AudioInfo) else 0.0
+def seconds(info: StreamInfo, units: int) -> float:
+    """The time that so many units of a stream take; 0 for an image."""
+    if isinstance(info, VisionInfo):
+        return float(available_length(info, units) / info.rate) if info.rate else 0.0
+    return available_length(info, units) / info.sample_rate if isinstance(info, AudioInfo) else 0.0

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ..entropy.code_tables import EntropyTables, frame_bits, patch_bits
-from ..entropy.tables_file import Tables, find_tables
+from ..entropy.tables_file import Tables
 from ..errors import CodesError
 from .container import TokenReader
+from .model_tables import find_tables
 from .patch_payload import PatchRows
 
 
@@ -29,54 +30,54 @@ class Usage:
     bits: np.ndarray | None = None
 
 
-def use_of_codes(paths: Iterable[str | Path], tables: Tables | None = None) -> Usage:
+def code_usage(paths: Iterable[str | Path], given: Tables | None = None) -> Usage:
     """Count the codes of files that one model made.
 
     Raises:
         CodesError: if the files are of several models, or of none.
         FormatError: if one is damaged.
     """
-    found: Usage | None = None
-    maker = None
+    usage: Usage | None = None
+    model = None
     for path in paths:
-        with TokenReader(path, tables) as reader:
+        with TokenReader(path, given) as reader:
             first = reader.streams[0]
             if any(info.fingerprint != first.fingerprint for info in reader.streams):
-                raise CodesError(f"{path}: sound and pictures, whose codes are of two models; take files of one kind")
-            if maker not in (None, (first.fingerprint, first.codebook_size)):
+                raise CodesError(f"{path}: audio and vision, whose codes are of two models; take files of one kind")
+            if model not in (None, (first.fingerprint, first.codebook_size)):
                 raise CodesError(f"{path}: codes of another model than those before")
-            maker = first.fingerprint, first.codebook_size
-            prices = find_tables(first.fingerprint, tables)
+            model = first.fingerprint, first.codebook_size
+            tables = find_tables(first, given)
             levels = max(info.levels for info in reader.streams)
             size = first.codebook_size
-            if prices is not None and any(len(level.classes) != size for level in prices.levels):
+            if tables is not None and any(len(level.classes) != size for level in tables.levels):
                 raise CodesError(f"{path}: {size} codes in a codebook, which its model has not")
-            if found is None:
-                found = Usage(np.zeros((levels, size), np.int64), None if prices is None else np.zeros(levels))
-            _widen(found, levels)
+            if usage is None:
+                usage = Usage(np.zeros((levels, size), np.int64), None if tables is None else np.zeros(levels))
+            _widen(usage, levels)
             for block in reader.blocks():
-                _add(found, block.codes, prices)
-    if found is None:
+                _add(usage, block.codes, tables)
+    if usage is None:
         raise CodesError("no files")
-    return found
+    return usage
 
 
-def _widen(found: Usage, levels: int) -> None:
-    more = levels - len(found.counts)
+def _widen(usage: Usage, levels: int) -> None:
+    more = levels - len(usage.counts)
     if more > 0:
-        found.counts = np.pad(found.counts, ((0, more), (0, 0)))
-        found.bits = None if found.bits is None else np.pad(found.bits, (0, more))
+        usage.counts = np.pad(usage.counts, ((0, more), (0, 0)))
+        usage.bits = None if usage.bits is None else np.pad(usage.bits, (0, more))
 
 
-def _add(found: Usage, codes: np.ndarray | PatchRows, prices: EntropyTables | None) -> None:
-    for level, part in enumerate(_by_level(codes, (0,) if prices is None else prices.starts)):
-        found.counts[level] += np.bincount(part, minlength=found.counts.shape[1])
-    if prices is None or found.bits is None:
+def _add(usage: Usage, codes: np.ndarray | PatchRows, tables: EntropyTables | None) -> None:
+    for level, part in enumerate(_by_level(codes, (0,) if tables is None else tables.starts)):
+        usage.counts[level] += np.bincount(part, minlength=usage.counts.shape[1])
+    if tables is None or usage.bits is None:
         return
     if isinstance(codes, PatchRows):
-        found.bits += patch_bits(codes.modes, codes.counts, codes.codes, prices)[: len(found.bits)]
+        usage.bits += patch_bits(codes.modes, codes.counts, codes.codes, tables)[: len(usage.bits)]
     else:
-        found.bits[: codes.shape[1]] += frame_bits(codes, prices)
+        usage.bits[: codes.shape[1]] += frame_bits(codes, tables)
 
 
 def _by_level(codes: np.ndarray | PatchRows, starts: tuple[int, ...]) -> list[np.ndarray]:

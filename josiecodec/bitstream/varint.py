@@ -15,11 +15,11 @@ def put_varint(value: int) -> bytes:
     return bytes(out)
 
 
-def get_varint(data: bytes, position: int, most: int) -> tuple[int, int]:
+def get_varint(data: bytes, position: int, maximum: int) -> tuple[int, int]:
     """The number at `position` and the position behind it.
 
     Raises:
-        FormatError: if the data end within it, or it is greater than `most`.
+        FormatError: if the data end within it, or it is greater than `maximum`.
     """
     value = shift = 0
     while True:
@@ -31,6 +31,6 @@ def get_varint(data: bytes, position: int, most: int) -> tuple[int, int]:
         shift += 7
         if byte < 128:
             break
-    if value > most:
-        raise FormatError(f"{value} is more than the {most} allowed here")
+    if value > maximum:
+        raise FormatError(f"{value} is more than the {maximum} allowed here")
     return value, position

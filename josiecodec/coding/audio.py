@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from ..atomic import write_bytes
-from ..audio.network import BLOCK_FRAMES
+from ..audio.network import CHUNK_FRAMES
 from ..bitstream.container import Block, TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, find_stream
 from ..errors import CodesError, FormatError, MediaError
-from ..media.audio_reader import SoundReader, StreamResampler
-from ..media.audio_writer import SoundWriter
+from ..media.audio_reader import AudioReader, StreamResampler
+from ..media.audio_writer import AudioWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import Progress, Result
@@ -64,7 +64,7 @@ def encode_file(
     rate = fitting_rate("audio", n_q, rate)
     if rate.kbps is None:
         levels = codec.levels(rate.n_q, settings)
-        with SoundReader(source) as reader:
+        with AudioReader(source) as reader:
             return _encode(codec, reader, target, levels, settings, progress)
     with _reopening(source) as reopen:
         with reopen() as reader:
@@ -89,7 +89,7 @@ def encode_file(
 
 def _encode(
     codec: Jodio,
-    reader: SoundReader,
+    reader: AudioReader,
     target: str | Path | IO[bytes],
     n_q: int,
     settings: EncoderSettings | None,
@@ -110,18 +110,18 @@ def _encode(
 
 
 @contextlib.contextmanager
-def _reopening(source: str | Path | IO[bytes]) -> Iterator[Callable[[], SoundReader]]:
+def _reopening(source: str | Path | IO[bytes]) -> Iterator[Callable[[], AudioReader]]:
     """What opens a source anew as often as it is called; standard input is kept meanwhile."""
     with tempfile.SpooledTemporaryFile(MAX_IN_MEMORY) as kept:
         if str(source) == "-":
             shutil.copyfileobj(sys.stdin.buffer, kept)
 
-        def reopen() -> SoundReader:
+        def reopen() -> AudioReader:
             if isinstance(source, (str, Path)) and str(source) != "-":
-                return SoundReader(source)
+                return AudioReader(source)
             file = kept if isinstance(source, (str, Path)) else source
             file.seek(0)
-            return SoundReader(file)
+            return AudioReader(file)
 
         yield reopen
 
@@ -136,7 +136,7 @@ def encode_blocks(
         yield len(wave), codes[0].t().cpu().numpy()
         return
     stream = codec.streaming(n_q=n_q, settings=settings)
-    for part in _regrouped(blocks, BLOCK_FRAMES * codec.frame_size):
+    for part in _regrouped(blocks, CHUNK_FRAMES * codec.frame_size):
         yield len(part), stream.encode(part[None, None].to(codec.device))[0].t().cpu().numpy()
     yield 0, stream.flush()[0].t().cpu().numpy()
 
@@ -191,7 +191,7 @@ def decode_file(
         resampler = StreamResampler(codec.sample_rate, rate)
         written = 0
         blocks = (b for b in reader.blocks(salvage) if b.stream == index)
-        with SoundWriter(target, rate) as writer:
+        with AudioWriter(target, rate) as writer:
             decoder = BlockDecoder(codec, info, n_q, salvage)
             parts = itertools.chain(itertools.chain.from_iterable(map(decoder.push, blocks)), decoder.finish())
             for part in parts:
@@ -230,19 +230,19 @@ class BlockDecoder:
         Raises:
             FormatError: if it does not follow on the last one.
         """
-        frames = self.info.frames
+        frames = self.info.units
         if block.first != self.reached:
             if not self.salvage:
                 raise FormatError(f"frame {self.reached} is missing")
             gap = block.first - self.reached
             max_gap = MAX_GAP_SECONDS * self.codec.sample_rate // self.codec.frame_size
-            if gap < 0 or gap > max_gap or (frames is not None and block.first + block.frames > frames):
+            if gap < 0 or gap > max_gap or (frames is not None and block.first + block.units > frames):
                 return  # a block out of place cannot be trusted
             yield from self._cut(self._rest())
             yield from self._cut(_silence((block.first - self.reached) * self.codec.frame_size))
             self.reached = block.first
         codes = torch.from_numpy(np.asarray(block.codes)[:, : self.levels].astype(np.int64))
-        self.reached += block.frames
+        self.reached += block.units
         codes = codes.t()[None].to(self.codec.device)
         if self._stream is not None:
             yield from self._cut([self._stream.decode(codes)[0, 0].cpu()])

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+
 from ..bitstream.header import StreamInfo
 from ..entropy.code_tables import EntropyTables
 from ..entropy.tables_file import Tables
 from ..errors import ModelError
-from ..fingerprint import of_module, same_mark
+from ..fingerprint import of_module, same_fingerprint
 from ..network import CodecNetwork
 
 Progress = Callable[[float], None]
@@ -35,21 +37,39 @@ class Result:
     n_q: int | None = None
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Files that a model was loaded from: what it takes to write the same bytes, and so the same fingerprint, again.
+
+    Attributes:
+        config: what `config.json` says, with the encoder settings that hold where no others are given.
+        config_file: its bytes.
+        dtype: of the floating-point tensors of `model.safetensors`.
+    """
+
+    config: Any
+    config_file: bytes
+    dtype: torch.dtype
+
+
 class TokenCodec(CodecNetwork):
     """Base of `Jodio` and `Jovio`: a network with an identity, and tables for coding its codes.
 
     Attributes:
         kind: "audio" or "vision".
-        saved_fingerprint, tables: set by `josiecodec.load`; tables of how likely codes are, if the model has any.
+        saved_fingerprint, origin, tables: set by `josiecodec.load`; tables of how likely codes are, if the model has
+            any.
     """
 
     kind: ClassVar[str]
     saved_fingerprint: str | None
+    origin: Origin | None
     tables: EntropyTables | None
 
     def __init__(self, config: Any):
         super().__init__(config)
         self.saved_fingerprint = None
+        self.origin = None
         self.tables = None
 
     @property
@@ -68,7 +88,7 @@ class TokenCodec(CodecNetwork):
         Raises:
             ModelError: if it is not.
         """
-        if not same_mark(info.fingerprint, self.fingerprint):
+        if not same_fingerprint(info.fingerprint, self.fingerprint):
             raise ModelError(
                 f"the file was made by model {info.model} ({info.fingerprint[:12]}), "
                 f"not by this {self.config.name} ({self.fingerprint[:12]})"

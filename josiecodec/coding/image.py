@@ -81,7 +81,7 @@ def decode_image(
 
 
 def _first_picture(codec: Jovio, reader: TokenReader, n_q: int | None, salvage: bool) -> Tensor:
-    index = find_stream(reader.streams, "visual")
+    index = find_stream(reader.streams, "vision")
     decoder = GroupDecoder(codec, codec.check_stream(reader.streams[index]), n_q, salvage)
     for block in reader.blocks(salvage):
         if block.stream == index and block.first < decoder.info.rows:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..bitstream.container import Block, TokenWriter
-from ..bitstream.header import StreamInfo, VisualInfo, find_stream
+from ..bitstream.header import StreamInfo, VisionInfo, find_stream
 from ..bitstream.josie_file import TokenFile
 from ..bitstream.patch_payload import PatchRows
 from ..errors import CodesError, FormatError
@@ -73,20 +73,20 @@ class Jovio(JovioNetwork, TokenCodec):
             ModelError: if another model made it.
         """
         file = TokenFile.from_bytes(data, tables=self.known_tables)
-        stream = file.streams[find_stream([s.info for s in file.streams], "visual")]
+        stream = file.streams[find_stream([s.info for s in file.streams], "vision")]
         info, rows = self.check_stream(stream.info), stream.codes
         assert isinstance(rows, PatchRows)
         decoder = GroupDecoder(self, info, n_q)
-        pictures = [*decoder.push(Block(0, 0, stream.frames, rows)), *decoder.finish()]
+        pictures = [*decoder.push(Block(0, 0, stream.units, rows)), *decoder.finish()]
         if not pictures:
             return torch.zeros(3, 0, info.height, info.width)
         return torch.stack(pictures, 1) if info.rate else pictures[0]
 
     def stream_info(
         self, size: tuple[int, int], levels: int, pictures: int | None, rate: Fraction = Fraction(0)
-    ) -> VisualInfo:
+    ) -> VisionInfo:
         """The header of a stream of pictures of a height and width that this model makes."""
-        return VisualInfo(
+        return VisionInfo(
             model=self.config.name,
             fingerprint=self.fingerprint,
             levels=levels,
@@ -99,7 +99,7 @@ class Jovio(JovioNetwork, TokenCodec):
             group=self.config.group,
         )
 
-    def check_stream(self, info: StreamInfo) -> VisualInfo:
+    def check_stream(self, info: StreamInfo) -> VisionInfo:
         """Make sure that this is the model that made a stream, and return its header.
 
         Raises:
@@ -107,7 +107,7 @@ class Jovio(JovioNetwork, TokenCodec):
             FormatError: if the stream contradicts the model.
         """
         self.check_maker(info)
-        if not isinstance(info, VisualInfo):
+        if not isinstance(info, VisionInfo):
             raise FormatError(f"a stream of kind {info.kind!r} is not vision")
         settings = (info.codebook_size, info.patch, info.group)
         if settings != (self.codebook_size, self.patch, self.config.group) or info.levels > self.n_q:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..bitstream.patch_payload import visual_bytes
+from ..bitstream.patch_payload import vision_bytes
 from ..entropy.code_tables import EntropyTables
 from ..settings import EncoderSettings
 from ..vision.network import JovioNetwork
@@ -108,7 +108,7 @@ class RowEncoder:
     def _log_bits(self, groups: list[Group], exactly: bool) -> float:
         """Logarithm of the bits that groups take in a file."""
         size, tables = self.network.codebook_size, self.tables
-        total = sum(visual_bytes(g.rows, self.max_levels, size, tables, exactly) for g in groups)
+        total = sum(vision_bytes(g.rows, self.max_levels, size, tables, exactly) for g in groups)
         return math.log(max(8 * total, 1))
 
     def _beams(self, latents: Sequence[Tensor]) -> int:

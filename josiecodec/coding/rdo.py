@@ -20,7 +20,7 @@ from torch import Tensor
 from ..bitstream.bitpacking import code_bits
 from ..bitstream.patch_payload import PatchRows
 from ..entropy.code_tables import EntropyTables
-from ..quantization.beam_search import Found, search
+from ..quantization.beam_search import BeamResult, beam_search
 from ..vision.network import JovioNetwork
 from .reconstruct import Group, first_levels, reconstruct
 
@@ -41,7 +41,7 @@ class IntraSearch:
     """
 
     min_lambda: float
-    result: Found
+    result: BeamResult
     lambda_scale: Tensor
 
 
@@ -58,7 +58,7 @@ class ModeCosts:
 
     modes: Tensor
     errors: Tensor
-    results: list[Found]
+    results: list[BeamResult]
     lambda_scale: Tensor
 
 
@@ -79,7 +79,7 @@ def masking_scale(network: JovioNetwork, latents: Tensor, masking: float | None 
     masking = network.settings.masking if masking is None else masking
     if not masking:
         return torch.ones_like(latents[:, 0])
-    busy = search(network.rvq, latents, 1, 1).errors[:, 1]
+    busy = beam_search(network.rvq, latents, 1, 1).errors[:, 1]
     return ((busy + CLEAR) / USUAL).pow(masking).clamp(1 / MAX_LAMBDA_SCALE, MAX_LAMBDA_SCALE)
 
 
@@ -142,14 +142,14 @@ def mode_costs(
     residual = flat - reference.reshape(flat.shape)
     modes = _suitable_modes(network, errors, residual.square().sum(-1))
     max_levels, beams = errors.shape[1] - 1, intra.result.codes.shape[2]
-    predicted = Found.nothing(residual, max_levels, beams)
+    predicted = BeamResult.empty(residual, max_levels, beams)
     predicted.errors[:] = float("inf")
     for mode, start in enumerate(first_levels(network)):
         chosen = (modes == mode).nonzero()[:, 0]
         if mode and len(chosen):
             scaled = min_lambda * intra.lambda_scale[chosen]
             result = _search_with_code_costs(network, residual[chosen], max_levels, beams, start, scaled, tables)
-            predicted.put(chosen, result)
+            predicted.update(chosen, result)
     both = torch.stack([errors, predicted.errors])
     return ModeCosts(torch.stack([none, modes]), both, [intra.result, predicted], intra.lambda_scale)
 
@@ -162,7 +162,7 @@ def _search_with_code_costs(
     start: int,
     min_lambda: Tensor,
     tables: EntropyTables | None,
-) -> Found:
+) -> BeamResult:
     """A beam search at a lambda for each patch [N], in which codes that the range encoder makes shorter cost less, if
     there are tables.
 
@@ -170,17 +170,17 @@ def _search_with_code_costs(
     """
     enough = min_lambda * level_bits(network) / MAX_GAIN
     if bool((min_lambda <= 0).any()) or tables is None or len(tables.levels) < network.n_q:
-        return search(network.rvq, x, max_levels, beams, start, enough)
+        return beam_search(network.rvq, x, max_levels, beams, start, enough)
     bits = level_bits(network)
     costs = [torch.from_numpy(tables.typical_bits(k) - bits).to(x) for k in range(len(tables.levels))]
-    return search(network.rvq, x, max_levels, beams, start, enough, costs, min_lambda)
+    return beam_search(network.rvq, x, max_levels, beams, start, enough, costs, min_lambda)
 
 
 @torch.no_grad()
 def rd_level_counts(network: JovioNetwork, latents: Tensor, rd_lambda: Tensor) -> Tensor:
     """The best level counts [N] of latents [N, D] in the intra mode, at a lambda for each [N], with masking."""
     rd_lambda = rd_lambda * masking_scale(network, latents)
-    errors = search(network.rvq, latents, network.n_q, 1, 0, rd_lambda * level_bits(network)).errors
+    errors = beam_search(network.rvq, latents, network.n_q, 1, 0, rd_lambda * level_bits(network)).errors
     return best_level_count(network, errors, rd_lambda.unsqueeze(-1))
 
 

@@ -18,7 +18,7 @@ from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream
 from ..entropy.tables_file import Tables
 from ..errors import FormatError
-from ..media.audio_reader import SoundReader
+from ..media.audio_reader import AudioReader
 from ..media.video_reader import VideoReader
 from ..media.video_writer import VideoWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
@@ -70,9 +70,9 @@ def encode_video(
         pictures = GroupEncoder(vision, rate, reader.size, per_second, settings=settings, tables=vision.tables)
         streams: list[StreamInfo] = [vision.stream_info(reader.size, pictures.levels, None, per_second)]
         track = None
-        if audio is not None and reader.sound_offset is not None:
+        if audio is not None and reader.audio_offset is not None:
             levels = audio.levels(audio_n_q, audio_settings)
-            track = _AudioTrack(audio, source, levels, audio_settings, reader.sound_offset)
+            track = _AudioTrack(audio, source, levels, audio_settings, reader.audio_offset)
             streams.append(track.info)
         with (
             contextlib.closing(track) if track is not None else contextlib.nullcontext(),
@@ -104,7 +104,7 @@ class _AudioTrack:
 
     def __init__(self, codec: Jodio, source: str | Path, n_q: int, settings: EncoderSettings | None, offset: float):
         self.codec = codec
-        self.reader = SoundReader(source)
+        self.reader = AudioReader(source)
         self.info: AudioInfo = codec.stream_info(n_q, None, self.reader.sample_rate, min(self.reader.channels, 65535))
         offset = offset if abs(offset) < MAX_OFFSET else 0.0  # such clocks have nothing to do with each other
         shifted = _shifted(self.reader.mono(codec.sample_rate), round(offset * codec.sample_rate))
@@ -181,11 +181,11 @@ def decode_video(
                         progress(pictures[1].shown / info.length)
                 elif track is not None and block.stream == track[0]:
                     for part in track[1].push(block):
-                        writer.write_sound(part)
+                        writer.write_audio(part)
             for picture in pictures[1].finish():
                 writer.write(picture)
             for part in track[1].finish() if track is not None else ():
-                writer.write_sound(part)
+                writer.write_audio(part)
         seconds = float(pictures[1].shown / info.rate) if info.rate else 0.0
         return Result(seconds, Path(target).stat().st_size, tuple(reader.problems))
 
@@ -194,7 +194,7 @@ def _decoders(
     vision: Jovio, audio: Jodio | None, streams: list[StreamInfo], n_q: int | None, salvage: bool
 ) -> tuple[tuple[int, GroupDecoder], tuple[int, BlockDecoder] | None]:
     """The first stream of each kind and what decodes it."""
-    index = find_stream(streams, "visual")
+    index = find_stream(streams, "vision")
     pictures = (index, GroupDecoder(vision, vision.check_stream(streams[index]), n_q, salvage))
     for i, info in enumerate(streams):
         if isinstance(info, AudioInfo) and audio is not None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..bitstream.container import Block
-from ..bitstream.header import VisualInfo
+from ..bitstream.header import VisionInfo
 from ..bitstream.patch_payload import PatchRows
 from ..errors import CodesError, FormatError
 from ..nn.streaming import State
@@ -35,7 +35,7 @@ class GroupDecoder:
         salvage: patches that are missing are predicted; else they are an error.
     """
 
-    def __init__(self, network: JovioNetwork, info: VisualInfo, n_q: int | None = None, salvage: bool = False):
+    def __init__(self, network: JovioNetwork, info: VisionInfo, n_q: int | None = None, salvage: bool = False):
         if n_q is not None and n_q < 1:
             raise CodesError(f"at least one level must be used, not {n_q}")
         self.network, self.info, self.salvage = network, info, salvage
@@ -58,9 +58,9 @@ class GroupDecoder:
         if block.first != self.reached:
             if not self.salvage:
                 raise FormatError(f"row {self.reached} of patches is missing")
-            total = self.info.frames
+            total = self.info.total_rows
             gap = block.first - self.reached
-            if gap < 0 or gap > self._max_gap() or (total is not None and block.first + block.frames > total):
+            if gap < 0 or gap > self._max_gap() or (total is not None and block.first + block.units > total):
                 return  # a block out of place cannot be trusted
             while self.reached < block.first:
                 yield from self._take(self._missing(min(block.first - self.reached, self.info.rows)))

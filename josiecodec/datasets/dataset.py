@@ -1,9 +1,9 @@
 """Datasets of tokens: a folder of shards that anything with a safetensors and a JSON reader can open.
 
-    dataset.json          what made the codes, and how they are laid out
-    00000.safetensors     the codes of some hundred clips, see `shardfile.py`
+    dataset.json          the model that made the codes, and their layout
+    00000.safetensors     the codes of some hundred clips, see `shard_file.py`
     00000.sha256          checksums of the two others, as `sha256sum --check` reads them
-    00000.jsonl           a line for each clip; it is written last: a shard is done if it is there
+    00000.jsonl           one line of metadata per clip; written last: a shard is complete if it is there
 
 The format is described in docs/datasets.md.
 """
@@ -29,7 +29,7 @@ from .shard_file import ShardFile, open_shard_file, write_shard_file
 
 VERSION = 1
 INFO_FILE = "dataset.json"
-MOST_OPEN = 64  # shards whose lines are kept in memory
+MAX_OPEN_SHARDS = 64  # whose metadata are kept in memory
 _DONE = re.compile(r"\d{5,}\.jsonl")
 
 
@@ -40,18 +40,18 @@ class DatasetInfo:
     Attributes:
         codec: name of the model that made the codes.
         fingerprint: its sha256 (hex), see `josiecodec/fingerprint.py`.
-        kind: "audio" or "visual".
+        kind: "audio" or "vision"; "visual", as datasets of earlier versions say, becomes "vision".
         n_q: levels stored.
         codebook_size: codes of each; they are in 0 .. codebook_size - 1.
-        sample_rate: of the sound in Hz; None of pictures.
-        frame_rate: frames of sound a second as a fraction, (numerator, denominator); (0, 1) of pictures.
+        sample_rate: of audio in Hz; None for vision.
+        frame_rate: audio frames per second as a fraction, (numerator, denominator); (0, 1) for vision.
         semantic_levels: how many of the first levels are semantic.
         version: of the format.
     """
 
     codec: str
     fingerprint: str
-    kind: Literal["audio", "visual"]
+    kind: Literal["audio", "vision", "visual"]
     n_q: int
     codebook_size: int
     sample_rate: int | None
@@ -60,6 +60,8 @@ class DatasetInfo:
     version: int = VERSION
 
     def __post_init__(self) -> None:
+        if self.kind == "visual":
+            object.__setattr__(self, "kind", "vision")
         if self.version != VERSION:
             raise ConfigError(f"{INFO_FILE}: version {self.version} is not one that this version knows ({VERSION})")
         if not 1 <= self.n_q <= 255 or not 1 <= self.codebook_size <= 1 << 16:
@@ -67,14 +69,14 @@ class DatasetInfo:
         if len(self.frame_rate) != 2 or self.frame_rate[0] < 0 or self.frame_rate[1] < 1:
             raise ConfigError(f"{INFO_FILE}: frame_rate must be a fraction [numerator, denominator]")
         if self.kind == "audio" and (not self.frame_rate[0] or (self.sample_rate or 0) < 1):
-            raise ConfigError(f"{INFO_FILE}: sound has a sample_rate and a frame_rate")
+            raise ConfigError(f"{INFO_FILE}: audio needs a sample_rate and a frame_rate")
         if not 0 <= self.semantic_levels <= self.n_q:
             raise ConfigError(f"{INFO_FILE}: semantic_levels must be in 0..n_q")
 
     @property
-    def visual(self) -> bool:
-        """Whether the codes are of pictures."""
-        return self.kind == "visual"
+    def is_vision(self) -> bool:
+        """Whether the codes are of images or video, with a level count for each row."""
+        return self.kind == "vision"
 
     def to_json(self) -> str:
         """The text of `dataset.json`."""
@@ -116,12 +118,12 @@ def done_shards(folder: str | Path) -> list[int]:
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip: a recording, a part of one, a picture or a video.
+    """One clip: a recording, a part of one, an image or a video.
 
     Attributes:
-        codes: uint16 [frames, n_q]; of pictures [patches, n_q], see `levels`.
-        meta: its line of the jsonl: id, source, start, duration, n_frames, and what else was known of it.
-        levels: uint8 [patches], of pictures: how many codes of each row count, the others being 0; None of sound.
+        codes: uint16 [frames, n_q]; of vision [patches, n_q], see `levels`.
+        meta: its metadata, one line of the jsonl: id, source, start, duration, n_frames and more.
+        levels: uint8 [patches], of vision: level count of each row, its other codes being 0; None for audio.
     """
 
     codes: np.ndarray
@@ -150,7 +152,7 @@ class ShardWriter:
 
     Args:
         folder: of the dataset, made if need be.
-        info: what made the codes.
+        info: the model that made the codes.
 
     Raises:
         ModelError: if the folder holds a dataset of another codec or layout.
@@ -165,10 +167,10 @@ class ShardWriter:
             raise CodecError(f"{folder}: cannot be made ({error.strerror})") from None
         if not (self.folder / INFO_FILE).exists():
             write_bytes(self.folder / INFO_FILE, info.to_json().encode(), durable=True)
-        there = read_info(self.folder)
-        if there != info:
+        existing = read_info(self.folder)
+        if existing != info:
             raise ModelError(
-                f"{folder}: holds tokens of {there.codec} ({there.fingerprint[:12]}), {there.n_q} levels; "
+                f"{folder}: holds tokens of {existing.codec} ({existing.fingerprint[:12]}), {existing.n_q} levels; "
                 f"those of {info.codec} ({info.fingerprint[:12]}), {info.n_q} levels, need a folder of their own"
             )
 
@@ -177,12 +179,12 @@ class ShardWriter:
         return self._path(index, "jsonl").is_file()
 
     def write(self, index: int, clips: Iterable[tuple[np.ndarray, dict[str, Any]]]) -> None:
-        """Write a shard. It is done when this returns, and until then as good as not there.
+        """Write a shard. It is complete when this returns; until then readers ignore it.
 
         Args:
             index: its number.
-            clips: codes, integers [frames, n_q] (of pictures [patches, n_q], -1 where a patch has no further
-                level), and what is known of each clip; `n_frames` is put in.
+            clips: codes, integers [frames, n_q] (of vision [patches, n_q], -1 where a patch has no further
+                level), and the metadata of each clip; `n_frames` is added.
 
         Raises:
             CodesError: if codes do not fit the dataset. Nothing is left behind then, as after any error.
@@ -203,7 +205,7 @@ class ShardWriter:
         metadata = {"fingerprint": self.info.fingerprint, "codec": self.info.codec}
         i = self.info
         digest = write_shard_file(
-            self._path(index, "safetensors"), codes_of(), i.n_q, i.codebook_size, i.visual, metadata
+            self._path(index, "safetensors"), codes_of(), i.n_q, i.codebook_size, i.is_vision, metadata
         )
         text = b"".join(lines)
         sums = f"{digest}  {name}.safetensors\n{hashlib.sha256(text).hexdigest()}  {name}.jsonl\n"
@@ -218,15 +220,15 @@ def _line(meta: dict[str, Any]) -> bytes:
     try:
         return json.dumps(meta, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     except (TypeError, ValueError) as error:
-        raise CodesError(f"clip {meta.get('id')!r}: what is known of it is no JSON ({error})") from None
+        raise CodesError(f"clip {meta.get('id')!r}: its metadata are not JSON ({error})") from None
 
 
 class ClipSource(ABC):
-    """Clips by their numbers: `source[i]` is a `Clip`, `source[Crop(i, start, frames)]` codes alone.
+    """Clips by index: `source[i]` is a `Clip`, `source[Crop(i, start, frames)]` an array of codes.
 
     Attributes:
-        info: what made the codes.
-        n_q: levels that are given.
+        info: the model that made the codes.
+        n_q: levels that are returned.
         lengths: int64 [N], frames (patches) of each clip.
     """
 
@@ -252,7 +254,7 @@ class ClipSource(ABC):
 
         Raises:
             IndexError: if there is no such clip.
-            FormatError: if its line is damaged.
+            FormatError: if its metadata are damaged.
         """
 
     @abstractmethod
@@ -266,23 +268,23 @@ class ClipSource(ABC):
 
     @abstractmethod
     def meta(self, i: int) -> dict[str, Any]:
-        """What is known of clip `i`: its line of the jsonl.
+        """The metadata of clip `i`: its line of the jsonl.
 
         Raises:
             IndexError: if there is no such clip.
-            FormatError: if that is damaged.
+            FormatError: if they are damaged.
         """
 
 
 class TokenDataset(ClipSource):
     """All complete shards of a dataset, read through memory maps: opening it reads no codes.
 
-    It can be handed to the workers of a `torch.utils.data.DataLoader`. Indexing gives a whole clip, with its
-    metadata; `crop` gives codes alone and is the fast way.
+    It can be passed to the workers of a `torch.utils.data.DataLoader`. Indexing gives a whole clip, with its
+    metadata; `crop` returns codes without metadata and is faster.
 
     Args:
         folder: of the dataset.
-        n_q: levels to give, the first ones; None for all that are stored.
+        n_q: levels to return, the first ones; None for all that are stored.
         shards: numbers of the shards to read; None for all that are complete.
 
     Attributes:
@@ -292,7 +294,7 @@ class TokenDataset(ClipSource):
     Raises:
         FormatError: if there is no dataset, or a shard is damaged.
         ModelError: if a shard was made by another codec.
-        CodesError: if so many levels are not stored.
+        CodesError: if not so many levels are stored.
     """
 
     def __init__(self, folder: str | Path, n_q: int | None = None, shards: list[int] | None = None):
@@ -309,44 +311,44 @@ class TokenDataset(ClipSource):
         self._lines: dict[int, list[bytes]] = {}
 
     def clip(self, i: int) -> Clip:
-        shard, place = self._find(i)
+        shard, index = self._find(i)
         file = self._files[shard]
-        begin, end = int(file.offsets[place]), int(file.offsets[place + 1])
+        begin, end = int(file.offsets[index]), int(file.offsets[index + 1])
         levels = None if file.levels is None else np.minimum(file.levels[begin:end], np.uint8(self.n_q))
         return Clip(file.codes[begin:end, : self.n_q].copy(), self.meta(i), levels)
 
     def crop(self, i: int, start: int, n: int) -> np.ndarray:
         if start < 0 or n < 0:
             raise CodesError(f"a crop cannot begin at {start} or be {n} long")
-        shard, place = self._find(i)
+        shard, index = self._find(i)
         file = self._files[shard]
-        end = file.offsets[place + 1]
-        begin = min(file.offsets[place] + start, end)
+        end = file.offsets[index + 1]
+        begin = min(file.offsets[index] + start, end)
         return file.codes[begin : min(begin + n, end), : self.n_q].copy()
 
     def meta(self, i: int) -> dict[str, Any]:
-        shard, place = self._find(i)
+        shard, index = self._find(i)
         if shard not in self._lines:
-            if len(self._lines) >= MOST_OPEN:
+            if len(self._lines) >= MAX_OPEN_SHARDS:
                 self._lines.pop(next(iter(self._lines)))
             self._lines[shard] = self._read_lines(shard)
         try:
-            found = json.loads(self._lines[shard][place])
+            meta = json.loads(self._lines[shard][index])
         except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise FormatError(f"{self.folder}: shard {self.shards[shard]:05d} has a damaged line, {place + 1}")
-        return found
+            meta = None
+        if not isinstance(meta, dict):
+            raise FormatError(f"{self.folder}: shard {self.shards[shard]:05d} has a damaged line, {index + 1}")
+        return meta
 
     def blocks(self, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """All codes in order, uint16 [up to `rows`, n_q], with their levels if they are of pictures; views."""
+        """All codes in order, uint16 [up to `rows`, n_q], with their level counts if they are of vision; views."""
         for file in self._files:
             for begin in range(0, len(file.codes), rows):
                 levels = None if file.levels is None else np.minimum(file.levels[begin : begin + rows], self.n_q)
                 yield file.codes[begin : begin + rows, : self.n_q], levels
 
     def number_of(self, name: str) -> int:
-        """Number of the clip with this id; else `name` is taken for a number itself.
+        """Index of the clip with this id; a name that is no id may be an index itself.
 
         Raises:
             CodesError: if there is no such clip.
@@ -371,7 +373,7 @@ class TokenDataset(ClipSource):
 
     def _open(self, index: int) -> ShardFile:
         path = self.folder / f"{index:05d}.safetensors"
-        file = open_shard_file(path, self.info.n_q, self.info.visual)
+        file = open_shard_file(path, self.info.n_q, self.info.is_vision)
         if file.metadata.get("fingerprint") != self.info.fingerprint:
             raise ModelError(f"{path}: made by another codec than {self.info.codec} ({self.info.fingerprint[:12]})")
         return file

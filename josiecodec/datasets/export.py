@@ -1,10 +1,10 @@
-"""Datasets of tokens in the formats of others: Parquet, WebDataset, NumPy. One file or folder for each shard.
+"""Export of datasets of tokens to Parquet, WebDataset or NumPy files. One file or folder per shard.
 
-    parquet     00000.parquet        a row a clip, codes as a list of uint16, frame after frame
+    parquet     00000.parquet        a row per clip, codes as a list of uint16, frame after frame
     webdataset  00000.tar            00000-000000.codes.npy and 00000-000000.json, ...
     npy         00000/000000.npy     and 00000.jsonl, whose lines name their `file`
 
-`dataset.json` goes along, in Parquet as the key "josiecodec" of the files' metadata.
+`dataset.json` is copied, in Parquet as the key "josiecodec" of the files' metadata.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _COLUMNS = ("id", "source", "start", "duration", "n_frames")
 
 
 def export(dataset: TokenDataset, folder: str | Path, kind: str) -> int:
-    """Write a dataset, with the levels that `dataset` gives, to a new folder. Returns the number of clips.
+    """Write a dataset, with the levels that `dataset` returns, to a new folder. Returns the number of clips.
 
     Args:
         dataset: what to write.
-        folder: that does not exist yet; it appears only when complete.
+        folder: must not exist; it appears only when complete.
         kind: "parquet" (needs pyarrow), "webdataset" or "npy".
 
     Raises:
@@ -43,7 +43,7 @@ def export(dataset: TokenDataset, folder: str | Path, kind: str) -> int:
         raise CodecError(f"tokens cannot be exported to {kind!r}, but to {', '.join(_WRITERS)}")
     folder = Path(folder)
     if folder.exists():
-        raise CodecError(f"{folder} is there already")
+        raise CodecError(f"{folder} already exists")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
@@ -51,7 +51,7 @@ def export(dataset: TokenDataset, folder: str | Path, kind: str) -> int:
         try:
             info = json.loads(dataset.info.to_json()) | {"n_q": dataset.n_q}
             info["semantic_levels"] = min(info["semantic_levels"], dataset.n_q)
-            if kind != "parquet":  # whose files carry it themselves; readers of folders would stumble over it
+            if kind != "parquet":  # whose files carry it themselves; readers of whole folders would fail on it
                 (made / INFO_FILE).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
             for shard, clips in _by_shard(dataset):
                 _WRITERS[kind](made, f"{shard:05d}", clips, info)
@@ -76,14 +76,14 @@ def _write_parquet(folder: Path, name: str, clips: Iterable[Clip], info: dict[st
         import pyarrow.parquet as pq
     except ImportError:
         raise CodecError("export to parquet needs pyarrow: pip install 'josiecodec[parquet]'") from None
-    visual = info["kind"] == "visual"
+    has_levels = info["kind"] == "vision"
     fields = [("id", pa.string()), ("source", pa.string()), ("start", pa.float64()), ("duration", pa.float64())]
     fields += [("n_frames", pa.int64()), ("meta", pa.string()), ("codes", pa.list_(pa.uint16()))]
-    fields += [("levels", pa.list_(pa.uint8()))] * visual
+    fields += [("levels", pa.list_(pa.uint8()))] * has_levels
     schema = pa.schema(fields, {"josiecodec": json.dumps(info)})
-    lists = ["codes.list.element"]  # the dictionary makes 16 bits of what Parquet stores as 32
+    lists = ["codes.list.element"]  # Parquet stores uint16 as 32 bits; a dictionary makes it 16 again
     with pq.ParquetWriter(folder / f"{name}.parquet", schema, use_dictionary=lists, compression="zstd") as writer:
-        for rows in _grouped((_row(clip, visual) for clip in clips), ROW_GROUP):
+        for rows in _grouped((_row(clip, has_levels) for clip in clips), ROW_GROUP):
             try:
                 columns = [pa.array([row[f.name] for row in rows], f.type) for f in schema]
             except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
@@ -91,11 +91,11 @@ def _write_parquet(folder: Path, name: str, clips: Iterable[Clip], info: dict[st
             writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP)
 
 
-def _row(clip: Clip, visual: bool) -> dict[str, Any]:
+def _row(clip: Clip, has_levels: bool) -> dict[str, Any]:
     rest = {key: value for key, value in clip.meta.items() if key not in _COLUMNS}
     row: dict[str, Any] = {key: clip.meta.get(key) for key in _COLUMNS}
     row |= {"meta": json.dumps(rest, ensure_ascii=False), "codes": clip.codes.reshape(-1)}
-    return row | ({"levels": clip.levels} if visual else {})
+    return row | ({"levels": clip.levels} if has_levels else {})
 
 
 def _grouped(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
@@ -111,8 +111,8 @@ def _grouped(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[st
 
 def _write_webdataset(folder: Path, name: str, clips: Iterable[Clip], info: dict[str, Any]) -> None:
     with tarfile.open(folder / f"{name}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
-        for place, clip in enumerate(clips):
-            key = f"{name}-{place:06d}"
+        for number, clip in enumerate(clips):
+            key = f"{name}-{number:06d}"
             _add(tar, f"{key}.codes.npy", _npy(clip.codes))
             if clip.levels is not None:
                 _add(tar, f"{key}.levels.npy", _npy(clip.levels))
@@ -134,11 +134,11 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 def _write_npy(folder: Path, name: str, clips: Iterable[Clip], info: dict[str, Any]) -> None:
     (folder / name).mkdir()
     with open(folder / f"{name}.jsonl", "w", encoding="utf-8") as lines:
-        for place, clip in enumerate(clips):
-            file = f"{name}/{place:06d}.npy"
+        for number, clip in enumerate(clips):
+            file = f"{name}/{number:06d}.npy"
             np.save(folder / file, clip.codes, allow_pickle=False)
             if clip.levels is not None:
-                np.save(folder / f"{name}/{place:06d}.levels.npy", clip.levels, allow_pickle=False)
+                np.save(folder / f"{name}/{number:06d}.levels.npy", clip.levels, allow_pickle=False)
             lines.write(json.dumps({**clip.meta, "file": file}, ensure_ascii=False) + "\n")
 
 

@@ -1,7 +1,7 @@
-"""Which clips or crops a training run sees: drawn by a seed, the same for any number of processes, resumable at once.
+"""The order in which training reads clips or crops: from a seed, for any number of processes, resumable at once.
 
-The n-th sample of an epoch is computed from (seed, epoch, n) alone, so a run can go on at any n without going
-through what came before. Clips are put in order by a Feistel network, a permutation that needs no table; crops are
+The n-th sample of an epoch is computed from (seed, epoch, n) alone, so a run can resume at any n without replaying
+what came before. Clips are put in order by a Feistel network, a permutation that needs no table; crops are
 drawn by a hash of n.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import CodesError, ModelError
 from .dataset import Clip, ClipSource, Crop, TokenDataset
 
-AT_ONCE = 4096  # samples computed together
+SAMPLES_AT_ONCE = 4096
 ROUNDS = 6
 
 
@@ -25,10 +25,11 @@ class MixedDataset(ClipSource):
 
     Args:
         datasets: of the same codec, kind and number of levels.
-        weights: how large a share of random crops comes from each; None for shares in proportion to their frames.
+        weights: relative fraction of the random crops that comes from each; None for fractions in proportion to
+            their frames.
 
     Raises:
-        ModelError: if they are of several codecs.
+        ModelError: if they were made by several codecs.
         CodesError: if their levels differ, or the weights do not fit.
     """
 
@@ -43,7 +44,7 @@ class MixedDataset(ClipSource):
                     f"{first.folder} by {first.info.codec} ({first.info.fingerprint[:12]}): they cannot be mixed"
                 )
             if other.n_q != first.n_q:
-                raise CodesError(f"{other.folder} gives {other.n_q} levels, {first.folder} {first.n_q}: name one n_q")
+                raise CodesError(f"{other.folder} returns {other.n_q} levels, {first.folder} {first.n_q}: give one n_q")
         if weights is not None and (
             len(weights) != len(datasets) or not all(0 <= w < np.inf for w in weights) or not sum(weights) > 0
         ):
@@ -55,16 +56,16 @@ class MixedDataset(ClipSource):
         self.lengths = np.concatenate([d.lengths for d in datasets])
 
     def clip(self, i: int) -> Clip:
-        dataset, place = self._find(i)
-        return dataset.clip(place)
+        dataset, index = self._find(i)
+        return dataset.clip(index)
 
     def crop(self, i: int, start: int, n: int) -> np.ndarray:
-        dataset, place = self._find(i)
-        return dataset.crop(place, start, n)
+        dataset, index = self._find(i)
+        return dataset.crop(index, start, n)
 
     def meta(self, i: int) -> dict[str, Any]:
-        dataset, place = self._find(i)
-        return dataset.meta(place)
+        dataset, index = self._find(i)
+        return dataset.meta(index)
 
     def _find(self, i: int) -> tuple[TokenDataset, int]:
         if not 0 <= i < self.first[-1]:
@@ -74,7 +75,7 @@ class MixedDataset(ClipSource):
 
 
 class TokenSampler:
-    """The order of training: indices of clips, or random crops, to be given as `sampler` to a `DataLoader`.
+    """The order of training: indices of clips, or random crops, to be passed as `sampler` to a `DataLoader`.
 
     Without `frames` every clip comes once per epoch, as its index. With `frames` random crops come, as `Crop`s that
     index a dataset as well: a clip is drawn in proportion to its length (and its dataset's weight), a start evenly
@@ -84,7 +85,7 @@ class TokenSampler:
     Args:
         dataset: a `TokenDataset` or `MixedDataset`.
         frames: of a crop; None for whole clips.
-        seed: everything follows from it.
+        seed: of all random choices.
         rank, world_size: of this process.
         drop_short: never crop clips shorter than `frames`, so that all crops have the same size.
         drop_last: leave out the last few samples of an epoch if they do not go round all processes.
@@ -119,9 +120,9 @@ class TokenSampler:
         self._lengths, self._cumulative = lengths, np.zeros(0)
         self._samples = len(lengths)
         if frames is not None:
-            chances = _chances(dataset, frames if drop_short else 1)
-            self._cumulative = np.cumsum(chances)
-            self._samples = max(int(lengths[chances > 0].sum()) // frames, 1)
+            weights = _crop_weights(dataset, frames if drop_short else 1)
+            self._cumulative = np.cumsum(weights)
+            self._samples = max(int(lengths[weights > 0].sum()) // frames, 1)
         if not self._samples or (frames is not None and not self._cumulative[-1:].any()):
             raise CodesError("there is nothing to draw from" if not drop_short else f"no clip has {frames} frames")
 
@@ -130,19 +131,19 @@ class TokenSampler:
         return self._left(0 if self._ended else self._start)
 
     def __iter__(self) -> Iterator[int | Crop]:
-        """The samples of this epoch, from where a loaded state says on; after the last one the next epoch's."""
+        """The samples of this epoch, from the position of a loaded state on; after the last one, those of the next."""
         if self._ended:
             self.epoch, self._start = self.epoch + 1, 0
         self._given, self._begun = 0, True
         count = self._left(self._start)
-        for begin in range(0, count, AT_ONCE):
-            numbers = np.arange(begin, min(begin + AT_ONCE, count), dtype=np.int64)
+        for begin in range(0, count, SAMPLES_AT_ONCE):
+            numbers = np.arange(begin, min(begin + SAMPLES_AT_ONCE, count), dtype=np.int64)
             for sample in self._draw(self._start + self.rank + numbers * self.world_size):
                 self._given += 1
                 yield sample
 
     def state_dict(self, used: int | None = None) -> dict[str, int]:
-        """Where the run stands; the same in all processes that have used as many, and good for any number of them.
+        """Position of the run: equal in all processes that have used as many samples, valid for any number of them.
 
         Args:
             used: samples of this process that the run has really used in this epoch, since it began or was loaded;
@@ -176,7 +177,7 @@ class TokenSampler:
         return self._over(self._given) or (self._begun and self._given >= self._left(self._start))
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from there, at once; the number of processes may be another.
+        """Resume there, at once; the number of processes may differ.
 
         Raises:
             CodesError: if the state is of another dataset or another kind of sampler.
@@ -190,25 +191,25 @@ class TokenSampler:
 
     def _draw(self, numbers: np.ndarray) -> list[Any]:
         """The samples with these numbers in the epoch."""
-        key = _mixed(np.array([self.seed & 0xFFFFFFFF, self.epoch], np.uint64), np.uint64(self.seed >> 32 & 0xFFFFFFFF))
-        key = _mixed(key[:1], key[1])[0]
+        key = _hash(np.array([self.seed & 0xFFFFFFFF, self.epoch], np.uint64), np.uint64(self.seed >> 32 & 0xFFFFFFFF))
+        key = _hash(key[:1], key[1])[0]
         if self.frames is None:
             return permuted(numbers.astype(np.uint64), self._samples, key).tolist()
-        noise = _mixed(numbers.astype(np.uint64), key)
-        where = (noise >> np.uint64(11)) * 2.0**-53 * self._cumulative[-1]
+        hashes = _hash(numbers.astype(np.uint64), key)
+        where = (hashes >> np.uint64(11)) * 2.0**-53 * self._cumulative[-1]
         clips = np.minimum(np.searchsorted(self._cumulative, where, "right"), self._size - 1)
         room = np.maximum(self._lengths[clips] - self.frames, 0) + 1
-        starts = (_mixed(noise, key) % room.astype(np.uint64)).astype(np.int64)
+        starts = (_hash(hashes, key) % room.astype(np.uint64)).astype(np.int64)
         return [Crop(c, s, self.frames) for c, s in zip(clips.tolist(), starts.tolist())]
 
 
-def _chances(dataset: ClipSource, shortest: int) -> np.ndarray:
-    """How likely each clip is to be cropped (not normalised): by its length and its dataset's weight."""
-    chances = np.where(dataset.lengths >= shortest, dataset.lengths, 0).astype(np.float64)
+def _crop_weights(dataset: ClipSource, min_length: int) -> np.ndarray:
+    """Probability of each clip to be cropped, not normalised: by its length and its dataset's weight."""
+    weights = np.where(dataset.lengths >= min_length, dataset.lengths, 0).astype(np.float64)
     if isinstance(dataset, MixedDataset) and dataset.weights is not None:
         for begin, end, weight in zip(dataset.first, dataset.first[1:], dataset.weights):
-            chances[begin:end] *= weight / max(chances[begin:end].sum(), 1.0)
-    return chances
+            weights[begin:end] *= weight / max(weights[begin:end].sum(), 1.0)
+    return weights
 
 
 def permuted(numbers: np.ndarray, size: int, key: np.uint64) -> np.ndarray:
@@ -224,13 +225,13 @@ def permuted(numbers: np.ndarray, size: int, key: np.uint64) -> np.ndarray:
     while outside.any():
         left, right = out[outside] >> half, out[outside] & low
         for turn in range(ROUNDS):
-            left, right = right, left ^ (_mixed(right, key ^ np.uint64(turn)) & low)
+            left, right = right, left ^ (_hash(right, key ^ np.uint64(turn)) & low)
         out[outside] = left << half | right
         outside = out >= np.uint64(size)
     return out
 
 
-def _mixed(x: np.ndarray, key: np.uint64) -> np.ndarray:
+def _hash(x: np.ndarray, key: np.uint64) -> np.ndarray:
     """A hash of uint64 numbers: the output function of SplitMix64 (Steele, Lea and Flood 2014)."""
     with np.errstate(over="ignore"):  # arithmetic is modulo 2^64
         x = (x + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + key

@@ -1,8 +1,8 @@
 """The file of codes of one shard: safetensors, written from a stream and read through a memory map.
 
     offsets  int64  [N + 1]       clip i is rows offsets[i] .. offsets[i + 1]
-    codes    uint16 [rows, K]     a row is a frame of sound, or a patch of a picture
-    levels   uint8  [rows]        of pictures: how many codes of the row count
+    codes    uint16 [rows, K]     a row is an audio frame, or a patch of a picture
+    levels   uint8  [rows]        of vision: level count of the row
 
 See docs/datasets.md.
 """
@@ -23,7 +23,7 @@ import numpy as np
 from ..atomic import replacing
 from ..errors import CodesError, FormatError
 
-MOST_HEADER = 1 << 16  # bytes; what is written takes a few hundred
+MAX_HEADER = 1 << 16  # bytes; what is written takes a few hundred
 ROWS_AT_ONCE = 1 << 16
 _DTYPES: dict[str, np.dtype[Any]] = {"I64": np.dtype("<i8"), "U16": np.dtype("<u2"), "U8": np.dtype("u1")}
 
@@ -46,9 +46,16 @@ class ShardFile:
 
 
 def write_shard_file(
-    path: Path, clips: Iterable[np.ndarray], n_q: int, codebook_size: int, visual: bool, metadata: dict[str, str]
+    path: Path, clips: Iterable[np.ndarray], n_q: int, codebook_size: int, has_levels: bool, metadata: dict[str, str]
 ) -> str:
     """Write codes [rows, n_q], clip after clip, in bounded memory. Returns the sha256 (hex) of the file.
+
+    Args:
+        path: of the file.
+        clips: codes of each clip, integers; -1 for a level that a row does not have.
+        n_q, codebook_size: of the codes.
+        has_levels: whether rows have level counts of their own, as those of vision do.
+        metadata: for the header.
 
     Raises:
         CodesError: if codes do not fit.
@@ -58,14 +65,14 @@ def write_shard_file(
         offsets = [0]
         for clip in clips:
             for begin in range(0, max(len(clip), 1), ROWS_AT_ONCE):
-                rows, counts = _checked(clip[begin : begin + ROWS_AT_ONCE], n_q, codebook_size, visual)
+                rows, counts = _checked(clip[begin : begin + ROWS_AT_ONCE], n_q, codebook_size, has_levels)
                 codes.write(rows.tobytes())
                 levels.write(counts.tobytes())
             offsets.append(offsets[-1] + len(clip))
         table = np.array(offsets, "<i8").tobytes()
         with replacing(path, durable=True) as file:
-            file.write(_header(len(offsets), offsets[-1], n_q, visual, metadata) + table)
-            for part in (codes, levels) if visual else (codes,):
+            file.write(_header(len(offsets), offsets[-1], n_q, has_levels, metadata) + table)
+            for part in (codes, levels) if has_levels else (codes,):
                 part.seek(0)
                 shutil.copyfileobj(part, file, 1 << 20)
             file.flush()
@@ -73,32 +80,32 @@ def write_shard_file(
                 return hashlib.file_digest(written, "sha256").hexdigest()
 
 
-def _checked(codes: np.ndarray, n_q: int, codebook_size: int, visual: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Codes as they are stored, and the number that counts in each row."""
+def _checked(codes: np.ndarray, n_q: int, codebook_size: int, has_levels: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Codes as they are stored, and the level count of each row."""
     if codes.ndim != 2 or codes.shape[1] != n_q or codes.dtype.kind not in "iu":
         raise CodesError(f"codes of a clip must be integers [rows, {n_q}], not {codes.dtype} {list(codes.shape)}")
-    if codes.size and not (-1 if visual else 0) <= int(codes.min()) <= int(codes.max()) < codebook_size:
+    if codes.size and not (-1 if has_levels else 0) <= int(codes.min()) <= int(codes.max()) < codebook_size:
         raise CodesError(f"codes must be in 0..{codebook_size - 1}")
-    there = codes >= 0
-    counts = there.sum(1).astype(np.uint8)
-    if visual and not bool((there == (np.arange(n_q) < counts[:, None])).all()):
-        raise CodesError("a level that is left out must not be followed by one that is not")
-    return np.where(there, codes, 0).astype("<u2"), counts
+    present = codes >= 0
+    counts = present.sum(1).astype(np.uint8)
+    if has_levels and not bool((present == (np.arange(n_q) < counts[:, None])).all()):
+        raise CodesError("a level that is left out must not be followed by one that is present")
+    return np.where(present, codes, 0).astype("<u2"), counts
 
 
-def _header(count: int, rows: int, n_q: int, visual: bool, metadata: dict[str, str]) -> bytes:
+def _header(count: int, rows: int, n_q: int, has_levels: bool, metadata: dict[str, str]) -> bytes:
     entries: dict[str, Any] = {"__metadata__": metadata}
     end = 0
-    tensors = [("offsets", "I64", [count]), ("codes", "U16", [rows, n_q])] + [("levels", "U8", [rows])] * visual
+    tensors = [("offsets", "I64", [count]), ("codes", "U16", [rows, n_q])] + [("levels", "U8", [rows])] * has_levels
     for name, dtype, shape in tensors:
         begin, end = end, end + int(np.prod(shape)) * _DTYPES[dtype].itemsize
         entries[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
     text = json.dumps(entries, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # so that the numbers lie evenly in memory
+    text += b" " * (-len(text) % 8)  # aligned for readers that map the file
     return len(text).to_bytes(8, "little") + text
 
 
-def open_shard_file(path: Path, n_q: int, visual: bool) -> ShardFile:
+def open_shard_file(path: Path, n_q: int, has_levels: bool) -> ShardFile:
     """Map a shard's file into memory; nothing is read but its header and offsets.
 
     Raises:
@@ -108,17 +115,17 @@ def open_shard_file(path: Path, n_q: int, visual: bool) -> ShardFile:
         size = path.stat().st_size
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= min(MOST_HEADER, size - 8):
+            if not 2 <= length <= min(MAX_HEADER, size - 8):
                 raise FormatError(f"{path}: not a shard of tokens")
             header = json.loads(file.read(length))
         metadata = header.pop("__metadata__", {})
         if not isinstance(metadata, dict):
             raise ValueError
-        if set(header) != {"offsets", "codes"} | ({"levels"} if visual else set()):
+        if set(header) != {"offsets", "codes"} | ({"levels"} if has_levels else set()):
             raise FormatError(f"{path}: holds {', '.join(map(str, header))}, not a shard's tensors")
         offsets = _mapped(path, header["offsets"], "I64", 1, 8 + length, size)
         codes = _mapped(path, header["codes"], "U16", 2, 8 + length, size)
-        levels = _mapped(path, header["levels"], "U8", 1, 8 + length, size) if visual else None
+        levels = _mapped(path, header["levels"], "U8", 1, 8 + length, size) if has_levels else None
     except OSError as error:
         raise FormatError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

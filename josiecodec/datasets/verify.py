@@ -1,4 +1,4 @@
-"""What is in a dataset of tokens, and whether it is whole."""
+"""Statistics of a dataset of tokens, and checks that it is intact."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import CodecError, FormatError
 from .dataset import TokenDataset, done_shards, read_info
 
 ROWS_AT_ONCE = 1 << 20
-MOST_SECONDS = 1e12  # of a clip; what is longer is damage
+MAX_SECONDS = 1e12  # of a clip; what is longer is damage
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Contents:
     Attributes:
         clips, shards: how many.
         rows: frames or patches.
-        seconds: of sound and film, as the clips say.
+        seconds: of audio and video, as the metadata say.
         counts: int64 [levels, codebook_size], how often each code occurs.
     """
 
@@ -37,18 +37,18 @@ class Contents:
 
     @property
     def usage(self) -> list[float]:
-        """Share of each level's codes that occur at all."""
+        """Fraction of each level's codes that occur at all."""
         return [float((c > 0).mean()) for c in self.counts]
 
     @property
     def entropy(self) -> list[float]:
-        """Bits of a code of each level, by how often they occur."""
-        shares = [c[c > 0] / max(c.sum(), 1) for c in self.counts]
-        return [float(-(p * np.log2(p)).sum()) + 0.0 for p in shares]
+        """Entropy of each level in bits per code, from the frequencies of its codes."""
+        probabilities = [c[c > 0] / max(c.sum(), 1) for c in self.counts]
+        return [float(-(p * np.log2(p)).sum()) + 0.0 for p in probabilities]
 
 
 def contents(dataset: TokenDataset) -> Contents:
-    """Read all codes and lines of a dataset and count.
+    """Read all codes and metadata of a dataset and count.
 
     Raises:
         FormatError: if it is damaged.
@@ -64,30 +64,30 @@ def contents(dataset: TokenDataset) -> Contents:
 
 
 def _counted(codes: np.ndarray, size: int, folder: Path) -> np.ndarray:
-    found = np.bincount(codes, minlength=size)
-    if len(found) > size:
-        raise FormatError(f"{folder}: a code {len(found) - 1} among codes of 0..{size - 1}")
-    return found
+    counts = np.bincount(codes, minlength=size)
+    if len(counts) > size:
+        raise FormatError(f"{folder}: a code {len(counts) - 1} among codes of 0..{size - 1}")
+    return counts
 
 
 def clip_seconds(meta: dict[str, Any]) -> float | None:
-    """How long a clip is, by its line; None if that is not told.
+    """Duration of a clip by its metadata; None if they have none.
 
     Raises:
-        FormatError: if it is no length that a clip can have.
+        FormatError: if no clip can have that duration.
     """
     value = meta.get("duration")
     if not isinstance(value, (int, float)):
         return None
-    if not 0 <= value < MOST_SECONDS:
-        raise FormatError(f"clip {meta.get('id')!r}: its duration is none")
+    if not 0 <= value < MAX_SECONDS:
+        raise FormatError(f"clip {meta.get('id')!r}: its duration {value} is no number of seconds")
     return float(value)
 
 
 def problems(folder: str | Path, expected: int | None = None) -> Iterator[str]:
-    """What is wrong with a dataset, shard by shard: nothing, if it is whole.
+    """What is wrong with a dataset, shard by shard; nothing if it is intact.
 
-    Checksums, shapes, ranges of codes, the lines of clips, and that every clip has a name of its own.
+    Checked are checksums, shapes, ranges of codes, metadata, and that every clip has an id of its own.
 
     Args:
         folder: of the dataset.
@@ -124,13 +124,13 @@ def _check_sums(folder: Path, index: int) -> None:
 
 
 def _check_shard(shard: TokenDataset, names: set[bytes]) -> None:
-    """The lines and codes of one shard; `names` are those of the clips so far."""
-    size, most = shard.info.codebook_size, shard.info.n_q
+    """Metadata and codes of one shard; `names` are hashes of the ids so far."""
+    size, n_q = shard.info.codebook_size, shard.info.n_q
     for codes, levels in shard.blocks(ROWS_AT_ONCE):
         if int(codes.max(initial=0)) >= size:
             raise FormatError(f"a code {int(codes.max())} among codes of 0..{size - 1}")
         if levels is not None and (
-            int(levels.max(initial=0)) > most or bool(codes[np.arange(most) >= levels[:, None]].any())
+            int(levels.max(initial=0)) > n_q or bool(codes[np.arange(n_q) >= levels[:, None]].any())
         ):
             raise FormatError("levels and codes of patches contradict each other")
     for i, length in enumerate(shard.lengths.tolist()):

@@ -1,7 +1,8 @@
-"""An adaptive binary range coder, the one of LZMA (Pavlov 1998; xz and 7z use it), all in integers.
+"""The adaptive binary range coder of LZMA (Pavlov 1998; used by xz and 7z), which also takes symbols with frequencies.
 
-Each bit is coded with an 11-bit probability of being 0 that moves towards what is seen. Encoder and decoder
-do the same integer arithmetic on every machine, so the bytes mean the same everywhere.
+A bit is coded with an 11-bit probability of being 0, which moves towards the bits that were coded with it; a symbol
+with its frequency and cumulative frequency out of a total of 2^bits. Encoder and decoder do the same integer
+arithmetic on every machine, so the bytes mean the same everywhere.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 from ..errors import FormatError
 
 TOP = 1 << 24
-BITS = 11  # of a probability
-SHIFT = 4  # the greater, the slower a probability moves
-HALF = 1 << (BITS - 1)
+PROBABILITY_BITS = 11
+ADAPTATION_SHIFT = 4  # the greater, the slower a probability moves
+HALF = 1 << (PROBABILITY_BITS - 1)  # the probability to begin with
+FREQUENCY_BITS = 15  # the frequencies of all symbols of a model are 2^15 together
+UNARY_CONTEXTS = 15  # probabilities of a number that is coded in unary
 
 
-class BitEncoder:
-    """Bits in, bytes out."""
+class RangeEncoder:
+    """Bits and symbols in, bytes out."""
 
     def __init__(self) -> None:
         self.low = 0
@@ -24,32 +27,38 @@ class BitEncoder:
         self.pending = 1  # bytes held back because a carry may still reach them
         self.out = bytearray()
 
-    def encode(self, probabilities: list[int], index: int, bit: int) -> None:
+    def encode_bit(self, probabilities: list[int], index: int, bit: int) -> None:
         """Code one bit with (and adapt) `probabilities[index]`."""
         p = probabilities[index]
-        bound = (self.range >> BITS) * p
+        bound = (self.range >> PROBABILITY_BITS) * p
         if bit:
             self.low += bound
             self.range -= bound
-            probabilities[index] = p - (p >> SHIFT)
+            probabilities[index] = p - (p >> ADAPTATION_SHIFT)
         else:
             self.range = bound
-            probabilities[index] = p + (((1 << BITS) - p) >> SHIFT)
+            probabilities[index] = p + (((1 << PROBABILITY_BITS) - p) >> ADAPTATION_SHIFT)
         while self.range < TOP:
             self.range = (self.range << 8) & 0xFFFFFFFF
             self._shift()
 
-    def encode_share(self, start: int, size: int, bits: int) -> None:
-        """Code a symbol that has the share `start` .. `start + size - 1` of 2^bits (at most 16 bits)."""
+    def encode_symbol(self, cumulative: int, frequency: int, bits: int) -> None:
+        """Code a symbol.
+
+        Args:
+            cumulative: frequencies of all symbols before it.
+            frequency: its own, at least 1.
+            bits: log2 of the frequencies of all symbols, at most 16.
+        """
         step = self.range >> bits
-        self.low += step * start
-        self.range = step * size
+        self.low += step * cumulative
+        self.range = step * frequency
         while self.range < TOP:
             self.range = (self.range << 8) & 0xFFFFFFFF
             self._shift()
 
     def finish(self) -> bytes:
-        """End the row of bits and give the bytes."""
+        """End the stream and give its bytes."""
         # Any number of the last range will do: take one that ends in zeros, which are not stored.
         for bits in (24, 16, 8):
             rounded = (self.low + self.range - 1) >> bits << bits
@@ -73,8 +82,8 @@ class BitEncoder:
         self.low = (self.low << 8) & 0xFFFFFFFF
 
 
-class BitDecoder:
-    """Bytes in, bits out."""
+class RangeDecoder:
+    """Bytes in, bits and symbols out."""
 
     def __init__(self, data: bytes):
         self.data = data
@@ -82,18 +91,18 @@ class BitDecoder:
         self.range = 0xFFFFFFFF
         self.code = int.from_bytes(data[:4].ljust(4, b"\0"), "big")
 
-    def decode(self, probabilities: list[int], index: int) -> int:
+    def decode_bit(self, probabilities: list[int], index: int) -> int:
         """The next bit, coded with (and adapting) `probabilities[index]`."""
         p = probabilities[index]
-        bound = (self.range >> BITS) * p
+        bound = (self.range >> PROBABILITY_BITS) * p
         if self.code < bound:
             self.range = bound
-            probabilities[index] = p + (((1 << BITS) - p) >> SHIFT)
+            probabilities[index] = p + (((1 << PROBABILITY_BITS) - p) >> ADAPTATION_SHIFT)
             bit = 0
         else:
             self.code -= bound
             self.range -= bound
-            probabilities[index] = p - (p >> SHIFT)
+            probabilities[index] = p - (p >> ADAPTATION_SHIFT)
             bit = 1
         while self.range < TOP:
             self.range = (self.range << 8) & 0xFFFFFFFF
@@ -102,15 +111,15 @@ class BitDecoder:
             self.position += 1
         return bit
 
-    def share(self, bits: int) -> int:
-        """Where in 0 .. 2^bits - 1 the next symbol's share lies; `take` it then."""
+    def peek(self, bits: int) -> int:
+        """A number in 0 .. 2^bits - 1 that lies in the interval of the next symbol; `consume` that symbol then."""
         return min(self.code // (self.range >> bits), (1 << bits) - 1)
 
-    def take(self, start: int, size: int, bits: int) -> None:
-        """Go on behind a symbol that was coded with `BitEncoder.encode_share`."""
+    def consume(self, cumulative: int, frequency: int, bits: int) -> None:
+        """Go on behind a symbol that was coded with `RangeEncoder.encode_symbol`."""
         step = self.range >> bits
-        self.code -= step * start
-        self.range = step * size
+        self.code -= step * cumulative
+        self.range = step * frequency
         while self.range < TOP:
             byte = self.data[self.position] if self.position < len(self.data) else 0
             self.range = (self.range << 8) & 0xFFFFFFFF
@@ -118,27 +127,27 @@ class BitDecoder:
             self.position += 1
 
 
-def encode_number(coder: BitEncoder, probabilities: list[int], context: int, value: int, most: int) -> None:
-    """Code `value` in 0..`most` as that many 1 bits and a 0; the first 14 bits adapt each by itself."""
+def encode_unary(encoder: RangeEncoder, probabilities: list[int], context: int, value: int, maximum: int) -> None:
+    """Code `value` in 0..`maximum` in truncated unary; each of the first 14 bits adapts a probability of its own."""
     for i in range(value):
-        coder.encode(probabilities, context + min(i, 14), 1)
-    if value < most:
-        coder.encode(probabilities, context + min(value, 14), 0)
+        encoder.encode_bit(probabilities, context + min(i, UNARY_CONTEXTS - 1), 1)
+    if value < maximum:
+        encoder.encode_bit(probabilities, context + min(value, UNARY_CONTEXTS - 1), 0)
 
 
-def decode_number(coder: BitDecoder, probabilities: list[int], context: int, most: int) -> int:
-    """The inverse of `encode_number`."""
+def decode_unary(decoder: RangeDecoder, probabilities: list[int], context: int, maximum: int) -> int:
+    """The inverse of `encode_unary`."""
     value = 0
-    while value < most and coder.decode(probabilities, context + min(value, 14)):
+    while value < maximum and decoder.decode_bit(probabilities, context + min(value, UNARY_CONTEXTS - 1)):
         value += 1
     return value
 
 
-def check_end(coder: BitDecoder) -> None:
-    """Make sure that a row of bits ends where its bytes end.
+def check_end(decoder: RangeDecoder) -> None:
+    """Make sure that a stream of bits ends where its bytes end.
 
     Raises:
         FormatError: if bytes are left over.
     """
-    if coder.position < len(coder.data):
+    if decoder.position < len(decoder.data):
         raise FormatError("bytes behind the last bit")

@@ -1,8 +1,7 @@
-"""The file of a model's entropy tables, and finding those of the models that came with the package."""
+"""The file of a model's entropy tables, `entropy.safetensors`: reading, checking and writing it."""
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,11 @@ import safetensors
 import safetensors.numpy
 
 from ..errors import FormatError, ModelError
-from ..fingerprint import MARK, TABLES_FILE, of_folder, same_mark
 from .code_tables import EntropyTables, LevelTable
-from .context_model import ContextNetwork
+from .context_model import ContextModel
 
 Tables = dict[str, EntropyTables]  # by the fingerprint of the model
-WEIGHTS = Path(__file__).parents[1] / "weights"
-MOST_LEVELS = 64
+MAX_LEVELS = 64
 
 
 def read_tables(path: Path) -> EntropyTables:
@@ -40,20 +37,19 @@ def parse_tables(data: bytes) -> EntropyTables:
     try:
         tensors = safetensors.numpy.load(data)
         starts = tuple(int(s) for s in tensors.pop("starts"))
-        context = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_CONTEXT)}
+        parts = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_CONTEXT)}
         count = len(tensors) // 3
-        parts = [[tensors[f"{k}.{name}"].astype(np.int64) for name in _NAMES] for k in range(count)]
-        levels = [LevelTable(*part) for part in parts]
-        network = ContextNetwork({n.removeprefix(_CONTEXT): x for n, x in context.items()}) if context else None
+        levels = [LevelTable(*(tensors[f"{k}.{name}"].astype(np.int64) for name in _NAMES)) for k in range(count)]
+        context = ContextModel({n.removeprefix(_CONTEXT): x for n, x in parts.items()}) if parts else None
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FormatError(str(error)) from None
-    if not 1 <= count <= MOST_LEVELS or not starts or not all(0 <= s < count for s in starts):
+    if not 1 <= count <= MAX_LEVELS or not starts or not all(0 <= s < count for s in starts):
         raise FormatError(f"{count} levels, of which patches start with {starts}")
-    if network is not None and network.levels > count:
-        raise FormatError(f"a context network of {network.levels} levels for {count}")
-    if network is not None and any(len(level.classes) != network.codebook_size for level in levels):
-        raise FormatError("a context network of another size of codebooks")
-    return EntropyTables(levels, starts, network, data)
+    if context is not None and context.levels > count:
+        raise FormatError(f"a context model of {context.levels} levels for {count}")
+    if context is not None and any(len(level.classes) != context.codebook_size for level in levels):
+        raise FormatError("a context model for codebooks of another size")
+    return EntropyTables(levels, starts, context, data)
 
 
 _NAMES = ("classes", "given", "within")
@@ -63,9 +59,9 @@ _CONTEXT = "context."
 def tables_bytes(
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
     starts: tuple[int, ...],
-    context: ContextNetwork | None = None,
+    context: ContextModel | None = None,
 ) -> bytes:
-    """The file's bytes, from classes, given and within of each level (see `LevelTable`), and a context network."""
+    """The file's bytes, from the three arrays of each level (see `LevelTable`) and a context model."""
     tensors = {"starts": np.array(starts, np.uint8)}
     for k, part in enumerate(parts):
         kinds = (np.uint8, np.uint16, np.uint16)
@@ -73,45 +69,10 @@ def tables_bytes(
     return with_context(safetensors.numpy.save(tensors), context) if context else safetensors.numpy.save(tensors)
 
 
-def with_context(data: bytes, network: ContextNetwork) -> bytes:
-    """The bytes of a tables file with another context network, or one at all."""
+def with_context(data: bytes, context: ContextModel) -> bytes:
+    """The bytes of a tables file with this context model in place of the one it had, if any."""
     tensors = {n: x for n, x in safetensors.numpy.load(data).items() if not n.startswith(_CONTEXT)}
-    for name, value in network.tensors.items():
+    for name, value in context.tensors.items():
         kind = np.int8 if name == "table" else np.int32 if name.endswith("bias") else np.int16
         tensors[_CONTEXT + name] = np.ascontiguousarray(value.astype(kind))
     return safetensors.numpy.save(tensors)
-
-
-def find_tables(fingerprint: str, known: Tables | None) -> EntropyTables | None:
-    """The tables of the model with a fingerprint, among those given or those that came with the package."""
-    for mark, tables in (known or {}).items():
-        if same_mark(mark, fingerprint):
-            return tables
-    path = _shipped().get(fingerprint[:MARK])
-    return None if path is None else _read_once(path)
-
-
-def tables_for(fingerprint: str, name: str, known: Tables | None) -> EntropyTables:
-    """As `find_tables`.
-
-    Raises:
-        ModelError: if they are not there.
-    """
-    found = find_tables(fingerprint, known)
-    if found is None:
-        raise ModelError(
-            f"the codes are coded with tables of model {name} ({fingerprint[:12]}), which did not come with this "
-            "version; give its folder"
-        )
-    return found
-
-
-@cache
-def _shipped() -> dict[str, Path]:
-    """Tables that came with the package, by the fingerprint of their model."""
-    return {of_folder(path.parent)[:MARK]: path for path in sorted(WEIGHTS.glob(f"*/{TABLES_FILE}"))}
-
-
-@cache
-def _read_once(path: Path) -> EntropyTables:
-    return read_tables(path)

@@ -1,5 +1,5 @@
-"""Codecs beside each other: any codec, the same files, sizes as written, means with their intervals, a page to look at.
+"""Comparison of codecs on the same files: sizes as written, means with intervals, a page with players.
 
-names of codecs (`codecs`) -> encode and decode, one file after the other (`produce`) -> files on disk
+names of codecs (`codecs`) -> encode and decode, one file after the other (`round_trip`) -> files on disk
 files on disk -> scores, several processes (`scores`) -> rows (`table`) -> means, JSON, CSV (`table`), page (`page`)
 """

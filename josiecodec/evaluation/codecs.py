@@ -1,13 +1,12 @@
-"""Codecs by name, and what a codec has to be able to do.
+"""Codecs by name, and the interface that a codec under comparison has.
 
-A name is `NAME`, `NAME@SETTING` or `NAME@SETTING+SETTING`, several of them separated by commas:
+A name is `NAME`, `NAME@SETTING` or `NAME@SETTING+SETTING`; several are separated by commas:
 
     jodio-24k@1+9+32, opus@6+12, codec2, hf:kyutai/mimi@8, python:mypackage.mymodule:MyCodec@3
 
-A model of ours is its name, its folder or its repository. `hf:` names a repository of the Hugging Face hub; an EnCodec
-or DAC there is run by the package transformers, and so is any codec after `transformers:`. `python:` names an object of
-one's own: something callable that takes the setting (a string, empty without one) and gives an object with the methods
-of `SoundCodec`, `PictureCodec` or `VideoCodec`.
+A model of josiecodec is given by its name, folder or repository. `hf:` names a repository of the Hugging Face hub; an
+EnCodec or DAC there is run by the package transformers, and so is any codec after `transformers:`. `python:` names an
+object of one's own: a callable that takes the setting (a string, empty if there is none) and returns a `Codec`.
 """
 
 from __future__ import annotations
@@ -23,64 +22,50 @@ from torch import Tensor
 
 from ..errors import CodecError
 from ..hub.store import find
-from . import sound_codecs, vision_codecs
+from . import audio_codecs, vision_codecs
 
-KINDS = ("sound", "picture", "video")
+KINDS = ("audio", "image", "video")
+AUDIO, VISION = ("audio",), ("image", "video")
+Factory = Callable[[str], Any]  # from a setting to a `Codec`
 
 
-class SoundCodec(Protocol):
-    """A codec of sound. It resamples by itself if it works at another rate."""
+class Codec(Protocol):
+    """A codec under comparison: the same two methods for every kind of media.
 
-    def encode(self, wave: Tensor, sample_rate: int) -> bytes:
-        """Samples [T] in [-1, 1] -> what would be written to disk."""
+    Attributes:
+        kinds: those that it can encode, of `KINDS`. A codec without this attribute is one of audio.
+
+    It may also have `payload_bytes(data) -> int`, the size of `data` without its container.
+    """
+
+    kinds: tuple[str, ...]
+
+    def encode(self, media: Tensor, rate: int | Fraction) -> bytes:
+        """What would be written to disk.
+
+        Args:
+            media: samples [T] in [-1, 1], an RGB image [3, H, W] in [0, 1], or a video [3, T, H, W] without audio.
+            rate: samples or pictures per second; 0 of an image. A codec that works at another sample rate resamples.
+        """
         ...
 
-    def decode(self, data: bytes, sample_rate: int) -> Tensor:
-        """The inverse; in step with the original, but maybe longer or shorter."""
+    def decode(self, data: bytes, rate: int | Fraction) -> Tensor:
+        """The inverse, with the same `rate`; audio is in step with the original, but may be longer or shorter."""
         ...
-
-
-class PictureCodec(Protocol):
-    """A codec of still pictures."""
-
-    def encode_picture(self, picture: Tensor) -> bytes:
-        """RGB [3, H, W] in [0, 1] -> what would be written to disk."""
-        ...
-
-    def decode_picture(self, data: bytes) -> Tensor:
-        """The inverse."""
-        ...
-
-
-class VideoCodec(Protocol):
-    """A codec of videos without sound."""
-
-    def encode_video(self, video: Tensor, per_second: Fraction) -> bytes:
-        """RGB [3, T, H, W] in [0, 1] -> what would be written to disk."""
-        ...
-
-    def decode_video(self, data: bytes) -> Tensor:
-        """The inverse."""
-        ...
-
-
-# A codec may also have `payload(data) -> int`, the bytes of `data` without their container.
-
-NEEDS = {"sound": "decode", "picture": "decode_picture", "video": "decode_video"}
 
 
 def expand(text: str, kinds: tuple[str, ...]) -> list[str]:
-    """Names with one setting each, those that are not given being the usual ones of a codec.
+    """Names with one setting each; a codec without settings gets its default ones.
 
     Raises:
-        CodecError: if there is nothing, or a setting is empty.
+        CodecError: if there is no name, or a setting is empty.
     """
     out = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         name, at, settings = split(part)
         chosen = settings.split("+") if at else list(_known(kinds).get(name, (None, ("",)))[1])
         if not name or (at and "" in chosen):
-            raise CodecError(f"{part!r} is no codec: NAME or NAME@SETTING+SETTING")
+            raise CodecError(f"{part!r} is not a codec: NAME or NAME@SETTING+SETTING")
         out += [f"{name}@{setting}" if setting else name for setting in chosen]
     if not out:
         raise CodecError("no codec is named")
@@ -88,71 +73,73 @@ def expand(text: str, kinds: tuple[str, ...]) -> list[str]:
 
 
 def build(name: str, kinds: tuple[str, ...], device: str = "cpu") -> Any:
-    """The codec of a name with at most one setting.
+    """The `Codec` of a name with at most one setting.
 
     Raises:
-        CodecError: if there is none of that name, it cannot be used here, or is not for these kinds of files.
+        CodecError: if there is none of that name, it cannot be used here, or is not for these kinds of media.
     """
     base, _, setting = split(name)
     known = _known(kinds)
     try:
         if base in known:
             codec = known[base][0](setting)
-        elif base.startswith("transformers:") and "sound" in kinds:
-            codec = sound_codecs.Transformers(base.partition(":")[2], setting, device)
-        elif base.startswith("hf:") and "sound" in kinds:
-            codec = sound_codecs.of_repository(base, setting, device)
+        elif base.startswith("transformers:") and "audio" in kinds:
+            codec = audio_codecs.TransformersCodec(base.partition(":")[2], setting, device)
+        elif base.startswith("hf:") and "audio" in kinds:
+            codec = audio_codecs.from_repository(base, setting, device)
         elif base.startswith("python:"):
-            codec = _own(base[7:], setting)
+            codec = _from_python(base[7:], setting)
+        elif "audio" in kinds:
+            codec = audio_codecs.JodioCodec(base, setting, device)
         else:
-            module = sound_codecs if "sound" in kinds else vision_codecs
-            codec = module.Ours(base, setting, device)
+            codec = vision_codecs.JovioCodec(base, setting, device)
     except CodecError:
         raise
     except (ValueError, OverflowError):
-        raise CodecError(f"{name}: {setting!r} is no setting of {base}") from None
-    if not any(hasattr(codec, NEEDS[kind]) for kind in kinds):
-        raise CodecError(f"{name}: no codec for {' or '.join(kinds)}")
+        raise CodecError(f"{name}: {setting!r} is not a setting of {base}") from None
+    if not supported(codec, kinds):
+        raise CodecError(f"{name}: not a codec for {' or '.join(kinds)}")
     return codec
 
 
-def _known(kinds: tuple[str, ...]) -> dict[str, tuple[Callable[[str], Any], tuple[str, ...]]]:
-    """Codecs of others by name, with their usual settings."""
-    return sound_codecs.KNOWN if "sound" in kinds else vision_codecs.KNOWN
+def supported(codec: Any, kinds: tuple[str, ...]) -> list[str]:
+    """Those of `kinds` that a codec can encode."""
+    if not hasattr(codec, "encode") or not hasattr(codec, "decode"):
+        return []
+    return [kind for kind in kinds if kind in getattr(codec, "kinds", AUDIO)]
 
 
-def _own(where: str, setting: str) -> Any:
-    """A codec of the user's; what is named makes it from its setting, and may fail as it likes."""
-    module, _, name = where.partition(":")
+def _known(kinds: tuple[str, ...]) -> dict[str, tuple[Factory, tuple[str, ...]]]:
+    """Codecs that are not ours, by name, with their default settings."""
+    return audio_codecs.KNOWN if "audio" in kinds else vision_codecs.KNOWN
+
+
+def _from_python(path: str, setting: str) -> Any:
+    """A codec of the user's: what is named makes it from its setting, and may fail in any way."""
+    module, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module), name)(setting)
     except Exception as error:
-        raise CodecError(f"python:{where}: {type(error).__name__}: {error}") from None
+        raise CodecError(f"python:{path}: {type(error).__name__}: {error}") from None
 
 
 def split(name: str) -> tuple[str, str, str]:
     """NAME@SETTING as ("NAME", "@", "SETTING"), both empty if there is none; the path of a model may have an @."""
-    return (name, "", "") if Path(name).is_dir() else _parted(name)
-
-
-def _parted(name: str) -> tuple[str, str, str]:
+    if Path(name).is_dir():
+        return name, "", ""
     base, at, setting = name.rpartition("@")
     return (base, at, setting) if at else (name, "", "")
 
 
-def mark(name: str) -> str:
-    """What of a codec can change while its name stays: its model's files. Empty where nothing is known to."""
+def version_key(name: str) -> str:
+    """A key that changes when the files of a codec's model change; empty for codecs without such files."""
     base = split(name)[0]
     if base.startswith(("python:", "hf:", "transformers:")):
         return ""
     try:
-        place = find(base)
+        path = find(base)
     except CodecError:
         return ""
-    files = sorted(place.glob("*")) if place.is_dir() else [place]
-    return hashlib.sha256(repr([(f.name, *_stamp(f)) for f in files]).encode()).hexdigest()[:16]
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
+    files = sorted(path.glob("*")) if path.is_dir() else [path]
+    states = [(f.name, (s := f.stat()).st_size, s.st_mtime_ns) for f in files]
+    return hashlib.sha256(repr(states).encode()).hexdigest()[:16]

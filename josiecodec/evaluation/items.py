@@ -1,4 +1,4 @@
-"""What is judged: recordings, pictures and videos below a folder, each read when its turn comes."""
+"""The media of a comparison: recordings, images and videos below a folder, each read when it is used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..media.audio_reader import AUDIO_SUFFIXES, load_audio
 from ..media.images import IMAGE_SUFFIXES, load_image
 from ..media.video_reader import VIDEO_SUFFIXES, load_video
 
-RATE = 24000  # at which recordings are compared
+SAMPLE_RATE = 24000  # at which audio is compared
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Item:
     """Something to be encoded.
 
     Attributes:
-        kind: "sound", "picture" or "video".
+        kind: "audio", "image" or "video".
         folder, path: of its file; the path is relative to the folder.
         offset, duration: of a recording, in seconds; a duration of 0 means to the end.
-        label: what it is said to be (speech, music, env ...).
-        language: as the manifest says.
+        label: its content by the manifest (speech, music, env ...); else its kind.
+        language: by the manifest.
     """
 
     kind: str
@@ -40,34 +40,35 @@ class Item:
 
     @property
     def name(self) -> str:
-        """What it is called in tables: its path, and where in the file it begins if that is not at 0."""
+        """Its name in tables: its path, and its offset in the file if that is not 0."""
         return self.path + (f"@{self.offset:g}" if self.offset else "")
 
-    def stamp(self) -> str:
-        """Something that changes when what is judged does."""
+    def version_key(self) -> str:
+        """A key that changes when the file does."""
         try:
             stat = (Path(self.folder) / self.path).stat()
         except OSError:
-            return ""  # it will fail when its turn comes
+            return ""  # reported when it is read
         return f"{stat.st_size} {stat.st_mtime_ns} {self.offset:g} {self.duration:g}"
 
-    def sound(self) -> Tensor:
-        """The recording as [T] at `RATE`."""
-        samples = load_audio(Path(self.folder) / self.path, RATE).samples[0].clamp(-1, 1)
-        first = round(self.offset * RATE)
-        length = round(self.duration * RATE) or len(samples)
-        return samples[first : first + length].clone()
+    def load(self) -> tuple[Tensor, int | Fraction]:
+        """Samples [T], an image [3, H, W] or a video [3, T, H, W]; and samples or pictures per second, 0 of an image.
 
-    def picture(self) -> Tensor:
-        """The picture [3, H, W]."""
-        return load_image(Path(self.folder) / self.path)
+        Raises:
+            MediaError: if the file cannot be read.
+        """
+        path = Path(self.folder) / self.path
+        if self.kind == "image":
+            return load_image(path), Fraction(0)
+        if self.kind == "video":
+            return load_video(path)
+        samples = load_audio(path, SAMPLE_RATE).samples[0].clamp(-1, 1)
+        first = round(self.offset * SAMPLE_RATE)
+        length = round(self.duration * SAMPLE_RATE) or len(samples)
+        return samples[first : first + length].clone(), SAMPLE_RATE
 
-    def video(self) -> tuple[Tensor, Fraction]:
-        """The video [3, T, H, W] and its pictures per second."""
-        return load_video(Path(self.folder) / self.path)
 
-
-def find_sound(folder: Path, most: int | None = None) -> list[Item]:
+def find_audio(folder: Path, max_files: int | None = None) -> list[Item]:
     """Recordings of a folder: those of its `manifest.tsv` if there is one, else every file.
 
     Raises:
@@ -84,17 +85,17 @@ def find_sound(folder: Path, most: int | None = None) -> list[Item]:
                 except (ValueError, KeyError):
                     raise MediaError(f"{manifest}, line {line}: path, offset_s or duration_s is missing") from None
                 label, language = row.get("kind") or "speech", row.get("language") or ""
-                items.append(Item("sound", str(folder), path, offset, duration, label, language))
+                items.append(Item("audio", str(folder), path, offset, duration, label, language))
     else:
-        found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
-        items = [Item("sound", str(folder), str(p.relative_to(folder)), label="sound") for p in found]
+        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+        items = [Item("audio", str(folder), str(p.relative_to(folder)), label="audio") for p in paths]
     if not items:
         raise MediaError(f"no recordings in {folder}")
-    return spread(items, most)
+    return evenly_spaced(items, max_files)
 
 
-def find_vision(folder: Path, most: int | None = None) -> list[Item]:
-    """Pictures and videos of a folder.
+def find_vision(folder: Path, max_files: int | None = None) -> list[Item]:
+    """Images and videos of a folder.
 
     Raises:
         MediaError: if there is nothing.
@@ -103,20 +104,20 @@ def find_vision(folder: Path, most: int | None = None) -> list[Item]:
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         suffix = path.suffix.lower()
         if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
-            kind = "picture" if suffix in IMAGE_SUFFIXES else "video"
+            kind = "image" if suffix in IMAGE_SUFFIXES else "video"
             items.append(Item(kind, str(folder), str(path.relative_to(folder)), label=kind))
     if not items:
-        raise MediaError(f"no pictures in {folder}")
-    return spread(items, most)
+        raise MediaError(f"no images or videos in {folder}")
+    return evenly_spaced(items, max_files)
 
 
-def spread(items: list[Item], most: int | None) -> list[Item]:
-    """At most `most` of them, evenly chosen."""
-    if most is None or most >= len(items):
+def evenly_spaced(items: list[Item], max_items: int | None) -> list[Item]:
+    """At most `max_items` of them, evenly spaced."""
+    if max_items is None or max_items >= len(items):
         return items
-    return [items[i * len(items) // most] for i in range(most)]
+    return [items[i * len(items) // max_items] for i in range(max_items)]
 
 
-def fitted(decoded: Tensor, length: int) -> Tensor:
-    """A decoded recording [T] cut or filled up with silence to `length`."""
+def fit_length(decoded: Tensor, length: int) -> Tensor:
+    """A decoded waveform [T], cut or zero-padded to `length`."""
     return torch.nn.functional.pad(decoded[:length], (0, max(0, length - len(decoded))))

@@ -1,6 +1,6 @@
-"""The page of a comparison: plots, a table, and some files to hear or see. One folder, no network.
+"""The page of a comparison: plots, a table, and some files to play or view. One folder, no network.
 
-`assets/page.html` is the whole page; this module puts the figures in it and the media beside it.
+`assets/page.html` is the template; this module inserts the figures and copies the media.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from ..errors import CodecError
 from ..media.audio_reader import load_audio
 from ..media.images import save_image
 from ..nn.spectra import mel_filterbank
-from .items import RATE, Item, spread
-from .produce import SUFFIX
+from .items import SAMPLE_RATE, Item, evenly_spaced
+from .round_trip import SUFFIX
 
-SHOWN = 6  # files that can be heard or seen
+FILES_SHOWN = 6  # of each kind
 PLOTS = {
-    "sound": [
+    "audio": [
         ["kbps", "pesq_wb", "PESQ-WB"],
         ["kbps", "stoi", "STOI"],
-        ["kbps", "mel", "mel distance (less is better)"],
-        ["kbps", "wer", "word error rate (less is better)"],
+        ["kbps", "mel", "mel distance (lower is better)"],
+        ["kbps", "wer", "word error rate (lower is better)"],
     ],
-    "picture": [["bpp", "psnr", "PSNR, dB"], ["bpp", "ms_ssim", "MS-SSIM"]],
+    "image": [["bpp", "psnr", "PSNR, dB"], ["bpp", "ms_ssim", "MS-SSIM"]],
     "video": [["kbps", "psnr", "PSNR, dB"], ["kbps", "difference_psnr", "PSNR of frame differences, dB"]],
 }
-OURS = "<title>Codecs compared</title>"
-# Dark to bright, of spectrograms.
+PAGE_TITLE = "<title>Codecs compared</title>"
+# Colour map of spectrograms, dark to bright.
 COLORS = torch.tensor([[0.0, 0.0, 0.02], [0.27, 0.06, 0.42], [0.65, 0.17, 0.39], [0.95, 0.45, 0.2], [0.99, 0.99, 0.75]])
 
 
@@ -42,16 +42,16 @@ def write_page(folder: Path, items: list[Item], rows: list[dict[str, Any]], line
 
     Args:
         folder: made if it is not there.
-        items: what was judged.
+        items: what was compared.
         rows: scores with `decoded` files, see `run.compare`.
         lines: their means, see `table.means`.
 
     Raises:
-        CodecError: if the folder holds a page of somebody else's, which would be replaced.
+        CodecError: if the folder holds another page, which would be replaced.
     """
-    there = folder / "index.html"
-    if there.exists() and OURS not in there.read_text(encoding="utf-8", errors="replace"):
-        raise CodecError(f"{there} is there already, and no page of ours")
+    page = folder / "index.html"
+    if page.exists() and PAGE_TITLE not in page.read_text(encoding="utf-8", errors="replace"):
+        raise CodecError(f"{page} already exists, and is not the page of a comparison")
     media = folder / "media"
     media.mkdir(parents=True, exist_ok=True)
     by_file: dict[str, list[dict[str, Any]]] = {}
@@ -61,7 +61,7 @@ def write_page(folder: Path, items: list[Item], rows: list[dict[str, Any]], line
     kinds = [kind for kind in SUFFIX if any(item.kind == kind and item.name in by_file for item in items)]
     shown = []
     for kind in kinds:
-        chosen = spread([item for item in items if item.kind == kind and item.name in by_file], SHOWN)
+        chosen = evenly_spaced([item for item in items if item.kind == kind and item.name in by_file], FILES_SHOWN)
         shown += [_files(media, f"{kind}{number}", item, by_file[item.name]) for number, item in enumerate(chosen)]
     labels = {kind: list(dict.fromkeys(item.label for item in items if item.kind == kind)) for kind in kinds}
     data = {"kinds": kinds, "plots": {kind: PLOTS[kind] for kind in kinds}, "labels": labels, "means": lines}
@@ -69,19 +69,19 @@ def write_page(folder: Path, items: list[Item], rows: list[dict[str, Any]], line
     template = (Path(__file__).parent / "assets" / "page.html").read_text(encoding="utf-8")
     # "<" cannot end the script it stands in.
     text = json.dumps(data).replace("<", "\\u003c")
-    write_bytes(folder / "index.html", template.replace("/*DATA*/", text).encode())
+    write_bytes(page, template.replace("/*DATA*/", text).encode())
 
 
 def _files(media: Path, stem: str, item: Item, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Copy the original and what codecs made of it; returns what the page needs to know."""
+    """Copy the original and its decoded versions; returns their entry in the page's data."""
     original = media / f"{stem}-original{SUFFIX[item.kind]}"
     versions: list[dict[str, Any]] = [{"name": "original", "source": original}]
-    if item.kind == "sound":
+    if item.kind == "audio":
         import soundfile
 
-        soundfile.write(original, item.sound().numpy(), RATE, subtype="PCM_16")
-    elif item.kind == "picture":
-        save_image(item.picture(), original)
+        soundfile.write(original, item.load()[0].numpy(), SAMPLE_RATE, subtype="PCM_16")
+    elif item.kind == "image":
+        save_image(item.load()[0], original)
     else:
         original = versions[0]["source"] = media / f"{stem}-original{Path(item.path).suffix}"
         shutil.copyfile(Path(item.folder) / item.path, original)
@@ -94,10 +94,10 @@ def _files(media: Path, stem: str, item: Item, rows: list[dict[str, Any]]) -> di
     for version in versions:
         path: Path = version["source"]
         entry = {**version, "source": f"media/{path.name}"}
-        if item.kind == "sound":
-            picture = path.with_suffix(".png")
-            save_image(spectrogram(load_audio(path, RATE).samples[0]), picture)
-            entry["spectrogram"] = f"media/{picture.name}"
+        if item.kind == "audio":
+            image = path.with_suffix(".png")
+            save_image(spectrogram(load_audio(path, SAMPLE_RATE).samples[0]), image)
+            entry["spectrogram"] = f"media/{image.name}"
         elif item.kind == "video":
             playable = _playable(path)
             entry["source"] = f"media/{playable.name}"
@@ -106,19 +106,19 @@ def _files(media: Path, stem: str, item: Item, rows: list[dict[str, Any]]) -> di
 
 
 def spectrogram(wave: Tensor, height: int = 96) -> Tensor:
-    """A picture [3, height, W] of a recording [T]: mel bands, low ones below, 70 dB of range."""
+    """Mel spectrogram of a waveform [T] as an image [3, height, W]: low bands at the bottom, 70 dB of range."""
     window = torch.hann_window(1024)
     spectrum = torch.stft(wave, 1024, 256, window=window, center=True, pad_mode="constant", return_complex=True).abs()
-    power = (spectrum.t() @ mel_filterbank(513, height, RATE)).clamp_min(1e-5).log10() * 20
+    power = (spectrum.t() @ mel_filterbank(513, height, SAMPLE_RATE)).clamp_min(1e-5).log10() * 20
     level = ((power - power.max() + 70) / 70).clamp(0, 1).t().flip(0)
-    place = level * (len(COLORS) - 1)
-    low = place.floor().long().clamp_max(len(COLORS) - 2)
-    share = (place - low).unsqueeze(-1)
-    return (COLORS[low] * (1 - share) + COLORS[low + 1] * share).permute(2, 0, 1)
+    position = level * (len(COLORS) - 1)
+    low = position.floor().long().clamp_max(len(COLORS) - 2)
+    fraction = (position - low).unsqueeze(-1)
+    return (COLORS[low] * (1 - fraction) + COLORS[low + 1] * fraction).permute(2, 0, 1)
 
 
 def _playable(path: Path) -> Path:
-    """The video as browsers play it (H.264, nearly without loss); the pictures of the scores stay what they were."""
+    """The video as browsers play it (H.264, nearly lossless); scores are those of the lossless file."""
     import av
 
     out = path.with_name(f"{path.stem}-shown.mp4")

@@ -1,4 +1,4 @@
-"""A whole comparison: codecs x files."""
+"""A comparison: codecs x files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 
 from ..errors import CodecError
 from . import scores
-from .codecs import mark
+from .codecs import version_key
 from .items import Item
-from .produce import produce
+from .round_trip import round_trip
 from .table import Rows
 
 
@@ -27,22 +27,22 @@ def compare(
     device: str = "cpu",
     threads: int = 1,
     workers: int = 1,
-    words: bool = False,
+    wer: bool = False,
     progress: Callable[[int], None] = lambda done: None,
-    say: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
     """Run every codec over every item.
 
     Args:
         names: of codecs, with at most one setting each, see `codecs`.
-        kinds: of files; ("sound",) or ("picture", "video").
+        kinds: of media; ("audio",) or ("image", "video").
         items: the files.
-        folder: where everything is put, and what is there already is not done again.
+        folder: of encoded and decoded files and rows; rows that it holds already are not made again.
         device, threads: for the codecs.
         workers: processes that compute scores.
-        words: compare what a recogniser hears.
-        progress: receives the number of rows that came in.
-        say: receives notes for a person.
+        wer: also score word error rates of English speech.
+        progress: is called with the number of new rows.
+        report: is called with messages for the user.
 
     Returns:
         the rows, codec by codec.
@@ -55,16 +55,16 @@ def compare(
     used = []
     with ProcessPoolExecutor(workers, get_context("spawn"), scores.start) as pool:
         for name in names:
-            keys = {item.name: f"{mark(name)} {item.stamp()}" for item in items}
-            todo = [item for item in items if not _done(rows.rows.get((name, item.name)), keys[item.name], words)]
+            keys = {item.name: f"{version_key(name)} {item.version_key()}" for item in items}
+            todo = [item for item in items if not _done(rows.rows.get((name, item.name)), keys[item.name], wer)]
             progress(len(items) - len(todo))
             if not todo:
                 used.append(name)
                 continue
             try:
-                _run(name, kinds, todo, keys, folder, device, threads, words, pool, rows, progress)
+                _run(name, kinds, todo, keys, folder, device, threads, wer, pool, rows, progress)
             except CodecError as error:
-                say(f"left out: {error}")
+                report(f"left out: {error}")
                 progress(len(todo))
                 continue
             used.append(name)
@@ -82,34 +82,34 @@ def _run(
     folder: Path,
     device: str,
     threads: int,
-    words: bool,
+    wer: bool,
     pool: ProcessPoolExecutor,
     rows: Rows,
     progress: Callable[[int], None],
 ) -> None:
-    """One codec over the items. Scores come when all are made: what computes them would disturb the times."""
+    """One codec over the items. Scores are computed after all round trips, so as not to disturb their times."""
     base = folder / "files" / _safe(name)
-    made = list(produce(name, kinds, [(item, base / _safe(item.name)) for item in items], device, threads))
+    made = list(round_trip(name, kinds, [(item, base / _safe(item.name)) for item in items], device, threads))
     progress(len(items) - len(made))
-    waiting = [(item, pool.submit(scores.score, item, row, words)) for item, row in made]
+    waiting = [(item, pool.submit(scores.score, item, row, wer)) for item, row in made]
     for item, future in waiting:
         try:
-            found = future.result()
+            scored = future.result()
         except BrokenProcessPool:
-            raise CodecError(f"{name}: a process that scores died (out of memory?)") from None
-        except Exception as error:  # what a codec made cannot be compared: one bad file does not end the rest
-            found = {"error": str(error) or type(error).__name__}
-        about = {"codec": name, "file": item.name, "label": item.label, "key": keys[item.name], "words": words}
-        rows.add(about | found)
+            raise CodecError(f"{name}: a scoring process died (out of memory?)") from None
+        except Exception as error:  # the decoded file cannot be compared; one bad file must not end the run
+            scored = {"error": str(error) or type(error).__name__}
+        about = {"codec": name, "file": item.name, "label": item.label, "key": keys[item.name], "words": wer}
+        rows.add(about | scored)
         progress(1)
 
 
-def _done(row: dict[str, Any] | None, key: str, words: bool) -> bool:
-    """Whether a row is of this very file and model, and has what is asked for; what failed is tried again."""
-    return row is not None and "error" not in row and row.get("key") == key and (row["words"] or not words)
+def _done(row: dict[str, Any] | None, key: str, wer: bool) -> bool:
+    """Whether a row is of this version of file and model and has the scores wanted; errors are tried again."""
+    return row is not None and "error" not in row and row.get("key") == key and (row["words"] or not wer)
 
 
 def _safe(name: str) -> str:
-    """A name that can be a file's, and is no other's."""
-    plain = re.sub(r"[^\w.@+-]+", "_", name)
-    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    """A unique name that is valid as a file name."""
+    safe = re.sub(r"[^\w.@+-]+", "_", name)
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""Scores of what a codec made, beside the original; several processes at once."""
+"""Scores of decoded files against the originals; several processes at once."""
 
 from __future__ import annotations
 
@@ -12,61 +12,61 @@ import torch
 from ..media.audio_reader import load_audio
 from ..media.images import load_image
 from ..media.video_reader import load_video
-from ..metrics import audio as sound_scores
+from ..metrics import audio as audio_metrics
 from ..metrics.vision import frame_difference_psnr, ms_ssim, mse, to_psnr
-from .items import RATE, Item, fitted
+from .items import SAMPLE_RATE, Item, fit_length
 
 
 def start() -> None:
-    """Set up a process that scores: as many of them as cores, with one thread each."""
+    """Set up a scoring process: one thread, for there can be as many processes as cores."""
     torch.set_num_threads(1)
 
 
-def score(item: Item, row: dict[str, Any], words: bool) -> dict[str, Any]:
-    """Add scores to a row of `produce`; those that cannot be computed are None and named in `unscored`.
+def score(item: Item, row: dict[str, Any], wer: bool) -> dict[str, Any]:
+    """Add scores to a row of `round_trip`; those that cannot be computed are None and named in `unscored`.
 
     Args:
         item: the original.
         row: with `decoded` and sizes.
-        words: also compare what a speech recogniser hears in English speech.
+        wer: also compute the word error rate of English speech.
     """
     if "error" in row:
         return row
-    found = {"sound": _sound, "picture": _picture, "video": _video}[item.kind](item, row, words)
-    known = {k: round(v, 5) if v is not None and math.isfinite(v) else None for k, v in found.items()}
-    return {**row, **known, "unscored": sorted(k for k, v in known.items() if v is None)}
+    values = {"audio": _audio, "image": _image, "video": _video}[item.kind](item, row, wer)
+    scores = {k: round(v, 5) if v is not None and math.isfinite(v) else None for k, v in values.items()}
+    return {**row, **scores, "unscored": sorted(k for k, v in scores.items() if v is None)}
 
 
-def _sound(item: Item, row: dict[str, Any], words: bool) -> dict[str, float | None]:
-    original = item.sound()
-    decoded = fitted(load_audio(row["decoded"], RATE).samples[0], len(original))
-    found: dict[str, float | None] = dict(sound_scores.score(decoded, original, RATE))
+def _audio(item: Item, row: dict[str, Any], wer: bool) -> dict[str, float | None]:
+    original = item.load()[0]
+    decoded = fit_length(load_audio(row["decoded"], SAMPLE_RATE).samples[0], len(original))
+    scores: dict[str, float | None] = dict(audio_metrics.score(decoded, original, SAMPLE_RATE))
     seconds = max(row["seconds"], 1e-9)
-    found["kbps"] = 8 * row["bytes"] / seconds / 1000
-    found["payload_kbps"] = 8 * row["payload_bytes"] / seconds / 1000
-    found["encode_rtf"], found["decode_rtf"] = row["encode_s"] / seconds, row["decode_s"] / seconds
-    if words and item.label == "speech" and item.language in ("", "en"):
-        from .words import error_rate, transcript
+    scores["kbps"] = 8 * row["bytes"] / seconds / 1000
+    scores["payload_kbps"] = 8 * row["payload_bytes"] / seconds / 1000
+    scores["encode_rtf"], scores["decode_rtf"] = row["encode_s"] / seconds, row["decode_s"] / seconds
+    if wer and item.label == "speech" and item.language in ("", "en"):
+        from .word_errors import transcript, word_error_rate
 
-        found["wer"] = error_rate(_heard(item), transcript(decoded, RATE))
-    return found
+        scores["wer"] = word_error_rate(_reference(item), transcript(decoded, SAMPLE_RATE))
+    return scores
 
 
 @cache
-def _heard(item: Item) -> tuple[str, ...]:
-    from .words import transcript
+def _reference(item: Item) -> tuple[str, ...]:
+    from .word_errors import transcript
 
-    return transcript(item.sound(), RATE)
+    return transcript(item.load()[0], SAMPLE_RATE)
 
 
-def _picture(item: Item, row: dict[str, Any], words: bool) -> dict[str, float | None]:
-    original, decoded = item.picture(), load_image(row["decoded"])
+def _image(item: Item, row: dict[str, Any], wer: bool) -> dict[str, float | None]:
+    original, decoded = item.load()[0], load_image(row["decoded"])
     error = mse(decoded, original)
     return {**_rates(row), "mse": error, "psnr": to_psnr(error), "ms_ssim": ms_ssim(decoded, original)}
 
 
-def _video(item: Item, row: dict[str, Any], words: bool) -> dict[str, float | None]:
-    original, decoded = item.video()[0], load_video(Path(row["decoded"]))[0]
+def _video(item: Item, row: dict[str, Any], wer: bool) -> dict[str, float | None]:
+    original, decoded = item.load()[0], load_video(Path(row["decoded"]))[0]
     error = mse(decoded, original)
     similar = [ms_ssim(a, b) for a, b in zip(decoded.unbind(1), original.unbind(1))]
     return {

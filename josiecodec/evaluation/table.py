@@ -21,7 +21,7 @@ DRAWS = 2000  # of the bootstrap
 
 
 class Rows:
-    """Rows kept in a file, one JSON object a line, so that a run that was stopped goes on where it stopped.
+    """Rows kept in a file, one JSON object per line, so that a run that was stopped can resume.
 
     Args:
         path: of the file; None to keep them in memory alone.
@@ -39,7 +39,7 @@ class Rows:
                     continue  # the last line of a run that was killed
 
     def add(self, row: dict[str, Any]) -> None:
-        """Keep a row."""
+        """Add a row."""
         self.rows[row["codec"], row["file"]] = row
         if self.path is not None:
             with open(self.path, "a", encoding="utf-8") as f:
@@ -49,8 +49,8 @@ class Rows:
 def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One line for each codec and label: means over the files, and 95 % intervals as `NAME_low` and `NAME_high`.
 
-    The intervals are percentiles of means of files drawn with replacement. `errors` counts files that a codec failed
-    on, `unscored` those of the others for which some score could not be computed.
+    The intervals are bootstrap percentiles over files. `errors` counts files that a codec failed on, `unscored` those
+    of the others for which some score could not be computed.
     """
     lines = []
     for codec, label in dict.fromkeys((row["codec"], row["label"]) for row in rows):
@@ -72,12 +72,12 @@ def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def at_rate(lines: list[dict[str, Any]], rate_name: str, rate: float, score: str) -> float | None:
-    """A score at a rate, on straight lines over the logarithm of the rate between means; None outside of them."""
+    """A score at a rate, interpolated between means linearly in the logarithm of the rate; None outside of them."""
     points = sorted((line[rate_name], line[score]) for line in lines if score in line and rate_name in line)
     for (x0, y0), (x1, y1) in itertools.pairwise(points):
         if x0 <= rate <= x1 and x1 > x0:
-            share = (math.log(rate) - math.log(x0)) / (math.log(x1) - math.log(x0))
-            return float(y0 + share * (y1 - y0))
+            fraction = (math.log(rate) - math.log(x0)) / (math.log(x1) - math.log(x0))
+            return float(y0 + fraction * (y1 - y0))
     return None
 
 
@@ -93,7 +93,7 @@ def write(folder: Path, rows: list[dict[str, Any]], lines: list[dict[str, Any]])
         write_bytes(folder / f"{name}.csv", file.getvalue().encode())
 
 
-def shown(line: dict[str, Any]) -> str:
+def format_line(line: dict[str, Any]) -> str:
     """A line of means as text."""
     out = [f"{line['codec']:22s} {line['label']:8s} {line['files']:3d} files"]
     for name in ORDER:
@@ -107,7 +107,7 @@ def shown(line: dict[str, Any]) -> str:
 
 
 def problems(rows: list[dict[str, Any]]) -> list[str]:
-    """What went wrong or could not be scored, a line each."""
+    """Errors and missing scores, a line each."""
     out = []
     for row in rows:
         if "error" in row:

@@ -1,4 +1,4 @@
-"""Codecs of pictures and video, ours and those of others, with the methods of `PictureCodec` and `VideoCodec`."""
+"""Image and video codecs, ours and others, each with the interface `codecs.Codec`."""
 
 from __future__ import annotations
 
@@ -19,39 +19,37 @@ from ..errors import CodecError
 from ..hub.store import load
 from ..media.images import load_image, to_bytes_rgb
 from ..settings import Rate
-from .sound_codecs import payload_of
+from .audio_codecs import josie_payload_bytes
 
 
-class Ours:
-    """A JOVIO model. The setting is a rate in bits per pixel, `n` and a number of levels, or nothing."""
+class JovioCodec:
+    """A JOVIO model. The setting is a rate in bits per pixel, `n` and a number of levels, or empty."""
+
+    kinds = ("image", "video")
 
     def __init__(self, name: str, setting: str, device: str):
         self.codec: Any = load(name, device)
         if not isinstance(self.codec, Jovio):
-            raise CodecError(f"{name} is no codec of pictures")
+            raise CodecError(f"{name} is not an image and video codec")
         if setting.startswith("n"):
             self.rate = Rate(n_q=int(setting[1:]))
         else:
             self.rate = Rate(bpp=float(setting)) if setting else Rate()
 
-    def encode_picture(self, picture: Tensor) -> bytes:
-        return self.codec.compress(picture.to(self.codec.device), rate=self.rate)
+    def encode(self, media: Tensor, rate: Fraction) -> bytes:
+        return self.codec.compress(media.to(self.codec.device), rate=self.rate, pictures_per_second=rate)
 
-    def decode_picture(self, data: bytes) -> Tensor:
+    def decode(self, data: bytes, rate: Fraction) -> Tensor:
         return self.codec.decompress(data).cpu()
 
-    def encode_video(self, video: Tensor, per_second: Fraction) -> bytes:
-        return self.codec.compress(video.to(self.codec.device), rate=self.rate, pictures_per_second=per_second)
-
-    def decode_video(self, data: bytes) -> Tensor:
-        return self.codec.decompress(data).cpu()
-
-    def payload(self, data: bytes) -> int:
-        return payload_of(data)
+    def payload_bytes(self, data: bytes) -> int:
+        return josie_payload_bytes(data)
 
 
-class Pillow:
-    """A format of Pillow at a quality."""
+class PillowImage:
+    """An image format of Pillow. The setting is a quality, of JPEG 2000 a compression ratio."""
+
+    kinds = ("image",)
 
     def __init__(self, kind: str, setting: str, **options: Any):
         feature = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}.get(kind)
@@ -59,22 +57,24 @@ class Pillow:
             raise CodecError(f"Pillow cannot write {kind} here")
         self.kind, self.options = kind, options
         if kind == "JPEG2000":
-            # The setting is how many times smaller than three bytes a pixel.
+            # The setting is the ratio to three bytes per pixel.
             self.options |= {"quality_mode": "rates", "quality_layers": [float(setting)], "irreversible": True}
         else:
             self.options |= {"quality": int(setting)}
 
-    def encode_picture(self, picture: Tensor) -> bytes:
+    def encode(self, media: Tensor, rate: Fraction) -> bytes:
         file = io.BytesIO()
-        Image.fromarray(to_bytes_rgb(picture)).save(file, self.kind, **self.options)
+        Image.fromarray(to_bytes_rgb(media)).save(file, self.kind, **self.options)
         return file.getvalue()
 
-    def decode_picture(self, data: bytes) -> Tensor:
+    def decode(self, data: bytes, rate: Fraction) -> Tensor:
         return load_image(io.BytesIO(data))
 
 
-class Pyav:
-    """A video codec of FFmpeg at a constant quality, without look-ahead, as a live encoder runs."""
+class FFmpegVideo:
+    """A video codec of FFmpeg without look-ahead, as a live encoder runs. The setting is its CRF."""
+
+    kinds = ("video",)
 
     def __init__(self, encoder: str, setting: str, **options: str):
         try:
@@ -84,14 +84,14 @@ class Pyav:
         self.encoder = encoder
         self.options = {"crf": str(int(setting)), **options}
 
-    def encode_video(self, video: Tensor, per_second: Fraction) -> bytes:
-        height, width = video.shape[-2:]
-        # Both sides must be even for half the colours; what is added is cut off again.
-        padded = torch.nn.functional.pad(video, (0, width % 2, 0, height % 2), mode="replicate")
+    def encode(self, media: Tensor, rate: Fraction) -> bytes:
+        height, width = media.shape[-2:]
+        # Both sides must be even for 4:2:0; the padding is cut off again.
+        padded = torch.nn.functional.pad(media, (0, width % 2, 0, height % 2), mode="replicate")
         file = io.BytesIO()
         container: Any
         with av.open(file, "w", format="matroska") as container:
-            stream: Any = container.add_stream(self.encoder, rate=per_second, options=self.options)
+            stream: Any = container.add_stream(self.encoder, rate=rate, options=self.options)
             stream.height, stream.width = padded.shape[-2:]
             stream.pix_fmt = "yuv420p"
             container.metadata["size"] = f"{height}x{width}"
@@ -100,7 +100,7 @@ class Pyav:
             container.mux(stream.encode(None))
         return file.getvalue()
 
-    def decode_video(self, data: bytes) -> Tensor:
+    def decode(self, data: bytes, rate: Fraction) -> Tensor:
         container: Any
         with av.open(io.BytesIO(data)) as container:
             tags = {name.lower(): value for name, value in container.metadata.items()}
@@ -109,21 +109,21 @@ class Pyav:
         video = torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2).float() / 255
         return video[..., :height, :width]
 
-    def payload(self, data: bytes) -> int:
+    def payload_bytes(self, data: bytes) -> int:
         container: Any
         with av.open(io.BytesIO(data)) as container:
             return sum(packet.size for packet in container.demux(video=0))
 
 
 KNOWN: dict[str, tuple[Callable[[str], Any], tuple[str, ...]]] = {
-    "jpeg": (partial(Pillow, "JPEG", optimize=True), ("5", "10", "20", "40", "70")),
-    "webp": (partial(Pillow, "WEBP", method=6), ("0", "5", "20", "50", "80")),
-    "avif": (partial(Pillow, "AVIF", speed=4), ("5", "20", "40", "60")),
-    "jpeg2000": (partial(Pillow, "JPEG2000"), ("30", "60", "120", "240")),
-    "x264": (partial(Pyav, "libx264", preset="medium", tune="zerolatency"), ("24", "30", "36", "42")),
+    "jpeg": (partial(PillowImage, "JPEG", optimize=True), ("5", "10", "20", "40", "70")),
+    "webp": (partial(PillowImage, "WEBP", method=6), ("0", "5", "20", "50", "80")),
+    "avif": (partial(PillowImage, "AVIF", speed=4), ("5", "20", "40", "60")),
+    "jpeg2000": (partial(PillowImage, "JPEG2000"), ("30", "60", "120", "240")),
+    "x264": (partial(FFmpegVideo, "libx264", preset="medium", tune="zerolatency"), ("24", "30", "36", "42")),
     "x265": (
-        partial(Pyav, "libx265", preset="medium", tune="zerolatency", **{"x265-params": "log-level=none"}),
+        partial(FFmpegVideo, "libx265", preset="medium", tune="zerolatency", **{"x265-params": "log-level=none"}),
         ("24", "30", "36", "42"),
     ),
-    "av1": (partial(Pyav, "libsvtav1", preset="8"), ("30", "40", "50", "60")),
+    "av1": (partial(FFmpegVideo, "libsvtav1", preset="8"), ("30", "40", "50", "60")),
 }

@@ -12,7 +12,7 @@ from ..errors import ConfigError, ModelError
 from .mimi_weights import is_mimi
 
 MODEL_TYPE = "mimi"
-# What transformers assumes where a file does not say, of the settings that ours has, too.
+# Defaults of transformers, of the settings that ours has, too.
 USUAL: dict[str, Any] = {
     "sampling_rate": 24000,
     "hidden_size": 512,
@@ -143,7 +143,7 @@ def write_mimi_config(config: JodioConfig) -> dict[str, Any]:
     """Our configuration of a Mimi -> the values of transformers' `config.json`.
 
     Raises:
-        ModelError: if the model is no Mimi, or one that transformers cannot say.
+        ModelError: if the model is no Mimi, or one that transformers cannot describe.
     """
     part = config.encoder
     if not is_mimi(config) or not isinstance(part, MimiConfig):

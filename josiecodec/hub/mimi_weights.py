@@ -25,7 +25,7 @@ from ..errors import ModelError
 
 Layout = Literal["transformers", "kyutai"]
 Convert = Callable[[list[Tensor]], list[Tensor]]
-LEAST_USAGE = 1e-5  # below it the division of a codebook's sum is by this
+MIN_USAGE = 1e-5  # below it the division of a codebook's sum is by this
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,15 @@ def rules(config: JodioConfig, layout: Layout) -> list[Rule]:
     """
     if not is_mimi(config):
         raise ModelError(f"{config.name} is no Mimi and has no place in the layout {layout!r}")
-    found: list[Rule] = []
+    plan: list[Rule] = []
     for side in ("encoder", "decoder"):
-        found += _seanet(side, getattr(config, side), layout)
-        found += _transformer(side, getattr(config, side), layout)
+        plan += _seanet(side, getattr(config, side), layout)
+        plan += _transformer(side, getattr(config, side), layout)
     kernel = 2 * config.encoder.final_stride  # type: ignore[union-attr]
     resampling = {"transformers": ("conv", "conv"), "kyutai": ("conv.conv.conv", "convtr.convtr.convtr")}[layout]
-    found.append(_convolution("encoder.downsample.linear.weight", f"downsample.{resampling[0]}.weight", kernel))
-    found.append(_depthwise("decoder.upsample.weight", f"upsample.{resampling[1]}.weight"))
-    return found + list(_quantizers(config, layout))
+    plan.append(_convolution("encoder.downsample.linear.weight", f"downsample.{resampling[0]}.weight", kernel))
+    plan.append(_depthwise("decoder.upsample.weight", f"upsample.{resampling[1]}.weight"))
+    return plan + list(_quantizers(config, layout))
 
 
 def is_mimi(config: JodioConfig) -> bool:
@@ -248,7 +248,7 @@ def _merged(ours: tuple[str, ...], theirs: str, heads: int) -> Rule:
 def _quantizers(config: JodioConfig, layout: Layout) -> Iterator[Rule]:
     """Codebooks and the maps around them."""
     for part, levels in (("semantic", 1), ("acoustic", config.quantizer.acoustic_levels)):
-        ours = f"{part}_rvq"
+        ours = {"semantic": "quantizer.semantic_vq", "acoustic": "quantizer.acoustic_rvq"}[part]
         if layout == "transformers":
             theirs, vectors = f"quantizer.{part}_residual_vector_quantizer", "layers.{}.codebook"
             names = ("embed_sum", "cluster_usage", "initialized")
@@ -265,7 +265,7 @@ def _quantizers(config: JodioConfig, layout: Layout) -> Iterator[Rule]:
 
 def _mean(x: list[Tensor]) -> list[Tensor]:
     """Sums and how many vectors are in each -> codes."""
-    return [x[0] / x[1].clamp_min(LEAST_USAGE)[:, None]]
+    return [x[0] / x[1].clamp_min(MIN_USAGE)[:, None]]
 
 
 def _sum_of_one(x: list[Tensor]) -> list[Tensor]:

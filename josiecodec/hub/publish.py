@@ -10,9 +10,10 @@ from ..atomic import write_bytes
 from ..audio.config import JodioConfig
 from ..coding.codec import TokenCodec
 from ..errors import ModelError
-from ..fingerprint import TABLES_FILE
+from ..fingerprint import ENCODER_FILE, TABLES_FILE
+from .config_files import Layout
 from .remote import PREFIX, first_line, hub_errors, huggingface_hub
-from .store import KYUTAI_FILE, Stored, load, save_pretrained
+from .store import KYUTAI_FILE, load, save_pretrained
 
 CARD = "README.md"
 
@@ -22,7 +23,7 @@ def push_to_hub(
     repository: str,
     *,
     private: bool = False,
-    layout: Stored = "josiecodec",
+    layout: Layout = "josiecodec",
     licence: str | None = None,
     card: str | None = None,
     revision: str | None = None,
@@ -63,25 +64,25 @@ def push_to_hub(
                 folder_path=folder,
                 revision=revision,
                 commit_message=message,
-                delete_patterns=None if layout == "kyutai" else [TABLES_FILE],  # those of the model before
+                delete_patterns=None if layout == "kyutai" else [TABLES_FILE, ENCODER_FILE],  # of the model before
             )
         except hub_errors() as error:
             raise ModelError(f"{PREFIX}{repository}: {first_line(error)}") from None
     return address
 
 
-def model_card(codec: TokenCodec, repository: str, layout: Stored = "josiecodec", licence: str | None = None) -> str:
+def model_card(codec: TokenCodec, repository: str, layout: Layout = "josiecodec", licence: str | None = None) -> str:
     """The text of a model card: what the codec, as it was loaded, is, how to use it, and its fingerprint."""
     name = PREFIX + repository + (f"/{KYUTAI_FILE}" if layout == "kyutai" else "")
-    sound = isinstance(codec.config, JodioConfig)
-    tags = ["neural-codec", "tokenizer", "audio-codec" if sound else "image-codec"]
+    audio = isinstance(codec.config, JodioConfig)
+    tags = ["neural-codec", "tokenizer", "audio-codec" if audio else "image-codec"]
     library = "transformers" if layout == "transformers" else "josiecodec"
     head = [f"library_name: {library}", f"tags: {json.dumps(tags)}"]
-    if sound:
+    if audio:
         head.append("pipeline_tag: audio-to-audio")
     if licence:
         head.insert(0, f"license: {json.dumps(licence)}")
-    source, target = ("talk.wav", "talk.josie") if sound else ("photo.jpg", "photo.josie")
+    source, target = ("talk.wav", "talk.josie") if audio else ("photo.jpg", "photo.josie")
     parameters = sum(p.numel() for p in codec.parameters()) / 1e6
     return "\n".join(
         [
@@ -116,15 +117,16 @@ def _what(codec: TokenCodec) -> str:
     """One line on what a codec is."""
     config = codec.config
     if not isinstance(config, JodioConfig):
-        size, patch = config.codebook_size, config.patch
+        size, patch = config.quantizer.codebook_size, config.patch
         return (
-            f"A codec of pictures and video ({config.name}): 1 to {codec.n_q} levels of {size} codes for every patch "
+            f"A codec of images and video ({config.name}): 1 to {codec.n_q} levels of {size} codes for every patch "
             f"of {patch} x {patch} pixels."
         )
     rate = config.sample_rate / config.frame_size
     bits = (config.quantizer.codebook_size - 1).bit_length() * rate / 1000
+    layer = f" and {config.waveform.levels} of the low band's waveform" if config.waveform else ""
     return (
-        f"A codec of sound ({config.name}): {config.sample_rate} Hz mono, {rate:g} frames per second, one semantic and "
-        f"up to {codec.n_q - 1} acoustic levels of {config.quantizer.codebook_size} codes, {bits:g} to "
+        f"An audio codec ({config.name}): {config.sample_rate} Hz mono, {rate:g} frames per second, one semantic and "
+        f"up to {config.base_levels - 1} acoustic levels{layer} of {config.quantizer.codebook_size} codes, {bits:g} to "
         f"{bits * codec.n_q:g} kbit/s, {bits * config.encoding.n_q:g} at the default of {config.encoding.n_q} levels."
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from ..fingerprint import CONFIG_FILE, TABLES_FILE, WEIGHTS_FILE
+from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE, WEIGHTS_FILE
 
 PREFIX = "hf:"
 
@@ -41,8 +41,9 @@ def fetch(name: str, revision: str | None = None) -> Path:
     config = source.get(CONFIG_FILE)
     _check_kind(config, name)
     if not source.cached(WEIGHTS_FILE):  # fetched last: a cache that has them has all
-        with contextlib.suppress(_NotThere):
-            source.get(TABLES_FILE)
+        for file in (TABLES_FILE, ENCODER_FILE):
+            with contextlib.suppress(_NotThere):
+                source.get(file)
     source.get(WEIGHTS_FILE)
     return config.parent
 
@@ -137,11 +138,11 @@ def _check_hash(path: Path) -> None:
 
 def hub_errors() -> tuple[type[Exception], ...]:
     """What huggingface_hub raises: its own errors are of the first two kinds, those of the connection of the others."""
-    found: list[type[Exception]] = [OSError, ValueError]
+    errors: list[type[Exception]] = [OSError, ValueError]
     for name in ("httpx", "httpx2"):  # which one it uses depends on its version
         with contextlib.suppress(ImportError):
-            found.append(importlib.import_module(name).HTTPError)
-    return tuple(found)
+            errors.append(importlib.import_module(name).HTTPError)
+    return tuple(errors)
 
 
 def first_line(error: Exception) -> str:

@@ -1,42 +1,37 @@
 """Finding, loading and saving models: `config.json` beside `model.safetensors`, never a pickle.
 
-A Mimi is also read, and written, in the two layouts in which it is published (`mimi_weights.py`). Repositories of the
-Hugging Face hub, `hf:org/repo`, are fetched by `remote.py`.
+`encoder.json` beside them has the encoder settings, which are no part of a model's identity (`config_files.py`). A Mimi
+is also read, and written, in the two layouts in which it is published (`mimi_weights.py`). Repositories of the Hugging
+Face hub, `hf:org/repo`, are fetched by `remote.py`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any, Literal, overload
 
-import safetensors
-import safetensors.torch
 import torch
-from torch import Tensor
 from torch.nn.utils import parametrize
 
 from ..atomic import write_bytes
-from ..audio.config import JodioConfig
-from ..audio.presets import preset
-from ..coding.codec import TokenCodec
+from ..coding.codec import Origin, TokenCodec
 from ..coding.jodio import Jodio
 from ..coding.jovio import Jovio
-from ..config import from_dict, to_dict
+from ..config import to_dict
 from ..entropy.tables_file import read_tables
-from ..errors import CodecError, ConfigError, ModelError
-from ..fingerprint import CONFIG_FILE, TABLES_FILE, WEIGHTS_FILE, of_folder, of_tensors, same_mark
+from ..errors import CodecError, ModelError
+from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE, WEIGHTS_FILE, of_tensors
 from ..nn.conv import fold_weight_norm, restore_weight_norm
-from ..vision.config import JovioConfig
-from .format_1 import upgraded
-from .mimi_config import MODEL_TYPE, read_mimi_config, write_mimi_config
-from .mimi_weights import acoustic_levels, is_mimi, read_layout, write_layout
+from ..shipped import WEIGHTS, available, fingerprint_of
+from .config_files import TYPES, Config, Layout, config_alone, config_bytes, json_bytes, layout_of, read_config
+from .limits import AllocationLimit
+from .mimi_config import read_mimi_config, write_mimi_config
+from .mimi_weights import is_mimi, write_layout
 from .remote import PREFIX, fetch
+from .tensor_names import file_name
+from .tensors import exact_in, file_bytes, for_model, measure, plain_tensors, read_tensors
 
-WEIGHTS = Path(__file__).parents[1] / "weights"
-FORMAT = 2
-Stored = Literal["josiecodec", "transformers", "kyutai"]
 KYUTAI_FILE = "mimi.safetensors"
 # What transformers' feature extractor for Mimi wants to know.
 EXTRACTOR = {
@@ -46,12 +41,7 @@ EXTRACTOR = {
     "padding_value": 0.0,
     "return_attention_mask": True,
 }
-_TYPES: dict[str, tuple[type, type[TokenCodec]]] = {"jodio": (JodioConfig, Jodio), "jovio": (JovioConfig, Jovio)}
-
-
-def available() -> list[str]:
-    """Names of the models that came with the package."""
-    return sorted(p.parent.name for p in WEIGHTS.glob(f"*/{WEIGHTS_FILE}") if (p.parent / CONFIG_FILE).is_file())
+CODECS: dict[str, type[TokenCodec]] = {"jodio": Jodio, "jovio": Jovio}
 
 
 @overload
@@ -77,8 +67,9 @@ def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu", rev
         ModelError: if it cannot be found or its files do not fit together.
     """
     place = find(name, revision)
-    model, _ = _read(place)
+    model, _, origin = _read(place)
     fold_weight_norm(model)
+    model.origin = origin
     tables = place / TABLES_FILE
     if tables.is_file():
         model.tables = read_tables(tables)
@@ -92,33 +83,31 @@ def load_for_training(name: str | Path) -> Any:
     Raises:
         ModelError: as `load`.
     """
-    model, normed = _read(find(name))
+    model, normed, _ = _read(find(name))
     restore_weight_norm(model, normed)
     return model
 
 
-def _read(place: Path) -> tuple[Any, list[str]]:
-    """The model in a place, and the names of its parts that are trained with weight norm."""
-    layout = _layout(place)
+def _read(place: Path) -> tuple[Any, list[str], Origin | None]:
+    """The model in a place, the names of its parts that are trained with weight norm, and its files of our layout."""
+    layout, config = layout_of(place), read_config(place)
     weights_file = place if place.is_file() else place / WEIGHTS_FILE
+    numbers, dtype = measure(weights_file)
+    with AllocationLimit(numbers):
+        model = _made(config, place)
+    normed = [name for name, part in model.named_modules() if parametrize.is_parametrized(part, "weight")]
+    model.load_state_dict(for_model(model, read_tensors(weights_file), layout, weights_file))
+    if layout != "josiecodec":
+        return model, normed, None
+    return model, normed, Origin(config_alone(place), (place / CONFIG_FILE).read_bytes(), dtype)
+
+
+def _made(config: Config, place: Path) -> Any:
+    """A model with this configuration."""
     try:
-        tensors = safetensors.torch.load_file(str(weights_file))
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ModelError(f"{weights_file}: cannot be read ({error})") from None
-    config = read_config(place)
-    try:
-        model = next(made for kind, made in _TYPES.values() if isinstance(config, kind))(config)
+        return next(CODECS[kind] for kind, made in TYPES.items() if isinstance(config, made))(config)
     except (CodecError, ValueError, TypeError, ArithmeticError, RuntimeError) as error:
         raise ModelError(f"{place}: no model can be made of this configuration ({error})") from None
-    normed = [name for name, part in model.named_modules() if parametrize.is_parametrized(part, "weight")]
-    if isinstance(config, JodioConfig) and layout != "josiecodec":
-        fold_weight_norm(model)
-        try:
-            tensors = read_layout(tensors, model.state_dict(), config, layout)
-        except ModelError as error:
-            raise ModelError(f"{weights_file}: {error}") from None
-    _fill(model, tensors, weights_file)
-    return model, normed
 
 
 def find(name: str | Path, revision: str | None = None) -> Path:
@@ -145,55 +134,11 @@ def find(name: str | Path, revision: str | None = None) -> Path:
     )
 
 
-def find_fingerprint(mark: str, name: str) -> Path:
-    """The folder of the model with this fingerprint, among those that came with the package.
-
-    Args:
-        mark: sha256, or its first digits, as a file's header has them.
-        name: of the model, for the message.
-
-    Raises:
-        ModelError: if there is none.
-    """
-    for folder in (WEIGHTS / n for n in available()):
-        if same_mark(of_folder(folder), mark):
-            return folder
-    raise ModelError(
-        f"the file was made by model {name} ({mark[:12]}), which did not come with this version; give its folder "
-        f"or repository"
-    )
-
-
-def read_config(place: Path) -> JodioConfig | JovioConfig:
-    """The configuration of the model in a folder, or in a file of Kyutai's layout.
-
-    Raises:
-        ModelError: if it is damaged or made by a later version.
-    """
-    if place.is_file():
-        return _config_of_file(place)
-    file = place / CONFIG_FILE
-    values = _values(file)
-    kind = values.get("type")
-    try:
-        if values.get("model_type") == MODEL_TYPE:
-            return read_mimi_config(values)
-        if not isinstance(kind, str) or values.get("format") not in (1, FORMAT) or kind not in _TYPES:
-            raise ModelError("not the configuration of a model this version knows")
-        if values.get("format") == 1:
-            values = upgraded(values)
-        return from_dict(_TYPES[kind][0], values.get("config"), str(file))
-    except ModelError as error:
-        raise ModelError(f"{file}: {error}") from None
-    except (ConfigError, ArithmeticError) as error:
-        raise ModelError(str(error)) from None
-
-
 def save(
     model: TokenCodec,
     folder: str | Path,
     dtype: torch.dtype = torch.float16,
-    layout: Stored = "josiecodec",
+    layout: Layout = "josiecodec",
 ) -> Path:
     """Write a model to `folder` (made if need be): weights as `dtype`, without weight norm, and tables if it has any.
 
@@ -209,40 +154,50 @@ def save(
     Raises:
         ModelError: if the layout is not for this model.
     """
-    folder = Path(folder)
-    tensors = _plain_tensors(model)
-    values: dict[str, Any]
+    folder, tensors = Path(folder), plain_tensors(model)
+    config = dataclasses.replace(model.config, encoding=model.settings)
+    assumed = None  # encoder settings that hold without `encoder.json`
+    metadata = None
     if layout == "josiecodec":
-        name = next(name for name, (_, made) in _TYPES.items() if isinstance(model, made))
-        values = {"format": FORMAT, "type": name, "config": to_dict(model.config)}
+        tensors = {file_name(name): value for name, value in tensors.items()}
+        config_file = config_bytes(config)
+        if model.origin is not None and _same_model(config, model.origin.config):
+            config_file, assumed = model.origin.config_file, model.origin.config.encoding
     else:
-        tensors = write_layout(tensors, model.config, layout)
-        values = write_mimi_config(model.config) | {"dtype": str(dtype).removeprefix("torch.")}
-    metadata = {"format": "pt"} if layout == "transformers" else None
-    data = safetensors.torch.save({name: _stored(value, dtype) for name, value in tensors.items()}, metadata)
+        tensors = write_layout(tensors, config, layout)
+        values = write_mimi_config(config)
+        assumed = read_mimi_config(values).encoding
+        config_file = json_bytes(values | {"dtype": str(dtype).removeprefix("torch.")})
+        metadata = {"format": "pt"} if layout == "transformers" else None
+    data = file_bytes(tensors, dtype, metadata)
     folder.mkdir(parents=True, exist_ok=True)
     if layout == "kyutai":
         write_bytes(folder / KYUTAI_FILE, data)
         return folder / KYUTAI_FILE
+    encoder_file = None if config.encoding == assumed else json_bytes(to_dict(config.encoding))
     write_bytes(folder / WEIGHTS_FILE, data)
-    if model.tables is None:
-        (folder / TABLES_FILE).unlink(missing_ok=True)  # those of other weights
-    else:
-        write_bytes(folder / TABLES_FILE, model.tables.data)
+    _write_or_remove(folder / TABLES_FILE, None if model.tables is None else model.tables.data)
+    _write_or_remove(folder / ENCODER_FILE, encoder_file)
     if layout == "transformers":
-        _write_json(folder / "preprocessor_config.json", EXTRACTOR | {"sampling_rate": model.config.sample_rate})
-    _write_json(folder / CONFIG_FILE, values)
+        extractor = EXTRACTOR | {"sampling_rate": model.config.sample_rate}
+        write_bytes(folder / "preprocessor_config.json", json_bytes(extractor))
+    write_bytes(folder / CONFIG_FILE, config_file)
     return folder
 
 
-def save_pretrained(model: TokenCodec, folder: str | Path, layout: Stored = "josiecodec") -> Path:
-    """`save` without any loss: as float16 where that holds every weight exactly, else as float32."""
-    values = (value for value in _plain_tensors(model).values() if value.is_floating_point())
-    exact = layout == "josiecodec" and all(torch.equal(v.half().to(v.dtype), v) for v in values)
-    return save(model, folder, torch.float16 if exact else torch.float32, layout)
+def save_pretrained(model: TokenCodec, folder: str | Path, layout: Layout = "josiecodec") -> Path:
+    """`save` without any loss: in the type of the file that it was loaded from, else as float16 or float32.
+
+    In our own layout a model that was loaded keeps its fingerprint.
+    """
+    if layout != "josiecodec":
+        return save(model, folder, torch.float32, layout)
+    tensors = plain_tensors(model)
+    types = ([] if model.origin is None else [model.origin.dtype]) + [torch.float16]
+    return save(model, folder, next((dtype for dtype in types if exact_in(dtype, tensors)), torch.float32))
 
 
-def copy(name: str | Path, folder: str | Path, layout: Stored = "josiecodec") -> tuple[Path, str]:
+def copy(name: str | Path, folder: str | Path, layout: Layout = "josiecodec") -> tuple[Path, str]:
     """`load`, then `save_pretrained`; where both layouts are ours, the very bytes of the files.
 
     Returns:
@@ -253,87 +208,37 @@ def copy(name: str | Path, folder: str | Path, layout: Stored = "josiecodec") ->
     """
     place, folder = find(name), Path(folder)
     model = load(place)
-    if layout != "josiecodec" or _layout(place) != "josiecodec":
+    if layout != "josiecodec" or layout_of(place) != "josiecodec":
         written = save_pretrained(model, folder, layout)
         if layout == "kyutai":
             model.tables = None  # one file has no room for them
         return written, _fingerprint(model, written)
     folder.mkdir(parents=True, exist_ok=True)
-    for file in (WEIGHTS_FILE, TABLES_FILE, CONFIG_FILE):
-        if (place / file).is_file():
-            write_bytes(folder / file, (place / file).read_bytes())
-        else:
-            (folder / file).unlink(missing_ok=True)
+    for file in (WEIGHTS_FILE, TABLES_FILE, ENCODER_FILE, CONFIG_FILE):
+        _write_or_remove(folder / file, (place / file).read_bytes() if (place / file).is_file() else None)
     return folder, model.fingerprint
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    write_bytes(path, (json.dumps(values, indent=1) + "\n").encode())
+def _write_or_remove(path: Path, data: bytes | None) -> None:
+    """Write a file, or take away that of another model."""
+    if data is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_bytes(path, data)
 
 
-def _values(file: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{file}: cannot be read ({error})") from None
-    return values if isinstance(values, dict) else {}
-
-
-def _layout(place: Path) -> Stored:
-    if place.is_file():
-        return "kyutai"
-    return "transformers" if _values(place / CONFIG_FILE).get("model_type") == MODEL_TYPE else "josiecodec"
-
-
-def _config_of_file(file: Path) -> JodioConfig:
-    """The preset "mimi" with as many levels as the file has; all else is fixed in Kyutai's code."""
-    try:
-        with safetensors.safe_open(str(file), "pt") as opened:
-            levels = acoustic_levels(opened.keys())
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ModelError(f"{file}: cannot be read ({error})") from None
-    if not levels:
-        raise ModelError(f"{file}: not the weights of a Mimi in Kyutai's layout")
-    config = preset("mimi")
-    quantizer = dataclasses.replace(config.quantizer, acoustic_levels=levels)
-    encoding = dataclasses.replace(config.encoding, n_q=min(config.encoding.n_q, levels + 1))
-    return dataclasses.replace(config, quantizer=quantizer, encoding=encoding)
+def _same_model(a: Config, b: Config) -> bool:
+    """Whether two configurations differ in nothing but encoder settings."""
+    return isinstance(b, type(a)) and dataclasses.replace(a, encoding=b.encoding) == b
 
 
 def _fingerprint(model: TokenCodec, place: Path) -> str:
     """sha256 (hex) of a loaded model: of the bytes of its files; of a Mimi, the same in every layout."""
     if not isinstance(model, Jodio) or not is_mimi(model.config):
-        return of_folder(place)
+        return fingerprint_of(place)
     try:
         values = write_mimi_config(model.config)
     except ModelError:  # one that only our layout can say
-        return of_folder(place)
+        return fingerprint_of(place)
     tables = b"" if model.tables is None else model.tables.data
-    return of_tensors(write_layout(_plain_tensors(model), model.config, "transformers"), values, tables)
-
-
-def _plain_tensors(model: TokenCodec) -> dict[str, Tensor]:
-    """The tensors of a model without weight norm."""
-    plain = {name: value for name, value in model.state_dict().items() if ".parametrizations." not in name}
-    for name, part in model.named_modules():
-        if parametrize.is_parametrized(part, "weight"):
-            plain[f"{name}.weight"] = part.weight.detach()
-    return plain
-
-
-def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:
-    value = value.detach().cpu().contiguous()
-    return value.to(dtype) if value.is_floating_point() else value
-
-
-def _fill(model: TokenCodec, tensors: dict[str, Tensor], where: Path) -> None:
-    if not any("parametrizations" in name for name in tensors):
-        fold_weight_norm(model)
-    own = model.state_dict()
-    missing, extra = sorted(set(own) - set(tensors)), sorted(set(tensors) - set(own))
-    if missing or extra:
-        raise ModelError(f"{where}: tensor {(missing or extra)[0]!r} is {'missing' if missing else 'not expected'}")
-    for name, value in tensors.items():
-        if value.shape != own[name].shape:
-            raise ModelError(f"{where}: {name} is {list(value.shape)}, not {list(own[name].shape)}")
-    model.load_state_dict({name: value.to(own[name].dtype) for name, value in tensors.items()})
+    return of_tensors(write_layout(plain_tensors(model), model.config, "transformers"), values, tables)

@@ -1,8 +1,8 @@
-"""Reading sound files of any kind, in blocks of bounded memory.
+"""Reading audio files of any kind, in blocks of bounded memory.
 
 WAV, FLAC, OGG and MP3 are read by libsndfile; whatever it does not know (m4a, mp4, webm, mkv ...) by
 FFmpeg through PyAV. Resampling is soxr's, block by block, so that an hour-long file gives the same
-samples as it would in one piece.
+samples as in one piece.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ AUDIO_SUFFIXES = frozenset(
         ".mka",
     ]
 )
-GAP, LONGEST_GAP = 0.05, 60.0  # seconds that a track may leave out, to be filled with silence
+MIN_GAP, MAX_GAP = 0.05, 60.0  # seconds that a track may leave out, which are filled with silence
 BLOCK = 1 << 16  # samples per channel read at a time
 
 
@@ -56,7 +56,7 @@ def _name(source: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Sound:
+class Audio:
     """A recording in memory.
 
     Attributes:
@@ -71,8 +71,8 @@ class Sound:
     original_channels: int
 
 
-class SoundReader:
-    """An open sound file that gives its samples in blocks.
+class AudioReader:
+    """An open audio file that gives its samples in blocks.
 
     Attributes:
         sample_rate, channels: of the file.
@@ -84,11 +84,11 @@ class SoundReader:
         """Open a path, "-" for standard input, or a seekable binary file.
 
         Raises:
-            MediaError: if it cannot be opened or holds no sound.
+            MediaError: if it cannot be opened or holds no audio.
         """
         self.name = str(source) if isinstance(source, (str, Path)) else getattr(source, "name", "stream")
         self._spool: IO[bytes] | None = None
-        self._sound: soundfile.SoundFile | None = None
+        self._soundfile: soundfile.SoundFile | None = None
         self._container: Any = None
         if str(source) == "-":
             self.name = "standard input"
@@ -100,15 +100,15 @@ class SoundReader:
                 raise MediaError(f"{source}: no such file")
             source = str(source)
         try:
-            self._sound = soundfile.SoundFile(_name(source))
+            self._soundfile = soundfile.SoundFile(_name(source))
         except (soundfile.LibsndfileError, TypeError, RuntimeError):
             self._open_container(source)
-        if self._sound is not None:
-            self.sample_rate, self.channels = self._sound.samplerate, self._sound.channels
-            self.length = self._sound.frames if 0 <= self._sound.frames < 1 << 40 else None
+        if self._soundfile is not None:
+            self.sample_rate, self.channels = self._soundfile.samplerate, self._soundfile.channels
+            self.length = self._soundfile.frames if 0 <= self._soundfile.frames < 1 << 40 else None
         if not 1 <= self.sample_rate <= 1_000_000 or self.channels < 1:
             self.close()
-            raise MediaError(f"{self.name}: {self.sample_rate} Hz with {self.channels} channels is not sound")
+            raise MediaError(f"{self.name}: {self.sample_rate} Hz with {self.channels} channels is no audio")
 
     def _open_container(self, source: Any) -> None:
         import av
@@ -120,10 +120,10 @@ class SoundReader:
             stream = self._container.streams.audio[0]
         except IndexError:
             self.close()
-            raise MediaError(f"{self.name}: no sound in it") from None
+            raise MediaError(f"{self.name}: no audio in it") from None
         except (av.FFmpegError, ValueError, OSError) as error:
             self.close()
-            raise MediaError(f"{self.name}: not a sound file that can be read ({_reason(error)})") from None
+            raise MediaError(f"{self.name}: not an audio file that can be read ({_reason(error)})") from None
         self.sample_rate = stream.rate or 0
         self.channels = stream.channels or 0
         self.length = None
@@ -138,11 +138,13 @@ class SoundReader:
         """
         if first and self.length is not None and first >= self.length:
             raise MediaError(f"{self.name}: ends before {first / self.sample_rate:g} s")
-        if self._sound is not None and self._sound.seekable():
+        if self._soundfile is not None and self._soundfile.seekable():
             try:
-                self._sound.seek(first)  # also to 0: else libsndfile gives the priming samples of Opus, which are none
+                self._soundfile.seek(
+                    first
+                )  # also to 0: else libsndfile gives the priming samples of Opus, which are none
             except (soundfile.LibsndfileError, RuntimeError) as error:
-                raise MediaError(f"{self.name}: damaged sound file ({_reason(error)})") from None
+                raise MediaError(f"{self.name}: damaged audio file ({_reason(error)})") from None
             first = 0
         for block in self._all_blocks():
             block, first = block[first:], max(first - len(block), 0)
@@ -154,11 +156,11 @@ class SoundReader:
                 return
 
     def _all_blocks(self) -> Iterator[np.ndarray]:
-        if self._sound is not None:
+        if self._soundfile is not None:
             try:
-                yield from self._sound.blocks(BLOCK, dtype="float32", always_2d=True)
+                yield from self._soundfile.blocks(BLOCK, dtype="float32", always_2d=True)
             except (soundfile.LibsndfileError, RuntimeError) as error:
-                raise MediaError(f"{self.name}: damaged sound file ({_reason(error)})") from None
+                raise MediaError(f"{self.name}: damaged audio file ({_reason(error)})") from None
             return
         import av
 
@@ -169,7 +171,7 @@ class SoundReader:
                 if frame.time is not None:
                     start = frame.time if start is None else start
                     missing = round((frame.time - start) * self.sample_rate) - written
-                    if GAP * self.sample_rate < missing < LONGEST_GAP * self.sample_rate:  # a hole in the track
+                    if MIN_GAP * self.sample_rate < missing < MAX_GAP * self.sample_rate:  # a hole in the track
                         written += missing
                         yield np.zeros((missing, self.channels), np.float32)
                 written += frame.samples
@@ -178,7 +180,7 @@ class SoundReader:
             for part in resampler.resample(None):
                 yield np.ascontiguousarray(part.to_ndarray().T)
         except (av.FFmpegError, ValueError) as error:
-            raise MediaError(f"{self.name}: damaged sound file ({_reason(error)})") from None
+            raise MediaError(f"{self.name}: damaged audio file ({_reason(error)})") from None
 
     def mono(
         self, sample_rate: int, start: float = 0.0, duration: float | None = None, channel: int | None = None
@@ -205,11 +207,11 @@ class SoundReader:
 
     def close(self) -> None:
         """Close the file."""
-        for thing in (self._sound, self._container, self._spool):
+        for thing in (self._soundfile, self._container, self._spool):
             if thing is not None:
                 thing.close()
 
-    def __enter__(self) -> SoundReader:
+    def __enter__(self) -> AudioReader:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -231,16 +233,16 @@ class StreamResampler:
         return torch.from_numpy(self._soxr.resample_chunk(x.numpy(), last=last))
 
 
-def load_audio(source: str | Path | IO[bytes], sample_rate: int = 24000) -> Sound:
-    """Read a whole sound file as mono at `sample_rate`.
+def load_audio(source: str | Path | IO[bytes], sample_rate: int = 24000) -> Audio:
+    """Read a whole audio file as mono at `sample_rate`.
 
     Raises:
         MediaError: if it cannot be read.
     """
-    with SoundReader(source) as reader:
+    with AudioReader(source) as reader:
         parts = list(reader.mono(sample_rate))
         samples = torch.cat(parts) if parts else torch.zeros(0)
-        return Sound(samples[None], sample_rate, reader.sample_rate, reader.channels)
+        return Audio(samples[None], sample_rate, reader.sample_rate, reader.channels)
 
 
 def resample(x: Tensor, sample_rate: int, target: int) -> Tensor:

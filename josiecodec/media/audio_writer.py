@@ -1,18 +1,18 @@
-"""Writing sound files block by block, whole or not at all."""
+"""Writing audio files block by block, whole or not at all."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import soundfile
 from torch import Tensor
 
+from ..atomic import PendingFile
 from ..errors import MediaError
 
 # suffix -> libsndfile format and subtype
@@ -36,8 +36,8 @@ _FFMPEG = {
 WRITABLE = (*_SNDFILE, *_FFMPEG)
 
 
-class SoundWriter:
-    """A sound file being written; the suffix of its name says in what format.
+class AudioWriter:
+    """An audio file being written; the suffix of its name says in what format.
 
     The file appears under its name only on `close` after everything went well; use it in a `with`
     block, and an exception leaves nothing behind. "-" writes a WAV to standard output.
@@ -47,7 +47,7 @@ class SoundWriter:
         sample_rate: of the samples that will come.
 
     Raises:
-        MediaError: if the format is unknown or the place cannot be written to.
+        MediaError: if the format is unknown or the file cannot be written.
     """
 
     def __init__(self, path: str | Path, sample_rate: int):
@@ -56,32 +56,27 @@ class SoundWriter:
         self.sample_rate = sample_rate
         suffix = ".wav" if self.to_stdout else self.path.suffix.lower()
         if suffix not in WRITABLE:
-            raise MediaError(f"{path}: sound cannot be written as {suffix or 'a file without a suffix'!r}")
-        if self.to_stdout:
-            handle, name = tempfile.mkstemp(suffix=".wav")
-            os.close(handle)
-            self.temporary = Path(name)
-        else:
-            self.temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}.tmp{suffix}")
-        self._sound: Any = None
+            raise MediaError(f"{path}: audio cannot be written as {suffix or 'a file without a suffix'!r}")
+        self._pending = None if self.to_stdout else PendingFile(self.path)
+        self._spool: IO[bytes] | None = tempfile.TemporaryFile() if self.to_stdout else None
+        self._soundfile: Any = None
         self._container: Any = None
+        target: Any = self._spool if self._pending is None else str(self._pending.temporary)
         try:
             if suffix in _SNDFILE:
                 kind, subtype = _SNDFILE[suffix]
-                self._sound = soundfile.SoundFile(
-                    str(self.temporary), "w", sample_rate, 1, subtype=subtype, format=kind
-                )
+                self._soundfile = soundfile.SoundFile(target, "w", sample_rate, 1, subtype=subtype, format=kind)
             else:
-                self._open_container(*_FFMPEG[suffix])
+                self._open_container(target, *_FFMPEG[suffix])
         except (soundfile.LibsndfileError, OSError, ValueError, RuntimeError) as error:
             self.abort()
             raise MediaError(f"{path}: cannot be written ({error})") from None
 
-    def _open_container(self, kind: str, codec: str) -> None:
+    def _open_container(self, target: str, kind: str, codec: str) -> None:
         import av
 
-        self._container = av.open(str(self.temporary), "w", format=kind)
-        # Opus knows 48 kHz and its divisors only; let FFmpeg bring the sound there
+        self._container = av.open(target, "w", format=kind)
+        # Opus knows 48 kHz and its divisors only; FFmpeg resamples
         rate = 48000 if codec == "libopus" else self.sample_rate
         self._stream = self._container.add_stream(codec, rate=rate, layout="mono")
         self._written = 0
@@ -92,8 +87,8 @@ class SoundWriter:
         if not len(block):
             return
         try:
-            if self._sound is not None:
-                self._sound.write(block)
+            if self._soundfile is not None:
+                self._soundfile.write(block)
             else:
                 self._encode(block)
         except (soundfile.LibsndfileError, OSError, ValueError, RuntimeError) as error:
@@ -113,33 +108,34 @@ class SoundWriter:
         try:
             if self._container is not None and not self._written:
                 self._encode(np.zeros(1024, np.float32))  # a file without a frame is no file
-            if self._sound is not None:
-                self._sound.close()
+            if self._soundfile is not None:
+                self._soundfile.close()
             else:
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
-            if self.to_stdout:
-                with open(self.temporary, "rb") as f:
-                    shutil.copyfileobj(f, sys.stdout.buffer)
+            if self._pending is not None:
+                self._pending.commit()
+            elif self._spool is not None:
+                self._spool.seek(0)
+                shutil.copyfileobj(self._spool, sys.stdout.buffer)
                 sys.stdout.buffer.flush()
-                self.temporary.unlink()
-            else:
-                os.replace(self.temporary, self.path)
+                self._spool.close()
         except (soundfile.LibsndfileError, OSError, ValueError, RuntimeError) as error:
             self.abort()
             raise MediaError(f"{self.path}: cannot be written ({error})") from None
 
     def abort(self) -> None:
         """Throw away what was written."""
-        for thing in (self._sound, self._container):
+        for thing in (self._soundfile, self._container, self._spool):
             try:
                 if thing is not None:
                     thing.close()
             except (OSError, ValueError, RuntimeError):
                 pass  # it is thrown away anyway
-        self.temporary.unlink(missing_ok=True)
+        if self._pending is not None:
+            self._pending.discard()
 
-    def __enter__(self) -> SoundWriter:
+    def __enter__(self) -> AudioWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -1,8 +1,7 @@
-"""Reading and writing picture files through Pillow."""
+"""Reading and writing image files through Pillow."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..atomic import replacing
 from ..errors import MediaError
 
 if TYPE_CHECKING:
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".jp2"])
 WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm")
-MOST_PIXELS = 1 << 28
+MAX_PIXELS = 1 << 28
 
 
 def load_image(source: str | Path | IO[bytes]) -> Tensor:
-    """Read a picture as RGB [3, H, W], float32 in [0, 1].
+    """Read an image as RGB [3, H, W], float32 in [0, 1].
 
-    It is turned upright by its EXIF orientation; 16-bit grey keeps its precision; transparency is put on
-    white, with a warning.
+    It is turned upright by its EXIF orientation; 16-bit grey keeps its precision; transparency is put on white,
+    with a warning.
 
     Raises:
         MediaError: if it cannot be read, or has more than 2^28 pixels.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    name = str(source) if isinstance(source, (str, Path)) else getattr(source, "name", "picture")
+    name = str(source) if isinstance(source, (str, Path)) else getattr(source, "name", "image")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # large pictures are judged below
+            warnings.simplefilter("ignore")  # large images are judged below
             limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
                 image: Image.Image = Image.open(source)
             finally:
                 Image.MAX_IMAGE_PIXELS = limit
-            if image.width * image.height > MOST_PIXELS:
+            if image.width * image.height > MAX_PIXELS:
                 raise MediaError(f"{name}: {image.width} x {image.height} pixels are too many")
             image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I;16") or image.mode == "I":
@@ -52,7 +52,7 @@ def load_image(source: str | Path | IO[bytes]) -> Tensor:
         raise MediaError(f"{name}: no such file") from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise MediaError(f"{name}: not a picture that can be read ({text})") from None
+        raise MediaError(f"{name}: not an image that can be read ({text})") from None
     if image.mode == "RGBA":
         image = _on_white(image, name)
     pixels = np.asarray(image.convert("RGB"))
@@ -76,23 +76,20 @@ def to_bytes_rgb(x: Tensor) -> np.ndarray:
 
 
 def save_image(x: Tensor, path: str | Path) -> None:
-    """Write [3, H, W] in [0, 1] as a picture; the suffix says in what format. Whole or not at all.
+    """Write [3, H, W] in [0, 1] as an image; the suffix says in what format. Whole or not at all.
 
     Raises:
-        MediaError: if the format is unknown or the place cannot be written to.
+        MediaError: if the format is unknown or the file cannot be written.
     """
     from PIL import Image
 
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in WRITABLE:
-        raise MediaError(f"{path}: pictures cannot be written as {suffix or 'a file without a suffix'!r}")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{suffix}")
+        raise MediaError(f"{path}: images cannot be written as {suffix or 'a file without a suffix'!r}")
     options: dict[str, Any] = {"quality": 95} if suffix in (".jpg", ".jpeg", ".webp", ".avif") else {}
     try:
-        Image.fromarray(to_bytes_rgb(x)).save(temporary, **options)
-        os.replace(temporary, path)
-    except (OSError, ValueError, KeyError) as error:
+        with replacing(path, error=MediaError) as file:
+            Image.fromarray(to_bytes_rgb(x)).save(file, Image.registered_extensions()[suffix], **options)
+    except (ValueError, KeyError) as error:
         raise MediaError(f"{path}: cannot be written ({error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)

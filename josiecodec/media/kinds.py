@@ -7,7 +7,7 @@ from typing import Literal
 
 from .audio_reader import AUDIO_SUFFIXES
 from .images import IMAGE_SUFFIXES
-from .video_reader import VIDEO_SUFFIXES, pictures_in
+from .video_reader import VIDEO_SUFFIXES, holds_video
 
 MEDIA_SUFFIXES = AUDIO_SUFFIXES | IMAGE_SUFFIXES | VIDEO_SUFFIXES
 
@@ -25,4 +25,4 @@ def kind_of(path: str | Path) -> Literal["audio", "image", "video"]:
         return "image"
     if suffix in AUDIO_SUFFIXES or suffix not in VIDEO_SUFFIXES or not Path(path).is_file():
         return "audio"
-    return "video" if pictures_in(path) else "audio"
+    return "video" if holds_video(path) else "audio"

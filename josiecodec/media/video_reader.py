@@ -15,12 +15,12 @@ from torch import Tensor
 from ..errors import MediaError
 
 VIDEO_SUFFIXES = frozenset([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv", ".flv"])
-SLOWEST, FASTEST = Fraction(1, 3600), Fraction(240)  # pictures per second that are believed
-LONGEST_GAP = 10.0  # seconds without a picture; what is longer is taken for a clock that was set anew
+MIN_RATE, MAX_RATE = Fraction(1, 3600), Fraction(240)  # pictures per second that are believed
+MAX_GAP = 10.0  # seconds without a picture; a longer gap is taken for a clock that was reset
 
 
-def pictures_in(path: str | Path) -> bool:
-    """Whether a file holds moving pictures (and not, say, a song with its cover).
+def holds_video(path: str | Path) -> bool:
+    """Whether a file holds video (and not just, for example, a song with its cover).
 
     Raises:
         MediaError: if it is no media file at all.
@@ -44,7 +44,7 @@ class VideoReader:
         rate: pictures per second.
         size: height and width of the upright pictures.
         expected: number of pictures as far as the file says, or None.
-        sound_offset: seconds by which the sound starts after the first picture, or None without sound.
+        audio_offset: seconds by which the audio starts after the first picture, or None without audio.
     """
 
     def __init__(self, path: str | Path):
@@ -65,7 +65,7 @@ class VideoReader:
         self._stream = _stream(self._container)
         if self._stream is None:
             self.close()
-            raise MediaError(f"{path}: no moving pictures in it")
+            raise MediaError(f"{path}: no video in it")
         self._stream.thread_type = "AUTO"
         pictures = self._decoded()
         try:
@@ -81,11 +81,11 @@ class VideoReader:
         time, picture = begin[0]
         self.size = picture.shape[0], picture.shape[1]
         self.expected = self._length()
-        self.sound_offset = None
+        self.audio_offset = None
         if self._container.streams.audio:
-            sound = self._container.streams.audio[0]
-            start = float((sound.start_time or 0) * sound.time_base) if sound.time_base else 0.0
-            self.sound_offset = start - (time or 0.0)
+            audio = self._container.streams.audio[0]
+            start = float((audio.start_time or 0) * audio.time_base) if audio.time_base else 0.0
+            self.audio_offset = start - (time or 0.0)
 
     def pictures(self) -> Iterator[Tensor]:
         """The pictures from the first on: float32 [3, H, W] in [0, 1].
@@ -93,23 +93,23 @@ class VideoReader:
         Raises:
             MediaError: if the file turns out to be damaged.
         """
-        start, held = next(self._pictures)
-        slot = 0  # where on the even grid `held` stands
+        start, shown = next(self._pictures)
+        slot = 0  # of `shown` on the even grid
         for time, picture in self._pictures:
-            place = slot + 1
+            target = slot + 1
             if time is not None:
-                start = time - place / float(self.rate) if start is None else start
-                place = round((time - start) * float(self.rate))
-                if abs(place - slot) > LONGEST_GAP * float(self.rate):
-                    place = slot + 1
-                    start = time - place / float(self.rate)
-            while slot < place:  # `held` stays on the screen until now
-                yield _floating(held)
+                start = time - target / float(self.rate) if start is None else start
+                target = round((time - start) * float(self.rate))
+                if abs(target - slot) > MAX_GAP * float(self.rate):
+                    target = slot + 1
+                    start = time - target / float(self.rate)
+            while slot < target:  # `shown` stays on the screen until now
+                yield _floating(shown)
                 slot += 1
             if picture.shape[:2] != self.size:
                 raise MediaError(f"{self.name}: the pictures change their size")
-            held = picture
-        yield _floating(held)
+            shown = picture
+        yield _floating(shown)
 
     def close(self) -> None:
         """Close the file."""
@@ -136,11 +136,11 @@ class VideoReader:
     def _rate(self, times: list[float | None]) -> Fraction:
         """The rate that the file names, if it can be believed; else that of its first pictures."""
         for rate in (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate):
-            if rate and SLOWEST <= rate <= FASTEST:
+            if rate and MIN_RATE <= rate <= MAX_RATE:
                 return Fraction(rate).limit_denominator(100_000)
         steps = sorted(b - a for a, b in itertools.pairwise(t for t in times if t is not None) if b > a)
         step = steps[len(steps) // 2] if steps else 0.04
-        return min(max(Fraction(1 / step).limit_denominator(1001), SLOWEST), FASTEST)
+        return min(max(Fraction(1 / step).limit_denominator(1001), MIN_RATE), MAX_RATE)
 
     def _length(self) -> int | None:
         if self._stream.frames:
@@ -163,7 +163,7 @@ def load_video(path: str | Path) -> tuple[Tensor, Fraction]:
 
 
 def _stream(container: Any) -> Any:
-    """The first stream of moving pictures."""
+    """The first stream of video."""
     for stream in container.streams.video:
         if not int(getattr(stream, "disposition", 0)) & 0x400:  # a cover is an "attached picture"
             return stream

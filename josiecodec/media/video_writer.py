@@ -1,9 +1,8 @@
-"""Writing video files, with or without sound, through PyAV."""
+"""Writing video files, with or without audio, through PyAV."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,32 +10,33 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ..atomic import PendingFile
 from ..errors import MediaError
 from .images import to_bytes_rgb
 
-# suffix: container, codec of pictures, its options, codec of sound
+# suffix: container, video codec, its options, audio codec
 _KINDS: dict[str, tuple[str, str, dict[str, str], str]] = {
     ".mp4": ("mp4", "libx264", {"crf": "14", "preset": "medium"}, "aac"),
     ".m4v": ("mp4", "libx264", {"crf": "14", "preset": "medium"}, "aac"),
     ".mov": ("mov", "libx264", {"crf": "14", "preset": "medium"}, "aac"),
-    ".mkv": ("matroska", "ffv1", {"level": "3"}, "flac"),  # without loss
+    ".mkv": ("matroska", "ffv1", {"level": "3"}, "flac"),  # lossless
 }
 WRITABLE_VIDEO = frozenset(_KINDS)
 BT709, LIMITED = 1, 1  # FFmpeg's numbers for the colours of HD video
-SOUND_BITS = 128_000
+AUDIO_BITRATE = 128_000  # bits per second
 
 
 class VideoWriter:
     """A video file; it appears under its name only when complete.
 
-    H.264 and AAC in MP4 and MOV; in MKV FFV1 and FLAC, which lose nothing. Sides that are odd numbers are kept
+    H.264 and AAC in MP4 and MOV; in MKV FFV1 and FLAC, which are lossless. Odd widths and heights are kept
     (H.264 then stores colours at full resolution).
 
     Args:
         path: where; the suffix says in what format.
         size: height and width.
         rate: pictures per second.
-        sample_rate: of the sound; None for none.
+        sample_rate: of the audio; None for none.
 
     Raises:
         MediaError: if it cannot be written.
@@ -49,26 +49,27 @@ class VideoWriter:
         suffix = self.path.suffix.lower()
         if suffix not in _KINDS:
             raise MediaError(f"{path}: video cannot be written as {suffix or 'a file without a suffix'!r}")
-        kind, codec, options, sound = _KINDS[suffix]
-        self.temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}.tmp{suffix}")
-        self.size, self.shown, self.heard = size, 0, 0
+        kind, codec, options, audio_codec = _KINDS[suffix]
+        self._pending = PendingFile(self.path)
+        self.size = size
+        self.pictures, self.samples = 0, 0  # written so far
         self.sample_rate = sample_rate
         self.rate = rate or Fraction(1)
-        self._sound: Any = None
+        self._audio: Any = None
         self._container: Any = None
         try:
-            self._container = av.open(str(self.temporary), "w", format=kind)
-            self._pictures: Any = self._container.add_stream(codec, rate=self.rate, options=options)
-            self._pictures.height, self._pictures.width = size
+            self._container = av.open(str(self._pending.temporary), "w", format=kind)
+            self._video: Any = self._container.add_stream(codec, rate=self.rate, options=options)
+            self._video.height, self._video.width = size
             even = size[0] % 2 == 0 and size[1] % 2 == 0
-            self._pictures.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p" if even else "yuv444p"
+            self._video.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p" if even else "yuv444p"
             if codec != "ffv1":  # what players take untagged video for depends on its size
-                context = self._pictures.codec_context
+                context = self._video.codec_context
                 context.colorspace = context.color_primaries = context.color_trc = BT709
                 context.color_range = LIMITED
             if sample_rate is not None:
-                self._sound = self._container.add_stream(sound, rate=sample_rate, layout="mono")
-                self._sound.bit_rate = SOUND_BITS
+                self._audio = self._container.add_stream(audio_codec, rate=sample_rate, layout="mono")
+                self._audio.bit_rate = AUDIO_BITRATE
         except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
             self.abort()
             raise MediaError(f"{path}: cannot be written ({error})") from None
@@ -78,14 +79,14 @@ class VideoWriter:
         import av
 
         frame = av.VideoFrame.from_ndarray(to_bytes_rgb(picture), format="rgb24")
-        if self._pictures.pix_fmt.startswith("yuv"):
-            frame = frame.reformat(format=self._pictures.pix_fmt, dst_colorspace="ITU709")
-        frame.pts = self.shown
+        if self._video.pix_fmt.startswith("yuv"):
+            frame = frame.reformat(format=self._video.pix_fmt, dst_colorspace="ITU709")
+        frame.pts = self.pictures
         frame.time_base = 1 / self.rate
-        self.shown += 1
-        self._mux(self._pictures, frame)
+        self.pictures += 1
+        self._mux(self._video, frame)
 
-    def write_sound(self, samples: Tensor) -> None:
+    def write_audio(self, samples: Tensor) -> None:
         """Append samples [n] in [-1, 1]; what lies beyond is clipped."""
         import av
 
@@ -93,26 +94,26 @@ class VideoWriter:
         if not block.shape[1] or self.sample_rate is None:
             return
         form = "fltp"
-        if self._sound.codec_context.name == "flac":
+        if self._audio.codec_context.name == "flac":
             block, form = (block * 32767).round().astype(np.int16), "s16"
         frame = av.AudioFrame.from_ndarray(block, format=form, layout="mono")
         frame.sample_rate = self.sample_rate
-        frame.pts, frame.time_base = self.heard, Fraction(1, self.sample_rate)
-        self.heard += block.shape[1]
-        self._mux(self._sound, frame)
+        frame.pts, frame.time_base = self.samples, Fraction(1, self.sample_rate)
+        self.samples += block.shape[1]
+        self._mux(self._audio, frame)
 
     def close(self) -> None:
         """Finish the file and give it its name."""
         import av
 
         try:
-            if not self.shown:
+            if not self.pictures:
                 raise MediaError(f"{self.path}: a video without a picture cannot be written")
-            self._mux(self._pictures, None)
-            if self._sound is not None:
-                self._mux(self._sound, None)
+            self._mux(self._video, None)
+            if self._audio is not None:
+                self._mux(self._audio, None)
             self._container.close()
-            os.replace(self.temporary, self.path)
+            self._pending.commit()
         except (av.FFmpegError, OSError, ValueError) as error:
             self.abort()
             raise MediaError(f"{self.path}: cannot be written ({error})") from None
@@ -125,7 +126,7 @@ class VideoWriter:
         with contextlib.suppress(Exception):  # it is thrown away anyway
             if self._container is not None:
                 self._container.close()
-        self.temporary.unlink(missing_ok=True)
+        self._pending.discard()
 
     def _mux(self, stream: Any, frame: Any) -> None:
         import av

@@ -1,7 +1,7 @@
-"""How good a decoded recording is, beside the original.
+"""Objective quality of decoded audio against the original.
 
-PESQ and STOI come from the packages `pesq` and `pystoi` (extra `metrics`); both judge at 16 kHz or
-below. All functions take waveforms [T] of equal length.
+PESQ and STOI come from the packages `pesq` and `pystoi` (extra `metrics`); both work at 16 kHz or below. All functions
+take waveforms [T] of equal length in [-1, 1].
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..nn.spectra import mel_filterbank
 
 
 def pesq(decoded: Tensor, original: Tensor, sample_rate: int, mode: Literal["wb", "nb"] = "wb") -> float:
-    """ITU-T P.862 (nb) or P.862.2 (wb) score, about 1 to 4.6; nan if it finds no utterance.
+    """ITU-T P.862 (nb) or P.862.2 (wb) score, about 1 to 4.6; nan if no utterance is detected.
 
     Raises:
         CodecError: if the package is not installed.
@@ -54,7 +54,7 @@ def stoi(decoded: Tensor, original: Tensor, sample_rate: int) -> float:
         warnings.simplefilter("error", RuntimeWarning)
         try:
             return float(score(original.numpy(), decoded.numpy(), sample_rate))
-        except (RuntimeWarning, ValueError):  # too short, or too little that is not silence
+        except (RuntimeWarning, ValueError):  # too short, or almost silent
             return float("nan")
 
 
@@ -81,7 +81,7 @@ def mel_distance(decoded: Tensor, original: Tensor, sample_rate: int) -> float:
 
 
 def score(decoded: Tensor, original: Tensor, sample_rate: int) -> dict[str, float]:
-    """All of the above for one recording."""
+    """All of these metrics for one recording."""
     return {
         "pesq_wb": pesq(decoded, original, sample_rate),
         "pesq_nb": pesq(decoded, original, sample_rate, "nb"),

@@ -1,6 +1,6 @@
-"""How good decoded pictures are, beside the originals. All take RGB [..., 3, H, W] in [0, 1], in floating point.
+"""Objective quality of decoded images and videos against the originals: RGB in [0, 1], in floating point.
 
-Pictures as bytes are refused: a difference of uint8 wraps around, and figures from it look fine and are wrong.
+Integer input is refused: differences of uint8 wrap around, and figures from them look plausible and are wrong.
 """
 
 from __future__ import annotations
@@ -12,25 +12,29 @@ from torch import Tensor
 
 from ..errors import CodecError
 
-SMALLEST = 161  # side for which MS-SSIM with five scales is defined
+MIN_SIDE = 161  # for which MS-SSIM with five scales is defined
 
 
 def mse(decoded: Tensor, original: Tensor) -> float:
-    """Mean squared error.
+    """Mean squared error of images or videos of any shape.
 
     Raises:
-        CodecError: if the pictures are not floating point or differ in shape.
+        CodecError: if they are not floating point or differ in shape.
     """
+    _check(decoded, original)
+    return float((decoded.double() - original.double()).square().mean())
+
+
+def _check(decoded: Tensor, original: Tensor) -> None:
     for x in (decoded, original):
         if not x.is_floating_point():
             raise CodecError(f"pictures must be floating point in [0, 1], not {x.dtype}")
     if decoded.shape != original.shape:
         raise CodecError(f"pictures of shapes {list(decoded.shape)} and {list(original.shape)} cannot be compared")
-    return float((decoded.double() - original.double()).square().mean())
 
 
 def to_psnr(error: float) -> float:
-    """Decibels of a mean squared error; infinite for 0."""
+    """PSNR in dB of a mean squared error, for a peak of 1; infinite for 0."""
     return -10 * math.log10(error) if error > 0 else math.inf
 
 
@@ -44,33 +48,33 @@ def psnr(decoded: Tensor, original: Tensor) -> float:
 
 
 def frame_difference_psnr(decoded: Tensor, original: Tensor) -> float:
-    """PSNR of what changes from picture to picture of videos [3, T, H, W]: low where still parts flicker.
+    """PSNR of the differences of successive pictures of videos [3, T, H, W]: low where still parts flicker.
 
-    The peak is 1, as in `psnr`; nan for videos of less than two pictures.
+    The peak is 1, as in `psnr`; nan for videos of fewer than two pictures.
 
     Raises:
         CodecError: as `mse`.
     """
-    mse(decoded[:, :1], original[:, :1])
+    _check(decoded, original)
     if decoded.shape[1] < 2:
         return math.nan
     return psnr(decoded.double().diff(dim=1), original.double().diff(dim=1))
 
 
 def ms_ssim(decoded: Tensor, original: Tensor) -> float:
-    """Multi-scale structural similarity (Wang et al. 2003) of pictures [3, H, W]; nan if a side is below 161.
+    """Multi-scale structural similarity (Wang et al. 2003) of images [3, H, W]; nan if a side is below `MIN_SIDE`.
 
     Raises:
         CodecError: if the package torchmetrics is not installed, or as `mse`.
     """
-    mse(decoded, original)
-    if min(decoded.shape[-2:]) < SMALLEST:
+    _check(decoded, original)
+    if min(decoded.shape[-2:]) < MIN_SIDE:
         return math.nan
     return float(ms_ssim_batch(decoded.unsqueeze(0), original.unsqueeze(0)))
 
 
 def ms_ssim_batch(decoded: Tensor, original: Tensor) -> Tensor:
-    """The mean of `ms_ssim` of pictures [B, 3, H, W], as a tensor that gradients flow through.
+    """Mean `ms_ssim` of images [B, 3, H, W] as a scalar tensor with gradients.
 
     Raises:
         CodecError: if the package torchmetrics is not installed.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 ROW_BLOCK = 16
 FEW_ROWS = 64
 # Threads share long sums between them, how many depends on the number of rows. Short ones they leave whole.
-MOST_TERMS = 768
+MAX_TERMS = 768
 
 
 def exporting() -> bool:
@@ -49,11 +49,11 @@ def stable_linear(x: Tensor, weight: Tensor, bias: Tensor | None, exact: bool = 
 
 
 def _short_sums(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`F.linear` of rows [N, in] with no sum over more than `MOST_TERMS` terms at once."""
+    """`F.linear` of rows [N, in] with no sum over more than `MAX_TERMS` terms at once."""
     terms = x.shape[-1]
-    if terms <= MOST_TERMS:
+    if terms <= MAX_TERMS:
         return F.linear(x, weight, bias)
-    size = -(-terms // -(-terms // MOST_TERMS))
+    size = -(-terms // -(-terms // MAX_TERMS))
     y = F.linear(x[:, :size], weight[:, :size], bias)
     for first in range(size, terms, size):
         y += F.linear(x[:, first : first + size], weight[:, first : first + size])

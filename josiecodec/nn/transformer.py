@@ -1,6 +1,6 @@
 """Pre-norm transformer over [B, T, D] with rotary positions, a context window and streaming.
 
-Module names follow the printed architecture of J.O.S.I.E. v4o (seed 000).
+Module names follow the published architecture (J.O.S.I.E. v4o, Gülmez 2025).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class TransformerConfig:
         dim: width D of the sequence.
         layers: number of blocks; 0 leaves the final norm alone.
         heads: attention heads; `dim // heads` channels each, so with heads that do not divide `dim`
-            the attention is a little narrower than the sequence (as printed for the JODIO decoder).
+            the attention is a little narrower than the sequence (as in the published decoder).
         hidden: width of the feed-forward layer.
         dropout: in attention and feed-forward.
         context: steps that a step can look back, itself included; 0 for all.
@@ -184,7 +184,7 @@ class Attention(Streaming):
 
 
 class MultiLayerPerception(nn.Module):
-    """Feed-forward layer. (The name is the printed one.)"""
+    """Feed-forward layer. (The name is the published one.)"""
 
     def __init__(self, config: TransformerConfig):
         super().__init__()

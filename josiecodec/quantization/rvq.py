@@ -12,7 +12,7 @@ from ..errors import CodesError
 from ..nn.linear import RowStableLinear
 from .vq import Quantized, VectorQuantizer, masked_mse
 
-FEWEST = 4096  # vectors that codes are placed over, rather than leave out those that are good enough
+MIN_VECTORS = 4096  # that codes are placed over, rather than leave out those that need no further levels
 
 
 class ResidualVectorQuantizer(nn.Module):
@@ -57,7 +57,7 @@ class ResidualVectorQuantizer(nn.Module):
         return list(self.quantizers)  # type: ignore[arg-type]
 
     @property
-    def compares_plainly(self) -> bool:
+    def supports_beam_search(self) -> bool:
         """Whether codebooks compare vectors of the stack's space as they are, neither projected nor normalised."""
         return not any(quantizer.projected or quantizer.normalize for quantizer in self._stack())
 
@@ -111,14 +111,14 @@ class ResidualVectorQuantizer(nn.Module):
         plain = not self._stack()[0].projected
         residual, total = z, torch.zeros_like(z)
         codes, losses = [], []
-        used = self._most(int(n_q.max()), z.device)
+        used = self._max_levels(int(n_q.max()), z.device)
         for k in range(used):
             active = (n_q > k).to(z.device, non_blocking=True)
             quantizer, scale = self.level(k)
             if self.training and k >= len(self.quantizers) - 1 and len(self.quantizers) < self.levels:
-                self._follow(k, residual, active)
+                self._track_size(k, residual, active)
             if plain and active.shape[1] > 1:
-                step = self._some(quantizer, residual / scale, active)
+                step = self._active_only(quantizer, residual / scale, active)
             else:
                 step = quantizer(residual / scale, active)
             vectors = step.vectors * active.unsqueeze(-1) * scale
@@ -129,8 +129,8 @@ class ResidualVectorQuantizer(nn.Module):
         loss = torch.stack(losses).mean() if losses else z.new_zeros(())
         if plain:  # straight through once, over the sum of all levels
             if self._stack()[0].ema and n_q.shape[1] > 1:
-                # Each vector is held to what all of its levels make of it. Held to the sums on the way there, too,
-                # the encoder would learn to leave deep levels nothing.
+                # Each vector is compared with the sum of all of its levels. Compared with the sums on the way there,
+                # too, the encoder would learn to leave deep levels nothing.
                 loss = self._stack()[0].commitment * masked_mse(z, total.detach(), (n_q > 0).to(z.device))
             total = z + (total - z).detach()
         total = total * (n_q > 0).to(z.device).unsqueeze(-1)
@@ -138,17 +138,17 @@ class ResidualVectorQuantizer(nn.Module):
         stacked = torch.cat(codes, -1) if codes else torch.zeros(*x.shape[:2], 0, dtype=torch.long, device=z.device)
         return Quantized(out, stacked, loss)
 
-    def _most(self, used: int, device: torch.device) -> int:
-        """Levels that any process uses: all of them meet at every level, to share statistics."""
+    def _max_levels(self, used: int, device: torch.device) -> int:
+        """The greatest number of levels that a process uses: all meet at every level, to share statistics."""
         if not (self.training and dist.is_available() and dist.is_initialized()):
             return used
-        most = torch.tensor(used, device=device)
-        dist.all_reduce(most, dist.ReduceOp.MAX)
-        return int(most)
+        greatest = torch.tensor(used, device=device)
+        dist.all_reduce(greatest, dist.ReduceOp.MAX)
+        return int(greatest)
 
     @staticmethod
-    def _some(quantizer: VectorQuantizer, x: Tensor, active: Tensor) -> Quantized:
-        """Quantize the active vectors alone: with many levels most have none left to code."""
+    def _active_only(quantizer: VectorQuantizer, x: Tensor, active: Tensor) -> Quantized:
+        """Quantize nothing but the active vectors, which are few at deep levels."""
         rows = active.flatten().nonzero()[:, 0]
         if not len(rows):
             return quantizer(x, active)
@@ -164,18 +164,18 @@ class ResidualVectorQuantizer(nn.Module):
         return self.project_out(z) if self.projected else z
 
     @torch.no_grad()
-    def initialise(self, x: Tensor, generator: torch.Generator | None = None, enough: Tensor | None = None) -> None:
+    def initialise(self, x: Tensor, generator: torch.Generator | None = None, stop_below: Tensor | None = None) -> None:
         """Place the codes of every level by k-means over `x` [N, dim] and its residuals.
 
-        With `enough` [N] a vector is left out of further levels once its squared error is below that, as it would be
-        where every vector gets as many levels as it is worth.
+        With `stop_below` [N] a vector is left out of further levels once its squared error is below that, as it
+        would be where every vector gets as many levels as it is worth.
         """
         residual = self.enter(x)
         for k in range(self.levels):
-            if enough is not None:
-                going = residual.square().sum(-1) > enough
-                if int(going.sum()) >= FEWEST:
-                    residual, enough = residual[going], enough[going]
+            if stop_below is not None:
+                goes_on = residual.square().sum(-1) > stop_below
+                if int(goes_on.sum()) >= MIN_VECTORS:
+                    residual, stop_below = residual[goes_on], stop_below[goes_on]
             if k < len(self.quantizers):
                 self._stack()[k].initialise(residual, generator)
             if len(self.quantizers) < self.levels:
@@ -184,14 +184,14 @@ class ResidualVectorQuantizer(nn.Module):
             residual = residual - quantizer.decode(quantizer.encode(residual[None] / scale))[0] * scale
 
     @torch.no_grad()
-    def _follow(self, k: int, residual: Tensor, active: Tensor) -> None:
-        """Let the size of what a level with the shared codebook codes be known."""
+    def _track_size(self, k: int, residual: Tensor, active: Tensor) -> None:
+        """Update the mean square of what a level with the shared codebook codes."""
         weight = active.expand(residual.shape[:-1]).to(residual.dtype)
-        seen = torch.stack([(residual.square().mean(-1) * weight).sum(), weight.sum()])
+        sums = torch.stack([(residual.square().mean(-1) * weight).sum(), weight.sum()])
         if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(seen)
-        moved = self.size[k].lerp(seen[0] / seen[1].clamp_min(1), 0.01)
-        self.size[k] = torch.where(seen[1] > 0, moved, self.size[k])
+            dist.all_reduce(sums)
+        moved = self.size[k].lerp(sums[0] / sums[1].clamp_min(1), 0.01)
+        self.size[k] = torch.where(sums[1] > 0, moved, self.size[k])
 
     def reset_statistics(self) -> None:
         """`VectorQuantizer.reset_statistics` on every level."""

@@ -1,4 +1,4 @@
-"""A vector quantizer: one codebook. Stacks of them are in `residual.py`.
+"""A vector quantizer: one codebook. Stacks of them are in `rvq.py`.
 
 A codebook is learnt in one of two ways behind one interface:
 
@@ -30,7 +30,7 @@ class Quantized:
     Attributes:
         vectors: quantized vectors [B, T, D], with a straight-through gradient.
         codes: chosen entries [B, T, K] (int64).
-        loss: scalar, commitment (+ codebook) loss, weighted as the quantizer was told to.
+        loss: scalar, commitment (+ codebook) loss, weighted as the quantizer's arguments say.
     """
 
     vectors: Tensor
@@ -86,7 +86,7 @@ class VectorQuantizer(nn.Module):
             self.project_out = RowStableLinear(code_dim, dim, bias=bias)
         self.codebook = nn.Embedding(codebook_size, code_dim)
         self.codebook.weight.requires_grad_(not self.ema)
-        self._kept: tuple[tuple[int, int] | None, tuple[Tensor, Tensor, Tensor]] | None = None
+        self._cache: tuple[tuple[int, int] | None, tuple[Tensor, Tensor, Tensor]] | None = None
         # Statistics of training; not saved with the weights that ship.
         self.register_buffer("usage", torch.full((codebook_size,), 1 / codebook_size), False)
         if self.ema:
@@ -122,23 +122,23 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def table(self) -> tuple[Tensor, Tensor, Tensor]:
-        """What distances are computed from; kept while the codes stay as they are.
+        """What distances are computed from; cached while the codes stay as they are.
 
         argmin |z - c|^2 = argmax z.c - |c|^2 / 2, and with both taken from the middle of the codes: else a
         common offset eats the digits that tell close codes apart.
         """
         weight = self.codebook.weight
-        # Not kept while training: a fused optimizer changes weights without counting it as a change.
+        # Not cached while training: a fused optimizer changes weights without counting it as a change.
         key = None if self.training or weight.is_inference() or exporting() else (weight.data_ptr(), weight._version)
-        if key is None or self._kept is None or self._kept[0] != key:
+        if key is None or self._cache is None or self._cache[0] != key:
             codes = self.codes_in_use()
             center = codes.mean(0)
             codes = codes - center
             table = center, codes, -0.5 * codes.square().sum(-1)
             if exporting():
                 return table
-            self._kept = (key, table)
-        return self._kept[1]
+            self._cache = (key, table)
+        return self._cache[1]
 
     def encode(self, x: Tensor) -> Tensor:
         """[B, T, dim] -> codes [B, T]."""
@@ -204,9 +204,9 @@ class VectorQuantizer(nn.Module):
             dist.all_reduce(counts)
             dist.all_reduce(sums)
         total = counts.sum()
-        seen = (total > 0).to(z.dtype)
+        any_vector = (total > 0).to(z.dtype)
         total = total.clamp_min(1)
-        rate = (1 - self.decay) * seen
+        rate = (1 - self.decay) * any_vector
         if self.window:
             rate = torch.minimum(rate, total / (size * self.window))
         self.usage.lerp_(counts / total, rate)

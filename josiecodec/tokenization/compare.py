@@ -1,4 +1,4 @@
-"""Whether a dataset is what its model makes of its sources: some clips are encoded again."""
+"""Check of a dataset against its sources: some clips are encoded again."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from .tokenize import encode_items
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of encoding a clip again.
+    """A clip that was encoded again.
 
     Attributes:
         id: of the clip.
-        same: share of its codes that are the same, or None if it could not be read.
+        equal: fraction of its codes that are equal, or None if its source could not be read.
         problem: what is wrong, or "".
     """
 
     id: str
-    same: float | None
+    equal: float | None
     problem: str = ""
 
 
@@ -48,17 +48,17 @@ def compare(
     adaptive = bool((read_plan(dataset.folder) or {}).get("adaptive", False))
     settings = Settings(dataset.info.n_q, adaptive)
     items = [_item(dataset.meta(i), Path(folder)) for i in chosen]
-    found = []
+    results = []
     for i, (item, encoded) in zip(chosen, encode_items(codec, items, settings)):
         if isinstance(encoded, CodecError):
-            found.append(Comparison(item.id, None, str(encoded)))
+            results.append(Comparison(item.id, None, str(encoded)))
         else:
-            found.append(_compared(item.id, dataset[i].signed, encoded[0]))
-    return found
+            results.append(_compared(item.id, dataset[i].signed, encoded[0]))
+    return results
 
 
 def _item(meta: dict[str, Any], folder: Path) -> Item:
-    """The clip as it was asked for."""
+    """The clip as it was requested."""
     source = str(meta.get("source"))
     try:
         start, duration = meta.get("part", (0.0, None))
@@ -68,8 +68,8 @@ def _item(meta: dict[str, Any], folder: Path) -> Item:
     return Item(str(meta.get("id")), source, str(folder / source), start, duration, meta.get("channel"))
 
 
-def _compared(name: str, there: np.ndarray, again: np.ndarray) -> Comparison:
-    if there.shape != again.shape:
-        return Comparison(name, 0.0, f"{len(there)} frames there, {len(again)} when encoded again")
-    same = float((there == again).mean())
-    return Comparison(name, same, "" if same == 1 else f"{1 - same:.2%} of the codes differ")
+def _compared(name: str, stored: np.ndarray, encoded: np.ndarray) -> Comparison:
+    if stored.shape != encoded.shape:
+        return Comparison(name, 0.0, f"{len(stored)} frames stored, {len(encoded)} when encoded again")
+    equal = float((stored == encoded).mean())
+    return Comparison(name, equal, "" if equal == 1 else f"{1 - equal:.2%} of the codes differ")

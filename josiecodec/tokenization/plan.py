@@ -1,4 +1,4 @@
-"""Which clips go into which shard: decided once, before any work, so that it can be shared out and resumed."""
+"""Assignment of clips to shards, made before any work, so that workers can share it and resume it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .manifest import Item, find_items
 
 PLAN_FILE = "plan.json"
 SHARD_CLIPS = 1000
-SHARD_BYTES = 1 << 27  # of media files: three quarters of an hour of 16-bit sound at 24 kHz, some hours of Opus
+SHARD_BYTES = 1 << 27  # of media files: 45 minutes of 16-bit audio at 24 kHz, some hours of Opus
 VERSION = 1
 
 
@@ -24,8 +24,9 @@ class Settings:
 
     Attributes:
         n_q: levels to store.
-        adaptive: patches of pictures take as many levels as pay, `n_q` at most; else all take `n_q`.
-        batch_seconds: of sound that goes through the model together. Longer recordings go alone, piece by piece.
+        adaptive: of vision: level counts by rate-distortion at the model's default lambda, `n_q` at most; else all
+            patches take `n_q`.
+        batch_seconds: of audio per batch. Longer recordings are encoded alone, as a stream.
         workers: threads that read files ahead.
     """
 
@@ -44,9 +45,9 @@ class Plan:
     """The clips of all shards, in order.
 
     Attributes:
-        kind: "audio" or "visual".
+        kind: "audio" or "vision".
         shards: clips of each.
-        shard_clips: how many a shard has at most.
+        shard_clips: maximum per shard.
     """
 
     kind: str
@@ -70,13 +71,13 @@ class Plan:
 
     def summary(self, settings: Settings) -> dict[str, Any]:
         """What `plan.json` holds; equal for equal clips and settings."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256()  # over the fields of `Item`: to rename one makes datasets that were begun unusable
         for item in (i for shard in self.shards for i in shard):
             digest.update(json.dumps({**asdict(item), "path": ""}, sort_keys=True).encode() + b"\n")
         return {
             "version": VERSION,
             "kind": self.kind,
-            "adaptive": settings.adaptive and self.kind == "visual",
+            "adaptive": settings.adaptive and self.kind == "vision",
             "shard_clips": self.shard_clips,
             "clips": self.clips,
             "shards": len(self.shards),
@@ -86,13 +87,13 @@ class Plan:
 
 
 def make_plan(source: str | Path, kind: str | None = None, shard_clips: int = SHARD_CLIPS) -> Plan:
-    """Share the clips of `source` (see `find_items`) out to shards.
+    """Assign the clips of `source` (see `find_items`) to shards.
 
     Raises:
         CodecError: as `find_items`.
     """
     if shard_clips < 1:
-        raise ConfigError(f"a shard holds at least one clip, not {shard_clips}")
+        raise ConfigError(f"shard_clips must be at least 1, not {shard_clips}")
     kind, items = find_items(source, kind)
     shards: list[list[Item]] = []
     room = 0
@@ -105,30 +106,30 @@ def make_plan(source: str | Path, kind: str | None = None, shard_clips: int = SH
     return Plan(kind, tuple(map(tuple, shards)), shard_clips)
 
 
-def keep_plan(plan: Plan, settings: Settings, folder: Path) -> None:
-    """Store a plan with its dataset, or make sure that it is the one that the dataset was begun with.
+def store_plan(plan: Plan, settings: Settings, folder: Path) -> None:
+    """Store a plan with its dataset, or check that it is the one that the dataset was begun with.
 
     Raises:
-        CodecError: if it is another.
+        CodecError: if it differs.
     """
     ours = plan.summary(settings)
     path = folder / PLAN_FILE
     if not path.exists():
         write_bytes(path, (json.dumps(ours, indent=1) + "\n").encode(), durable=True)
-    theirs = read_plan(folder)
-    if theirs == ours:
+    stored = read_plan(folder) or {}
+    if stored == ours:
         return
-    changed = next(key for key in {**ours, **(theirs or {})} if (theirs or {}).get(key) != ours.get(key))
+    changed = next(key for key in {**ours, **stored} if stored.get(key) != ours.get(key))
     if changed == "sha256":
-        raise CodecError(f"{folder}: begun from other files: one at least was changed since, or has other details")
+        raise CodecError(f"{folder}: begun from other files: at least one was changed since, or has other metadata")
     raise CodecError(
-        f"{folder}: begun from other input: {changed} {(theirs or {}).get(changed)} then, {ours.get(changed)} now; "
-        "take another folder, or the input as it was"
+        f"{folder}: begun from other input: {changed} {stored.get(changed)} then, {ours.get(changed)} now; "
+        "use another folder, or the same input as before"
     )
 
 
 def read_plan(folder: str | Path) -> dict[str, Any] | None:
-    """What `plan.json` of a dataset holds; None if it has none.
+    """What `plan.json` of a dataset holds, see `Plan.summary`; None if it has none.
 
     Raises:
         CodecError: if it is damaged.
@@ -137,9 +138,11 @@ def read_plan(folder: str | Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        plan = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        plan = None
+    if not isinstance(plan, dict):
         raise CodecError(f"{path}: damaged")
-    return found
+    if plan.get("kind") == "visual":  # as earlier versions wrote
+        plan["kind"] = "vision"
+    return plan

@@ -1,6 +1,6 @@
-"""The same work on Ray Data: shards are rows, actors hold the model. A shard whose actor dies is made again.
+"""Tokenization on Ray Data: shards are rows, actors hold the model. A shard whose actor dies is made again.
 
-All machines must see the media files, the dataset's folder and the model under the same paths.
+All nodes must see the media files, the folder of the dataset and the model under the same paths.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .tokenize import Report, begin, collect_errors, dataset_info, tokenize_shar
 
 
 class ShardMaker:
-    """What an actor does: load the model once, then make the shards it is given."""
+    """An actor: loads the model once, then makes the shards it is given."""
 
     def __init__(self, model: str, device: str, folder: str, settings: Settings, threads: int):
         import torch
@@ -42,7 +42,7 @@ class ShardMaker:
         return {key: [report[key] for report in reports] for key in reports[0]}
 
     def _make(self, index: int, items: list[dict[str, Any]]) -> Report:
-        if self.writer.done(index):  # by an actor that died before it could say so
+        if self.writer.done(index):  # by an actor that died before it reported
             return Report(index, 0, 0, 0.0)
         return tokenize_shard(self.codec, [Item(**i) for i in items], index, self.writer, self.settings)
 
@@ -59,15 +59,15 @@ def tokenize_with_ray(
     threads: int = 1,
     on_shard: Callable[[Report], None] | None = None,
 ) -> list[Report]:
-    """Tokenize on a Ray cluster: the one that `RAY_ADDRESS` names or that was joined already, else this machine.
+    """Tokenize on a Ray cluster: that of `RAY_ADDRESS` or one that was joined already, else this machine.
 
     Args:
         model: name or folder of the model.
         plan, folder, settings, part, parts: as of `tokenize`.
-        device: where each actor has its model; "cuda" gives each a GPU of its own.
-        actors: how many; None for as many as the cluster has processors (GPUs).
-        threads: processors for each actor.
-        on_shard: is told of each shard that is done.
+        device: of the model of each actor; "cuda" gives each a GPU of its own.
+        actors: how many; None for as many as the cluster has CPUs (or GPUs).
+        threads: CPUs per actor.
+        on_shard: is called with the outcome of each shard.
 
     Raises:
         CodecError: as `tokenize`, or if Ray is not installed or gives up.
@@ -76,13 +76,13 @@ def tokenize_with_ray(
     todo = [index for index in plan.share(part, parts) if not writer.done(index)]
     reports: list[Report] = []
     if todo:
-        with _joined() as ray:
-            rows = [{"shard": n, "items": json.dumps([_sent(i) for i in plan.shards[n]])} for n in todo]
+        with _connected() as ray:
+            rows = [{"shard": n, "items": json.dumps([_with_absolute_path(i) for i in plan.shards[n]])} for n in todo]
             needs: dict[str, float] = {"num_gpus": 1} if device.startswith("cuda") else {"num_cpus": threads}
             made = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
                 ShardMaker,
                 batch_size=1,
-                compute=ray.data.ActorPoolStrategy(size=min(actors or _room(ray, device, threads), len(todo))),
+                compute=ray.data.ActorPoolStrategy(size=min(actors or _max_actors(ray, device, threads), len(todo))),
                 fn_constructor_args=(str(find(model).resolve()), device, os.path.abspath(folder), settings, threads),
                 **needs,
             )
@@ -94,19 +94,19 @@ def tokenize_with_ray(
     return reports
 
 
-def _room(ray: Any, device: str, threads: int) -> int:
-    """Actors that the cluster has room for."""
-    there = ray.cluster_resources()
-    return max(int(there.get("GPU", 0) if device.startswith("cuda") else there.get("CPU", 1) // threads), 1)
+def _max_actors(ray: Any, device: str, threads: int) -> int:
+    """Number of actors that the cluster has resources for."""
+    resources = ray.cluster_resources()
+    return max(int(resources.get("GPU", 0) if device.startswith("cuda") else resources.get("CPU", 1) // threads), 1)
 
 
-def _sent(item: Item) -> dict[str, Any]:
-    """An item as an actor gets it, which may run in another folder."""
+def _with_absolute_path(item: Item) -> dict[str, Any]:
+    """An item as sent to an actor, which may run in another folder."""
     return asdict(item) | {"path": os.path.abspath(item.path)}
 
 
 @contextlib.contextmanager
-def _joined() -> Iterator[Any]:
+def _connected() -> Iterator[Any]:
     """Ray, connected to its cluster; one that was started for this is stopped again."""
     try:
         import ray

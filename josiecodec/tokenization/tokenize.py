@@ -1,4 +1,4 @@
-"""The work itself: a shard after the other, each either done for good or as good as not begun."""
+"""Tokenization: shard after shard, each either complete or ignored by readers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ..coding.jodio import Jodio
 from ..coding.jovio import Jovio
 from ..datasets.dataset import DatasetInfo, ShardWriter
 from ..errors import CodecError
-from .audio import Encoded, encode_sounds
+from .audio import Encoded, encode_audio
 from .manifest import Item, printable
-from .plan import Plan, Settings, keep_plan
-from .vision import encode_pictures
+from .plan import Plan, Settings, store_plan
+from .vision import encode_vision
 
 ERRORS_FILE = "errors.jsonl"
 _SHARD_ERRORS = re.compile(r"\d{5,}\.errors\.jsonl")
@@ -30,13 +30,13 @@ _SHARD_ERRORS = re.compile(r"\d{5,}\.errors\.jsonl")
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a shard.
+    """Outcome of a shard.
 
     Attributes:
         shard: its number.
         clips: that it holds.
         bad: files that were left out.
-        seconds: of sound or film.
+        seconds: of audio or video.
         worker: host and process that made it.
     """
 
@@ -51,33 +51,33 @@ Progress = Callable[[Report], None]
 
 
 def dataset_info(codec: Jodio | Jovio, n_q: int) -> DatasetInfo:
-    """What `dataset.json` says of codes of `n_q` levels that a model makes."""
-    sound = isinstance(codec, Jodio)
+    """The `dataset.json` of codes of `n_q` levels made by a model."""
+    is_audio = isinstance(codec, Jodio)
     rate = Fraction(codec.sample_rate, codec.frame_size) if isinstance(codec, Jodio) else Fraction(0)
     return DatasetInfo(
         codec=codec.config.name,
         fingerprint=codec.fingerprint,
-        kind="audio" if sound else "visual",
+        kind="audio" if is_audio else "vision",
         n_q=codec.levels(n_q),
         codebook_size=codec.codebook_size,
         sample_rate=codec.sample_rate if isinstance(codec, Jodio) else None,
         frame_rate=(rate.numerator, rate.denominator),
-        semantic_levels=1 if sound else 0,
+        semantic_levels=1 if is_audio else 0,
     )
 
 
 def begin(codec: Jodio | Jovio, plan: Plan, folder: str | Path, settings: Settings) -> ShardWriter:
-    """Make the folder of a dataset, or go on with the one that was begun there.
+    """Make the folder of a dataset, or resume the one that was begun there.
 
     Raises:
-        ModelError: if the folder holds tokens of another model, or the model is for another kind of media.
-        CodecError: if it was begun from other input.
+        ModelError: if the folder holds tokens of another model.
+        CodecError: if it was begun from other input, or the model is for another kind of media.
     """
     info = dataset_info(codec, settings.n_q)
     if info.kind != plan.kind:
-        raise CodecError(f"{info.codec} is a model for {info.kind} tokens, not for {plan.kind} ones")
+        raise CodecError(f"{info.codec} is a model for {info.kind}, not for {plan.kind}")
     writer = ShardWriter(folder, info)
-    keep_plan(plan, settings, writer.folder)
+    store_plan(plan, settings, writer.folder)
     return writer
 
 
@@ -90,20 +90,20 @@ def tokenize(
     parts: int = 1,
     on_clip: Callable[[float], None] | None = None,
 ) -> list[Report]:
-    """Tokenize the shards of worker `part` of `parts` that are not done yet.
+    """Tokenize the shards of worker `part` of `parts` that are not complete yet.
 
     It can be killed at any moment and called again. Files that cannot be read are listed in `errors.jsonl`.
 
     Args:
         codec: the model.
-        plan: what goes where.
+        plan: which clips go into which shard.
         folder: of the dataset.
-        settings: how.
-        part, parts: which share of the shards, 1..parts.
-        on_clip: is told the seconds of each clip that is done, 0 of a bad one.
+        settings: how clips are encoded.
+        part, parts: number of this worker, 1..parts, and how many there are.
+        on_clip: is called with the seconds of each clip that is done, 0 for a bad one.
 
     Returns:
-        what became of each shard that was made now.
+        the outcome of each shard that was made now.
 
     Raises:
         CodecError: as `begin`, or if something cannot be written.
@@ -123,21 +123,21 @@ def tokenize_shard(
     settings: Settings,
     on_clip: Callable[[float], None] | None = None,
 ) -> Report:
-    """Make the shard of number `index` of `items`."""
+    """Make shard `index` from `items`."""
     bad: list[dict[str, Any]] = []
     seconds: list[float] = []
 
     def clips() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-        for item, found in encode_items(codec, items, settings):
-            if isinstance(found, CodecError):
-                reason = printable(str(found).removeprefix(f"{item.path}: "))
+        for item, encoded in encode_items(codec, items, settings):
+            if isinstance(encoded, CodecError):
+                reason = printable(str(encoded).removeprefix(f"{item.path}: "))
                 bad.append({"id": item.id, "source": item.source, "error": reason})
             else:
-                seconds.append(found[1]["duration"])
-                yield found[0], item.meta(found[1])
+                seconds.append(encoded[1]["duration"])
+                yield encoded[0], item.meta(encoded[1])
             if on_clip is not None:
-                on_clip(0.0 if isinstance(found, CodecError) else seconds[-1])
-        _keep_errors(writer.folder, index, bad)  # while the shard is not done yet: it counts only with its errors
+                on_clip(0.0 if isinstance(encoded, CodecError) else seconds[-1])
+        _store_errors(writer.folder, index, bad)  # before the shard is complete, so that none is without its errors
 
     writer.write(index, clips())
     return Report(index, len(seconds), len(bad), sum(seconds), f"{socket.gethostname()}:{os.getpid()}")
@@ -146,13 +146,13 @@ def tokenize_shard(
 def encode_items(
     codec: Jodio | Jovio, items: Iterable[Item], settings: Settings
 ) -> Iterator[tuple[Item, Encoded | CodecError]]:
-    """Codes of clips and what is to be known of them, in their order; or what is wrong with a file."""
+    """Codes and metadata of clips, in order; or the error of a file."""
     if isinstance(codec, Jodio):
-        return encode_sounds(codec, items, settings)
-    return encode_pictures(codec, items, settings)
+        return encode_audio(codec, items, settings)
+    return encode_vision(codec, items, settings)
 
 
-def _keep_errors(folder: Path, index: int, bad: list[dict[str, Any]]) -> None:
+def _store_errors(folder: Path, index: int, bad: list[dict[str, Any]]) -> None:
     path = folder / f"{index:05d}.errors.jsonl"
     if bad:
         lines = (json.dumps(one, ensure_ascii=False) + "\n" for one in bad)
@@ -162,15 +162,15 @@ def _keep_errors(folder: Path, index: int, bad: list[dict[str, Any]]) -> None:
 
 
 def collect_errors(folder: Path) -> int:
-    """Put the bad files of all shards together in `errors.jsonl`. Returns how many there are."""
+    """Collect the bad files of all shards in `errors.jsonl`. Returns how many there are."""
     while True:
-        found = _error_files(folder)
-        text = b"".join(path.read_bytes() for path in found)
+        files = _error_files(folder)
+        text = b"".join(path.read_bytes() for path in files)
         if text:
             write_bytes(folder / ERRORS_FILE, text, durable=True)
         else:
             (folder / ERRORS_FILE).unlink(missing_ok=True)
-        if _error_files(folder) == found:  # else another worker was done in the meantime
+        if _error_files(folder) == files:  # else another worker has finished meanwhile
             return text.count(b"\n")
 
 

@@ -1,4 +1,4 @@
-"""Pictures and films -> codes, a row for each patch: group after group, row after row, left to right."""
+"""Images and videos -> codes, one row per patch: frame group by frame group, row by row, left to right."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from .audio import Encoded, read_ahead
 from .manifest import Item
 from .plan import Settings
 
-AHEAD = 1  # pictures that are read ahead for each worker; one can be large
-Seen = tuple[Item, Tensor | CodecError | None]
+IMAGES_AHEAD = 1  # per worker thread; one can be large
+LoadedItem = tuple[Item, Tensor | CodecError | None]
 
 
-def encode_pictures(
+def encode_vision(
     codec: Jovio, items: Iterable[Item], settings: Settings
 ) -> Iterator[tuple[Item, Encoded | CodecError]]:
-    """Codes int32 [patches, n_q], -1 for no level, and size of each clip, in their order; or what is wrong with it."""
-    for item, seen in read_ahead(_read, items, settings.workers, AHEAD):
-        if isinstance(seen, CodecError):
-            yield item, seen
-        elif seen is not None:
-            yield item, _encode_picture(codec, seen, settings)
+    """Codes int32 [patches, n_q], -1 for no level, and size of each clip, in order; or the error."""
+    for item, image in read_ahead(_load, items, settings.workers, IMAGES_AHEAD):
+        if isinstance(image, CodecError):
+            yield item, image
+        elif image is not None:
+            yield item, _encode_image(codec, image, settings)
         else:
-            yield item, _encode_film(codec, item, settings)
+            yield item, _encode_video(codec, item, settings)
 
 
-def _read(item: Item) -> Seen:
-    """The picture of an item; None of a film."""
+def _load(item: Item) -> LoadedItem:
+    """The image of an item; None of a video, which is read while it is encoded."""
     if Path(item.path).suffix.lower() not in IMAGE_SUFFIXES:
         return item, None
     try:
@@ -51,14 +51,14 @@ def _read(item: Item) -> Seen:
         return item, MediaError(str(error))
 
 
-def _encode_picture(codec: Jovio, picture: Tensor, settings: Settings) -> Encoded | CodecError:
+def _encode_image(codec: Jovio, image: Tensor, settings: Settings) -> Encoded | CodecError:
     try:
-        return encode_clip(codec, iter([picture]), Fraction(0), settings)
+        return encode_clip(codec, iter([image]), Fraction(0), settings)
     except CodecError as error:
         return error
 
 
-def _encode_film(codec: Jovio, item: Item, settings: Settings) -> Encoded | CodecError:
+def _encode_video(codec: Jovio, item: Item, settings: Settings) -> Encoded | CodecError:
     try:
         with VideoReader(item.path) as reader:
             first = round(item.start * reader.rate)
@@ -69,10 +69,16 @@ def _encode_film(codec: Jovio, item: Item, settings: Settings) -> Encoded | Code
 
 
 def encode_clip(codec: Jovio, pictures: Iterator[Tensor], rate: Fraction, settings: Settings) -> Encoded:
-    """Codes of pictures [3, H, W], so many a second (0 for a still one), and what is to be known of them.
+    """Codes int32 [patches, n_q] of an image or video, and their metadata.
 
-    No patch is predicted from another: every row of codes stands for itself. The codes are a memory map of a
-    temporary file, for those of a film need not fit into memory.
+    All patches are intra coded: every row of codes stands for itself. The codes are a memory map of a temporary
+    file, for those of a video need not fit into memory.
+
+    Args:
+        codec: the model.
+        pictures: [3, H, W] each, in [0, 1].
+        rate: pictures per second; 0 of an image.
+        settings: levels, and how they are chosen.
 
     Raises:
         MediaError: if there is no picture.
@@ -80,11 +86,11 @@ def encode_clip(codec: Jovio, pictures: Iterator[Tensor], rate: Fraction, settin
     """
     first = next(pictures, None)
     if first is None:
-        raise MediaError("no picture in this part")
+        raise MediaError("no picture in this part of the file")
     size = first.shape[-2], first.shape[-1]
     check_limits(codec.stream_info(size, settings.n_q, None, rate))
-    wanted = Rate(rd_lambda=codec.settings.rd_lambda) if settings.adaptive else Rate(n_q=settings.n_q)
-    writer = GroupEncoder(codec, wanted, size, rate, tables=codec.tables, max_levels=settings.n_q, predict=False)
+    target = Rate(rd_lambda=codec.settings.rd_lambda) if settings.adaptive else Rate(n_q=settings.n_q)
+    writer = GroupEncoder(codec, target, size, rate, tables=codec.tables, max_levels=settings.n_q, predict=False)
     rows = 0
     with tempfile.TemporaryFile() as file:
         for picture in itertools.chain([first], pictures):
@@ -106,17 +112,17 @@ def encode_clip(codec: Jovio, pictures: Iterator[Tensor], rate: Fraction, settin
 
 def _signed(rows: PatchRows, n_q: int) -> np.ndarray:
     """Rows of patches -> codes int32 [patches, n_q], -1 where a patch has no further level."""
-    there = np.arange(n_q) < rows.counts.reshape(-1, 1)
-    codes = np.full(there.shape, -1, np.int32)
-    codes[there] = rows.codes
+    present = np.arange(n_q) < rows.counts.reshape(-1, 1)
+    codes = np.full(present.shape, -1, np.int32)
+    codes[present] = rows.codes
     return codes
 
 
 def picture_info(meta: dict[str, Any]) -> tuple[tuple[int, int], int, Fraction]:
-    """Height and width, number of pictures, and pictures a second of a clip, from its line of the dataset.
+    """Height and width, number of pictures, and pictures per second of a clip, from its metadata.
 
     Raises:
-        MediaError: if they are not there.
+        MediaError: if they are missing.
     """
     try:
         height, width = (int(n) for n in meta["size"])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..errors import ConfigError
+from ..quantization.config import ResidualQuantizerConfig
 from ..settings import EncoderSettings
 
 
@@ -49,7 +50,7 @@ class VitConfig:
         heads: of either attention.
         hidden: width of the feed-forward layer.
         theta: base of the rotary frequencies.
-        chunked: give the three axes a share each of one row of frequencies, time first (M-RoPE as printed);
+        chunked: give the three axes a share each of one row of frequencies, time first (M-RoPE as published);
             else every axis has a full row of its own.
         window: attention inside the picture is limited to squares of so many patches a side in pictures that
             are larger; 0 for never.
@@ -80,11 +81,7 @@ class JovioConfig:
         patch: side of a patch in pixels.
         group: pictures of a video coded together after the first, 1 or 2.
         latent_dim: numbers that describe a patch before they are quantized.
-        levels: codebooks.
-        codebook_size: codes of each.
-        shared_from: from this level on one codebook serves all, see `ResidualVectorQuantizer`; -1 for none.
-        code_dim: width in which codebooks compare; 0 for the latent's own.
-        update, decay, window, restart_below, commitment: of the codebooks, see `VectorQuantizer`.
+        quantizer: see `ResidualQuantizerConfig`; its codebooks compare latents as they are.
         encoding: how its encoder looks for codes where the caller does not say; no part of its identity.
         starts: for modes 1 to 3 of a patch of a video, from which level on the leftover of its prediction
             is coded.
@@ -95,15 +92,7 @@ class JovioConfig:
     patch: int = 16
     group: int = 2
     latent_dim: int = 96
-    levels: int = 32
-    codebook_size: int = 2048
-    shared_from: int = 12
-    code_dim: int = 0
-    update: Literal["ema", "gradient"] = "ema"
-    decay: float = 0.99
-    window: int = 100
-    restart_below: float = 0.1
-    commitment: float = 0.25
+    quantizer: ResidualQuantizerConfig = field(default_factory=ResidualQuantizerConfig)
     starts: tuple[int, ...] = (1, 4, 8)
     encoding: EncoderSettings = field(default_factory=EncoderSettings)
     encoder: ConvConfig | VitConfig = field(default_factory=ConvConfig)
@@ -114,14 +103,17 @@ class JovioConfig:
             raise ConfigError("jovio: patch must be in 1..255")
         if self.group not in (1, 2):
             raise ConfigError("jovio: group must be 1 or 2")
-        if not 1 <= self.encoding.n_q <= self.levels <= 64:
-            raise ConfigError("jovio: encoding.n_q and levels must be in 1..64, in this order")
-        if len(self.starts) != 3 or any(not 0 <= s < self.levels for s in self.starts):
+        if not 1 <= self.encoding.n_q <= self.n_q:
+            raise ConfigError(f"encoding: n_q must be in 1..{self.n_q}")
+        if len(self.starts) != 3 or any(not 0 <= s < self.n_q for s in self.starts):
             raise ConfigError("jovio: starts must be three levels")
-        if self.codebook_size > 1 << 16:
-            raise ConfigError("jovio: there are at most 65536 codes")
-        if self.code_dim or self.update == "gradient":
+        if self.quantizer.code_dim or self.quantizer.normalize or self.quantizer.update == "gradient":
             raise ConfigError("jovio: codebooks must compare latents as they are (code_dim 0, update ema)")
         for part in (self.encoder, self.decoder):
             if isinstance(part, ConvConfig) and self.patch % part.fine:
                 raise ConfigError("jovio: the patch must be a multiple of the fine grid")
+
+    @property
+    def n_q(self) -> int:
+        """Levels in all."""
+        return self.quantizer.levels

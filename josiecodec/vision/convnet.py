@@ -53,7 +53,7 @@ class ConvDecoder(nn.Module):
         self.linear = RowStableLinear(dim, 3 * patch * patch)
         self.input_proj = RowStableLinear(dim, config.channels)
         # How coarse each patch is: what to fill in depends on it.
-        self.coarseness = nn.Embedding(levels + 1, config.channels)
+        self.level_embedding = nn.Embedding(levels + 1, config.channels)
         self.blocks = _blocks(config.blocks, config.channels, config.expansion, config.kernel)
         self.up = RowStableLinear(config.channels, config.fine_channels * (patch // config.fine) ** 2)
         self.fine_blocks = _blocks(config.fine_blocks, config.fine_channels, config.expansion, config.fine_kernel)
@@ -61,7 +61,7 @@ class ConvDecoder(nn.Module):
         self.output_proj = _zeroed(RowStableLinear(config.fine_channels, 6 * config.fine**2))
 
     def forward(self, z: Tensor, counts: Tensor) -> Tensor:
-        y = self.blocks(self.input_proj(z) + self.coarseness(counts))
+        y = self.blocks(self.input_proj(z) + self.level_embedding(counts))
         y = self.fine_blocks(unmerge(self.up(y), self.patch // self.fine))
         with torch.autocast(z.device.type, enabled=False):
             y = unmerge(self.output_proj(self.norm(y.float())), self.fine)

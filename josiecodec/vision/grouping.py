@@ -1,4 +1,4 @@
-"""Pictures <-> groups of pictures, padded to whole patches.
+"""Pictures <-> frame groups, padded to whole patches.
 
 The first picture of a video is a group by itself, so that a still picture is a video of length 1. After it come
 groups of `group` pictures; a last group that is not full repeats its last picture. A group of two is turned into
@@ -37,13 +37,13 @@ def to_groups(x: Tensor, group: int, first: bool = True) -> Tensor:
     """
     lead = x[:, :, :1] if first else x[:, :, :0]
     rest = x[:, :, lead.shape[2] :]
-    alone = lead.new_zeros(len(lead), 6, *lead.shape[2:])
-    alone[:, :3] = lead
+    intra = lead.new_zeros(len(lead), 6, *lead.shape[2:])
+    intra[:, :3] = lead
     if not rest.shape[2]:  # a still picture may be large: no more copies of it
-        return alone.transpose(1, 2)
+        return intra.transpose(1, 2)
     if rest.shape[2] % group:
         rest = torch.cat([rest, rest[:, :, -1:]], 2)
-    parts = [alone]
+    parts = [intra]
     if group == 1:
         parts.append(torch.cat([rest, torch.zeros_like(rest)], 1))
     else:

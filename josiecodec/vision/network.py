@@ -17,7 +17,7 @@ from torch import Tensor
 from ..errors import CodesError
 from ..network import CodecNetwork
 from ..nn.streaming import State, Streaming
-from ..quantization.beam_search import encode
+from ..quantization.beam_search import beam_encode
 from ..quantization.rvq import ResidualVectorQuantizer
 from ..settings import EncoderSettings
 from .config import ConvConfig, JovioConfig
@@ -59,30 +59,20 @@ class JovioNetwork(CodecNetwork):
             self.encoder = ConvEncoder(dim, patch, config.encoder)
         else:
             self.encoder = VitEncoder(dim, patch, config.encoder)
-        self.rvq = ResidualVectorQuantizer(
-            dim,
-            config.levels,
-            shared_from=config.shared_from if config.shared_from >= 0 else None,
-            codebook_size=config.codebook_size,
-            code_dim=config.code_dim or None,
-            normalize=config.update == "gradient",
-            update=config.update,
-            decay=config.decay,
-            window=config.window,
-            restart_below=config.restart_below,
-            commitment=config.commitment,
-        )
+        q = config.quantizer
+        shared_from = q.shared_from if q.shared_from >= 0 else None
+        self.rvq = ResidualVectorQuantizer(dim, q.levels, shared_from=shared_from, **q.codebook)
         if isinstance(config.decoder, ConvConfig):
-            self.decoder = ConvDecoder(dim, patch, config.levels, config.decoder)
+            self.decoder = ConvDecoder(dim, patch, config.n_q, config.decoder)
         else:
-            self.decoder = VitDecoder(dim, patch, config.levels, config.decoder)
+            self.decoder = VitDecoder(dim, patch, config.n_q, config.decoder)
 
     # What the codec is ------------------------------------------------------------------------
 
     @property
     def n_q(self) -> int:
         """Levels that the model has."""
-        return self.config.levels
+        return self.config.n_q
 
     @property
     def patch(self) -> int:
@@ -92,7 +82,7 @@ class JovioNetwork(CodecNetwork):
     @property
     def codebook_size(self) -> int:
         """Codes in each codebook; codes are in 0 .. codebook_size - 1."""
-        return self.config.codebook_size
+        return self.config.quantizer.codebook_size
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of patches of a picture."""
@@ -199,7 +189,7 @@ class JovioNetwork(CodecNetwork):
             return torch.zeros(len(groups), n_q, 0, h, w, dtype=torch.long, device=groups.device)
         z = self.latent(groups, state)
         b, g, h, w, d = z.shape
-        codes = encode(self.rvq, z.reshape(b, g * h * w, d), n_q, (settings or self.settings).beams)
+        codes = beam_encode(self.rvq, z.reshape(b, g * h * w, d), n_q, (settings or self.settings).beams)
         return codes.transpose(1, 2).reshape(b, n_q, g, h, w)
 
     def decode_groups(self, codes: Tensor, state: State | None = None) -> Tensor:
@@ -233,7 +223,7 @@ class JovioNetwork(CodecNetwork):
             groups: [B, G, 6, H, W], whole patches, see `to_groups`.
             counts: int [B, G, h, w] on the CPU, levels of each patch; or what gives them for latents
                 [B, G, h, w, D]; None for the config's default.
-            quantize: False leaves the codebooks out and alone.
+            quantize: False leaves the codebooks out, and as they are.
         """
         z = self.latent(groups).float()
         b, g, h, w, d = z.shape

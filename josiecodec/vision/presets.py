@@ -1,10 +1,11 @@
-"""Configurations of JOVIO by name."""
+"""Named JOVIO configurations."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from ..errors import ConfigError
+from ..quantization.config import ResidualQuantizerConfig
 from ..settings import EncoderSettings
 from .config import ConvConfig, JovioConfig, VitConfig
 
@@ -22,12 +23,11 @@ PRESETS: dict[str, JovioConfig] = {
     "jovio-16-msssim": dataclasses.replace(
         JOVIO_16, name="jovio-16-msssim", encoding=dataclasses.replace(JOVIO_16.encoding, masking=0.5)
     ),
-    # Seed 001: a vision transformer of 8 layers, 32 codebooks of 2048 codes.
+    # As published (J.O.S.I.E. v4o, Gülmez 2025): a vision transformer of 8 layers, 32 codebooks of 2048 codes.
     "jovio-v4o": JovioConfig(
         name="jovio-v4o",
         latent_dim=512,
-        levels=32,
-        shared_from=-1,
+        quantizer=ResidualQuantizerConfig(levels=32, shared_from=-1),
         encoder=VitConfig(),
         decoder=VitConfig(),
     ),
@@ -35,11 +35,11 @@ PRESETS: dict[str, JovioConfig] = {
 
 
 def preset(name: str) -> JovioConfig:
-    """The configuration of that name.
+    """The configuration called `name`.
 
     Raises:
         ConfigError: if there is none.
     """
     if name not in PRESETS:
-        raise ConfigError(f"no JOVIO preset {name!r} (there are {', '.join(PRESETS)})")
+        raise ConfigError(f"no preset {name!r} (there are {', '.join(PRESETS)})")
     return PRESETS[name]

@@ -1,9 +1,10 @@
 """A vision transformer over groups of pictures: attention inside each, and to the same place in earlier ones.
 
-After seeds 000 and 001 (spatiotemporal patch embedding, multimodal rotary embedding, intra-frame and inter-frame
-attention). Positions are (t, h, w). As printed, the three axes share one row of rotary frequencies, of which time
-gets the highest ("chunked" M-RoPE); with theta 500000 the slowest turn of the width axis then takes some 20,000
-patches, so that neighbours look alike. By default each axis has a whole row of its own instead.
+After the published architecture of J.O.S.I.E. v4o (Gülmez 2025): spatiotemporal patch embedding, multimodal rotary
+embedding, intra-frame and inter-frame attention. Positions are (t, h, w). As published, the three axes share
+one row of rotary frequencies, of which time gets the highest ("chunked" M-RoPE); with theta 500000 the slowest turn of
+the width axis then takes some 20,000 patches, so that neighbours look alike. By default each axis has a whole row of
+its own instead.
 """
 
 from __future__ import annotations
@@ -161,13 +162,13 @@ class VitDecoder(Streaming):
         super().__init__()
         self.patch = patch
         self.input_proj = RowStableLinear(dim, config.channels)
-        self.coarseness = nn.Embedding(levels + 1, config.channels)
+        self.level_embedding = nn.Embedding(levels + 1, config.channels)
         self.transformer = _Stack(config)
         self.output_proj = RowStableLinear(config.channels, 6 * patch * patch)
 
     def forward(self, z: Tensor, counts: Tensor, state: State | None = None) -> Tensor:
         b, g = z.shape[:2]
-        y = self.transformer(self.input_proj(z) + self.coarseness(counts), state)
+        y = self.transformer(self.input_proj(z) + self.level_embedding(counts), state)
         y = unmerge(self.output_proj(y).flatten(0, 1), self.patch)
         y = torch.cat([y[..., :3] + 0.5, y[..., 3:]], -1).permute(0, 3, 1, 2)
         return y.reshape(b, g, *y.shape[1:])

@@ -15,14 +15,14 @@ from josiecodec_cli.options import Path_, common, use_device
 @click.argument("data", type=Path_, nargs=-1, required=True)
 @click.option("--train", "learnt", type=Path_, multiple=True, help="What it has learnt from, for the floors.")
 @click.option("--frames", type=click.IntRange(1), help="Length of the pieces; else as many as the model looks back.")
-@click.option("--most", type=click.IntRange(1), help="Frames to judge; all, if not given.")
+@click.option("--max-frames", type=click.IntRange(1), help="Frames to judge; all, if not given.")
 @common
 def evaluate(
     model: Path,
     data: tuple[Path, ...],
     learnt: tuple[Path, ...],
     frames: int | None,
-    most: int | None,
+    max_frames: int | None,
     device: str,
     threads: int | None,
     as_json: bool,
@@ -41,17 +41,17 @@ def evaluate(
 
     trained = load(model, use_device(device, threads))
     config = trained.model.config
-    judged = open_datasets(data)
+    valid = open_datasets(data)
     datasets = open_datasets(learnt) if learnt else []
-    for dataset in [*judged, *datasets]:
+    for dataset in [*valid, *datasets]:
         check_codec(trained, dataset)
     if config.vision is not None:
         click.echo(f"warning: {config.name} is judged without the pictures that it can see", err=True)
-    pieces = Pieces(judged, config, frames or config.context, trained.rows, turns=trained.mode == "turns")
-    nll = negative_log_likelihood(trained.model, pieces, most)
+    pieces = Pieces(valid, config, frames or config.context, trained.rows, turns=trained.mode == "turns")
+    nll = negative_log_likelihood(trained.model, pieces, max_frames)
     rows = []
     if datasets:
-        found = floors(clips_of(datasets, config.n_q), clips_of(judged, config.n_q), config.codebook_size)
+        found = floors(clips_of(datasets, config.n_q), clips_of(valid, config.n_q), config.codebook_size)
         rows = [asdict(row) for row in table(nll, found)]
     if as_json:
         levels = [{k: None if math.isnan(v) else v for k, v in row.items()} for row in rows]

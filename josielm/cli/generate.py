@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--prompt", type=Path_, help="Sound or .josie file to go on from; it is the beginning of TARGET.")
 @click.option("--text", help="Text to be spoken.")
 @click.option("--chat", help="What the user says in turn mode; the answer is printed, its sound goes to TARGET.")
-@click.option("--picture", type=Path_, help="Picture that is seen before.")
+@click.option("--picture", type=Path_, help="Picture that the model is shown first.")
 @click.option("--codec", help="Name or folder of the codec, if it did not come with the package.")
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
 @drawn
@@ -48,10 +48,10 @@ def generate(
     **options: Any,
 ) -> None:
     """Let the model in the folder MODEL speak; TARGET is a .josie file or sound, by its suffix."""
-    from josielm import load, reply
     from josielm.data.chat import Turn
     from josielm.inference.generate import generate as make
-    from josielm.store import load_codec
+    from josielm.inference.generate import reply
+    from josielm.store import load, load_codec
 
     if target is None and chat is None:
         raise click.UsageError("give a TARGET")
@@ -59,16 +59,16 @@ def generate(
         raise click.UsageError("--chat stands alone")
     refuse_to_replace(target, overwrite)
     how = sampling(options)
-    place = use_device(device, threads)
-    trained = load(model, place)
+    device = use_device(device, threads)
+    trained = load(model, device)
     frames = max(math.ceil(round(seconds * trained.frame_rate, 6)), 1)
-    sounding: Any = load_codec(trained.codec, codec, place) if target or prompt else None
+    sounding: Any = load_codec(trained.codec, codec, device) if target or prompt else None
     if chat is not None:
         said, codes = reply(trained, [Turn("user", chat)], frames, seed, how, sound=target is not None)
     else:
         before = None if prompt is None else _codes(trained, sounding, prompt)
         begun = 0 if before is None else before.shape[-1]
-        done = make(trained, begun + frames, [seed], how, before, text, vision=_seen(trained, picture, place))
+        done = make(trained, begun + frames, [seed], how, before, text, vision=_shown(trained, picture, device))
         codes = done.codes
         said = "" if done.text is None or trained.rows is None else trained.rows.decode(done.text[0].tolist())
     if target is not None:
@@ -106,8 +106,8 @@ def _codes(trained: Trained, codec: Any, path: Path) -> Tensor:
     return codes[None, :n_q].to(codec.device)
 
 
-def _seen(trained: Trained, picture: Path | None, device: str) -> Inputs | None:
-    """A picture as what is seen before the first frame."""
+def _shown(trained: Trained, picture: Path | None, device: str) -> Inputs | None:
+    """A picture as what is shown before the first frame."""
     if picture is None:
         return None
     from josiecodec.errors import ModelError
@@ -119,7 +119,7 @@ def _seen(trained: Trained, picture: Path | None, device: str) -> Inputs | None:
     if config is None or trained.vision is None:
         raise ModelError(f"{trained.model.config.name} knows no pictures")
     codec = load_codec(trained.vision, device=device)
-    pixels = shrunk(load_image(picture), codec.patch, config.most)
+    pixels = shrunk(load_image(picture), codec.patch, config.max_patches)
     return picture_inputs(codec.encode(pixels[None].to(device), config.n_q), config)
 
 
@@ -127,7 +127,7 @@ def _write(codec: Any, codes: Tensor, length: int, target: Path) -> None:
     import numpy as np
 
     from josiecodec.bitstream.josie_file import TokenFile, TokenStream
-    from josiecodec.media.audio_writer import SoundWriter
+    from josiecodec.media.audio_writer import AudioWriter
 
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix.lower() == ".josie":
@@ -135,5 +135,5 @@ def _write(codec: Any, codes: Tensor, length: int, target: Path) -> None:
         rows = codes[0].cpu().numpy().astype(np.uint16)
         TokenFile([TokenStream(info, rows)]).write(target, codec.known_tables)
         return
-    with SoundWriter(target, codec.sample_rate) as writer:
+    with AudioWriter(target, codec.sample_rate) as writer:
         writer.write(codec.decode(codes, length)[0])

@@ -58,11 +58,11 @@ def talk(
         raise click.UsageError("give a SOURCE and a TARGET, or --live")
     refuse_to_replace(target, overwrite)
     how = sampling(options)
-    place = use_device(device, threads)
-    trained = load(model, place)
+    device = use_device(device, threads)
+    trained = load(model, device)
     if trained.model.config.streams == 1:
         click.echo("warning: this model has one stream; it speaks without hearing", err=True)
-    talking = Talk(trained, load_codec(trained.codec, codec, place), seed, how, quiet_after)
+    talking = Talk(trained, load_codec(trained.codec, codec, device), seed, how, quiet_after)
     with torch.inference_mode():
         if live:
             from josielm.inference.live import converse
@@ -88,13 +88,13 @@ def talk(
 
 
 def _answer(talking: Talk, source: Path, target: Path, seconds: float | None) -> None:
-    from josiecodec.media.audio_reader import SoundReader
-    from josiecodec.media.audio_writer import SoundWriter
+    from josiecodec.media.audio_reader import AudioReader
+    from josiecodec.media.audio_writer import AudioWriter
     from josielm.inference.duplex import framed
 
     codec = talking.codec
     target.parent.mkdir(parents=True, exist_ok=True)
-    with SoundReader(source) as reader, SoundWriter(target, codec.sample_rate) as writer:
+    with AudioReader(source) as reader, AudioWriter(target, codec.sample_rate) as writer:
         left = None if seconds is None else round(seconds * codec.sample_rate)
         for frame, real in framed(_until(reader.mono(codec.sample_rate), left), codec.frame_size):
             writer.write(talking.frame(frame.to(codec.device))[0, :, :real])

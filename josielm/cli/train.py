@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +15,10 @@ if TYPE_CHECKING:
     from josiecodec.datasets.dataset import TokenDataset
     from josielm.data.batches import Pieces
     from josielm.data.text import TextRows
-    from josielm.model.config import TrainConfig
-    from josielm.training.trainer import Trainer
+    from josielm.training.config import TrainConfig
 
 SET = "Change a setting, as in TOML; those of the model begin with model."
+CHANGE = "With --resume: go on with another value than the run was begun with. The log says so."
 
 
 @click.command()
@@ -30,23 +27,25 @@ SET = "Change a setting, as in TOML; those of the model begin with model."
 @click.option(
     "--weight", "weights", type=click.FloatRange(0), multiple=True, help="How often each --data is drawn from."
 )
-@click.option("--valid", type=Path_, multiple=True, help="Dataset of tokens to judge on.")
+@click.option("--valid", type=Path_, multiple=True, help="Dataset of tokens to validate on.")
 @click.option("--out", type=Path_, required=True, help="Folder of the run.")
 @click.option("--steps", type=click.IntRange(1), help="Length of the run; schedules follow it.")
 @click.option("--minutes", type=AMOUNT, help="Its length in time instead.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, with its settings.")
 @click.option("--n-q", type=click.IntRange(1), help="Levels to learn; else as many as the preset and the data have.")
 @click.option("--tokenizer", help='A tokenizer.json, or "bytes"; without it there is no text.')
 @click.option("--text-offset", type=int, default=0, help="Frames from a spoken word to its text; negative: text first.")
-@click.option("--pictures", type=Path_, help="Dataset of pictures that share a group with the sound.")
+@click.option("--pictures", type=Path_, help="Dataset of pictures that share a group with the audio.")
 @click.option("--codec", help="Name or folder of the codec to start from, if it did not come with the package.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help=SET)
+@click.option("--change", "resume_changes", multiple=True, metavar="KEY=VALUE", help=CHANGE)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, ...")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")
 def train(**options: Any) -> None:
     """Train the model of EXPERIMENT, a preset (tiny, small) or a TOML file, on datasets of tokens.
 
-    Stops cleanly on Ctrl-C, after writing a checkpoint. Under torchrun every process takes its share of the batch.
+    Ctrl-C stops after the step that is being done and writes a checkpoint; a second one ends at once. Under torchrun
+    every process takes its share of the batch.
     """
     run = _Run(**options)
     run.check()
@@ -71,11 +70,14 @@ class _Run:
     pictures: Path | None
     codec: str | None
     changes: tuple[str, ...]
+    resume_changes: tuple[str, ...]
     device: str
     threads: int | None
 
     def check(self) -> None:
-        """Refuse what cannot be meant."""
+        """Refuse options that do not fit together."""
+        if self.resume_changes and not self.resume:
+            raise click.UsageError("--change is for a run that is resumed; --set changes a setting of a new one")
         if self.steps and self.minutes:
             raise click.UsageError("give --steps or --minutes, not both")
         if self.weights and len(self.weights) != len(self.data):
@@ -84,44 +86,42 @@ class _Run:
             raise click.UsageError(f"{self.out} holds a run already: --resume goes on with it")
 
     def go(self) -> None:
-        """Train to the end; Ctrl-C stops cleanly."""
-        from josiecodec.errors import CodecError
+        """Train to the end; Ctrl-C stops after the step that is being done."""
         from josiecodec.training.core.distributed import distributed_device, leave_group
+        from josiecodec.training.core.interrupt import run_until_interrupted
+        from josiecodec.training.core.settings import changed_names
         from josielm.data.batches import open_datasets
         from josielm.training.trainer import Trainer
 
         device = distributed_device(use_device(self.device, self.threads))
         opened = open_datasets([*self.data, *self.valid])  # all by one codec
-        datasets, valid = opened[: len(self.data)], opened[len(self.data) :]
+        datasets, others = opened[: len(self.data)], opened[len(self.data) :]
         config, rows = self._settled(datasets)
         pieces = self._pieces(config, datasets, rows, self.weights or None)
-        judged = self._pieces(config, valid, rows, None) if valid else None
+        valid = self._pieces(config, others, rows, None) if others else None
         frames = sum(int(d.lengths.sum()) for d in datasets)
         clips, rate = sum(map(len, datasets)), datasets[0].info.frame_rate
         vectors = self._vectors(config, datasets[0])
-        trainer = Trainer(config, pieces, self.out, judged, self.minutes, device, vectors, say=click.echo)
+        trainer = Trainer(config, pieces, self.out, valid, self.minutes, device, vectors, report=click.echo)
         if vectors is None and config.start_from_codec:
-            trainer.say(f"{datasets[0].info.codec} is not at hand (--codec): tables start at random")
-        trainer.say(
+            trainer.report(f"{datasets[0].info.codec} is not at hand (see --codec): tables start at random")
+        trainer.report(
             f"{frames / (rate[0] / rate[1]) / 3600:.2f} h in {clips} clips, "
             f"{trainer.model.parameter_count() / 1e6:.1f} M parameters"
         )
         if self.resume:
-            trainer.resume()
-        with _stopped_by_interrupt(trainer):
-            trainer.run()
-        if trainer.stopped:
-            raise CodecError(f"interrupted at step {trainer.step}; --resume goes on")
-        trainer.say(f"model in {self.out / 'model'}")
+            trainer.resume(changed_names(self.resume_changes))
+        run_until_interrupted(trainer)
+        trainer.report(f"model in {self.out / 'model'}")
         leave_group()
 
     def _settled(self, datasets: list[TokenDataset]) -> tuple[TrainConfig, TextRows | None]:
         """The configuration with the options in it and fitted to the data, and what makes text."""
         from josielm.data.text import TextRows, load_tokenizer, vocabulary_size
         from josielm.model.ids import Ids
-        from josielm.training.settings import fitted, read_experiment
+        from josielm.training.config import fitted, read_train_config
 
-        config = read_experiment(self.experiment, self.changes)
+        config = read_train_config(self.experiment, (*self.changes, *self.resume_changes))
         if self.steps:
             config = replace(config, steps=self.steps)
         info, stored = datasets[0].info, min(d.n_q for d in datasets)
@@ -170,21 +170,3 @@ class _Run:
             rate = datasets[0].info.frame_rate
             pictures = Pictures(TokenDataset(self.pictures), config.model.vision, rate[0] / rate[1])
         return Pieces(datasets, config.model, config.frames, rows, weights, pictures, turns=config.mode == "turns")
-
-
-@contextmanager
-def _stopped_by_interrupt(trainer: Trainer) -> Iterator[None]:
-    """Ctrl-C lets the trainer finish its step and save: in the middle of one, no two parts of it would fit together.
-
-    A second one ends at once.
-    """
-
-    def ask(_number: int, _frame: Any) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        trainer.stop()
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -21,7 +21,7 @@ from ..model.config import ModelConfig
 from ..model.ids import Ids
 from ..model.language_model import Inputs
 from .chat import Packed, Turn, pack
-from .groups import by_group, partners, told
+from .groups import by_group, meta_value, partners
 from .text import TextRows
 from .vision import Pictures, Prefix
 
@@ -139,11 +139,11 @@ class Pieces:
         text = self._text(number, clip)[start : start + frames] if self.rows is not None else None
         prefix = None
         if self.pictures is not None:
-            prefix = self.pictures.of(told(self.datasets[number].meta(clip), "group"), start)
+            prefix = self.pictures.of(meta_value(self.datasets[number].meta(clip), "group"), start)
         user = self._user(number, clip, start, frames) if self.config.streams == 2 else None
         return Item(codes, text, user, np.ones(frames, bool), prefix)
 
-    def in_order(self) -> Iterator[Item]:
+    def sequence(self) -> Iterator[Item]:
         """Every clip from its first frame to its last, in pieces; or conversations where they teach something."""
         for number, dataset in enumerate(self.datasets):
             if self._talks:
@@ -192,9 +192,9 @@ class Pieces:
 def _window_start(learn: np.ndarray, frames: int, random: np.random.Generator) -> int:
     """A random place for a window of so many frames, at least one of them to be learnt."""
     known = np.nonzero(learn)[0]
-    held = int(known[random.integers(len(known))])
-    last = max(min(held, len(learn) - frames), 0)
-    return int(random.integers(max(held - frames + 1, 0), last + 1)) if last else 0
+    target = int(known[random.integers(len(known))])
+    last = max(min(target, len(learn) - frames), 0)
+    return int(random.integers(max(target - frames + 1, 0), last + 1)) if last else 0
 
 
 def check_layout(info: DatasetInfo, config: ModelConfig, levels: int) -> None:
@@ -216,11 +216,13 @@ def collate(items: Sequence[Item], ids: Ids) -> Inputs:
     text = [i.text for i in items] if any(i.text is not None for i in items) else None
     user = [i.user for i in items] if any(i.user is not None for i in items) else None
     shape = items[0].codes.shape[0]
-    seen = [i.prefix for i in items if i.prefix is not None]
+    prefixes = [i.prefix for i in items if i.prefix is not None]
     vision = grid = None
-    if seen:
-        levels, patches = seen[0].codes.shape[0], max(p.codes.shape[1] for p in seen)
-        vision = _padded([i.prefix.codes if i.prefix else None for i in items], (levels, patches), seen[0].absent, True)
+    if prefixes:
+        levels, patches = prefixes[0].codes.shape[0], max(p.codes.shape[1] for p in prefixes)
+        vision = _padded(
+            [i.prefix.codes if i.prefix else None for i in items], (levels, patches), prefixes[0].absent, True
+        )
         grid = _padded([i.prefix.grid if i.prefix else None for i in items], (3, patches), 0, True).mT
     return Inputs(
         codes=_padded([i.codes for i in items], (shape, frames), ids.absent),
@@ -252,5 +254,5 @@ def _drawn(lengths: np.ndarray, others: set[int]) -> np.ndarray:
 def _conversations(dataset: TokenDataset) -> list[list[tuple[int, str]]]:
     """Groups of clips that have a role: (clip, role) in the order in which they were said."""
     groups = by_group(dataset).values()
-    talks = ([(clip, str(told(m, "role"))) for clip, m in members if told(m, "role")] for members in groups)
+    talks = ([(clip, str(meta_value(m, "role"))) for clip, m in members if meta_value(m, "role")] for members in groups)
     return [talk for talk in talks if talk]

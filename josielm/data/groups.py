@@ -15,8 +15,8 @@ from josiecodec.datasets.dataset import TokenDataset
 OWN = (None, "", 0, "0", "left", "model")
 
 
-def told(meta: dict[str, Any], key: str) -> Any:
-    """What a clip's metadata say, themselves or under `extra`; None if nothing."""
+def meta_value(meta: dict[str, Any], key: str) -> Any:
+    """A value of a clip's metadata, from their top level or from `extra`; None if there is none."""
     extra = meta.get("extra")
     return meta.get(key, extra.get(key) if isinstance(extra, dict) else None)
 
@@ -26,8 +26,8 @@ def by_group(dataset: TokenDataset) -> dict[str, list[tuple[int, dict[str, Any]]
     groups: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
     for clip in range(len(dataset)):
         meta = dataset.meta(clip)
-        if told(meta, "group") is not None:
-            groups[str(told(meta, "group"))].append((clip, meta))
+        if meta_value(meta, "group") is not None:
+            groups[str(meta_value(meta, "group"))].append((clip, meta))
     for members in groups.values():
         members.sort(key=lambda member: (_number(member[1], "turn"), _start(member[1]), member[0]))
     return dict(groups)
@@ -43,7 +43,7 @@ def partners(dataset: TokenDataset, frame_rate: float) -> tuple[dict[int, tuple[
     found: dict[int, tuple[int, int]] = {}
     others: set[int] = set()
     for members in by_group(dataset).values():
-        theirs = [m for m in members if told(m[1], "channel") not in OWN]
+        theirs = [m for m in members if meta_value(m[1], "channel") not in OWN]
         others |= {clip for clip, _ in theirs}
         for clip, meta in members:
             if clip in others or not theirs:
@@ -65,5 +65,5 @@ def _start(meta: dict[str, Any]) -> float:
 
 
 def _number(meta: dict[str, Any], key: str) -> float:
-    value = told(meta, key)
+    value = meta_value(meta, key)
     return float(value) if isinstance(value, (int, float)) else 0.0

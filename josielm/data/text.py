@@ -116,8 +116,8 @@ class TextRows:
             begin = max(frame, free)
             if 0 < begin <= frames and begin > free:
                 row[begin - 1] = self.ids.word
-            held = ids[: max(frames - begin, 0)]
-            row[begin : begin + len(held)] = held
+            part = ids[: max(frames - begin, 0)]
+            row[begin : begin + len(part)] = part
             free = begin + len(ids)
         return row
 

@@ -50,7 +50,7 @@ class Pictures:
     """
 
     def __init__(self, dataset: TokenDataset, config: VisionConfig, frame_rate: float):
-        if not dataset.info.visual:
+        if not dataset.info.is_vision:
             raise CodecError(f"{dataset.folder}: holds no pictures")
         if dataset.info.codebook_size != config.codebook_size:
             raise ModelError(f"{dataset.folder}: codes of {dataset.info.codebook_size}, not {config.codebook_size}")
@@ -59,16 +59,17 @@ class Pictures:
         self._warned = False
 
     def of(self, group: Any, start: int) -> Prefix | None:
-        """What of a group has been seen when frame `start` of its sound begins; None if it has none that fits."""
+        """What of a group has been shown when frame `start` of its sound begins; None if it has none that fits."""
         for clip, _ in self._members.get(str(group), []):
             prefix = self.prefix(clip, start)
-            if prefix.codes.shape[1] <= self.config.most:
+            if prefix.codes.shape[1] <= self.config.max_patches:
                 return prefix
             if not self._warned:
                 self._warned = True
                 name, patches = self.dataset.meta(clip).get("id"), prefix.codes.shape[1]
                 warnings.warn(
-                    f"left out: picture {name!r} and others have {patches} patches; {self.config.most} are looked at",
+                    f"left out: picture {name!r} and others have {patches} patches, "
+                    f"more than the {self.config.max_patches} that a model looks at",
                     stacklevel=2,
                 )
         return None
@@ -84,7 +85,7 @@ class Pictures:
         pictures, rows, columns = grid_of(found.meta, len(signed))
         times = np.round(_times(found.meta, pictures) * self.frame_rate - start, 6)
         last = max(int((times <= 0).sum()), 1)
-        first = max(last - max(self.config.most // (rows * columns), 1), 0)
+        first = max(last - max(self.config.max_patches // (rows * columns), 1), 0)
         places = np.indices((last - first, rows, columns)).reshape(3, -1)
         grid = np.stack([times[first + places[0]], places[1], places[2]]).astype(np.float32)
         each = rows * columns
@@ -107,11 +108,11 @@ def _times(meta: dict[str, Any], groups: int) -> np.ndarray:
     return np.arange(groups) * (seconds / groups)
 
 
-def shrunk(picture: Tensor, patch: int, most: int) -> Tensor:
-    """A picture [C, H, W] made smaller, in its shape, until it is no more than `most` patches of `patch` pixels."""
+def shrunk(picture: Tensor, patch: int, max_patches: int) -> Tensor:
+    """A picture [C, H, W] made smaller, in its shape, until it has at most `max_patches` patches of `patch` pixels."""
     height, width = picture.shape[-2:]
     side = float(patch)  # of what becomes a patch
-    while -(-height // side) * -(-width // side) > most:
+    while -(-height // side) * -(-width // side) > max_patches:
         side *= 1.02
     if side == patch:
         return picture
@@ -120,15 +121,15 @@ def shrunk(picture: Tensor, patch: int, most: int) -> Tensor:
 
 
 def picture_inputs(codes: Tensor, config: VisionConfig) -> Inputs:
-    """Codes of a picture [1, levels, H, W], -1 where a patch has no further level, as what is seen at frame 0.
+    """Codes of a picture [1, levels, H, W], -1 where a patch has no further level, as what is shown at frame 0.
 
     Raises:
         CodesError: if it has more patches than are looked at.
     """
     absent = config.codebook_size + 1
     levels, rows, columns = codes.shape[1:]
-    if rows * columns > config.most:
-        raise CodesError(f"a picture of {rows} x {columns} patches; no more than {config.most} are looked at")
+    if rows * columns > config.max_patches:
+        raise CodesError(f"a picture of {rows} x {columns} patches; no more than {config.max_patches} are looked at")
     flat = codes[:, : config.n_q].flatten(2)
     out = torch.full((1, config.n_q, rows * columns), absent, device=codes.device)
     out[:, : min(levels, config.n_q)] = torch.where(flat < 0, absent, flat)

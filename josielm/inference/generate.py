@@ -84,7 +84,7 @@ def generate(
         prompt: codes [B, K, T] to begin with.
         text: to be spoken behind the prompt, for a batch of one.
         user: what the other speaker says meanwhile, codes [B, K, T].
-        vision: pictures seen before, see `LMStream`.
+        vision: pictures shown before, see `LMStream`.
 
     Raises:
         CodesError: if something does not fit the model.
@@ -116,7 +116,7 @@ def generate(
 def reply(
     trained: Trained,
     turns: Sequence[Turn],
-    most: int,
+    max_frames: int,
     seed: int = 0,
     sampling: Sampling | None = None,
     sound: bool = True,
@@ -126,7 +126,7 @@ def reply(
     Args:
         trained: a model that writes.
         turns: what was said so far.
-        most: frames after which the answer is cut off.
+        max_frames: frames after which the answer is cut off.
         seed: of what is drawn.
         sampling: how ids are drawn.
         sound: False for an answer of text alone.
@@ -155,7 +155,7 @@ def reply(
             words.extend(end if over else [int(drawn[0])])
         return drawn
 
-    left = steps_of(most, model)
+    left = steps_of(max_frames, model)
     while left > 0:
         step = stream.steps
         heard = None if user is None or not 0 < step <= length else user[..., step - 1]

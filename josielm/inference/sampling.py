@@ -47,8 +47,8 @@ def draw(logits: Tensor, how: Draw, generators: Sequence[torch.Generator]) -> Te
         return logits.argmax(-1)
     logits = logits.float() / how.temperature
     if 0 < how.top_k < logits.shape[-1]:
-        least = logits.topk(how.top_k, -1).values[:, -1:]
-        logits = logits.masked_fill(logits < least, float("-inf"))
+        threshold = logits.topk(how.top_k, -1).values[:, -1:]
+        logits = logits.masked_fill(logits < threshold, float("-inf"))
     # the likeliest after noise of the Gumbel kind is a fair draw
     noise = torch.stack([torch.empty(logits.shape[-1]).exponential_(generator=g) for g in generators])
     return (logits.softmax(-1) / noise.to(logits.device).clamp_min(1e-20)).argmax(-1)

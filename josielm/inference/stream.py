@@ -45,9 +45,9 @@ class LMStream:
         model: whose stream.
         seeds: one for each stream of the batch; a stream does not depend on those beside it.
         sampling: how ids are drawn.
-        vision: pictures that are seen first: `Inputs` with `vision` and `grid`.
+        vision: pictures that are shown first: `Inputs` with `vision` and `grid`.
         turns: in turn mode, frames whose text is not SILENCE have no sound.
-        writes: False for a stream without text: the model is told that there is none.
+        writes: False for a stream without text: the model knows that there is none.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class LMStream:
 
     def _see(self, vision: Inputs | None) -> None:
         prefix = None if vision is None else self.model.prefix(vision)
-        self._seen: Tensor | None = None
+        self._visible: Tensor | None = None
         if prefix is not None:
-            x, when, self._seen = prefix
+            x, when, self._visible = prefix
             with torch.no_grad():
-                self.model.temporal(x, when, self._state, seen=self._seen)
+                self.model.temporal(x, when, self._state, visible=self._visible)
 
     @torch.no_grad()
     def step(
@@ -132,10 +132,10 @@ class LMStream:
         heard = self._hear(user)
         if heard is not None and model.user_tables is not None:
             x = x + model.user_tables(heard[..., None])
-        if self._seen is not None:
-            self._seen = F.pad(self._seen, (0, 1), value=True)[:, -config.context :]
+        if self._visible is not None:
+            self._visible = F.pad(self._visible, (0, 1), value=True)[:, -config.context :]
         position = torch.tensor([self.steps], device=self.device)
-        return model.temporal(x, position, self._state, seen=self._seen)[:, 0]
+        return model.temporal(x, position, self._state, visible=self._visible)[:, 0]
 
     def _hear(self, user: Tensor | None) -> Tensor | None:
         """What the other speaker's rows, put off as they are, had in the last step: [B, K]."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from josiecodec.errors import ConfigError
-from josiecodec.training.audio.config import DescentConfig
 
 Mode = Literal["stream", "turns"]
 
@@ -25,7 +24,7 @@ class StackConfig:
         theta: base of the rotary frequencies.
         dropout: after attention and feed-forward, in training.
         input_norm: normalise what goes in, too.
-        final_norm: normalise what comes out a second time (as printed in seed 000).
+        final_norm: normalise what comes out a second time, as J.O.S.I.E. v4o does (Gülmez 2025).
     """
 
     dim: int = 256
@@ -61,16 +60,16 @@ class VisionConfig:
     Attributes:
         n_q: levels read of each patch.
         codebook_size: codes of a level.
-        most: patches that are looked at, the latest whole pictures.
+        max_patches: patches that are looked at, the latest whole pictures.
     """
 
     n_q: int = 8
     codebook_size: int = 2048
-    most: int = 1024
+    max_patches: int = 1024
 
     def __post_init__(self) -> None:
-        if min(self.n_q, self.codebook_size, self.most) < 1:
-            raise ConfigError("vision: n_q, codebook_size and most must be positive")
+        if min(self.n_q, self.codebook_size, self.max_patches) < 1:
+            raise ConfigError("vision: n_q, codebook_size and max_patches must be positive")
 
 
 @dataclass(frozen=True)
@@ -88,16 +87,16 @@ class ModelConfig:
             those of the temporal transformer through the projection it has anyway ("tied": no parameters).
         semantic: "level", the first step of the depth transformer like any other; or "split", from a head of its own
             on the temporal transformer, so that the depth transformer has the acoustic levels alone.
-        acoustic_tables: a table for every acoustic level, or one for all ("shared", as printed in seed 000; their
-            sum then does not tell which level a code was from).
+        acoustic_tables: a table for every acoustic level, or one for all ("shared", as in J.O.S.I.E. v4o; their sum
+            then does not tell which level a code was from).
         text_head: who predicts the text: the temporal transformer, the first step of the depth transformer, or nobody.
         text_size: ids of the tokenizer; 0 for a model without text.
         text_reserved: rows behind them for what no tokenizer knows, see `josielm.model.ids`.
         learned_specials: the sound tables have a row for "not begun yet"; otherwise it counts as nothing.
         head_bias: heads have a bias. It can start as the frequencies of the codes.
-        text_column: the semantic head also sees the text id as a number (as printed; kept for counting).
+        text_column: the semantic head also sees the text id as a number, as in J.O.S.I.E. v4o.
         streams: 1, or 2 if there is somebody else to listen to (full duplex).
-        delays: frames by which each level is put off; empty for none.
+        delays: frames by which each level is delayed; empty for none.
         user_delays: those of the other speaker.
         text_delay: that of the text.
         context: frames (and patches before them) that a frame can look back on, itself included.
@@ -170,7 +169,7 @@ class ModelConfig:
         return max(*self.level_delays, self.text_delay if self.text_size else 0, 0)
 
     @property
-    def least_parameters(self) -> int:
+    def min_parameters(self) -> int:
         """A lower bound of the parameters: matrices of the transformers, tables and heads."""
         wide, narrow, size = self.temporal.dim, self.depth.dim, self.codebook_size
         steps = self.n_q - (self.semantic == "split") if self.depth_weights == "per_step" else 1
@@ -197,73 +196,3 @@ class ModelConfig:
             tuple(d[min(k, len(d) - 1)] for k in range(n_q)) if d else () for d in (self.delays, self.user_delays)
         )
         return replace(self, n_q=n_q, codebook_size=codebook_size, delays=own, user_delays=user)
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """Weights of the cross-entropies; each is a mean over all that it counts.
-
-    Attributes:
-        text: of ids that are words; text_silence: of those that are not (there are many more of them).
-        semantic, acoustic: of a code of the first level, and of any other.
-    """
-
-    text: float = 1.0
-    text_silence: float = 0.5
-    semantic: float = 1.0
-    acoustic: float = 1.0
-
-
-def _descent() -> DescentConfig:
-    return DescentConfig(lr=1e-3, final=0.05, warmup=50, betas=(0.9, 0.95), weight_decay=0.05)
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """A whole run.
-
-    Attributes:
-        model: what is trained.
-        steps: length of the run, unless the command line gives minutes.
-        batch: clips of a step, over all processes and parts.
-        frames: of each.
-        accumulate: parts that a step's batch is run in, to save memory.
-        depth_frame_fraction: share of the frames that the depth transformer learns from, drawn anew every step.
-        precision: "bf16" runs matrix products in bfloat16; weights and losses stay float32.
-        mode: "stream" learns from pieces of clips as they come; "turns" from conversations packed as ChatML.
-        start_from_counts: biases of the heads begin as the frequencies of the codes.
-        start_from_codec: tables and heads begin as images of the codec's code vectors, if the codec is at hand.
-        loss, optimizer: see the classes.
-        seed: of everything random.
-        log_every, save_every, validate_every: in steps.
-        validate_frames: most frames that are judged while training.
-    """
-
-    model: ModelConfig = field(default_factory=ModelConfig)
-    steps: int = 1000
-    batch: int = 16
-    frames: int = 64
-    accumulate: int = 1
-    depth_frame_fraction: float = 1.0
-    precision: Literal["fp32", "bf16"] = "fp32"
-    mode: Mode = "stream"
-    start_from_counts: bool = True
-    start_from_codec: bool = True
-    loss: LossConfig = field(default_factory=LossConfig)
-    optimizer: DescentConfig = field(default_factory=_descent)
-    seed: int = 0
-    log_every: int = 20
-    save_every: int = 500
-    validate_every: int = 500
-    validate_frames: int = 4000
-
-    def __post_init__(self) -> None:
-        counts = (self.steps, self.batch, self.frames, self.accumulate)
-        if min(*counts, self.log_every, self.save_every, self.validate_every) < 1:
-            raise ConfigError("training: steps, batch, frames, accumulate and the intervals must be positive")
-        if self.batch % self.accumulate:
-            raise ConfigError(f"training: a batch of {self.batch} cannot be run in {self.accumulate} equal parts")
-        if len(self.optimizer.betas) != 2 or self.optimizer.lr <= 0:
-            raise ConfigError("training: optimizer.lr must be positive, optimizer.betas two numbers")
-        if not 0 < self.depth_frame_fraction <= 1:
-            raise ConfigError("training: depth_frame_fraction must be in (0, 1]")

@@ -1,8 +1,8 @@
-"""The depth transformer: within a frame, every step is told what the step before it chose.
+"""The depth transformer: within a frame, every step knows what the step before it chose.
 
 context of the frame -> projection -+-> step 0 -> text?  (text_head "depth")
-                                    +-> step 1 -> semantic code, having seen the text
-                                    +-> step 2 -> acoustic code, having seen the semantic one
+                                    +-> step 1 -> semantic code, knowing the text
+                                    +-> step 2 -> acoustic code, knowing the semantic one
                                     ...
 """
 
@@ -61,7 +61,7 @@ class DepthTransformer(nn.Module):
     # Whole frames, with all that was chosen known ---------------------------------------------------
 
     def forward(self, context: Tensor, codes: Tensor, text: Tensor | None) -> Tensor:
-        """What comes out of every step, each told the true choice of the step before.
+        """What comes out of every step, each given the true choice of the step before.
 
         Args:
             context: [N, D] of the temporal transformer, a row for every frame.

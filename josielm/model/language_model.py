@@ -182,10 +182,10 @@ class LM(nn.Module):
         prefix = self.prefix(inputs)
         if prefix is None:
             return self.temporal(x, positions)
-        before, when, seen = prefix
+        before, when, visible = prefix
         x = torch.cat([before, x], 1)
         positions = torch.cat([when, positions.expand(len(x), -1)], 1)
-        return self.temporal(x, positions, seen=F.pad(seen, (0, frames), value=True))[:, -frames:]
+        return self.temporal(x, positions, visible=F.pad(visible, (0, frames), value=True))[:, -frames:]
 
     def embed(self, steps: Steps) -> Tensor:
         """Inputs of the temporal transformer: each step gets the ids of the one before, [B, T, D]."""
@@ -205,9 +205,9 @@ class LM(nn.Module):
         """Pictures as vectors [B, P, D], their times [B, P] and bool [B, P], False for padding; None without any."""
         if inputs.vision is None or inputs.grid is None or not self.config.vision:
             return None
-        seen = inputs.vision[:, 0] < self.config.vision.codebook_size
+        visible = inputs.vision[:, 0] < self.config.vision.codebook_size
         x = self.vision_tables(inputs.vision) + self.vision_positions(inputs.grid[..., 1:])
-        return x, inputs.grid[..., 0].float(), seen
+        return x, inputs.grid[..., 0].float(), visible
 
     def check(self, inputs: Inputs) -> None:
         """Refuse what does not fit the model.

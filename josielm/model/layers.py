@@ -66,12 +66,12 @@ class Past:
 
     Attributes:
         keys, values: [N, heads, steps, channels], the latest ones.
-        seen: steps that the stream has had.
+        steps: that the stream has had.
     """
 
     keys: Tensor
     values: Tensor
-    seen: int
+    steps: int
 
 
 class Attention(Streaming):
@@ -86,10 +86,10 @@ class Attention(Streaming):
         self.q_proj, self.k_proj, self.v_proj = (linear(config.dim, inner) for _ in range(3))
         self.out_proj = linear(inner, config.dim)
 
-    def forward(self, x: Tensor, angles: Tensor | None, seen: Tensor | None, state: State | None) -> Tensor:
+    def forward(self, x: Tensor, angles: Tensor | None, visible: Tensor | None, state: State | None) -> Tensor:
         batch, steps, _ = x.shape
         past: Past | None = state.get(self) if state is not None else None
-        first = past.seen if past else 0
+        first = past.steps if past else 0
         q, k, v = (
             apply_linear(proj, x, first).view(batch, steps, self.heads, self.head_dim).transpose(1, 2)
             for proj in (self.q_proj, self.k_proj, self.v_proj)
@@ -99,29 +99,29 @@ class Attention(Streaming):
         if past is not None:
             k, v = torch.cat([past.keys, k], 2), torch.cat([past.values, v], 2)
         if state is not None:
-            held = min(k.shape[2], self.context - 1)
-            last = slice(k.shape[2] - held, None)
+            kept = min(k.shape[2], self.context - 1)
+            last = slice(k.shape[2] - kept, None)
             state[self] = Past(k[:, :, last], v[:, :, last], first + steps)
-        y = self._attend(q, k, v, seen).transpose(1, 2).reshape(batch, steps, self.heads * self.head_dim)
+        y = self._attend(q, k, v, visible).transpose(1, 2).reshape(batch, steps, self.heads * self.head_dim)
         return apply_linear(self.out_proj, y, first)
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None) -> Tensor:
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None) -> Tensor:
         steps, keys = q.shape[2], k.shape[2]
-        if seen is None and steps == keys <= self.context:
+        if visible is None and steps == keys <= self.context:
             return F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        if seen is None and steps == 1 and keys <= self.context:
+        if visible is None and steps == 1 and keys <= self.context:
             return F.scaled_dot_product_attention(q, k, v)
         query = torch.arange(keys - steps, keys, device=q.device)[:, None]
         key = torch.arange(keys, device=q.device)[None]
         mask = (key <= query) & (query - key < self.context)
-        if seen is not None:
+        if visible is not None:
             # a step always sees itself: a row of nothing would be no number
-            mask = (mask & seen[:, None, None, -keys:]) | (key == query)
+            mask = (mask & visible[:, None, None, -keys:]) | (key == query)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
 class GatedFeedForward(nn.Module):
-    """W2(silu(W1 x) * W3 x) (Shazeer 2020, arXiv 2002.05202). Names as printed in seed 000."""
+    """W2(silu(W1 x) * W3 x) (Shazeer 2020, arXiv 2002.05202). Names as in J.O.S.I.E. v4o (Gülmez 2025)."""
 
     def __init__(self, config: StackConfig, linear: Linear):
         super().__init__()
@@ -145,8 +145,10 @@ class Block(Streaming):
         self.mlp_norm = make_norm(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, angles: Tensor | None, seen: Tensor | None, state: State | None, first: int) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), angles, seen, state))
+    def forward(
+        self, x: Tensor, angles: Tensor | None, visible: Tensor | None, state: State | None, first: int
+    ) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), angles, visible, state))
         return x + self.dropout(self.feed_forward(self.mlp_norm(x), first))
 
 
@@ -168,7 +170,7 @@ class Stack(Streaming):
         self.final_norm = make_norm(config) if config.final_norm else nn.Identity()
 
     def forward(
-        self, x: Tensor, positions: Tensor, state: State | None = None, first: int = 0, seen: Tensor | None = None
+        self, x: Tensor, positions: Tensor, state: State | None = None, first: int = 0, visible: Tensor | None = None
     ) -> Tensor:
         """Run over a sequence, or over the next steps of a stream.
 
@@ -177,12 +179,12 @@ class Stack(Streaming):
             positions: [T], or [N, T] where the rows differ; any unit, they need not be whole.
             state: the stream's memory; None for a whole sequence.
             first: index of the first step, for weights that differ from step to step.
-            seen: bool [N, all steps so far], False for padding that nobody looks at; None for no padding.
+            visible: bool [N, all steps so far], False for padding that nobody looks at; None for no padding.
         """
         angles = self._angles(positions) if self.config.rotary else None
         x = self.input_norm(x)
         for layer in self.layers:
-            x = layer(x, angles, seen, state, first)
+            x = layer(x, angles, visible, state, first)
         return self.final_norm(self.norm(x))
 
     def _angles(self, positions: Tensor) -> Tensor:

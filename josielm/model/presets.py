@@ -26,16 +26,16 @@ def _small() -> ModelConfig:
     )
 
 
-def _printed() -> ModelConfig:
-    """As many parameters as the temporal and depth transformers printed in seed 000, wired so that it can learn.
+def _v4o() -> ModelConfig:
+    """As many parameters as the temporal and depth transformers of J.O.S.I.E. v4o (Gülmez 2025), but it can learn.
 
-    Printed tree: Llama-3's text table (128000 ids and 256 reserved ones), one table for all acoustic levels, heads of
+    From there: Llama-3's text table (128000 ids and 256 reserved ones), one table for all acoustic levels, heads of
     12 x 85 channels, a semantic head with the text id as a 513th input, and no tables in the depth transformer. What
-    the printed forward pass lacks (sums per frame, depth over levels, the previous code as an input) needs no
+    the published forward pass lacks (sums per frame, depth over levels, the previous code as an input) needs no
     parameters when the depth transformer reads the temporal tables.
     """
     return ModelConfig(
-        name="v4o-printed",
+        name="v4o",
         n_q=8,
         temporal=StackConfig(dim=1028, layers=12, heads=12, hidden=4112, input_norm=True, final_norm=True),
         depth=StackConfig(dim=512, layers=6, heads=4, hidden=2048),
@@ -51,7 +51,7 @@ def _printed() -> ModelConfig:
     )
 
 
-PRESETS = {"tiny": _tiny, "small": _small, "v4o-printed": _printed}
+PRESETS = {"tiny": _tiny, "small": _small, "v4o": _v4o}
 
 
 def preset(name: str) -> ModelConfig:

@@ -17,14 +17,14 @@ from .losses import Losses, losses
 
 @torch.no_grad()
 def negative_log_likelihood(
-    model: LM, pieces: Pieces, most: int | None = None, batch: int = 16, bf16: bool = False
+    model: LM, pieces: Pieces, max_frames: int | None = None, batch: int = 16, bf16: bool = False
 ) -> dict[str, float]:
     """Nats per id of each stream, over every clip from its first frame to its last.
 
     Args:
         model: what is judged.
         pieces: the data; a model starts afresh with every piece.
-        most: frames to judge, whole pieces at even distances; None for all.
+        max_frames: to judge, whole pieces at even distances; None for all.
         batch: pieces at a time.
         bf16: as in training.
     """
@@ -32,7 +32,7 @@ def negative_log_likelihood(
     model.eval()
     device = next(model.parameters()).device
     total: Losses | None = None
-    for items in _batches(_some(pieces, most), batch):
+    for items in _batches(_some(pieces, max_frames), batch):
         inputs = collate(items, pieces.ids).to(device)
         model.check(inputs)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
@@ -54,19 +54,19 @@ class Row:
 
 
 def table(nll: dict[str, float], floors: Floors) -> list[Row]:
-    """The figures of each level side by side; nan where too few frames were judged for a level that is put off."""
+    """The figures of each level side by side; nan where too few frames were measured for a level that is delayed."""
     return [
         Row(k, nll.get(f"level_{k}", nan), floors.unigram[k], floors.bigram[k], floors.stacked[k])
         for k in range(len(floors.unigram))
     ]
 
 
-def _some(pieces: Pieces, most: int | None) -> Iterator[Item]:
-    if most is None:
-        return pieces.in_order()
-    count = sum(1 for _ in pieces.in_order())
-    every = max(-(-count * pieces.frames // most), 1)
-    return islice(pieces.in_order(), 0, None, every)
+def _some(pieces: Pieces, max_frames: int | None) -> Iterator[Item]:
+    if max_frames is None:
+        return pieces.sequence()
+    count = sum(1 for _ in pieces.sequence())
+    every = max(-(-count * pieces.frames // max_frames), 1)
+    return islice(pieces.sequence(), 0, None, every)
 
 
 def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:

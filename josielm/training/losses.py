@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..model.config import LossConfig
 from ..model.delays import delay
 from ..model.language_model import LM, Inputs, Steps
+from .config import LossConfig
 
 IGNORED = -100
 

@@ -46,8 +46,11 @@ def start_from_vectors(model: LM, vectors: list[Tensor], seed: int = 0) -> None:
 
 def code_vectors(codec: Any, n_q: int) -> list[Tensor]:
     """The vectors that a `Jodio` stands codes of its first `n_q` levels for."""
-    levels = [codec.acoustic_rvq.level(k) for k in range(n_q - 1)]
-    return [codec.semantic_rvq.codebook.weight, *(quantizer.codebook.weight * scale for quantizer, scale in levels)]
+    levels = [codec.quantizer.acoustic_rvq.level(k) for k in range(n_q - 1)]
+    return [
+        codec.quantizer.semantic_vq.codebook.weight,
+        *(quantizer.codebook.weight * scale for quantizer, scale in levels),
+    ]
 
 
 def _heads(model: LM) -> list[nn.Linear]:

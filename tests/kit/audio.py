@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from josiecodec.audio.bit_plan import BandStep
-from josiecodec.audio.config import JodioConfig, QuantizerConfig
+from josiecodec.audio.config import JodioConfig
 from josiecodec.audio.mimi import MimiConfig
 from josiecodec.audio.seanet import SeaNetConfig
 from josiecodec.audio.spectral import SpectralDecoderConfig, SpectralEncoderConfig
 from josiecodec.audio.waveform_layer import WaveformLayerConfig
 from josiecodec.coding.jodio import Jodio
 from josiecodec.nn.transformer import TransformerConfig
+from josiecodec.quantization.config import SplitQuantizerConfig
 from josiecodec.settings import EncoderSettings
 
 RATE = 24000
@@ -24,11 +25,11 @@ RATE = 24000
 def tiny_config(kind: str = "spectral", **changes) -> JodioConfig:
     """A model of the real structure and frame rate, but a few thousand parameters."""
     shared = {} if kind == "mimi" else {"shared_from": 3, "semantic_dim": 24}
-    quantizer = changes.pop("quantizer", QuantizerConfig(acoustic_levels=5, codebook_size=64, dim=16, **shared))
+    quantizer = changes.pop("quantizer", SplitQuantizerConfig(acoustic_levels=5, codebook_size=64, dim=16, **shared))
     transformer = TransformerConfig(dim=32, layers=1, heads=2, hidden=48, dropout=0.0, context=6)
     if kind == "spectral":
         encoder = SpectralEncoderConfig(channels=(32, 32), blocks=(1, 1), fine=240)
-        decoder = SpectralDecoderConfig(channels=(32, 32, 32), blocks=(1, 1, 1), told=True)
+        decoder = SpectralDecoderConfig(channels=(32, 32, 32), blocks=(1, 1, 1), level_conditioned=True)
     elif kind == "mimi":
         quantizer = dataclasses.replace(quantizer, mode="mimi")
         transformer = dataclasses.replace(
@@ -58,8 +59,8 @@ def tiny_model(kind: str = "spectral", **changes) -> Jodio:
             model.encoder.fine_proj.weight.normal_(std=0.02)
         latent = model.latent(speechlike(60, batch=10))
         model.initialise_codebooks(latent.reshape(-1, latent.shape[-1]), torch.Generator().manual_seed(0))
-        if getattr(model.decoder, "coarseness", None) is not None:
-            model.decoder.coarseness.weight.normal_(std=0.05)
+        if getattr(model.decoder, "level_embedding", None) is not None:
+            model.decoder.level_embedding.weight.normal_(std=0.05)
     return model
 
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import soundfile
 import torch
 
 from josiecodec.config import to_dict
 from josiecodec.training.audio.config import TrainConfig, train_config
-from josiecodec.training.audio.pitch import PitchLessons
+from josiecodec.training.audio.pitch import PitchLabels
 from josiecodec.training.audio.teacher import make_teacher
 from josiecodec.training.audio.trainer import AudioTrainer
-from kit.audio import tiny_config
+from kit.audio import RATE, speechlike, tiny_config
+
+
+def make_recordings(root: Path) -> Path:
+    """Six recordings by three voices, one of them music, with a manifest."""
+    lines = ["path\toffset_s\tduration_s\tspeaker\tlanguage\tkind\tbandwidth_hz"]
+    for n in range(6):
+        soundfile.write(root / f"{n}.flac", speechlike(50, seed=n)[0, 0].numpy(), RATE)
+        lines.append(f"{n}.flac\t0.0\t1.9\tv{n % 3}\ten\t{'music' if n == 5 else 'speech'}\t12000")
+        lines.append(f"{n}.flac\t1.92\t2.0\tv{n % 3}\ten\t{'music' if n == 5 else 'speech'}\t12000")
+    (root / "manifest.tsv").write_text("\n".join(lines) + "\n")
+    return root
 
 
 def config(**changes) -> TrainConfig:
@@ -29,8 +43,8 @@ def config(**changes) -> TrainConfig:
 def trainer(recordings, folder, settings=None, **more) -> AudioTrainer:
     settings = settings or config()
     teacher = make_teacher(recordings, settings.teacher, settings.model.frame_size, torch.device("cpu"))
-    pitch = PitchLessons(torch.full((len(recordings.samples) // 240,), 120.0), 240, 960)
-    return AudioTrainer(settings, recordings, folder, teacher, pitch=pitch, say=lambda _: None, **more)
+    pitch = PitchLabels(torch.full((len(recordings.samples) // 240,), 120.0), 240, 960)
+    return AudioTrainer(settings, recordings, folder, teacher, pitch=pitch, report=lambda _: None, **more)
 
 
 def weights(t: AudioTrainer) -> dict:

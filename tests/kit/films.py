@@ -24,5 +24,5 @@ def film(path: Path, size=(48, 64), pictures: int = 20, rate=Fraction(10), sound
             wave = torch.zeros(round(24000 * pictures / float(rate)))
             wave[24000:36000] = 0.5 * torch.sin(torch.arange(12000) * 0.2)
             for part in wave.split(1000):
-                writer.write_sound(part)
+                writer.write_audio(part)
     return x

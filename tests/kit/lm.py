@@ -21,7 +21,7 @@ TINY = ModelConfig(
     depth=StackConfig(dim=24, layers=2, heads=2, hidden=32),
     context=12,
 )
-SEEING = VisionConfig(n_q=2, codebook_size=CARD, most=8)
+SEEING = VisionConfig(n_q=2, codebook_size=CARD, max_patches=8)
 # one model for everything that can be chosen, in combinations that meet
 VARIANTS = {
     "plain": TINY,
@@ -41,7 +41,7 @@ VARIANTS = {
         text_delay=1,
         vision=SEEING,
     ),
-    "as printed": replace(
+    "v4o": replace(
         TINY,
         depth_tables="tied",
         acoustic_tables="shared",

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import safetensors.torch
 
-from josiecodec.training.audio.config import DescentConfig
+from josiecodec.training.core.settings import DescentConfig
 from josielm.data.batches import Pieces, open_datasets
-from josielm.model.config import TrainConfig
+from josielm.training.config import TrainConfig
 from josielm.training.trainer import Trainer
 from kit.lm import TINY
 
@@ -27,7 +27,7 @@ CONFIG = TrainConfig(
 
 def trainer(tokens, folder, config=CONFIG, **changes):
     data = open_datasets([tokens])
-    return Trainer(config, Pieces(data, config.model, config.frames), folder, say=lambda _: None, **changes)
+    return Trainer(config, Pieces(data, config.model, config.frames), folder, report=lambda _: None, **changes)
 
 
 def weights(folder):

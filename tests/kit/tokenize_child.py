@@ -1,4 +1,4 @@
-"""What tests run in processes that are killed. It imports little, so that such a process is there at once."""
+"""Functions that tests run in processes of their own, some of which are killed. Few imports, for a quick start."""
 
 from __future__ import annotations
 
@@ -21,9 +21,18 @@ SERVER.set_forkserver_preload(["josiecodec.tokenization.tokenize", "josiecodec.h
 KILLED = -signal.SIGKILL
 
 
-def run(model: Path, source: Path, out: Path, share: tuple[int, int] = (1, 1), die_at: int = -1) -> None:
-    """Tokenize; the process kills itself at step `die_at`: just before or after a file gets its name."""
-    replace, step = os.replace, itertools.count()
+def run(
+    model: Path, source: Path, out: Path, share: tuple[int, int] = (1, 1), die_at: int = -1, die_after: int = -1
+) -> None:
+    """Tokenize; the process kills itself at step `die_at` or after so many clips.
+
+    Steps are just before and just after a file gets its name; clips are counted in the middle of writing a shard.
+    """
+    replace, step, clips = os.replace, itertools.count(), itertools.count(1)
+
+    def on_clip(_: float) -> None:
+        if next(clips) == die_after:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def dangerous(*names: Path) -> None:
         if next(step) == die_at:
@@ -34,7 +43,7 @@ def run(model: Path, source: Path, out: Path, share: tuple[int, int] = (1, 1), d
 
     os.replace = dangerous
     torch.set_num_threads(1)
-    tokenize(load(model), make_plan(source, shard_clips=5), out, Settings(4, batch_seconds=6.0), *share)
+    tokenize(load(model), make_plan(source, shard_clips=5), out, Settings(4, batch_seconds=6.0), *share, on_clip)
 
 
 def run_measured(model: Path, source: Path, out: Path, report: Path) -> None:
@@ -46,12 +55,14 @@ def run_measured(model: Path, source: Path, out: Path, report: Path) -> None:
     report.write_text(str((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))
 
 
-def in_child(target: Callable, *args: object, kill_after: float | None = None) -> int:
-    """Exit code of a function in a process of its own, which is killed if it takes too long."""
+def in_child(target: Callable, *args: object) -> int:
+    """Exit code of a function in a process of its own."""
     process = SERVER.Process(target=target, args=args)
     process.start()
-    process.join(kill_after)
-    if process.is_alive():
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
+    process.join()
     return process.exitcode
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    """The finished files of a dataset."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".")}

@@ -7,6 +7,7 @@ import dataclasses
 import torch
 
 from josiecodec.coding.jovio import Jovio
+from josiecodec.quantization.config import ResidualQuantizerConfig
 from josiecodec.settings import EncoderSettings
 from josiecodec.vision.config import ConvConfig, JovioConfig, VitConfig
 from josiecodec.vision.convnet import ConvDecoder, ConvEncoder, start_linear
@@ -15,9 +16,7 @@ from josiecodec.vision.grouping import to_groups
 CONV = JovioConfig(
     name="small",
     latent_dim=24,
-    levels=8,
-    codebook_size=64,
-    shared_from=5,
+    quantizer=ResidualQuantizerConfig(levels=8, codebook_size=64, shared_from=5),
     encoding=EncoderSettings(n_q=4, masking=0.0),
     starts=(1, 2, 4),
     encoder=ConvConfig(fine_channels=8, fine_blocks=1, channels=16, blocks=1),

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ...audio.config import JodioConfig
 from ...audio.presets import preset
-from ...config import from_dict, to_dict
+from ...config import from_dict
 from ...errors import ConfigError
+from ..core.settings import OptimizerConfig, RunConfig, read_toml, with_preset
 from .data import DataConfig
 from .discriminators import AdversaryConfig
 from .teacher import TeacherConfig
-
-CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class LossConfig:
         pesq_start: share of the run after which these two set in (with a short ramp).
         vq: commitment and codebook losses.
         pitch: cross-entropy of the pitch, for decoders with a source.
-        semantic: distance from the semantic level that is kept, see `TrainConfig.keep_semantic`.
+        semantic: distance from the semantic level that is kept, see `TrainConfig.semantic_anchor`.
         overlap: analysis windows over each sample in the spectral losses, 2 or 4.
     """
 
@@ -71,72 +68,29 @@ class QuantizationConfig:
     more: float = 0.15
 
 
-@dataclass(frozen=True)
-class DescentConfig:
-    """AdamW and its schedule.
-
-    Attributes:
-        lr: peak learning rate.
-        final: share of it that is left at the end of the cosine.
-        warmup: steps of linear rise, also after a change of the schedule.
-        betas: of AdamW.
-        weight_decay: on matrices only.
-        clip: greatest norm of the gradient.
-    """
-
-    lr: float = 7e-4
-    final: float = 0.03
-    warmup: int = 200
-    betas: tuple[float, ...] = (0.8, 0.99)
-    weight_decay: float = 0.01
-    clip: float = 1.0
-
-
-@dataclass(frozen=True)
-class OptimizerConfig(DescentConfig):
-    """The same, with averaged weights.
-
-    Attributes:
-        ema: decay of the averaged weights, which are those that are evaluated and saved.
-    """
-
-    ema: float = 0.999
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """A whole run.
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(RunConfig):
+    """A whole run; `batch` items are those of each process.
 
     Attributes:
         model: configuration of the codec.
-        steps: length of the run, unless the command line gives minutes.
-        batch: items per step (and process).
-        seconds: length of each.
-        precision: "bf16" runs convolutions and matrix products in bfloat16.
+        seconds: length of each item.
         pitch: file of pitch labels (`train pitch`), which a decoder with a source learns from; "auto" to
             have them made in the run's folder; "" for none.
         pitch_given: share of the run in which the source is given the true pitch, fading out in its second
             half; so filters are learnt before pitch is.
-        keep_semantic: a trained model of the same kind, whose semantic level the run keeps: the codebook is taken
-            over and stays, and the encoder is held to what that model's says. "" for none.
+        semantic_anchor: a trained model of the same kind, whose semantic level the run keeps: the codebook is taken
+            over and stays, and the encoder is held to what that model's gives. "" for none.
         freeze_codes: train the decoder alone: encoder and codebooks stay as they are.
-        seed: of everything random.
-        validate_minutes, save_minutes: how often.
         loss, quantization, optimizer, data, teacher, adversary: see the classes.
     """
 
     model: JodioConfig
-    steps: int = 20000
-    batch: int = 8
     seconds: float = 1.6
-    precision: Literal["fp32", "bf16"] = "fp32"
     pitch: str = "auto"
     pitch_given: float = 0.3
-    keep_semantic: str = ""
+    semantic_anchor: str = ""
     freeze_codes: bool = False
-    seed: int = 0
-    validate_minutes: float = 10.0
-    save_minutes: float = 10.0
     loss: LossConfig = field(default_factory=LossConfig)
     quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -145,13 +99,13 @@ class TrainConfig:
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1 or self.seconds <= 0:
-            raise ConfigError("training: steps, batch and seconds must be positive")
+        super().__post_init__()
+        if self.seconds <= 0:
+            raise ConfigError("training: seconds must be positive")
         if self.loss.stoi and self.seconds < 0.6:
             raise ConfigError("training: the intelligibility term needs items of at least 0.6 seconds")
-        for name, pair in (("optimizer.betas", self.optimizer.betas), ("data.gain_db", self.data.gain_db)):
-            if len(pair) != 2:
-                raise ConfigError(f"training: {name} takes two numbers")
+        if len(self.data.gain_db) != 2:
+            raise ConfigError("training: data.gain_db takes two numbers")
 
 
 def read_train_config(path: str | Path, changes: tuple[str, ...] = ()) -> TrainConfig:
@@ -169,58 +123,8 @@ def read_train_config(path: str | Path, changes: tuple[str, ...] = ()) -> TrainC
     return train_config(values, where)
 
 
-def read_toml(path: str | Path, changes: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-    """The settings of an experiment with `changes` put in, and the file they are from."""
-    file = Path(path)
-    if not file.exists():
-        file = CONFIGS / f"{path}.toml"
-    try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError:
-        known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.toml")))
-        raise ConfigError(f"no experiment {str(path)!r} (there are {known})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: {error}") from None
-    return with_changes(values, changes), str(file)
-
-
-def with_changes(values: dict[str, Any], changes: tuple[str, ...]) -> dict[str, Any]:
-    """`values` with lines of TOML like `optimizer.lr = 1e-3` put in.
-
-    Raises:
-        ConfigError: if a line is no TOML.
-    """
-    for change in changes:
-        try:
-            values = merged(values, tomllib.loads(change))
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"setting {change!r}: {error}") from None
-    return values
-
-
 def train_config(values: dict[str, Any], where: str = "experiment") -> TrainConfig:
     """`TrainConfig` from a dict as a TOML file gives it."""
     values = dict(values)
     values["model"] = with_preset(values.get("model", "jodio-24k"), preset)
     return from_dict(TrainConfig, values, where)
-
-
-def with_preset(model: Any, preset: Callable[[str], Any]) -> Any:
-    """The settings of a model that is given by the name of a preset, or as changes to one."""
-    if isinstance(model, str):
-        return to_dict(preset(model))
-    if isinstance(model, dict) and "preset" in model:
-        return merged(to_dict(preset(model["preset"])), {k: v for k, v in model.items() if k != "preset"})
-    return model
-
-
-def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """`base` with the (nested) values of `changes` put in. A change of `kind` replaces the table."""
-    out = dict(base)
-    for key, value in changes.items():
-        old = out.get(key)
-        same = (
-            isinstance(old, dict) and isinstance(value, dict) and value.get("kind", old.get("kind")) == old.get("kind")
-        )
-        out[key] = merged(old, value) if same else value  # type: ignore[arg-type]
-    return out

@@ -75,9 +75,9 @@ class Objective(nn.Module):
         if self.teacher is not None and self.head is not None:
             frames = out.semantic.shape[1]
             targets = self.teacher.feature_targets(first, frames), self.teacher.phone_targets(first, frames)
-            lesson = self.head(out.semantic, *targets)
-            total.append(lesson.pop("semantic_loss"))
-            terms |= lesson
+            semantic = self.head(out.semantic, *targets)
+            total.append(semantic.pop("semantic_loss"))
+            terms |= semantic
         if self.adversary is not None and progress >= self.config.adversary.start:
             fake, real = self.excerpt(decoded, original, random)
             terms["adversarial"], terms["matching"] = self.adversary.codec_loss(fake, real)

@@ -47,7 +47,7 @@ def load_pitch(path: str | Path, recordings: Recordings) -> Tensor:
     return load_labels(path, recordings, 0).float() / 10
 
 
-class PitchLessons:
+class PitchLabels:
     """Pitch of crops, for a decoder with a harmonic source.
 
     Args:
@@ -99,8 +99,8 @@ def _tracker() -> Any:
     return SwiftF0(threads=1)
 
 
-def make_lessons(path: str, recordings: Recordings, decoder: Any, device: torch.device) -> PitchLessons | None:
-    """Lessons from a file of labels for a decoder's config; None without labels or without a source."""
+def make_pitch_labels(path: str, recordings: Recordings, decoder: Any, device: torch.device) -> PitchLabels | None:
+    """Pitch labels from a file, for a decoder's config; None without labels or without a source."""
     if not path or not getattr(decoder, "source", False):
         return None
-    return PitchLessons(load_pitch(path, recordings).to(device), decoder.hop, decoder.window)
+    return PitchLabels(load_pitch(path, recordings).to(device), decoder.hop, decoder.window)

@@ -26,7 +26,7 @@ class SemanticAnchor(nn.Module):
         super().__init__()
         self.before = before.eval().requires_grad_(False)
         # The scale of its vectors, so that the distance has a unit.
-        codes = self.before.semantic_rvq.codes_in_use()
+        codes = self.before.quantizer.semantic_vq.codes_in_use()
         self.register_buffer("size", codes.var(0).mean(), False)
 
     def take_over(self, model: Jodio) -> None:
@@ -36,11 +36,11 @@ class SemanticAnchor(nn.Module):
             ConfigError: if the two models' levels differ in shape.
         """
         try:
-            model.semantic_rvq.load_state_dict(self.before.semantic_rvq.state_dict())
+            model.quantizer.semantic_vq.load_state_dict(self.before.quantizer.semantic_vq.state_dict())
         except RuntimeError:
-            raise ConfigError("keep_semantic: that model's semantic level has another shape") from None
-        model.semantic_rvq.requires_grad_(False)
-        model.semantic_rvq.train(False)
+            raise ConfigError("semantic_anchor: that model's semantic level has another shape") from None
+        model.quantizer.semantic_vq.requires_grad_(False)
+        model.quantizer.semantic_vq.train(False)
 
     def forward(self, model: Jodio, latent: Tensor, x: Tensor) -> Tensor:
         """How far the latents [B, F, D] of waveforms [B, 1, T] lie from those of the model before, a scalar.
@@ -48,8 +48,8 @@ class SemanticAnchor(nn.Module):
         Only what the semantic level sees of them counts; 1 is the spread of its codes.
         """
         with torch.no_grad():
-            wanted = self.before.semantic_rvq.to_code_space(self.before.latent(x))
-        return (model.semantic_rvq.to_code_space(latent) - wanted).square().mean() / self.size
+            wanted = self.before.quantizer.semantic_vq.to_code_space(self.before.latent(x))
+        return (model.quantizer.semantic_vq.to_code_space(latent) - wanted).square().mean() / self.size
 
 
 __all__ = ["SemanticAnchor"]

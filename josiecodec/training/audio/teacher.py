@@ -30,10 +30,10 @@ from .phones import PHONES, UNKNOWN
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """Settings of the semantic lessons.
+    """Settings of what the semantic level is taught.
 
     Attributes:
-        kind: where the features come from; "none" for phone labels only, or no lessons at all.
+        kind: where the features come from; "none" for phone labels only, or nothing at all.
         model: folder or hub name of the WavLM weights (`kind` wavlm).
         layer: hidden layer of WavLM; -1 is the last.
         phones: file of phone labels (`train phones`); "auto" to have them made in the run's folder; "" for

@@ -24,8 +24,8 @@ class Excerpt:
     kind: str
 
 
-def choose_excerpts(recordings: Recordings, seconds: float = 5.0, most: int = 24) -> list[Excerpt]:
-    """The first long enough segment of each voice, cut to `seconds`, then second ones, up to `most`.
+def choose_excerpts(recordings: Recordings, seconds: float = 5.0, max_excerpts: int = 24) -> list[Excerpt]:
+    """The first long enough segment of each voice, cut to `seconds`, then second ones, up to `max_excerpts`.
 
     Segments of 60 % of `seconds` are long enough, or, if there are none, of the median length.
     Speech makes up all but a sixth of them. Nothing is random, so figures can be compared.
@@ -41,7 +41,7 @@ def choose_excerpts(recordings: Recordings, seconds: float = 5.0, most: int = 24
                 Excerpt(wave, segment.speaker, segment.kind)
             )
     chosen: list[Excerpt] = []
-    for speech, quota in ((True, most - most // 6), (False, most // 6)):
+    for speech, quota in ((True, max_excerpts - max_excerpts // 6), (False, max_excerpts // 6)):
         voices = [v for (kind, _), v in by_voice.items() if (kind == "speech") == speech]
         rounds = max((len(v) for v in voices), default=0)
         ordered = [v[i] for i in range(rounds) for v in voices if i < len(v)]

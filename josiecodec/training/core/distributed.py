@@ -11,14 +11,14 @@ import torch.distributed as dist
 from torch import nn
 
 
-def group_place() -> tuple[int, int]:
+def rank_and_world() -> tuple[int, int]:
     """This process's number, and how many there are."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
 def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
     """Give all processes the mean of their gradients; a parameter without one counts as zero."""
-    world = group_place()[1]
+    world = rank_and_world()[1]
     if world == 1:
         return
     for p in parameters:
@@ -33,7 +33,7 @@ def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
 
 def agreed(number: float, device: torch.device) -> float:
     """The first process's number, so that all of them do the same."""
-    if group_place()[1] == 1:
+    if rank_and_world()[1] == 1:
         return number
     shared = torch.tensor([number], dtype=torch.float64, device=device)
     dist.broadcast(shared, 0)

@@ -1,18 +1,17 @@
-"""What every training run does, whatever it trains: the clock, steps, averaged weights, checkpoints, records.
+"""The loop of every training run, whatever is trained: the clock, steps, checkpoints, validation and the log.
 
-A run is a folder: `config.json`, `log.jsonl` (and TensorBoard events), `checkpoint.safetensors`, the
-averaged weights as a model folder `model/`, and a picture of the latest validation.
+A run is a folder: `config.json`, `log.jsonl` (and TensorBoard events), `checkpoint.safetensors`, the model as a folder
+`model/`, and whatever a kind of training adds.
 
-Schedules follow the run's progress, a number from 0 to 1: steps done of all steps, or minutes trained
-of all minutes. So a run of 25 minutes is a complete run, whatever the machine manages in that time.
+Schedules follow the run's progress, a number from 0 to 1: steps done of all steps, or minutes trained of all minutes.
+So a run of 25 minutes is a complete run, whatever the machine manages in that time.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,81 +19,122 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ...atomic import write_bytes
-from ...coding.codec import TokenCodec
-from ...config import to_dict
 from ...errors import ModelError
-from ...hub.store import save
-from ...quantization.rvq import ResidualVectorQuantizer
-from ...quantization.vq import VectorQuantizer
 from . import checkpoint
-from .distributed import agreed, average_gradients, group_place
+from .distributed import agreed, average_gradients, rank_and_world
+from .run_settings import check_settings, write_settings
 from .runlog import Means, RunLog
 from .schedule import learning_rate
 
-LOG_EVERY = 50
+CHECKPOINT_VERSION = 2
 
 
 class Trainer(ABC):
-    """Trains a codec. See `AudioTrainer` and `VisionTrainer`.
+    """Trains a model. See `CodecTrainer` for codecs, and `josielm.training.trainer`.
 
     Args:
-        config: the experiment.
+        config: the experiment; a `RunConfig` with `optimizer`, a `DescentConfig`.
         make: makes the model of the experiment.
         folder: of the run; made if it is not there.
         minutes: length of the run in time; None for `config.steps`.
         device: where to train.
-        say: receives lines meant for a person.
+        report: receives lines meant for a person.
+
+    Attributes:
+        step: steps done.
+        seconds: time spent on them; saving and validation do not count.
+        changed_at: step at which the schedule last changed.
+        stopped: whether the last `run` ended because of `stop`.
     """
 
-    sampler: Any  # gives batches; has `state()` and `restore()`
     late: tuple[str, ...] = ()  # parts that an earlier checkpoint may not have yet
-    unit = ("items_per_second", 1.0)  # name of the speed in the log, and what an item counts
 
     def __init__(
         self,
         config: Any,
-        make: Callable[[], TokenCodec],
+        make: Callable[[], nn.Module],
         folder: str | Path,
         minutes: float | None = None,
         device: str | torch.device = "cpu",
-        say: Callable[[str], None] = print,
+        report: Callable[[str], None] = print,
     ):
         self.config = config
         self.folder = Path(folder)
         self.minutes = minutes
         self.device = torch.device(device)
-        self.rank, self.world = group_place()
-        self.say = say if self.rank == 0 else lambda _: None
+        self.rank, self.world = rank_and_world()
+        self.report = report if self.rank == 0 else lambda _: None
         torch.manual_seed(config.seed)
         self.model: Any = make().to(self.device).train()
-        self.average: Any = make().to(self.device).eval().requires_grad_(False)
-        self.average.load_state_dict(self.model.state_dict())
-        # The same in all processes: they must use the same levels to share statistics of codebooks.
-        self.random = torch.Generator().manual_seed(config.seed + 1)
         self.step = 0
         self.seconds = 0.0
-        self.changed_at = 0  # step at which the schedule last changed
-        self.codebooks_ready = False
-        self.latents: list[Tensor] = []
+        self.changed_at = 0
+        self.stopped = False
+        self._stop_asked = False
+        self._changed: dict[str, list[Any]] = {}  # settings, since the run was begun or last resumed
         self._logged_at = 0.0
         self._log = RunLog(self.folder)
+
+    # What a kind of training has to define ------------------------------------------------------
 
     @abstractmethod
     def train_step(self) -> dict[str, Tensor]:
         """Do one step; returns the terms of the loss, and more that is worth a record, by name."""
 
+    @abstractmethod
+    def validate(self) -> dict[str, float]:
+        """Judge the model and log what comes out; only the first process is asked to."""
+
+    @abstractmethod
+    def save_model(self) -> None:
+        """Write the model to `model/` in the folder of the run; only the first process is asked to."""
+
+    @abstractmethod
+    def entry(self, steps: int, seconds: float, values: dict[str, float]) -> tuple[dict[str, Any], str]:
+        """What is logged: an entry, and its gist for a person.
+
+        Args:
+            steps: done since the last entry.
+            seconds: that they took.
+            values: means of what `train_step` gave.
+        """
+
+    # What it may define -------------------------------------------------------------------------
+
     def prepare(self) -> None:
         """What comes before the first step and does not count as training."""
         return
 
-    @abstractmethod
-    def validate(self) -> dict[str, float]:
-        """Judge the averaged weights and log what comes out."""
+    def after_step(self) -> None:
+        """What follows each step."""
+        return
 
-    @abstractmethod
-    def quantizers(self, model: Any) -> list[VectorQuantizer | ResidualVectorQuantizer]:
-        """The stacks of codebooks of a model."""
+    def decays(self, name: str, parameter: nn.Parameter) -> bool:
+        """Whether weight decay is for this parameter."""
+        return parameter.dim() > 1
+
+    def state(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:
+        """What a checkpoint holds."""
+        return {"model": self.model}, {"optimizer": self.optimizer}
+
+    def progress_state(self) -> dict[str, Any]:
+        """Plain values that a checkpoint holds."""
+        plan = [self.minutes, None if self.minutes else self.config.steps]
+        return {"step": self.step, "seconds": self.seconds, "changed_at": self.changed_at, "plan": plan}
+
+    def restore_progress(self, values: dict[str, Any]) -> None:
+        """Take what `progress_state` gave. A new length of the run begins with a new linear rise of the rate."""
+        self.step, self.seconds = int(values["step"]), float(values["seconds"])
+        self._logged_at = self.seconds
+        self.changed_at = int(values["changed_at"]) if values["plan"] == self.progress_state()["plan"] else self.step
+
+    def process_state(self) -> dict[str, Tensor]:
+        """What each process has of its own, such as the state of its random numbers."""
+        return {}
+
+    def restore_process(self, tensors: dict[str, Tensor]) -> None:
+        """Take what `process_state` gave."""
+        return
 
     # The run ------------------------------------------------------------------------------------
 
@@ -105,54 +145,97 @@ class Trainer(ABC):
         return min(done, 1.0)
 
     def run(self, until_step: int | None = None, stop_after: float | None = None) -> None:
-        """Train to the end of the schedule, or until a step, or for `stop_after` minutes of this call."""
+        """Train to the end of the schedule, until a step, for `stop_after` minutes of this call, or until `stop`.
+
+        A checkpoint is written at the end in any case; a run that was stopped is not validated.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.rank == 0:
-            text = json.dumps(to_dict(self.config), indent=1) + "\n"
-            write_bytes(self.folder / "config.json", text.encode())
+            write_settings(self.folder, self.config)
+        if self._changed:
+            self.log({"changed": self._changed})
+            self._changed = {}
         self.prepare()
-        begin = last = saved = validated = time.monotonic()
+        begun = saved = validated = time.monotonic()
         means = Means()
-        while self.progress < 1.0 and (until_step is None or self.step < until_step):
-            if stop_after is not None and self._agreed(last - begin) > 60 * stop_after:
+        self.stopped = False
+        while self.progress < 1.0 and (until_step is None or self.step < until_step) and not self._stops():
+            if stop_after is not None and self._agreed(time.monotonic() - begun) > 60 * stop_after:
                 break
+            start = time.monotonic()
             means.add(self.advance())
-            now = time.monotonic()
-            self.seconds += now - last
-            last = now
+            self.seconds += time.monotonic() - start
             if self.minutes:
                 self.seconds = self._agreed(self.seconds)
-            if means.steps == LOG_EVERY:
+            if self.step % self.config.log_every == 0:
                 self._record(means)
-            if self._agreed(now - saved) > 60 * self.config.save_minutes:
+            if self._due(saved, self.config.save_minutes, self.config.save_every):
                 self.save()
-                saved = now
-            if now - validated > 60 * self.config.validate_minutes:
-                self.validate()
-                validated = last = time.monotonic()  # judging does not count as training
+                saved = time.monotonic()
+            if self._due(validated, self.config.validate_minutes, self.config.validate_every):
+                self._validate()
+                validated = time.monotonic()
         if means.steps:
             self._record(means)
         self.save()
-        self.validate()
+        if not self.stopped:
+            self._validate()
+
+    def stop(self) -> None:
+        """Let `run` end after the step that is being done; may be called from a signal handler."""
+        self._stop_asked = True
 
     def advance(self) -> dict[str, Tensor]:
         """Do one step and all that goes with it; returns what `train_step` does."""
+        rate = learning_rate(self.config.optimizer, self.progress, self.step - self.changed_at)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config.optimizer, self.progress, self.step - self.changed_at)
+            group["lr"] = rate
         terms = self.train_step()
-        self.update_average()
+        self.after_step()
         self.step += 1
         return {name: value.detach() for name, value in terms.items()}
 
-    def descend(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Step down `terms["loss"]`; one bad batch does not end the run."""
-        self.optimizer.zero_grad(set_to_none=True)
-        terms["loss"].backward()
-        norm = self.update(self.optimizer, self.parameters, self.config.optimizer.clip)
-        return {**terms, "grad_norm": norm} if bool(torch.isfinite(norm)) else {"skipped": torch.ones(())}
+    def _stops(self) -> bool:
+        asked = bool(self._agreed(float(self._stop_asked)))
+        self.stopped, self._stop_asked = asked, self._stop_asked and not asked
+        return asked
+
+    def _due(self, last: float, minutes: float, every: int) -> bool:
+        """Whether it is time again, by steps or by the clock of the first process."""
+        by_steps = every > 0 and self.step % every == 0
+        return by_steps or self._agreed(time.monotonic() - last) > 60 * minutes
+
+    def _agreed(self, number: float) -> float:
+        """The first process's number, so that all of them do the same."""
+        return agreed(number, self.device)
+
+    def _validate(self) -> None:
+        if self.rank == 0:
+            self.validate()
+        self._wait()
+
+    def _wait(self) -> None:
+        if self.world > 1:
+            dist.barrier()
+
+    # Parameters ---------------------------------------------------------------------------------
+
+    def make_optimizer(self, modules: list[nn.Module]) -> None:
+        """AdamW over what can be trained in `modules`."""
+        config = self.config.optimizer
+        named = [(name, p) for m in modules for name, p in m.named_parameters() if p.requires_grad]
+        self.parameters = [p for _, p in named]
+        groups = [
+            {"params": [p for name, p in named if self.decays(name, p)], "weight_decay": config.weight_decay},
+            {"params": [p for name, p in named if not self.decays(name, p)], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(config.betas[0], config.betas[1]), fused=True)
 
     def update(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], clip: float) -> Tensor:
-        """Average gradients over all processes, clip, and step unless they are not finite."""
+        """Average gradients over all processes, clip, and step unless they are not finite.
+
+        Returns the norm of the gradient: one bad batch does not end the run, and the caller should log it.
+        """
         parameters = [p for p in parameters if p.requires_grad]  # zeros would let momentum move what is frozen
         average_gradients(parameters)
         norm = nn.utils.clip_grad_norm_(parameters, clip)
@@ -160,147 +243,64 @@ class Trainer(ABC):
             optimizer.step()
         return norm
 
-    # Codebooks ----------------------------------------------------------------------------------
-
-    def remember(self, latent: Tensor) -> None:
-        self.latents.append(latent.detach().reshape(-1, latent.shape[-1]).cpu())
-        keep = self.config.quantization.buffer // (self.world * len(self.latents[0])) + 1
-        del self.latents[:-keep]
-
-    def start_codebooks(self) -> None:
-        """Place the codes by k-means over the latents of the last continuous steps."""
-        self.codebooks_ready = True
-        if not self.latents:
-            return
-        latents = torch.cat(self.latents).to(self.device)
-        if self.world > 1:
-            parts = [torch.empty_like(latents) for _ in range(self.world)]
-            dist.all_gather(parts, latents)
-            latents = torch.cat(parts)
-        self.model.initialise_codebooks(latents, torch.Generator().manual_seed(self.config.seed))
-        self.latents = []
-        own = dict(self.model.named_parameters())
-        for name, value in self.average.named_parameters():
-            if "codebook" in name:
-                value.copy_(own[name])
-        self.say(f"codebooks placed over {len(latents)} vectors at step {self.step}")
-
-    def freeze_codes(self) -> None:
-        """Train the decoder alone from now on: encoder and codebooks stay as they are."""
-        for name, parameter in self.model.named_parameters():
-            if not name.startswith("decoder"):
-                parameter.requires_grad_(False)
-        for quantizer in self.quantizers(self.model):
-            quantizer.eval()  # no statistics, no restarts
-
-    # Parameters ---------------------------------------------------------------------------------
-
-    def make_optimizer(self, modules: list[nn.Module]) -> None:
-        """AdamW over what can be trained in `modules`."""
-        config = self.config.optimizer
-        self.parameters = [p for m in modules for p in m.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in self.parameters if p.dim() > 1], "weight_decay": config.weight_decay},
-            {"params": [p for p in self.parameters if p.dim() <= 1], "weight_decay": 0.0},
-        ]
-        betas = (config.betas[0], config.betas[1])
-        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=betas, fused=True)
-
-    @torch.no_grad()
-    def update_average(self) -> None:
-        """Move the averaged weights a little towards the present ones."""
-        decay = min(self.config.optimizer.ema, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
-
-    def _agreed(self, seconds: float) -> float:
-        """The first process's clock, so that all of them do the same."""
-        return agreed(seconds, self.device)
-
-    # Records ------------------------------------------------------------------------------------
+    # Records and checkpoints --------------------------------------------------------------------
 
     def _record(self, means: Means) -> None:
         steps, values = means.take()
-        done = steps * self.config.batch * self.world * self.unit[1]
-        speed = done / max(self.seconds - self._logged_at, 1e-9)
+        seconds = max(self.seconds - self._logged_at, 1e-9)
         self._logged_at = self.seconds
-        entry = {"step": self.step, "minutes": round(self.seconds / 60, 2), self.unit[0]: round(speed, 1)}
-        if self.rank == 0:
-            self._log.write(entry | {name: round(value, 5) for name, value in values.items()})
-        shown = " ".join(f"{k} {v:.3f}" for k, v in values.items() if k != "grad_norm")
-        self.say(f"step {self.step} {self.progress:6.1%} {speed:5.1f}/s  {shown}")
+        entry, gist = self.entry(steps, seconds, values)
+        self.log(entry)
+        self.report(f"step {self.step} {self.progress:6.1%} {gist}")
 
-    def record_scores(self, scores: dict[str, float]) -> None:
-        """Log what a validation gave."""
-        self._log.write({"step": self.step, "minutes": round(self.seconds / 60, 2), "valid": scores})
+    def log(self, entry: dict[str, Any]) -> None:
+        """Log an entry at the present step; only the first process does."""
+        if self.rank == 0:
+            self._log.write({"step": self.step, "minutes": round(self.seconds / 60, 3), **entry})
 
     def save(self) -> None:
-        """Write the checkpoint and the averaged weights as a model that `josiecodec.load` reads."""
-        extra = {"torch": torch.get_rng_state(), "sampler": self.sampler.state(), "random": self.random.get_state()}
-        if self.world > 1:  # every process goes on with its own row of random numbers
-            checkpoint.write(self.folder, checkpoint.pack({}, {}, extra), {}, f"random{self.rank}")
+        """Write the checkpoint, and the model as the loader of its kind reads it."""
+        own = self.process_state()
+        if self.world > 1 and own:  # the first process's state is in the checkpoint
+            checkpoint.write(self.folder, checkpoint.pack({}, {}, own), {}, f"process{self.rank}")
         if self.rank == 0:
-            self._save(extra)
-        if self.world > 1:
-            dist.barrier()
+            meta = {**self.progress_state(), "version": CHECKPOINT_VERSION}
+            checkpoint.write(self.folder, checkpoint.pack(*self.state(), own), meta)
+            self.save_model()
+        self._wait()
 
-    def _save(self, extra: dict[str, Tensor]) -> None:
-        if self.latents:
-            extra["latents"] = torch.stack(self.latents)
-        meta = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "changed_at": self.changed_at,
-            "codebooks_ready": self.codebooks_ready,
-            "plan": self._plan(),
-        }
-        checkpoint.write(self.folder, checkpoint.pack(*self.state(), extra), meta)
-        save(self.average, self.folder / "model")
-
-    def resume(self) -> None:
+    def resume(self, changed: Iterable[str] = ()) -> None:
         """Continue the run in the folder from its checkpoint, exactly as if it had not stopped.
 
-        If the length of the run was changed, the learning rate of the new plan is reached by a new
-        linear rise.
+        Its length may be another one than before; then the learning rate of the new plan is reached by a new linear
+        rise.
+
+        Args:
+            changed: dotted names of other settings, or tables of them, that may differ from those of the run so far.
+                What differs is logged.
 
         Raises:
+            ConfigError: if any other setting differs.
             ModelError: if there is no checkpoint or it does not fit.
         """
         tensors, meta = checkpoint.read(self.folder)
+        if meta.get("version") != CHECKPOINT_VERSION:
+            raise ModelError(
+                f"{self.folder}: a run of an earlier version of the toolkit, which cannot be resumed; "
+                f"a new one can start from {self.folder / 'model'}"
+            )
+        differences = check_settings(self.folder, self.config, changed)
         modules, optimizers = self.state()
         for key in self.late:
             if not any(name.startswith(f"{key}/") for name in tensors):
                 modules.pop(key, None)
                 optimizers.pop(f"{key}_optimizer", None)
-        extra = checkpoint.unpack(tensors, modules, optimizers)
-        if self.world > 1:
-            extra |= checkpoint.unpack(checkpoint.read(self.folder, f"random{self.rank}")[0], {}, {})
-        self.step, self.seconds = int(meta["step"]), float(meta["seconds"])
-        self._logged_at = self.seconds
-        self.codebooks_ready = bool(meta["codebooks_ready"])
-        self.changed_at = int(meta["changed_at"]) if meta["plan"] == self._plan() else self.step
-        torch.set_rng_state(extra["torch"])
-        self.sampler.restore(extra["sampler"])
-        self.random.set_state(extra["random"])
-        self.latents = list(extra["latents"]) if "latents" in extra else []
-
-    def start_from(self, model: TokenCodec) -> None:
-        """Begin with the weights of a trained model of the same architecture (fine-tuning).
-
-        Raises:
-            ModelError: if its tensors do not fit.
-        """
-        try:
-            self.model.load_state_dict(model.state_dict())
-        except RuntimeError:
-            raise ModelError("the model to start from has another architecture") from None
-        self.average.load_state_dict(model.state_dict())
-        for quantizer in self.quantizers(self.model):
-            quantizer.reset_statistics()
-        self.codebooks_ready = True
-
-    def state(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:
-        """What a checkpoint holds."""
-        return {"model": self.model, "average": self.average}, {"optimizer": self.optimizer}
-
-    def _plan(self) -> list[float | None]:
-        return [self.minutes, None if self.minutes else self.config.steps]
+        own = checkpoint.unpack(tensors, modules, optimizers)
+        if self.world > 1 and own:
+            own = checkpoint.unpack(checkpoint.read(self.folder, f"process{self.rank}")[0], {}, {})
+        self.restore_progress(meta)
+        self.restore_process(own)
+        self._changed = differences
+        if differences:
+            shown = ", ".join(f"{name} = {now!r} (was {was!r})" for name, (was, now) in differences.items())
+            self.report(f"goes on at step {self.step} with {shown}")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor
-
-from ..audio.config import DescentConfig, QuantizationConfig
+from .settings import DescentConfig
 
 
 def learning_rate(config: DescentConfig, progress: float, steps_since_change: int) -> float:
@@ -19,19 +16,3 @@ def learning_rate(config: DescentConfig, progress: float, steps_since_change: in
 def ramp(progress: float, start: float, length: float = 0.03) -> float:
     """0 before `start`, then rising to 1."""
     return min(max((progress - start) / length, 0.0), 1.0) if progress >= start else 0.0
-
-
-def bypass_share(config: QuantizationConfig, progress: float) -> float:
-    """Share of the items that skip the codebooks."""
-    done = min(progress / 0.5, 1.0)
-    return config.bypass_start + (config.bypass_end - config.bypass_start) * done
-
-
-def draw_levels(config: QuantizationConfig, items: int, default: int, most: int, generator: torch.Generator) -> Tensor:
-    """Levels for each item of a batch [items]; the semantic level is always among them."""
-    kind = torch.rand(items, generator=generator)
-    fewer = torch.randint(1, max(default, 2), (items,), generator=generator)
-    more = torch.randint(min(default + 1, most), most + 1, (items,), generator=generator)
-    levels = torch.full((items,), default)
-    levels = torch.where(kind < config.fewer, fewer, levels)
-    return torch.where(kind > 1 - config.more, more, levels)

@@ -1,7 +1,7 @@
-"""A context network that begins with what another model's network knows, when codes are much the same.
+"""A context model that starts from another codec's, when their codes are similar.
 
-That is so where a model was trained on: codes moved with their encoder, but most still mean what they meant. The
-layers and the classes of codes are taken over, and codes are seen along the axes that the old network saw them along.
+That is so where a codec was trained further: codes moved with their encoder, but most still mean what they meant. The
+layers and the classes of codes are taken over, and codes are projected on the axes of the old context model.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...entropy.context_model import ACTIVATION, TABLE, WEIGHT, ContextNetwork
+from ...entropy.context_model import ACTIVATION, TABLE, WEIGHT, ContextModel
 from ...errors import ModelError
-from .context import ContextConfig, TrainedContext
+from .config import ContextConfig
+from .model import FloatContextModel
 
 
 @torch.no_grad()
-def carried_over(network: ContextNetwork, books_before: Tensor, books: Tensor) -> TrainedContext:
-    """The network to train on.
+def warm_start(network: ContextModel, books_before: Tensor, books: Tensor) -> FloatContextModel:
+    """The context model to train.
 
     Args:
-        network: of a model.
-        books_before: that model's codes as they add up, [levels, S, D].
-        books: those of the model that the network shall be for, deeper levels included or not.
+        network: the context model of a codec.
+        books_before: vectors of that codec's codes, as they are summed, [levels, S, D].
+        books: those of the codec that the new one is for, deeper levels included or not.
 
     Raises:
         ModelError: if their sizes differ.
@@ -31,11 +32,11 @@ def carried_over(network: ContextNetwork, books_before: Tensor, books: Tensor) -
     levels, size, width = old["table"].shape
     fits = books.shape[1:] == books_before.shape[1:] and size == books.shape[1]
     if not fits or min(len(books), len(books_before)) < levels:
-        raise ModelError("the model to take a context network from has other codebooks")
-    seen = old["table"] * old["into"][:, None] / (ACTIVATION * WEIGHT)
-    axes = torch.linalg.lstsq(books_before[:levels].flatten(0, 1).double(), seen.flatten(0, 1)).solution.to(books)
+        raise ModelError("the model to take a context model from has other codebooks")
+    embedding = old["table"] * old["into"][:, None] / (ACTIVATION * WEIGHT)
+    axes = torch.linalg.lstsq(books_before[:levels].flatten(0, 1).double(), embedding.flatten(0, 1)).solution.to(books)
     config = ContextConfig(levels, width, len(old["around_bias"]), len(old["outer_bias"]))
-    net = TrainedContext(config, books[:levels] @ axes, torch.ones(width), torch.from_numpy(network.members))
+    net = FloatContextModel(config, books[:levels] @ axes, torch.ones(width), torch.from_numpy(network.members))
     for layer in ("around", "outer", "middle", "to_class", "to_code"):
         part: nn.Linear = getattr(net, layer)
         part.weight.copy_(old[layer] / WEIGHT)

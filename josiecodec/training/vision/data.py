@@ -89,7 +89,7 @@ def _bytes(x: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class PictureConfig:
+class DataConfig:
     """What a batch of pictures is made of.
 
     Attributes:
@@ -113,7 +113,7 @@ class PictureConfig:
 class PictureSampler:
     """Random crops of `Pictures` as float batches of groups."""
 
-    def __init__(self, pictures: Pictures, config: PictureConfig, group: int, seed: int = 0):
+    def __init__(self, pictures: Pictures, config: DataConfig, group: int, seed: int = 0):
         self.pictures = pictures
         self.config = config
         self.group = group

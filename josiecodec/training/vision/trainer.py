@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -17,19 +18,19 @@ from torch import Tensor, nn
 
 from ...coding.jovio import Jovio
 from ...coding.rdo import best_level_count, level_bits, rd_level_counts, search_intra
-from ...metrics.vision import ms_ssim_batch
 from ...quantization.rvq import ResidualVectorQuantizer
 from ...quantization.vq import VectorQuantizer
 from ...vision.convnet import ConvDecoder, ConvEncoder, start_linear
-from ..core.loop import Trainer
-from .config import VisionTrainConfig
+from ..core.codec_loop import CodecTrainer
+from .config import TrainConfig
 from .data import Pictures, PictureSampler
+from .losses import losses
 from .validate import choose_pictures, contact_sheet, validate
 
 REMEMBERED = 32  # batches with their codes
 
 
-class VisionTrainer(Trainer):
+class VisionTrainer(CodecTrainer):
     """Trains a `Jovio`.
 
     Args:
@@ -39,20 +40,20 @@ class VisionTrainer(Trainer):
         minutes: length of the run in time; None for `config.steps`.
         valid: pictures to validate on, or None.
         device: where to train.
-        say: receives lines meant for a person.
+        report: receives lines meant for a person.
     """
 
     def __init__(
         self,
-        config: VisionTrainConfig,
+        config: TrainConfig,
         pictures: Pictures,
         folder: str | Path,
         minutes: float | None = None,
         valid: Pictures | None = None,
         device: str | torch.device = "cpu",
-        say: Callable[[str], None] = print,
+        report: Callable[[str], None] = print,
     ):
-        super().__init__(config, lambda: Jovio(config.model), folder, minutes, device, say)
+        super().__init__(config, lambda: Jovio(config.model), folder, minutes, device, report)
         self.make_optimizer([self.model])
         self.sampler = PictureSampler(pictures, config.data, config.model.group, config.seed + 1000 * self.rank)
         torch.manual_seed(config.seed + 1000 * self.rank)
@@ -75,9 +76,9 @@ class VisionTrainer(Trainer):
                 decoded, vq = self.model.synthesize(quantized, counts), torch.zeros((), device=groups.device)
             else:
                 groups = self.sampler.batch(config.batch, self.random).to(self.device)
-                out = self.model(groups, self._counts)
+                out = self.model(groups, self.level_counts)
                 decoded, vq = out.groups, out.vq_loss
-        return self.descend(self._terms(decoded, vq, groups))
+        return self.descend(losses(config.loss, decoded, groups, vq))
 
     def make_optimizer(self, modules: list[nn.Module]) -> None:
         """As usual, but the encoder moves more slowly than the decoder: codebooks have to follow it."""
@@ -92,26 +93,13 @@ class VisionTrainer(Trainer):
         betas = (self.config.optimizer.betas[0], self.config.optimizer.betas[1])
         self.optimizer = torch.optim.AdamW(groups, lr=self.config.optimizer.lr, betas=betas, fused=True)
 
-    def _terms(self, decoded: Tensor, vq: Tensor, groups: Tensor) -> dict[str, Tensor]:
-        weights = self.config.loss
-        error = (decoded.float() - groups).square()
-        mean, half = error[:, :, :3].mean((1, 2, 3, 4)), error[:, :, 3:].mean((1, 2, 3, 4))
-        item = mean + weights.difference * half
-        terms = {"log_mse": (item + 1e-5).log().mean(), "mse": item.mean(), "vq": vq}
-        total = weights.log_mse * terms["log_mse"] + weights.mse * terms["mse"] + weights.vq * terms["vq"]
-        if weights.ms_ssim:
-            shown = decoded[:, :, :3].float().flatten(0, 1).clamp(0, 1)
-            terms["ms_ssim"] = ms_ssim_batch(shown, groups[:, :, :3].flatten(0, 1))
-            total = total + weights.ms_ssim * (1 - terms["ms_ssim"])
-        return {**terms, "psnr": -10 * mean.mean().detach().log10(), "loss": total}
-
-    def _counts(self, z: Tensor) -> Tensor:
+    def level_counts(self, z: Tensor) -> Tensor:
         """Levels of each patch of latents [B, G, h, w, D]: [B, G, h, w].
 
         For some items the same in all patches, drawn evenly on a logarithmic scale; for the others what the rate
         control would choose, see `rdo.rd_level_counts`.
         """
-        whole, uneven, weights = self._rates(len(z))
+        whole, uneven, weights = self._draw_levels(len(z))
         counts = whole.view(-1, 1, 1, 1).repeat(1, *z.shape[1:-1])
         if bool(uneven.any()):
             chosen = z[uneven.to(z.device)]
@@ -138,7 +126,7 @@ class VisionTrainer(Trainer):
             z = model.latent(groups).float()
             counts = torch.zeros(z.shape[:-1], dtype=torch.long, device=z.device)
             quantized = torch.zeros_like(z)
-            for item, (whole, uneven, weight) in enumerate(zip(*(part.tolist() for part in self._rates(len(z))))):
+            for item, (whole, uneven, weight) in enumerate(zip(*(part.tolist() for part in self._draw_levels(len(z))))):
                 most = model.n_q if uneven else whole
                 least = weight if uneven else -1.0
                 own = search_intra(model, z[item], most, least, beams=levels.beams, tables=model.tables)
@@ -152,16 +140,16 @@ class VisionTrainer(Trainer):
                 quantized[item] = model.dequantize(codes, 0).view(z.shape[1:])
         return quantized, counts
 
-    def _rates(self, items: int) -> tuple[Tensor, Tensor, Tensor]:
-        """For each item: levels of all patches; whether they vary instead; and the weight of a bit if they do."""
+    def _draw_levels(self, items: int) -> tuple[Tensor, Tensor, Tensor]:
+        """For each item: levels of all patches; whether they vary instead; and the lambda if they do."""
         random = self.random
         whole = (torch.rand(items, generator=random) * math.log(self.model.n_q + 0.5)).exp().floor().long()
-        uneven = torch.rand(items, generator=random) < self.config.levels.uneven
-        return whole.clamp(1, self.model.n_q), uneven, self._weights(items)
+        adaptive = torch.rand(items, generator=random) < self.config.levels.adaptive
+        return whole.clamp(1, self.model.n_q), adaptive, self._lambdas(items)
 
-    def _weights(self, count: int) -> Tensor:
-        """Random weights of a bit [count]."""
-        low, high = (math.log(w) for w in self.config.levels.weights)
+    def _lambdas(self, count: int) -> Tensor:
+        """Random lambdas [count]."""
+        low, high = (math.log(w) for w in self.config.levels.rd_lambda)
         return (low + torch.rand(count, generator=self.random) * (high - low)).exp()
 
     def prepare(self) -> None:
@@ -175,13 +163,13 @@ class VisionTrainer(Trainer):
         if isinstance(self.model.encoder, ConvEncoder) and isinstance(self.model.decoder, ConvDecoder):
             start_linear(self.model.encoder, self.model.decoder, patches)
         latents = self._latents(patches)
-        # As in training: some patches have all levels, others stop where a level is no longer worth its bits.
-        enough = self._weights(len(latents)) * level_bits(self.model)
-        enough[torch.rand(len(latents), generator=self.random) > self.config.levels.uneven] = 0.0
+        # As in training: some patches have all levels, others as many as rate-distortion optimisation gives them.
+        enough = self._lambdas(len(latents)) * level_bits(self.model)
+        enough[torch.rand(len(latents), generator=self.random) > self.config.levels.adaptive] = 0.0
         generator = torch.Generator().manual_seed(self.config.seed)
         self.model.rvq.initialise(latents, generator, enough.to(latents.device))
         self.average.load_state_dict(self.model.state_dict())
-        self.say(f"codebooks placed over {len(latents)} patches")
+        self.report(f"codebooks placed over {len(latents)} patches")
 
     def _settle(self) -> None:
         """When its time has come, keep the encoder as it is on average, and later the codebooks, too."""
@@ -202,13 +190,13 @@ class VisionTrainer(Trainer):
         return torch.cat(parts).float()
 
     def validate(self) -> dict[str, float]:
-        if self.rank or not self.valid or not self.codebooks_ready:
+        if not self.valid or not self.codebooks_ready:
             return {}
         levels = [n for n in (1, 2, 4, 8, 16, 32) if n <= self.model.n_q]
         scores = validate(self.average, self.valid, tuple(levels))
-        self.record_scores(scores)
+        self.log({"valid": scores})
         contact_sheet(self.average, self.valid[:4], self.folder / "pictures.png", tuple(levels[::2]))
-        self.say("  psnr  " + "  ".join(f"n_q {n}: {scores[f'psnr@{n}']:.2f}" for n in levels))
+        self.report("  psnr  " + "  ".join(f"n_q {n}: {scores[f'psnr@{n}']:.2f}" for n in levels))
         return scores
 
     @torch.no_grad()
@@ -219,6 +207,6 @@ class VisionTrainer(Trainer):
         for name, value in [*self.average.rvq.named_buffers(), *self.average.rvq.named_parameters()]:
             value.copy_(own[name])
 
-    def resume(self) -> None:
-        super().resume()
+    def restore_progress(self, values: dict[str, Any]) -> None:
+        super().restore_progress(values)
         self._settle()

@@ -16,12 +16,12 @@ from .data import Pictures
 SIDE = 512  # that is shown of a picture
 
 
-def choose_pictures(pictures: Pictures, most: int = 24) -> list[Tensor]:
+def choose_pictures(pictures: Pictures, max_pictures: int = 24) -> list[Tensor]:
     """Evenly chosen pictures, float [3, H, W]; the first pictures of videos if there are no others."""
     count = len(pictures.images) or len(pictures.videos)
     get = pictures.image if pictures.images else pictures.video
-    step = max(1, count // most)
-    return [get(i)[:, 0].float() / 255 for i in range(0, count, step)][:most]
+    step = max(1, count // max_pictures)
+    return [get(i)[:, 0].float() / 255 for i in range(0, count, step)][:max_pictures]
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
-"""Words that a speech recogniser hears: how many a codec changes.
+"""Word error rate of a speech recogniser on decoded speech.
 
-The recogniser is PocketSphinx with the English model of its package, which works offline. Its own transcript of the
-original is the reference, so its own mistakes are not counted, only what the codec adds.
+The recogniser is PocketSphinx with the English model of its package, which works offline. The reference is its
+transcript of the original, so only errors that the codec adds are counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _recogniser: Any = None
 
 
 def transcript(wave: Tensor, sample_rate: int) -> tuple[str, ...]:
-    """The words heard in a recording [T].
+    """The words recognised in a waveform [T].
 
     Raises:
         CodecError: if the package is not installed.
@@ -33,17 +33,17 @@ def transcript(wave: Tensor, sample_rate: int) -> tuple[str, ...]:
     _recogniser.start_utt()
     _recogniser.process_raw(pcm, full_utt=True)
     _recogniser.end_utt()
-    found = _recogniser.hyp()
-    return tuple(found.hypstr.split()) if found is not None else ()
+    hypothesis = _recogniser.hyp()
+    return tuple(hypothesis.hypstr.split()) if hypothesis is not None else ()
 
 
-def error_rate(reference: tuple[str, ...], heard: tuple[str, ...]) -> float | None:
-    """Words to be replaced, left out or put in, per word of the reference; None if that has none."""
+def word_error_rate(reference: tuple[str, ...], hypothesis: tuple[str, ...]) -> float | None:
+    """Substitutions, deletions and insertions per word of the reference; None if that is empty."""
     if not reference:
         return None
-    row = list(range(len(heard) + 1))
+    row = list(range(len(hypothesis) + 1))
     for i, word in enumerate(reference, 1):
         last, row[0] = row[0], i
-        for j, other in enumerate(heard, 1):
+        for j, other in enumerate(hypothesis, 1):
             last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (word != other))
     return row[-1] / len(reference)

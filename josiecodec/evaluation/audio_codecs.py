@@ -1,4 +1,4 @@
-"""Codecs of sound, ours and those of others, each behind the methods of `codecs.SoundCodec`."""
+"""Audio codecs, ours and others, each with the interface `codecs.Codec`."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ from ..hub.store import load
 from ..media.audio_reader import resample
 
 CODEC2 = ("700C", "1200", "2400", "3200")
-# How late the decoded sound of Codec 2 is, in seconds: the lag at which its STOI is best.
+# Delay of the audio that Codec 2 decodes, in seconds: the lag at which its STOI is best.
 CODEC2_DELAY = {"700C": 0.03, "1300": 0.015}
 
 
-class Ours:
-    """A JODIO model at a number of levels, or the model's own."""
+class JodioCodec:
+    """A JODIO model. The setting is a number of levels, or empty for the default of the model."""
+
+    kinds = ("audio",)
 
     def __init__(self, name: str, setting: str, device: str):
         self.codec: Any = load(name, device)
         if not isinstance(self.codec, Jodio):
-            raise CodecError(f"{name} is no codec of sound")
+            raise CodecError(f"{name} is not an audio codec")
         self.n_q = self.codec.levels(int(setting)) if setting else None
 
     def encode(self, wave: Tensor, sample_rate: int) -> bytes:
@@ -42,18 +44,20 @@ class Ours:
         decoded = self.codec.decompress(data).cpu()
         return resample(decoded, self.codec.sample_rate, sample_rate)[0]
 
-    def payload(self, data: bytes) -> int:
-        return payload_of(data)
+    def payload_bytes(self, data: bytes) -> int:
+        return josie_payload_bytes(data)
 
 
-def payload_of(data: bytes) -> int:
-    """Bytes of a `.josie` file that are codes."""
+def josie_payload_bytes(data: bytes) -> int:
+    """Bytes of the codes in a `.josie` file."""
     with TokenReader(data, codes=False) as reader:
         return sum(block.size for block in reader.blocks())
 
 
-class Pyav:
-    """A codec of FFmpeg in a container of its own, one channel."""
+class FFmpegAudio:
+    """An audio codec of FFmpeg, one channel. The setting is a bitrate in kbit/s."""
+
+    kinds = ("audio",)
 
     def __init__(self, encoder: str, container: str, rate: int, kbps: str, options: dict[str, str] | None = None):
         self.encoder, self.container, self.rate = encoder, container, rate
@@ -86,24 +90,26 @@ class Pyav:
                 parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
         return resample(torch.from_numpy(np.concatenate(parts))[None], self.rate, sample_rate)[0]
 
-    def payload(self, data: bytes) -> int:
+    def payload_bytes(self, data: bytes) -> int:
         container: Any
         with av.open(io.BytesIO(data)) as container:
             return sum(packet.size for packet in container.demux(audio=0))
 
 
-def opus(setting: str) -> Pyav:
+def opus(setting: str) -> FFmpegAudio:
     """Opus in Ogg."""
-    return Pyav("libopus", "ogg", 48000, setting, {"vbr": "on", "application": "audio"})
+    return FFmpegAudio("libopus", "ogg", 48000, setting, {"vbr": "on", "application": "audio"})
 
 
-def mp3(setting: str) -> Pyav:
+def mp3(setting: str) -> FFmpegAudio:
     """MP3."""
-    return Pyav("libmp3lame", "mp3", 24000, setting)
+    return FFmpegAudio("libmp3lame", "mp3", 24000, setting)
 
 
 class Codec2:
-    """Codec 2 at 8 kHz, bare frames."""
+    """Codec 2 at 8 kHz, frames without a container. The setting is a mode, its bitrate in bit/s."""
+
+    kinds = ("audio",)
 
     def __init__(self, setting: str):
         try:
@@ -133,11 +139,13 @@ class Codec2:
         return resample(wave[None], 8000, sample_rate)[0]
 
 
-class Transformers:
-    """A codec of the package transformers, whose weights are on this machine; its codes packed, without a header.
+class TransformersCodec:
+    """A codec of the package transformers whose weights are on this machine; fixed-length codes without a header.
 
     The setting is a number of codebooks, for EnCodec a bandwidth in kbit/s.
     """
+
+    kinds = ("audio",)
 
     def __init__(self, repository: str, setting: str, device: str):
         try:
@@ -158,7 +166,7 @@ class Transformers:
             "dac": lambda: {"n_quantizers": int(setting) if setting else None},
         }
         if kind not in arguments:
-            raise CodecError(f"hf:{repository} is a {kind} and none of {', '.join(arguments)}")
+            raise CodecError(f"hf:{repository} is of kind {kind}, not one of {', '.join(arguments)}")
         self.arguments = arguments[kind]()
         self.levels = 0
 
@@ -184,15 +192,15 @@ class Transformers:
         return resample(decoded.reshape(1, -1).float().cpu(), self.rate, sample_rate)[0]
 
 
-PEERS = ("encodec", "dac")
+RUN_BY_TRANSFORMERS = ("encodec", "dac")
 
 
-def of_repository(name: str, setting: str, device: str) -> Any:
-    """The codec of "hf:org/repo", or of "hf:FOLDER", which is transformers' own."""
+def from_repository(name: str, setting: str, device: str) -> Any:
+    """The codec of "hf:org/repo", or of "hf:FOLDER", which is always run by transformers."""
     repository = name.removeprefix(PREFIX)
-    if Path(repository).is_dir() or cached_kind(name) in PEERS:
-        return Transformers(repository, setting, device)
-    return Ours(name, setting, device)
+    if Path(repository).is_dir() or cached_kind(name) in RUN_BY_TRANSFORMERS:
+        return TransformersCodec(repository, setting, device)
+    return JodioCodec(name, setting, device)
 
 
 KNOWN: dict[str, tuple[Callable[[str], Any], tuple[str, ...]]] = {

@@ -1,0 +1,127 @@
+"""Encoding and decoding, one codec at a time in a process of its own, for its times and memory.
+
+The encoded bytes and the decoded audio (FLAC), image (PNG) or video (lossless Matroska) are stored; scores are computed
+from these afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from fractions import Fraction
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..atomic import write_bytes
+from ..errors import CodecError
+from .codecs import build, supported
+from .items import Item, fit_length
+from .memory import peak_mb
+
+SUFFIX = {"audio": ".flac", "image": ".png", "video": ".mkv"}  # of decoded files
+_codec: Any = None
+
+
+def round_trip(
+    name: str, kinds: tuple[str, ...], items: list[tuple[Item, Path]], device: str, threads: int
+) -> Iterator[tuple[Item, dict[str, Any]]]:
+    """Encode and decode items with a codec.
+
+    Args:
+        name: of the codec, with its setting, see `codecs`.
+        kinds: of media that are compared.
+        items: each with the path, without suffix, of its encoded and decoded files.
+        device, threads: for the codec.
+
+    Yields:
+        each item and a row with `bytes`, `payload_bytes`, `encode_s`, `decode_s`, `peak_mb` and the paths of its files,
+        or with `error`; items of a kind that the codec does not support are left out.
+
+    Raises:
+        CodecError: if the codec cannot be used here.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn"), _start, (device, threads)) as pool:
+        try:
+            own_kinds = pool.submit(_build, name, kinds, device).result()
+            for item, target in items:
+                if item.kind in own_kinds:
+                    yield item, pool.submit(_try, item, target).result()
+        except BrokenProcessPool:
+            raise CodecError(f"{name}: the process died (out of memory?)") from None
+
+
+def _start(device: str, threads: int) -> None:
+    torch.set_num_threads(threads)
+
+
+def _build(name: str, kinds: tuple[str, ...], device: str) -> list[str]:
+    """Build the codec in this process; returns those of `kinds` that it supports."""
+    global _codec
+    _codec = build(name, kinds, device)
+    return supported(_codec, kinds)
+
+
+def _try(item: Item, target: Path) -> dict[str, Any]:
+    try:
+        return _round_trip(item, target)
+    except Exception as error:  # foreign codecs may raise anything; one bad file must not end the run
+        return {"error": str(error).splitlines()[0] if str(error) else type(error).__name__}
+
+
+def _round_trip(item: Item, target: Path) -> dict[str, Any]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    out = target.with_name(target.name + SUFFIX[item.kind])
+    original, rate = item.load()
+    begin = time.perf_counter()
+    data = _codec.encode(original, rate)
+    middle = time.perf_counter()
+    decoded = _codec.decode(data, rate)
+    end = time.perf_counter()
+    peak = peak_mb()
+    stored = target.with_name(target.name + ".bin")
+    write_bytes(stored, data)
+    _save(item.kind, fit_length(decoded, len(original)) if item.kind == "audio" else decoded, out, rate)
+    return {
+        **_size(item.kind, original, rate),
+        "bytes": len(data),
+        "payload_bytes": _codec.payload_bytes(data) if hasattr(_codec, "payload_bytes") else len(data),
+        "encode_s": round(middle - begin, 5),
+        "decode_s": round(end - middle, 5),
+        "peak_mb": round(peak, 1),
+        "encoded": str(stored),
+        "decoded": str(out),
+    }
+
+
+def _size(kind: str, original: Tensor, rate: int | Fraction) -> dict[str, Any]:
+    """Duration of audio; width, height and number of pictures of an image or video, and its duration."""
+    if kind == "audio":
+        return {"seconds": round(len(original) / rate, 4)}
+    height, width = original.shape[-2:]
+    if kind == "image":
+        return {"width": width, "height": height, "pictures": 1}
+    pictures = original.shape[1]
+    return {"width": width, "height": height, "pictures": pictures, "seconds": round(float(pictures / rate), 4)}
+
+
+def _save(kind: str, decoded: Tensor, out: Path, rate: int | Fraction) -> None:
+    if kind == "audio":
+        import soundfile
+
+        soundfile.write(out, decoded.clamp(-1, 1).numpy(), int(rate), subtype="PCM_16")
+    elif kind == "image":
+        from ..media.images import save_image
+
+        save_image(decoded, out)
+    else:
+        from ..media.video_writer import VideoWriter
+
+        with VideoWriter(out, (decoded.shape[-2], decoded.shape[-1]), Fraction(rate)) as writer:
+            for picture in decoded.unbind(1):
+                writer.write(picture)
