@@ -13,7 +13,7 @@ from .options import Path_, use_device
 @click.argument("model")
 @click.argument("out", type=Path_)
 @click.option("--data", type=Path_, required=True, help="Folder of recordings to learn from.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), required=True, help="Train variances for so long.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), required=True, help="Train for so long.")
 @click.option(
     "--codebook-minutes", type=click.FloatRange(0), default=0.0, help="Learn codebooks for so long after that."
 )
@@ -47,7 +47,7 @@ def waveform(
         add_waveform_layer,
         learn_codebooks,
         low_bands,
-        train_variances,
+        train_covariances,
     )
     from josiecodec.training.core.settings import with_changes
 
@@ -66,7 +66,7 @@ def waveform(
     codec = codec.requires_grad_(False).to(place)
     recordings = load_recordings(data, codec.sample_rate)
     bands = low_bands(codec, recordings, LayerTraining().frames, click.echo)
-    train_variances(codec, bands, minutes, report=click.echo)
+    train_covariances(codec, bands, minutes, report=click.echo)
     if codebook_minutes:
         learn_codebooks(codec, bands, codebook_minutes, report=click.echo)
     click.echo(f"model in {save(codec, out)}")

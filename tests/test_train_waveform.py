@@ -19,10 +19,10 @@ from josiecodec.training.audio.waveform_layer import (
     LowBands,
     LowBandSampler,
     add_waveform_layer,
-    judge_variances,
+    judge,
     learn_codebooks,
     low_bands,
-    train_variances,
+    train_covariances,
 )
 
 QUICK = LayerTraining(batch=4, frames=8, lr=5e-3, warmup=5, memory=5.0)
@@ -68,12 +68,14 @@ def test_crops_keep_original_and_base_together(model, bands):
     assert not silent.batch()[0].any()
 
 
-def test_variances_are_learned(model, bands):
+@pytest.mark.parametrize("variances", [0.0, 0.5, 1.0])
+def test_covariances_are_learned(model, bands, variances):
     model = tiny_model(waveform=tiny_waveform())
-    before = {k: v.clone() for k, v in model.state_dict().items() if "variance" not in k}
-    first = judge_variances(model.waveform_layer, bands)
+    before = {k: v.clone() for k, v in model.state_dict().items() if "covariance" not in k}
+    first = judge(model.waveform_layer, bands)
     said = []
-    assert train_variances(model, bands, MINUTES, QUICK, report=said.append) < first - 0.05
+    steady = dataclasses.replace(QUICK, variances=variances)
+    assert train_covariances(model, bands, 2 * MINUTES, steady, report=said.append) < first - 0.02
     assert "held out" in said[-1]
     assert all(torch.equal(v, model.state_dict()[k]) for k, v in before.items())
 
@@ -88,8 +90,9 @@ def test_codebooks_are_learned(model, bands):
     low_base = 0.8 * low + 0.2 * layer.decimate(speechlike(100, 4, seed=2))
 
     def left():
-        plan = layer.plan(layer.variance(low_base), 3)
-        vectors, shapes = layer.mdct(low).view(-1, 32), plan.shapes()
+        transform = layer.transform(low_base)
+        plan = layer.plan(transform, 3)
+        vectors, shapes = transform.forward(layer.mdct(low)), plan.shapes()
         codes = layer.quantizer.encode(vectors, shapes, 1, plan.weights)
         rest = vectors - layer.quantizer.decode(codes, shapes)
         return float((rest.square().sum(1) / vectors.square().sum(1)).mean())
@@ -122,7 +125,7 @@ def test_a_layer_has_to_fit():
 
 def test_command(folder, tmp_path):
     save(tiny_model(), tmp_path / "m", torch.float32)
-    settings = ("levels=2", "cutoff=200.0", "taper=50.0", "width=16", "blocks=1")
+    settings = ("levels=2", "cutoff=200.0", "taper=50.0", "segment=4", "width=32", "blocks=1")
     changes = [word for line in settings for word in ("--set", line)]
     common = ("train", "waveform", tmp_path / "m", tmp_path / "out", "--data", folder, "--minutes", 0.01)
     said = run(*common, "--base-levels", 4, *changes)

@@ -26,7 +26,7 @@ BASE, ALL = 6, 9
 @pytest.fixture(scope="module")
 def model() -> Jodio:
     made = tiny_model(waveform=tiny_waveform())
-    torch.nn.init.normal_(made.waveform_layer.variance.output_proj.weight, std=0.02)
+    torch.nn.init.normal_(made.waveform_layer.covariance.parts.weight, std=0.02)
     return made
 
 

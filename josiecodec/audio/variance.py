@@ -49,6 +49,11 @@ class VarianceNetwork(Streaming):
         nn.init.zeros_(self.output_proj.bias)
 
     def forward(self, base: Tensor, state: State | None = None) -> Tensor:
+        features, log_power = self.hear(base, state)
+        return log_power + self.told(features)
+
+    def hear(self, base: Tensor, state: State | None = None) -> tuple[Tensor, Tensor]:
+        """Features of the network [B, n, width], and the logarithm of the base's smoothed power."""
         base = with_past(self, base, self.hop, 1, state)
         power = _power(base.unfold(1, 2 * self.hop, self.hop), self.long)
         power = 0.5 * (power[..., :-1] + power[..., 1:])
@@ -57,10 +62,13 @@ class VarianceNetwork(Streaming):
         short = compressed_magnitude((_power(short, self.short) + 1e-10).sqrt()).reshape(*power.shape[:2], -1)
         # Scaled to about unit variance for speech.
         features = torch.cat([(power + FLOOR).log() * 0.2 + 2, short * 8 - 1], -1)
-        hidden = run(self.blocks, self.input_proj(features.to(self.input_proj.weight.dtype)), state)
+        features = run(self.blocks, self.input_proj(features.to(self.input_proj.weight.dtype)), state)
         around = torch.cat([power[..., :1], power, power[..., -1:]], -1)
-        smooth = (around[..., :-2] + power + around[..., 2:]) / 3
-        return (smooth + FLOOR).log() + self.output_proj(self.norm(hidden)).float()
+        return features, ((around[..., :-2] + power + around[..., 2:]) / 3 + FLOOR).log()
+
+    def told(self, features: Tensor) -> Tensor:
+        """What the network adds to the logarithm of the power."""
+        return self.output_proj(self.norm(features)).float()
 
 
 def compressed_magnitude(x: Tensor) -> Tensor:
@@ -79,7 +87,7 @@ def check_width(name: str, width: int) -> None:
         ConfigError: if they would.
     """
     if width % LANES:
-        raise ConfigError(f"{name}: width times expansion must be a multiple of {LANES}, not {width}")
+        raise ConfigError(f"{name}: widths must be multiples of {LANES}, not {width}")
 
 
 def _spectrum(window: Tensor, bins: int) -> Tensor:

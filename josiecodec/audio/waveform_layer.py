@@ -3,11 +3,11 @@
 A base at 1 kbit/s keeps magnitudes and loses phase, and most of what that costs lies below 1.2 kHz. So the layer codes
 the waveform there, by a transform whose bits go where the base says that energy is:
 
-    original -> low band -> MDCT ------------------------------> search -> codes
-    base     -> low band -> variances -> plan of the bits ----------^        |
-                   |                           |                             v
-                   |                           +-------------------> sum of shaped codes
-                   +------> MDCT, where nothing is coded ------------------> +
+    original -> low band -> MDCT --------> transform -> search -> codes
+    base     -> low band -> covariances -----^---> plan of the bits ^ |
+                   |                                                v v
+                   |                                        sum of shaped codes
+                   +------> MDCT, where nothing is coded ------------> + <- inverse transform
 
     decoded  =  base  +  low band of that sum less the base's own, interpolated
 
@@ -34,8 +34,9 @@ from ..nn.streaming import State
 from ..quantization.shaped_rvq import ShapedResidualQuantizer
 from .band import Decimator, Interpolator, row_of
 from .bit_plan import BandStep, BitPlan, check_schedule, plan_bits
+from .covariance import CovarianceNetwork, FrameTransform
 from .mdct import InverseMdct, Mdct
-from .variance import VarianceNetwork, check_width
+from .variance import check_width
 
 ALL_BASE, RAMP = 0.8, 0.15  # shares not coded from which on the base is used, and over which, as it is
 
@@ -50,7 +51,8 @@ class WaveformLayerConfig:
         hops: of the transform in each frame.
         cutoff: Hz up to which the waveform is coded.
         taper: Hz below the cutoff over which it gives way to the base.
-        width, blocks, expansion, kernel: of the network that tells variances, see `VarianceNetwork`.
+        segment: coefficients that are transformed together, see `CovarianceNetwork`.
+        width, blocks, expansion, kernel: of the network, see `VarianceNetwork`.
         weighting: 0 codes for the least squared error, 1 for the same ratio of signal to noise everywhere.
         efficiency: share of a level's bits that take variance off as theory says.
         schedule: which band the first levels code above all, see `BandStep`.
@@ -65,32 +67,29 @@ class WaveformLayerConfig:
     hops: int = 2
     cutoff: float = 1200.0
     taper: float = 100.0
+    segment: int = 12
     width: int = 256
     blocks: int = 3
     expansion: int = 2
     kernel: int = 3
-    weighting: float = 0.5
+    weighting: float = 0.35
     efficiency: float = 0.85
-    schedule: tuple[BandStep, ...] = (
-        BandStep(8, 450.0, 20.0),
-        BandStep(14, 800.0, 15.0),
-        BandStep(23, 1200.0, 0.0),
-    )
+    schedule: tuple[BandStep, ...] = (BandStep(8, 600.0, 6.0), BandStep(23, 1300.0, 0.0))
     fill: float = 0.4
     codebooks: Literal["random", "learned"] = "random"
     books: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        counts = (self.levels, self.decimation, self.hops, self.width, self.expansion, self.kernel, self.books)
-        if min(counts) < 1 or self.blocks < 0 or self.seed < 0:
+        counts = (self.levels, self.decimation, self.hops, self.segment, self.books)
+        if min(*counts, self.width, self.expansion, self.kernel) < 1 or self.blocks < 0 or self.seed < 0:
             raise ConfigError("waveform: levels, decimation, hops, sizes and books must be positive")
         if not (0 < self.taper < self.cutoff and 0 <= self.weighting <= 1 and 0 < self.efficiency <= 1):
             raise ConfigError("waveform: taper must be in 0..cutoff, weighting in 0..1 and efficiency in 0..1")
         if not 0 <= self.fill <= 1:
             raise ConfigError("waveform: fill must be in 0..1")
         check_schedule(self.schedule, self.levels)
-        check_width("waveform", self.width * self.expansion)
+        check_width("waveform", self.width)
 
     def hop(self, frame_size: int) -> int:
         """Samples of the low band between two transforms.
@@ -130,16 +129,23 @@ class WaveformLayer(nn.Module):
         self.hop = config.hop(frame_size)
         spacing = sample_rate / config.decimation / (2 * self.hop)  # Hz between coefficients
         self.coefficients = int(config.cutoff / spacing)
-        if not 4 <= self.coefficients <= int(0.8 * self.hop) // 2 * 2 or self.coefficients % 2:
+        if not 0 < self.coefficients <= 0.8 * self.hop or self.coefficients % config.segment:
             raise ConfigError(
                 f"waveform: a cutoff of {config.cutoff:g} Hz makes {self.coefficients} coefficients of {self.hop}; "
-                f"there must be an even number, at least 4, and room for the filter above"
+                f"there must be whole segments of {config.segment}, and room for the filter above"
             )
         row = row_of(self.hop * config.hops)
         self.decimate = Decimator(config.decimation, row)
         self.mdct = Mdct(self.hop, self.coefficients)
-        self.variance = VarianceNetwork(
-            self.hop, self.coefficients, config.width, config.blocks, config.expansion, config.kernel
+        self.covariance = CovarianceNetwork(
+            self.hop,
+            self.coefficients,
+            config.hops,
+            config.segment,
+            config.width,
+            config.blocks,
+            config.expansion,
+            config.kernel,
         )
         self.quantizer = ShapedResidualQuantizer(
             config.hops * self.coefficients,
@@ -156,11 +162,16 @@ class WaveformLayer(nn.Module):
         self.register_buffer("frequency", (torch.arange(self.coefficients) + 0.5) * spacing, False)
         self.register_buffer("taper", ((config.cutoff - self.frequency) / config.taper).clamp(0, 1), False)
 
-    def plan(self, log_variance: Tensor, levels: int) -> BitPlan:
-        """Log variances [B, F * hops, K] -> how so many levels code the B * F frames."""
-        v = (log_variance.float() + (self.taper + 1e-3).log()).reshape(-1, self.quantizer.dim)
-        frequency = self.frequency.repeat(self.config.hops)
-        return plan_bits(v, levels, self.config.schedule, frequency, self.config.weighting, self.bits)
+    def transform(self, base: Tensor, state: State | None = None) -> FrameTransform:
+        """The transform of each frame, from the low band of the base [B, F * hops * hop]."""
+        covariance = self.covariance(base, state)
+        return FrameTransform.of(covariance, self.covariance.segments, self.frequency, self.config.weighting)
+
+    def plan(self, transform: FrameTransform, levels: int) -> BitPlan:
+        """How so many levels code what comes out of a transform."""
+        frequency = transform.frequency
+        tilt = ((self.config.cutoff - frequency) / self.config.taper).clamp(1e-3, 1).log()
+        return plan_bits(transform.log_variance, levels, self.config.schedule, frequency, tilt, self.bits)
 
     @torch.no_grad()
     def encode(self, x: Tensor, base: Tensor, levels: int, beams: int = 1, state: State | None = None) -> Tensor:
@@ -173,9 +184,9 @@ class WaveformLayer(nn.Module):
     @torch.no_grad()
     def encode_low(self, low: Tensor, base: Tensor, levels: int, beams: int = 1, state: State | None = None) -> Tensor:
         """Low bands [B, F * hops * hop] -> codes [B, levels, F]."""
-        plan = self.plan(self.variance(base, state), levels)
-        vectors = self.mdct(low, state).view(-1, self.quantizer.dim)
-        codes = self.quantizer.encode(vectors, plan.shapes(), beams, plan.weights)
+        transform = self.transform(base, state)
+        plan = self.plan(transform, levels)
+        codes = self.quantizer.encode(transform.forward(self.mdct(low, state)), plan.shapes(), beams, plan.weights)
         return codes.view(len(low), -1, levels).transpose(1, 2)
 
     @torch.no_grad()
@@ -198,12 +209,13 @@ class WaveformLayer(nn.Module):
     def _difference(self, codes: Tensor, base: Tensor, state: State) -> Tensor:
         """Coefficients in place of the base's, less those: [B, F * hops, K]."""
         low = self.decimate(base.float(), state)
-        plan = self.plan(self.variance(low, state), codes.shape[1])
-        own = self.mdct(low, state)
+        transform, own = self.transform(low, state), self.mdct(low, state)
         if not codes.shape[1]:
             return torch.zeros_like(own)
-        coded = self.quantizer.decode(codes.transpose(1, 2).flatten(0, 1), plan.shapes()).view_as(own)
-        return (coded + self.filling(plan.uncoded().view_as(own)) * own - own) * self.taper
+        plan = self.plan(transform, codes.shape[1])
+        coded = self.quantizer.decode(codes.transpose(1, 2).flatten(0, 1), plan.shapes())
+        gain = self.filling(transform.uncoded(plan.left[-1]))
+        return (transform.inverse(coded).view_as(own) + gain.view_as(own) * own - own) * self.taper
 
     def filling(self, uncoded: Tensor) -> Tensor:
         """Gain on the base's coefficients by the share of their variance that is not coded.

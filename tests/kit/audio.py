@@ -67,7 +67,9 @@ def tiny_model(kind: str = "spectral", **changes) -> Jodio:
 def tiny_waveform() -> WaveformLayerConfig:
     """A waveform layer of three levels below 200 Hz, the first of them below 100 Hz above all."""
     schedule = (BandStep(1, 100.0, 10.0), BandStep(3, 200.0, 0.0))
-    return WaveformLayerConfig(levels=3, cutoff=200.0, taper=50.0, width=16, blocks=1, schedule=schedule)
+    return WaveformLayerConfig(
+        levels=3, cutoff=200.0, taper=50.0, segment=4, width=32, expansion=1, blocks=1, schedule=schedule
+    )
 
 
 def speechlike(frames: float, batch: int = 1, seed: int = 0, rate: int = RATE) -> Tensor:

@@ -1,8 +1,8 @@
 """Training a codec's waveform layer on recordings, through its base as it is.
 
-The low bands of all recordings and of their decoded base are computed once. The variance network then learns by
-likelihood: a coefficient c whose variance is said to be v costs log v + c^2 / v. Codebooks, if they are to be learned,
-follow level by level what the levels before leave over, by Lloyd's algorithm over batches (`learn_codebooks`).
+The low bands of all recordings and of their decoded base are computed once. The covariance network then learns by
+likelihood: first its variances alone, which is several times faster, then the whole. Codebooks, if they are to be
+learned, follow level by level what the levels before leave over, by Lloyd's algorithm over batches (`learn_codebooks`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ...audio.bit_plan import BitPlan
+from ...audio.covariance import negative_log_likelihood
 from ...audio.waveform_layer import WaveformLayer, WaveformLayerConfig
 from ...coding.jodio import Jodio
 from ...errors import ModelError
@@ -26,6 +27,7 @@ from .data import Recordings
 HELD_OUT = 20  # every so many-th recording is judged on
 FRAMES_AT_ONCE = 250
 Report = Callable[[str], None]
+Loss = Callable[[WaveformLayer, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class LayerTraining:
     """Settings of a layer's training.
 
     Attributes:
+        variances: share of the time in which variances are trained alone.
         batch: items of a step.
         frames: of each item.
         lr, end_lr: learning rate, and what share of it is left at the end.
@@ -44,6 +47,7 @@ class LayerTraining:
         prior: frames that a code of the random codebook, from which learning starts, counts for.
     """
 
+    variances: float = 0.3
     batch: int = 16
     frames: int = 24
     lr: float = 1e-3
@@ -167,26 +171,33 @@ class LowBandSampler:
 
 
 def variance_loss(layer: WaveformLayer, original: Tensor, base: Tensor) -> Tensor:
-    """Mean negative log likelihood (nats, less a constant) of the coefficients of low bands [B, n]."""
-    log_variance = layer.variance(base)
+    """Mean negative log likelihood, in nats less a constant, of low bands [B, n], by variances alone."""
+    log_variance = layer.covariance.variance(base)
     squares = layer.mdct(original).square() + 1e-9
     # The first windows of a crop begin before it.
-    return 0.5 * (log_variance + squares * (-log_variance).exp())[:, 2:].mean()
+    return 0.5 * (log_variance + squares * (-log_variance).exp())[:, layer.config.hops :].mean()
+
+
+def covariance_loss(layer: WaveformLayer, original: Tensor, base: Tensor) -> Tensor:
+    """As `variance_loss`, by covariances."""
+    segments = layer.covariance.segments
+    losses = negative_log_likelihood(layer.covariance(base), segments.split(layer.mdct(original)))
+    return losses.view(len(base), -1, segments.count)[:, 1:].mean() / segments.dim
 
 
 @torch.no_grad()
-def judge_variances(layer: WaveformLayer, bands: LowBands) -> float:
-    """`variance_loss` over whole recordings, each counting alike."""
+def judge(layer: WaveformLayer, bands: LowBands, loss: Loss = covariance_loss) -> float:
+    """A loss over whole recordings, each counting alike."""
     layer.eval()
     device = layer.taper.device
     losses = [
-        float(variance_loss(layer, x[None].float().to(device), y[None].float().to(device)))
+        float(loss(layer, x[None].float().to(device), y[None].float().to(device)))
         for x, y in zip(bands.original, bands.base, strict=True)
     ]
     return sum(losses) / len(losses)
 
 
-def train_variances(
+def train_covariances(
     model: Jodio,
     bands: LowBands,
     minutes: float,
@@ -194,13 +205,32 @@ def train_variances(
     seed: int = 0,
     report: Report = print,
 ) -> float:
-    """Train the variance network for so many minutes; gives what `judge_variances` says of held-out recordings."""
+    """Train the covariance network for so many minutes; gives what `judge` says of held-out recordings."""
     layer, config = _layer(model), config or LayerTraining()
-    learn, judge = bands.held_out()
+    learn, held_out = bands.held_out()
     sampler = LowBandSampler(learn, layer, config, seed)
-    network = layer.variance.train().requires_grad_(True)
+    first = config.variances * minutes
+    if first:
+        _train(layer, variance_loss, sampler, held_out, first, config, report)
+    if minutes > first:
+        _train(layer, covariance_loss, sampler, held_out, minutes - first, config, report)
+    return judge(layer, held_out)
+
+
+def _train(
+    layer: WaveformLayer,
+    loss: Loss,
+    sampler: LowBandSampler,
+    held_out: LowBands,
+    minutes: float,
+    config: LayerTraining,
+    report: Report,
+) -> None:
+    """Make a loss of the network less."""
+    network = layer.covariance.requires_grad_(True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    report(f"untrained {judge_variances(layer, judge):.4f}")
+    name = loss.__name__.replace("_", " ")
+    report(f"{name}: {judge(layer, held_out, loss):.4f} at first")
     begin = said = time.monotonic()
     step, total, count = 0, 0.0, 0
     while (share := (time.monotonic() - begin) / (60 * minutes)) < 1:
@@ -208,19 +238,17 @@ def train_variances(
             warm = min(1.0, (step + 1) / config.warmup)
             group["lr"] = config.lr * warm * (1 - share * (1 - config.end_lr))
         network.train()
-        loss = variance_loss(layer, *sampler.batch())
+        value = loss(layer, *sampler.batch())
         optimizer.zero_grad()
-        loss.backward()
+        value.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        step, total, count = step + 1, total + float(loss.detach()), count + 1
+        step, total, count = step + 1, total + float(value.detach()), count + 1
         if time.monotonic() - said > 30:
-            report(f"step {step}  loss {total / count:.4f}  held out {judge_variances(layer, judge):.4f}")
+            report(f"step {step}  {name} {total / count:.4f}  held out {judge(layer, held_out, loss):.4f}")
             said, total, count = time.monotonic(), 0.0, 0
-    judged = judge_variances(layer, judge)
-    report(f"step {step}  held out {judged:.4f}")
-    network.requires_grad_(False)
-    return judged
+    network.eval().requires_grad_(False)
+    report(f"step {step}  held out {judge(layer, held_out, loss):.4f}")
 
 
 @torch.no_grad()
@@ -249,8 +277,9 @@ def learn_codebooks(
     step = 0
     while time.monotonic() - begin < 60 * minutes:
         original, base = sampler.batch()
-        plan = layer.plan(layer.variance(base), layer.config.levels)
-        left = lloyd.step(layer.mdct(original).flatten(0, 1).view(-1, layer.quantizer.dim), plan)
+        transform = layer.transform(base)
+        plan = layer.plan(transform, layer.config.levels)
+        left = lloyd.step(transform.forward(layer.mdct(original)), plan)
         step += 1
         if time.monotonic() - said > 30:
             said = time.monotonic()
