@@ -270,7 +270,7 @@ def test_the_command_line_trains_and_judges(folder, tmp_path):
     last = [json.loads(line) for line in said][-6:]
     name = str(tmp_path / "run" / "model")
     assert {(m["label"], m["codec"]) for m in last} == {
-        (k, f"{name}@{r}") for k in ("picture", "video") for r in ("n1", "n4", "0.1")
+        (k, f"{name}@{r}") for k in ("image", "video") for r in ("n1", "n4", "0.1")
     }
     assert all(m["psnr"] > 5 for m in last)
     assert "numbers" in run("eval", "vision", folder, *model, "--bpp", "x", code=2)
