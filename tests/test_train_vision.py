@@ -201,14 +201,14 @@ def test_errors_hide_in_busy_patches(folder, tmp_path):
     t.model.settings = dataclasses.replace(t.model.settings, masking=0.0)
     assert bool((masking_scale(t.model, z) == 1).all())
     t.model.settings = dataclasses.replace(t.model.settings, masking=0.6)
-    dear = masking_scale(t.model, z)
+    scale = masking_scale(t.model, z)
     left_over = beam_search(t.model.rvq, z, 1, 1).errors[:, 1]
     order = left_over.argsort()
-    assert bool((dear[order].diff() >= 0).all())
-    assert dear.max() > 1.5 * dear.min()
+    assert bool((scale[order].diff() >= 0).all())
+    assert scale.max() > 1.5 * scale.min()
     masked = rd_level_counts(t.model, z, torch.full((len(z),), 1e-2))
     t.model.settings = dataclasses.replace(t.model.settings, masking=0.0)
-    assert torch.equal(masked, rd_level_counts(t.model, z, 1e-2 * dear))
+    assert torch.equal(masked, rd_level_counts(t.model, z, 1e-2 * scale))
 
 
 def test_the_averaged_encoder_stays_at_the_end(folder, tmp_path):
@@ -270,7 +270,7 @@ def test_the_command_line_trains_and_judges(folder, tmp_path):
     last = [json.loads(line) for line in said][-6:]
     name = str(tmp_path / "run" / "model")
     assert {(m["label"], m["codec"]) for m in last} == {
-        (k, f"{name}@{r}") for k in ("picture", "video") for r in ("n1", "n4", "0.1")
+        (k, f"{name}@{r}") for k in ("image", "video") for r in ("n1", "n4", "0.1")
     }
     assert all(m["psnr"] > 5 for m in last)
     assert "numbers" in run("eval", "vision", folder, *model, "--bpp", "x", code=2)

@@ -99,18 +99,18 @@ class VisionTrainer(CodecTrainer):
         For some items the same in all patches, drawn evenly on a logarithmic scale; for the others what the rate
         control would choose, see `rdo.rd_level_counts`.
         """
-        whole, uneven, weights = self._draw_levels(len(z))
+        whole, adaptive, rd_lambdas = self._draw_levels(len(z))
         counts = whole.view(-1, 1, 1, 1).repeat(1, *z.shape[1:-1])
-        if bool(uneven.any()):
-            chosen = z[uneven.to(z.device)]
-            each = weights[uneven].to(z.device).view(-1, 1, 1, 1).expand(chosen.shape[:-1]).flatten()
+        if bool(adaptive.any()):
+            chosen = z[adaptive.to(z.device)]
+            each = rd_lambdas[adaptive].to(z.device).view(-1, 1, 1, 1).expand(chosen.shape[:-1]).flatten()
             with torch.autocast(z.device.type, enabled=False):
-                found = rd_level_counts(self.model, chosen.flatten(0, -2), each)
-            counts[uneven] = found.view(chosen.shape[:-1]).cpu()
+                best = rd_level_counts(self.model, chosen.flatten(0, -2), each)
+            counts[adaptive] = best.view(chosen.shape[:-1]).cpu()
         return counts
 
     def _coded(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Groups with what a search makes of them: a new batch or, if they are to be reused, an earlier one."""
+        """Frame groups, quantized latents and level counts: of a new batch or, with `reuse`, of an earlier one."""
         reuse = self.config.levels.reuse
         if self.step % reuse == 0 or not self.pool:
             groups = self.sampler.batch(self.config.batch, self.random).to(self.device)
@@ -120,21 +120,22 @@ class VisionTrainer(CodecTrainer):
         return self.pool[int(torch.randint(len(self.pool), (), generator=self.random))]
 
     def _searched(self, groups: Tensor) -> tuple[Tensor, Tensor]:
-        """Quantized latents of groups with the codes that a search finds, and levels of each patch."""
+        """Quantized latents of frame groups with the codes that a beam search gives, and levels of each patch."""
         model, levels = self.model, self.config.levels
         with torch.no_grad(), torch.autocast(groups.device.type, enabled=False):
             z = model.latent(groups).float()
             counts = torch.zeros(z.shape[:-1], dtype=torch.long, device=z.device)
             quantized = torch.zeros_like(z)
-            for item, (whole, uneven, weight) in enumerate(zip(*(part.tolist() for part in self._draw_levels(len(z))))):
-                most = model.n_q if uneven else whole
-                least = weight if uneven else -1.0
-                own = search_intra(model, z[item], most, least, beams=levels.beams, tables=model.tables)
-                found = own.result
-                taken = torch.full_like(found.errors[:, 0], most, dtype=torch.long)
-                if uneven:
-                    taken = best_level_count(model, found.errors, weight * own.lambda_scale.unsqueeze(-1))
-                codes = found.path(taken)
+            drawn = zip(*(part.tolist() for part in self._draw_levels(len(z))))
+            for item, (whole, adaptive, rd_lambda) in enumerate(drawn):
+                max_levels = model.n_q if adaptive else whole
+                min_lambda = rd_lambda if adaptive else -1.0
+                intra = search_intra(model, z[item], max_levels, min_lambda, beams=levels.beams, tables=model.tables)
+                errors = intra.result.errors
+                taken = torch.full_like(errors[:, 0], max_levels, dtype=torch.long)
+                if adaptive:
+                    taken = best_level_count(model, errors, rd_lambda * intra.lambda_scale.unsqueeze(-1))
+                codes = intra.result.path(taken)
                 codes[torch.arange(codes.shape[1], device=z.device) >= taken.unsqueeze(-1)] = -1
                 counts[item] = taken.view(counts.shape[1:])
                 quantized[item] = model.dequantize(codes, 0).view(z.shape[1:])
