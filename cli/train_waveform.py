@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import click
@@ -17,6 +18,9 @@ from .options import Path_, use_device
 @click.option(
     "--codebook-minutes", type=click.FloatRange(0), default=0.0, help="Learn codebooks for so long after that."
 )
+@click.option(
+    "--filter-minutes", type=click.FloatRange(0), default=0.0, help="Train the filter for so long after that."
+)
 @click.option("--base-levels", type=click.IntRange(2), default=9, show_default=True, help="Levels that MODEL keeps.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting of the layer, as in TOML.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, ...")
@@ -27,6 +31,7 @@ def waveform(
     data: Path,
     minutes: float,
     codebook_minutes: float,
+    filter_minutes: float,
     base_levels: int,
     changes: tuple[str, ...],
     device: str,
@@ -37,11 +42,13 @@ def waveform(
     The layer that MODEL has is trained on; without one it gets one after its first --base-levels levels. The base is
     left as it is. Files that MODEL made cannot be decoded with the new model.
     """
+    from josiecodec.audio.low_band_filter import LowBandFilterConfig
     from josiecodec.audio.waveform_layer import WaveformLayerConfig
     from josiecodec.coding.jodio import Jodio
     from josiecodec.config import from_dict, to_dict
     from josiecodec.hub.store import load_for_training, save
     from josiecodec.training.audio.data import load_recordings
+    from josiecodec.training.audio.low_band_filter import band_codes, train_filter
     from josiecodec.training.audio.waveform_layer import (
         LayerTraining,
         add_waveform_layer,
@@ -58,7 +65,9 @@ def waveform(
     if codec.config.waveform is None:
         plain = WaveformLayerConfig()
         if codebook_minutes:
-            plain = WaveformLayerConfig(codebooks="learned", books=plain.levels)
+            plain = dataclasses.replace(plain, codebooks="learned", books=plain.levels)
+        if filter_minutes:
+            plain = dataclasses.replace(plain, filter=LowBandFilterConfig())
         config = from_dict(WaveformLayerConfig, with_changes(to_dict(plain), changes))
         codec = add_waveform_layer(codec, config, base_levels)
     elif changes:
@@ -69,4 +78,7 @@ def waveform(
     train_covariances(codec, bands, minutes, report=click.echo)
     if codebook_minutes:
         learn_codebooks(codec, bands, codebook_minutes, report=click.echo)
+    if filter_minutes and codec.waveform_layer is not None:
+        codes = band_codes(codec.waveform_layer, bands, report=click.echo)
+        train_filter(codec, bands, codes, filter_minutes, report=click.echo)
     click.echo(f"model in {save(codec, out)}")

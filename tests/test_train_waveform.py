@@ -10,10 +10,12 @@ import torch
 from kit.audio import RATE, speechlike, tiny_model, tiny_waveform
 from kit.processes import run
 
+from josiecodec.audio.low_band_filter import LowBandFilterConfig
 from josiecodec.audio.waveform_layer import WaveformLayerConfig
 from josiecodec.errors import ConfigError, ModelError
 from josiecodec.hub.store import load, save
 from josiecodec.training.audio.data import load_recordings
+from josiecodec.training.audio.low_band_filter import FilterTraining, band_codes, train_filter
 from josiecodec.training.audio.waveform_layer import (
     LayerTraining,
     LowBands,
@@ -102,6 +104,26 @@ def test_codebooks_are_learned(model, bands):
     learn_codebooks(model, LowBands(list(low), list(low_base)), MINUTES, steady, report=lambda _: None)
     assert left() < 0.95 * before
     assert not layer.quantizer.codes[:, 0].any()
+
+
+def test_a_filter_is_learned(bands):
+    small = LowBandFilterConfig(width=32, blocks=1, expansion=1)
+    model = tiny_model(waveform=dataclasses.replace(tiny_waveform(), filter=small))
+    layer = model.waveform_layer
+    before = {k: v.clone() for k, v in model.state_dict().items() if "layer.filter" not in k}
+    low = layer.decimate(speechlike(100, 4, seed=1))
+    bands = LowBands(list(low), list(0.5 * low + 0.1 * layer.decimate(speechlike(100, 4, seed=2))))
+    codes = band_codes(layer, bands)
+    assert [c.shape for c in codes] == [(3, 100)] * 4
+    assert torch.equal(codes[0].long(), layer.encode_low(low[:1], bands.base[0][None], 3, 2)[0])
+    quick = FilterTraining(batch=4, frames=8, warmup=5, pesq=0.0, average=10)
+    first = train_filter(model, bands, codes, 0.2 / 60, dataclasses.replace(quick, lr=0.0), report=lambda _: None)
+    assert train_filter(model, bands, codes, 6 / 60, quick, report=lambda _: None) < 0.9 * first
+    assert all(torch.equal(v, model.state_dict()[k]) for k, v in before.items())
+    with pytest.raises(ModelError, match="no filter"):
+        train_filter(tiny_model(), bands, codes, MINUTES)
+    with pytest.raises(ModelError, match="no recording"):
+        train_filter(model, bands, codes, MINUTES, dataclasses.replace(quick, frames=100))
 
 
 @pytest.mark.parametrize("levels", [3, 5, 6])

@@ -11,7 +11,7 @@ from kit.audio import speechlike, tiny_waveform
 
 from josiecodec.audio.band import Decimator, Interpolator
 from josiecodec.audio.bit_plan import BandStep, plan_bits
-from josiecodec.audio.covariance import FrameTransform, Segments, negative_log_likelihood
+from josiecodec.audio.low_band_filter import LowBandFilterConfig
 from josiecodec.audio.mdct import InverseMdct, Mdct
 from josiecodec.audio.waveform_layer import WaveformLayer, WaveformLayerConfig
 from josiecodec.config import from_dict, to_dict
@@ -32,7 +32,12 @@ def made(**changes) -> WaveformLayer:
     torch.manual_seed(0)
     layer = WaveformLayer(dataclasses.replace(tiny_waveform(), **changes), 24000, FRAME, SIZE).eval()
     torch.nn.init.normal_(layer.covariance.parts.weight, std=0.02)
+    if layer.filter is not None:
+        torch.nn.init.normal_(layer.filter.output_proj.weight, std=0.02)
     return layer
+
+
+FILTER = LowBandFilterConfig(width=32, blocks=1, expansion=1)
 
 
 def sounds(frames: int, batch: int = 1):
@@ -198,62 +203,6 @@ def test_learned_codebooks_are_stored():
         ShapedResidualQuantizer(4, 5, 32)
 
 
-# Covariances -----------------------------------------------------------------------------------------
-
-
-def covariances(count: int, segments: Segments):
-    torch.manual_seed(0)
-    root = torch.randn(count, segments.count, segments.dim, segments.dim)
-    return root @ root.mT + 0.01 * torch.eye(segments.dim)
-
-
-def test_segments_go_apart_and_together():
-    segments = Segments(12, 2, 4)
-    x = torch.arange(5 * 6 * 12.0).view(5, 6, 12)
-    parts = segments.split(x)
-    assert parts.shape == (15, 3, 8)
-    assert parts[0, 1].tolist() == [*x[0, 0, 4:8].tolist(), *x[0, 1, 4:8].tolist()]
-    assert torch.equal(segments.join(parts).view_as(x), x)
-
-
-def test_a_transform_decorrelates_and_comes_back():
-    segments = Segments(12, 2, 4)
-    covariance = covariances(1, segments)
-    frequency = torch.linspace(10, 200, 12)
-    transform = FrameTransform.of(covariance, segments, frequency, 0.0)
-    draws = (torch.linalg.cholesky(covariance) @ torch.randn(20000, 3, 8, 1))[..., 0]
-    x = segments.join(draws).view(1, -1, 12)
-    many = FrameTransform.of(covariance.expand(20000, -1, -1, -1), segments, frequency, 0.0)
-    y = many.forward(x)
-    assert torch.allclose(many.inverse(y), x[0], atol=1e-3)
-    assert torch.allclose(y.square().mean(0).log(), transform.log_variance[0], atol=0.1)
-    assert float(torch.corrcoef(y[:, :8].t()).triu(1).abs().max()) < 0.05
-    assert bool((transform.frequency >= 10).logical_and(transform.frequency <= 200).all())
-    assert torch.allclose(transform.uncoded(transform.log_variance.exp()), torch.ones(2, 12), atol=1e-3)
-    weighted = FrameTransform.of(covariance, segments, frequency, 0.5)
-    assert torch.allclose(weighted.inverse(weighted.forward(x[:, :2])), x[0, :2], atol=1e-3)
-
-
-def test_transforms_do_not_depend_on_rounding_or_neighbours():
-    segments = Segments(12, 2, 4)
-    covariance = covariances(40, segments)
-    frequency = torch.linspace(10, 200, 12)
-    transform = FrameTransform.of(covariance, segments, frequency, 0.35)
-    noisy = FrameTransform.of(covariance * (1 + 1e-6 * torch.randn(40, 1, 1, 1)), segments, frequency, 0.35)
-    assert float((transform.vectors * noisy.vectors).sum(-2).min()) > 0.99, "signs, too"
-    for i in range(3):
-        alone = FrameTransform.of(covariance[i : i + 1], segments, frequency, 0.35)
-        assert torch.equal(alone.vectors, transform.vectors[i : i + 1])
-        assert torch.equal(alone.log_variance, transform.log_variance[i : i + 1])
-
-
-def test_likelihood_is_that_of_a_gaussian():
-    segments = Segments(12, 2, 4)
-    covariance, x = covariances(5, segments), torch.randn(5, 3, 8)
-    exact = torch.distributions.MultivariateNormal(torch.zeros(8), covariance).log_prob(x)
-    assert torch.allclose(negative_log_likelihood(covariance, x), -exact - 4 * math.log(2 * math.pi), atol=1e-3)
-
-
 def test_covariances_are_positive_whatever_comes():
     layer = made()
     _, base = sounds(6)
@@ -294,8 +243,9 @@ def test_the_base_is_kept_above_the_band_and_at_the_end():
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 5])
-def test_streams_are_exact(chunk):
-    layer = made()
+@pytest.mark.parametrize("filtered", [False, True])
+def test_streams_are_exact(chunk, filtered):
+    layer = made(filter=FILTER if filtered else None)
     x, base = sounds(17, 3)
     codes = layer.encode(x, base, 3, 4)
     state = State()
@@ -323,6 +273,7 @@ def test_a_stream_is_late_by_its_lag():
     assert layer.finish(before).shape == (1, 1, FRAME)
     assert decoded(layer, codes[..., :1], base[..., :FRAME]).shape == (1, 1, FRAME)
     assert made(hops=1, cutoff=150.0).lag == 2
+    assert made(filter=FILTER).lag == 2
 
 
 def test_codes_need_nothing_after_their_frame():
@@ -381,7 +332,14 @@ def test_configs_are_checked():
     ):
         with pytest.raises(ConfigError, match="waveform"):
             WaveformLayerConfig(**bad)
-    for bad in ({"decimation": 7}, {"hops": 5}, {"cutoff": 20.0, "taper": 5.0}, {"cutoff": 2300.0}, {"segment": 7}):
+    for bad in (
+        {"decimation": 7},
+        {"hops": 5},
+        {"cutoff": 20.0, "taper": 5.0},
+        {"cutoff": 2300.0},
+        {"segment": 7},
+        {"filter": LowBandFilterConfig(window=320, hop=80)},
+    ):
         with pytest.raises(ConfigError, match="waveform"):
             WaveformLayer(WaveformLayerConfig(**bad), 24000, FRAME, SIZE)
     with pytest.raises(ConfigError, match="unknown key"):

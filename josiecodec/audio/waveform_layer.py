@@ -35,6 +35,7 @@ from ..quantization.shaped_rvq import ShapedResidualQuantizer
 from .band import Decimator, Interpolator, row_of
 from .bit_plan import BandStep, BitPlan, check_schedule, plan_bits
 from .covariance import CovarianceNetwork, FrameTransform
+from .low_band_filter import Delay, LowBandFilter, LowBandFilterConfig
 from .mdct import InverseMdct, Mdct
 from .variance import check_width
 
@@ -57,6 +58,7 @@ class WaveformLayerConfig:
         efficiency: share of a level's bits that take variance off as theory says.
         schedule: which band the first levels code above all, see `BandStep`.
         fill: how much of the base's own coefficient makes up for what is not coded.
+        filter: of the `LowBandFilter` after that, or None.
         codebooks: "random" ones are made anew on loading, "learned" ones are stored with the weights.
         books: number of codebooks, see `ShapedResidualQuantizer`.
         seed: of random codebooks.
@@ -76,6 +78,7 @@ class WaveformLayerConfig:
     efficiency: float = 0.85
     schedule: tuple[BandStep, ...] = (BandStep(8, 600.0, 6.0), BandStep(23, 1300.0, 0.0))
     fill: float = 0.4
+    filter: LowBandFilterConfig | None = None
     codebooks: Literal["random", "learned"] = "random"
     books: int = 1
     seed: int = 0
@@ -156,7 +159,15 @@ class WaveformLayer(nn.Module):
             config.seed,
         )
         self.inverse = InverseMdct(self.hop, self.coefficients)
+        self.delay_base = Delay(self.hop)
+        self.filter: LowBandFilter | None = None
         late = self.decimate.delay + self.hop * config.decimation
+        if config.filter is not None:
+            if self.hop * config.hops % config.filter.hop:
+                raise ConfigError(f"waveform: a frame is no whole number of the filter's hops of {config.filter.hop}")
+            self.filter = LowBandFilter(config.filter, sample_rate / config.decimation, config.cutoff)
+            self.delay_change = Delay(config.filter.delay)
+            late += config.filter.delay * config.decimation
         self.lag = -(-(late + Interpolator.least_delay(config.decimation)) // frame_size)
         self.interpolate = Interpolator(config.decimation, self.lag * frame_size - late, row)
         self.register_buffer("frequency", (torch.arange(self.coefficients) + 0.5) * spacing, False)
@@ -198,7 +209,8 @@ class WaveformLayer(nn.Module):
         """
         if base.shape[-1] == 0:
             return base
-        correction = self.interpolate(self.inverse(self._difference(codes, base, state), state), state)
+        low = self.decimate(base.float(), state)
+        correction = self._correction(self._difference(codes, low, state), low, codes.shape[1], state)
         waiting = state.get(self)
         if waiting is not None:
             base = torch.cat([waiting, base], -1)
@@ -206,9 +218,22 @@ class WaveformLayer(nn.Module):
         state[self] = base[..., ready:].clone()
         return base[..., :ready] + correction[..., correction.shape[-1] - ready :].to(base.dtype)
 
-    def _difference(self, codes: Tensor, base: Tensor, state: State) -> Tensor:
+    def low_bands(self, codes: Tensor, low: Tensor, state: State) -> tuple[Tensor, Tensor]:
+        """Low bands [B, n] before any filter, a hop late: as decoded from codes [B, L, F], and of the base."""
+        base = self.delay_base(low, state)
+        return base + self.inverse(self._difference(codes, low, state), state), base
+
+    def _correction(self, difference: Tensor, low: Tensor, levels: int, state: State) -> Tensor:
+        """What to add to the base, at the full rate, from what to add to its coefficients and from its low band."""
+        change = self.inverse(difference, state)
+        if self.filter is not None:
+            base = self.delay_base(low, state)
+            more = self.filter(base + change, base, levels / self.config.levels, state)
+            change = self.delay_change(change, state) + more
+        return self.interpolate(change, state)
+
+    def _difference(self, codes: Tensor, low: Tensor, state: State) -> Tensor:
         """Coefficients in place of the base's, less those: [B, F * hops, K]."""
-        low = self.decimate(base.float(), state)
         transform, own = self.transform(low, state), self.mdct(low, state)
         if not codes.shape[1]:
             return torch.zeros_like(own)
@@ -236,5 +261,6 @@ class WaveformLayer(nn.Module):
             return None
         hops = self.lag * self.config.hops
         difference = torch.zeros(len(waiting), hops, self.coefficients, device=waiting.device)
-        correction = self.interpolate(self.inverse(difference, state), state)
+        low = torch.zeros(len(waiting), hops * self.hop, device=waiting.device)
+        correction = self._correction(difference, low, 0, state)
         return waiting + correction[..., correction.shape[-1] - waiting.shape[-1] :].to(waiting.dtype)
