@@ -10,15 +10,20 @@ import soundfile
 import torch
 from kit.audio import RATE, speechlike, tiny_config, tiny_model, tiny_waveform
 
+from josiecodec.audio.low_band_filter import LowBandFilterConfig
 from josiecodec.bitstream.container import Block
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.coding.audio import BlockDecoder, decode_file, encode_file
 from josiecodec.coding.jodio import Jodio
 from josiecodec.config import from_dict, to_dict
-from josiecodec.errors import CodesError, ConfigError, FormatError
+from josiecodec.entropy.code_tables import frame_bits
+from josiecodec.errors import CodecError, CodesError, ConfigError, FormatError
+from josiecodec.export import export_codec
 from josiecodec.hub.store import load, save
 from josiecodec.media.audio_reader import load_audio
 from josiecodec.nn.transformer import TransformerConfig
+from josiecodec.training.audio.data import load_recordings
+from josiecodec.training.entropy.trainer import make_tables
 
 BASE, ALL = 6, 9
 
@@ -119,6 +124,24 @@ def test_batches_are_exact(model):
         assert torch.equal(model.decode(codes[i : i + 1]), whole[i : i + 1])
 
 
+def test_a_filter_makes_streams_two_frames_late():
+    small = LowBandFilterConfig(width=32, blocks=1, expansion=1)
+    model = tiny_model(waveform=dataclasses.replace(tiny_waveform(), filter=small))
+    torch.nn.init.normal_(model.waveform_layer.filter.output_proj.weight, std=0.02)
+    x = speechlike(9, 2)
+    codes = model.encode(x, ALL)
+    whole = model.decode(codes)
+    assert whole.shape == x.shape
+    stream = model.streaming(2, ALL)
+    parts = [stream.decode(codes[..., first : first + 2]) for first in range(0, 9, 2)]
+    assert [p.shape[-1] // 1920 for p in parts] == [0, 2, 2, 2, 1]
+    parts.append(stream.finish())
+    assert parts[-1].shape[-1] == 2 * 1920
+    assert torch.equal(torch.cat(parts, -1), whole)
+    short = codes[..., :1]
+    assert torch.equal(torch.cat([stream.decode(short), stream.finish()], -1), model.decode(short))
+
+
 def test_a_late_stream_stays_late(model):
     codes = model.encode(speechlike(6), ALL)
     stream = model.streaming(n_q=ALL)
@@ -187,6 +210,32 @@ def test_gaps_are_silent_and_do_not_move_anything(model):
     assert torch.equal(found[17 * 1920 :], model.decode(codes[..., 17:])[0, 0, : 13 * 1920 - 100])
     with pytest.raises(FormatError, match="missing"):
         list(BlockDecoder(model, info).push(block(3, 5)))
+
+
+def test_tables_leave_the_layer_as_it_is(model, tmp_path):
+    save(model, tmp_path / "m", torch.float32)
+    for n in range(2):
+        soundfile.write(tmp_path / f"{n}.wav", speechlike(120, seed=n)[0, 0].numpy(), RATE)
+    make_tables(tmp_path / "m", load_recordings(tmp_path), minutes=0.02)
+    coded = load(tmp_path / "m")
+    assert coded.tables is not None
+    x = speechlike(60, seed=5)
+    codes = coded.encode(x, ALL)
+    bits = frame_bits(codes[0].t().numpy(), coded.tables)
+    assert np.allclose(bits[BASE:], 60 * 6, rtol=1e-3)
+    assert torch.equal(coded.decompress(coded.compress(x, ALL)).flatten(), coded.decode(codes).flatten())
+    layer = TokenFile.from_bytes(coded.compress(x, ALL), tables=coded.known_tables).streams[0].codes[BASE:]
+    assert np.array_equal(layer, codes[0, BASE:].numpy())
+    trimmed = TokenFile.from_bytes(coded.compress(x, ALL), tables=coded.known_tables).trimmed(7)
+    data = trimmed.to_bytes(coded.known_tables)
+    assert torch.equal(coded.decompress(data).flatten(), coded.decode(codes[:, :7]).flatten())
+
+
+def test_the_layer_is_not_exported(model, tmp_path):
+    pytest.importorskip("onnxscript")
+    with pytest.raises(CodecError, match="waveform layer"):
+        export_codec(model, tmp_path, "torchscript", ALL)
+    assert export_codec(model, tmp_path, "torchscript")["n_q"] == 4
 
 
 # Models --------------------------------------------------------------------------------------------
