@@ -112,7 +112,7 @@ def trim(
     if kbps is not None and not kbps < float("inf"):
         raise click.BadParameter("--kbps must be finite")
     if target.exists() and not overwrite:
-        raise click.UsageError(f"{target} is there already; --overwrite replaces it")
+        raise click.UsageError(f"{target} already exists; --overwrite replaces it")
     tables = given_tables(folders)
     levels = n_q if n_q is not None else _levels_within(source, kbps or 0.0, tables)
     trim_file(source, target, levels, tables)

@@ -115,7 +115,7 @@ def plan(source: Path, target: Path | None, suffix: Suffix, wanted: frozenset[st
     for start, end in jobs:
         if str(end) != "-" and end.exists():
             if not overwrite:
-                raise click.UsageError(f"{end} is there already; --overwrite replaces it")
+                raise click.UsageError(f"{end} already exists; --overwrite replaces it")
             if end.resolve() == start.resolve():
                 raise click.UsageError(f"{end} cannot be both read and written")
     return jobs

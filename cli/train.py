@@ -266,8 +266,8 @@ def entropy(
         material = Pictures(*data)
     before: Any = load(start) if start else None
     size = make_tables(model, material, limit, minutes, click.echo, before)
-    seen = read_tables(model / TABLES_FILE).context_levels
-    network = f", with a context model for {seen} levels" if seen else ""
+    levels = read_tables(model / TABLES_FILE).context_levels
+    network = f", with a context model for {levels} levels" if levels else ""
     click.echo(f"{size} bytes of tables{network} in {model}")
-    if minutes and not seen:
+    if minutes and not levels:
         click.echo("the context model was no better than tables alone and is left out", err=True)

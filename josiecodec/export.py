@@ -118,19 +118,19 @@ class Step(nn.Module, ABC):
         with torch.no_grad():
             self.work(self.example(1), state)
         names = {part: name for name, part in codec.named_modules()}
-        self.places = sorted(state, key=lambda part: names[part])
-        self.examples = [state[part] for part in self.places]
+        self.parts = sorted(state, key=lambda part: names[part])
+        self.examples = [state[part] for part in self.parts]
         self.memory_names = [
-            f"{names[part]}.{i}" for part, value in zip(self.places, self.examples) for i in range(len(_tensors(value)))
+            f"{names[part]}.{i}" for part, value in zip(self.parts, self.examples) for i in range(len(_tensors(value)))
         ]
 
     def forward(self, x: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
         state, rest = State(), list(memory)
-        for part, example in zip(self.places, self.examples):
+        for part, example in zip(self.parts, self.examples):
             count = len(_tensors(example))
             state[part], rest = _rebuilt(example, rest[:count]), rest[count:]
         y = self.work(x, state)
-        return y, *(tensor for part in self.places for tensor in _tensors(state[part]))
+        return y, *(tensor for part in self.parts for tensor in _tensors(state[part]))
 
     @abstractmethod
     def work(self, x: Tensor, state: State) -> Tensor:

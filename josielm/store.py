@@ -124,7 +124,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Trained:
 
 
 def load_codec(codec: DatasetInfo, name: str | Path | None = None, device: str = "cpu") -> Any:
-    """The codec that made the codes a model has learnt: one of those that came along, or the one named.
+    """The codec that made the codes a model has learnt: one that ships with the package, or the one named.
 
     Raises:
         ModelError: if it is another one, or cannot be found.
@@ -132,13 +132,13 @@ def load_codec(codec: DatasetInfo, name: str | Path | None = None, device: str =
     import josiecodec
     from josiecodec.shipped import find_fingerprint
 
-    found = josiecodec.load(name or find_fingerprint(codec.fingerprint, codec.codec), device)
-    if found.fingerprint != codec.fingerprint:
+    codec_model = josiecodec.load(name or find_fingerprint(codec.fingerprint, codec.codec), device)
+    if codec_model.fingerprint != codec.fingerprint:
         raise ModelError(
             f"the model has learnt codes of {codec.codec} ({codec.fingerprint[:12]}), "
-            f"not of {found.config.name} ({found.fingerprint[:12]})"
+            f"not of {codec_model.config.name} ({codec_model.fingerprint[:12]})"
         )
-    return found
+    return codec_model
 
 
 def check_codec(trained: Trained, dataset: TokenDataset) -> None:

@@ -28,14 +28,14 @@ def rows() -> list[tuple[str, str, str]]:
             if parts[0] != "jodio":
                 continue
             kind = row["type"].split(" x ")[-1]
-            spread = [""]
+            names = [""]
             for part in parts[1:]:
                 if "-" in part:
                     first, last = map(int, part.split("-"))
-                    spread = [f"{s}.{i}" for s in spread for i in range(first, last + 1)]
+                    names = [f"{s}.{i}" for s in names for i in range(first, last + 1)]
                 else:
-                    spread = [f"{s}.{part}" for s in spread]
-            out += [(s[1:], kind, row["arguments"]) for s in spread]
+                    names = [f"{s}.{part}" for s in names]
+            out += [(s[1:], kind, row["arguments"]) for s in names]
     return out
 
 

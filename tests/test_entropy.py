@@ -192,7 +192,7 @@ def vision_model(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("vision")
     codec = model(
         dataclasses.replace(CONV, encoding=EncoderSettings(n_q=4, beams=1, masking=0.0))
-    )  # the nearest codes are easier to foretell
+    )  # the nearest codes are easier to predict
     with torch.no_grad():
         latents = torch.cat([codec.latent(to_groups(scene(160, 160, seed=s)[:, :, :1], 2)) for s in range(8)])
         codec.rvq.initialise(latents.flatten(0, -2), torch.Generator().manual_seed(0))

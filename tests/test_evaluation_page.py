@@ -121,7 +121,7 @@ def test_the_page_shows_everything(kind, sounds, tmp_path):
         folder = tmp_path / "pictures"
         folder.mkdir()
         save_image(scene(180, 200)[0, :, 0], folder / "one <&>.png")
-        with VideoWriter(folder / "film.mkv", (64, 80), Fraction(10)) as writer:
+        with VideoWriter(folder / "video.mkv", (64, 80), Fraction(10)) as writer:
             for picture in scene(64, 80, 8)[0].unbind(1):
                 writer.write(picture)
         items, kinds, names = find_vision(folder), VISION, ["jpeg@20", "jpeg@60", "x264@30"]

@@ -24,23 +24,23 @@ def test_length_law(model, samples):
     assert model.decode(codes).shape == (1, 1, codes.shape[-1] * 1920)
 
 
-def chunks(x, seed, most):
+def chunks(x, seed, max_chunk):
     random = torch.Generator().manual_seed(seed)
     position = 0
     while position < x.shape[-1]:
-        size = int(torch.randint(0, most, (1,), generator=random))
+        size = int(torch.randint(0, max_chunk, (1,), generator=random))
         yield x[..., position : position + size]
         position += size
 
 
-@pytest.mark.parametrize(("seed", "most"), [(0, 5000), (1, 700), (2, 40000)])
-def test_a_stream_gives_exactly_the_offline_codes_and_samples(model, seed, most):
+@pytest.mark.parametrize(("seed", "max_chunk"), [(0, 5000), (1, 700), (2, 40000)])
+def test_a_stream_gives_exactly_the_offline_codes_and_samples(model, seed, max_chunk):
     x = speechlike(9.4, batch=2, seed=seed)
     codes = model.encode(x, n_q=6)
     audio = model.decode(codes, x.shape[-1])
     stream = model.streaming(batch_size=2, n_q=6)
     found, sound = [], []
-    for chunk in chunks(x, seed, most):
+    for chunk in chunks(x, seed, max_chunk):
         found.append(stream.encode(chunk))
         sound.append(stream.decode(found[-1]))
     found.append(stream.flush())

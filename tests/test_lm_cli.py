@@ -245,7 +245,7 @@ def test_mistakes_are_one_line(house, monkeypatch, capsys):
         (("generate", model, house / "x.wav"), "did not come with"),
         (("generate", model, house / "talk.wav", "--codec", house / "codec"), "--overwrite"),
         (("generate", model), "TARGET"),
-        (("generate", model, house / "x.wav", "--codec", house / "codec", "--picture", "p.png"), "no pictures"),
+        (("generate", model, house / "x.wav", "--codec", house / "codec", "--image", "p.png"), "no pictures"),
         (("generate", model, house / "x.wav", "--seconds", "inf"), "amount"),
         (("generate", model, house / "x.wav", "--seconds", "nan"), "amount"),
         (("train", "tiny", "--data", house / "tokens", "--valid", house / "foreign", "--out", house / "x"), "made by"),

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from kit.audio import speechlike, tiny_model
-from kit.films import film
 from kit.processes import run
+from kit.video import write_video
 from kit.vision import CONV, model, scene
 from PIL import Image
 
@@ -79,8 +79,8 @@ def test_what_is_no_picture(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize("size", [(48, 64), (33, 51)])
-def test_films_come_back(tmp_path, suffix, size):
-    x = film(tmp_path / f"x{suffix}", size, rate=Fraction(30000, 1001))
+def test_videos_come_back(tmp_path, suffix, size):
+    x = write_video(tmp_path / f"x{suffix}", size, rate=Fraction(30000, 1001))
     back, rate = load_video(tmp_path / f"x{suffix}")
     assert rate == Fraction(30000, 1001)
     assert back.shape == x.shape
@@ -116,7 +116,7 @@ def test_a_clock_that_jumps_does_not_fill_the_disk(tmp_path):
         assert sum(1 for _ in reader.pictures()) == 5
 
 
-def test_colors_survive_a_film(tmp_path):
+def test_colors_survive_a_video(tmp_path):
     x = torch.tensor([0.8, 0.2, 0.1]).view(3, 1, 1).expand(3, 64, 64)
     with VideoWriter(tmp_path / "x.mp4", (64, 64), Fraction(10)) as writer:
         for _ in range(3):
@@ -128,14 +128,14 @@ def test_colors_survive_a_film(tmp_path):
         assert (int(frame.colorspace), int(frame.color_range)) == (1, 1)
 
 
-def test_a_film_without_pictures_leaves_nothing(tmp_path):
+def test_a_video_without_pictures_leaves_nothing(tmp_path):
     with pytest.raises(MediaError, match="without a picture"), VideoWriter(tmp_path / "x.mp4", (64, 64), Fraction(10)):
         pass
     assert not list(tmp_path.iterdir())
 
 
 def test_kinds(tmp_path):
-    film(tmp_path / "x.mp4")
+    write_video(tmp_path / "x.mp4")
     assert kind_of(tmp_path / "x.mp4") == "video"
     assert kind_of("a.PNG") == "image"
     assert kind_of("a.wav") == "audio"
@@ -160,7 +160,7 @@ def test_a_picture_file_comes_back(visual, tmp_path):
 
 
 def test_sound_and_pictures_stay_in_step(visual, tiny, tmp_path):
-    film(tmp_path / "x.mp4", pictures=30, sound=True)
+    write_video(tmp_path / "x.mp4", pictures=30, audio=True)
     encode_video(visual, tiny, tmp_path / "x.mp4", tmp_path / "x.josie", 4)
     done = decode_video(visual, tiny, tmp_path / "x.josie", tmp_path / "back.mkv")
     assert done.seconds == 3
@@ -215,8 +215,8 @@ def test_sound_that_starts_at_another_time_is_moved(tmp_path, offset):
     assert torch.equal(moved, expected)
 
 
-def test_a_cut_off_film_gives_what_is_whole(visual, tiny, tmp_path):
-    film(tmp_path / "x.mp4", pictures=30, sound=True)
+def test_a_cut_off_video_gives_what_is_whole(visual, tiny, tmp_path):
+    write_video(tmp_path / "x.mp4", pictures=30, audio=True)
     encode_video(visual, tiny, tmp_path / "x.mp4", tmp_path / "x.josie", 4)
     data = (tmp_path / "x.josie").read_bytes()
     done = decode_video(visual, tiny, data[: len(data) // 2], tmp_path / "back.mkv", salvage=True)
@@ -229,7 +229,7 @@ def test_the_command_line_takes_all_kinds(visual, tiny, tmp_path):
     media = tmp_path / "media"
     media.mkdir()
     save_image(scene(50, 70)[0, :, 0], media / "photo.png")
-    film(media / "film.mp4", pictures=30, sound=True)
+    write_video(media / "video.mp4", pictures=30, audio=True)
     import soundfile
 
     soundfile.write(media / "talk.wav", speechlike(10)[0, 0].numpy(), 24000)
@@ -238,11 +238,11 @@ def test_the_command_line_takes_all_kinds(visual, tiny, tmp_path):
     described = run("info", *sorted((tmp_path / "tokens").glob("*.josie")))
     assert "70 x 50, image" in described
     assert "30 pictures at 10/s" in described
-    run("trim", tmp_path / "tokens" / "film.josie", tmp_path / "tokens" / "less.josie", "--n-q", 2)
+    run("trim", tmp_path / "tokens" / "video.josie", tmp_path / "tokens" / "less.josie", "--n-q", 2)
     run("decode", tmp_path / "tokens", tmp_path / "back", *models)
     found = {p.name for p in (tmp_path / "back").iterdir()}
-    assert found == {"photo.png", "film.mp4", "talk.wav", "less.mp4"}
-    run("decode", tmp_path / "tokens" / "film.josie", tmp_path / "only.wav", *models)
+    assert found == {"photo.png", "video.mp4", "talk.wav", "less.mp4"}
+    run("decode", tmp_path / "tokens" / "video.josie", tmp_path / "only.wav", *models)
     assert soundfile.info(tmp_path / "only.wav").duration == pytest.approx(3, abs=0.05)
     error = run("decode", tmp_path / "tokens" / "photo.josie", tmp_path / "no.wav", *models, code=2)
     assert "no audio" in error
@@ -265,11 +265,11 @@ def test_without_a_model_for_pictures_videos_are_their_sound(tiny, tmp_path, mon
     monkeypatch.setattr(Models, "has", lambda self, kind: False)
     media = tmp_path / "media"
     media.mkdir()
-    film(media / "film.mp4", pictures=30, sound=True)
+    write_video(media / "video.mp4", pictures=30, audio=True)
     save_image(scene(20, 20)[0, :, 0], media / "cover.jpg")
     model_folder = str(save(tiny, tmp_path / "audio"))
     done = CliRunner().invoke(encode, [str(media), str(tmp_path / "out"), "--model", model_folder])
     assert done.exit_code == 0, done.output
     assert "audio alone" in done.output
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["film.josie"]
-    assert [s.info.kind for s in josiecodec.TokenFile.read(tmp_path / "out" / "film.josie").streams] == ["audio"]
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["video.josie"]
+    assert [s.info.kind for s in josiecodec.TokenFile.read(tmp_path / "out" / "video.josie").streams] == ["audio"]

@@ -312,7 +312,7 @@ def test_it_trains_in_bf16():
         model.eval()(speechlike(5))
 
 
-# What every codec of sound must do, a Mimi among them.
+# What every audio codec must do, a Mimi among them.
 
 
 def test_every_codec_compresses_and_trims(model, tmp_path):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import soundfile
 from kit.audio import RATE, speechlike
-from kit.films import film
+from kit.video import write_video
 from kit.vision import scene
 from PIL import Image
 
@@ -62,7 +62,7 @@ def test_the_command_line_block_runs(tmp_path):
     (tmp_path / "pictures").mkdir()
     save_image(scene(180, 240)[0, :, 0], tmp_path / "pictures" / "one.png")
     Image.open(tmp_path / "pictures" / "one.png").save(tmp_path / "photo.jpg", quality=92)
-    film(tmp_path / "clip.mp4", (96, 128), 20, sound=True)
+    write_video(tmp_path / "clip.mp4", (96, 128), 20, audio=True)
     lines = [line for line in blocks("sh")[0].splitlines() if line.strip()]
     assert len(lines) > 6
     for line in lines:

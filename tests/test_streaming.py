@@ -149,7 +149,7 @@ def test_long_streams_keep_a_bounded_cache():
         for _ in range(40):
             layer(torch.randn(1, 3, 16), state)
     assert state[layer].keys.shape[2] == CONTEXT.context - 1
-    assert state[layer].seen == 120
+    assert state[layer].count == 120
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 import torch
 from kit.audio import RATE, speechlike, tiny_model
-from kit.films import film
 from kit.tokenize_child import KILLED, SERVER, contents_of, in_child, run, run_measured
+from kit.video import write_video
 from kit.vision import CONV, model, scene
 
 from josiecodec.datasets.dataset import TokenDataset
@@ -237,7 +237,7 @@ def test_names_that_are_not_utf8(folder, codec, tmp_path):
 def test_parts_of_files_are_cut_exactly(folder, tmp_path):
     wave, rate = soundfile.read(folder / "stereo.wav", dtype="float32")
     soundfile.write(tmp_path / "x.flac", wave, rate, "PCM_24")
-    film(tmp_path / "x.mkv", pictures=20, sound=True)
+    write_video(tmp_path / "x.mkv", pictures=20, audio=True)
     for path in (folder / "stereo.wav", tmp_path / "x.flac", tmp_path / "x.mkv"):
         with AudioReader(path) as reader:
             everything = np.concatenate(list(reader.blocks()))

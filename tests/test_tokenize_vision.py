@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from kit.films import film
 from kit.tokenize_child import contents_of
+from kit.video import write_video
 from kit.vision import CONV, model, scene
 
 from josiecodec.datasets.dataset import TokenDataset
@@ -26,9 +26,9 @@ def test_images_and_videos(tmp_path, adaptive):
     media = tmp_path / "media"
     media.mkdir()
     save_image(scene(50, 70)[0, :, 0], media / "a.png")
-    film(media / "b.mkv", pictures=20, rate=Fraction(10))
+    write_video(media / "b.mkv", pictures=20, rate=Fraction(10))
     (media / "c.png").write_bytes(b"no picture")
-    (media / "d.mp4").write_bytes(b"no film")
+    (media / "d.mp4").write_bytes(b"no video")
     manifest = media / "m.jsonl"
     manifest.write_text('{"path": "b.mkv", "start": 0.5, "duration": 0.7}\n{"path": "a.png"}')
     tokenize(vision, make_plan(media, "vision"), tmp_path / "d", Settings(4, adaptive))

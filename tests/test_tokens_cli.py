@@ -11,8 +11,8 @@ import pytest
 import soundfile
 import torch
 from kit.audio import RATE, speechlike, tiny_model
-from kit.films import film
 from kit.processes import run, run_cli
+from kit.video import write_video
 from kit.vision import CONV, model, scene
 
 from josiecodec.coding.audio import decode_file
@@ -33,7 +33,7 @@ def media(tmp_path_factory) -> Path:
         soundfile.write(folder / f"{n}.wav", wave[: (n + 1) * RATE + n], RATE)
     (folder / "bad.wav").write_bytes(b"no sound")
     save_image(scene(40, 50)[0, :, 0], folder / "x.png")
-    film(folder / "y.mkv", pictures=9)
+    write_video(folder / "y.mkv", pictures=9)
     return folder
 
 
@@ -123,10 +123,10 @@ def test_pictures_come_back(media, vision_model, tmp_path):
     expected = codec.decode(codec.encode(picture[None], 4), (40, 50))[0]
     assert (load_image(tmp_path / "x.png") - expected).abs().max() < 0.51 / 255 + 1e-5
     decode_clip(codec, dataset.info, dataset[1], tmp_path / "y.mkv")
-    film_, rate = load_video(media / "y.mkv")
+    video, rate = load_video(media / "y.mkv")
     found, found_rate = load_video(tmp_path / "y.mkv")
     assert found_rate == rate
-    expected = codec.decode(codec.encode(film_[None], 4), tuple(film_.shape[-2:]), film_.shape[1])[0]
+    expected = codec.decode(codec.encode(video[None], 4), tuple(video.shape[-2:]), video.shape[1])[0]
     assert found.shape == expected.shape
     assert (found - expected).abs().max() < 0.6 / 255
     shown = run("tokens", "info", out)

@@ -1,4 +1,4 @@
-"""Training a codec of pictures: it starts linear, learns, stops and goes on, and says how it does."""
+"""Training a vision codec: it starts linear, learns, stops and goes on, and says how it does."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
         save_image(scene(96, 128, seed=seed)[0, :, 0], root / f"{seed}.png")
     from fractions import Fraction
 
-    with VideoWriter(root / "film.mkv", (96, 128), Fraction(10)) as writer:
+    with VideoWriter(root / "video.mkv", (96, 128), Fraction(10)) as writer:
         for picture in scene(96, 128, 9)[0].unbind(1):
             writer.write(picture)
     return root
@@ -62,11 +62,11 @@ def test_pictures_and_crops(folder):
     assert pictures.video(0).shape == (3, 9, 96, 128)
     stills = PictureSampler(pictures, DataConfig(size=64), 2)
     assert stills.batch(3).shape == (3, 1, 6, 64, 64)
-    films = PictureSampler(pictures, DataConfig(size=64, video=1.0, groups=3), 2)
-    batch = films.batch(6)
+    videos = PictureSampler(pictures, DataConfig(size=64, video=1.0, groups=3), 2)
+    batch = videos.batch(6)
     assert batch.shape == (2, 3, 6, 64, 64)
     assert batch[:, 1:, 3:].abs().max() > 0.01
-    assert films.patches(50, 16).shape == (50, 3, 16, 16)
+    assert videos.patches(50, 16).shape == (50, 3, 16, 16)
     with pytest.raises(MediaError, match="no pictures"):
         Pictures(folder / "none")
 

@@ -43,7 +43,7 @@ def test_flat_colors_stay(codec):
         assert (back - x).abs().mean() < 0.02, color
 
 
-def test_a_still_film_does_not_flicker(codec):
+def test_a_still_video_does_not_flicker(codec):
     x = scene(64, 64).expand(-1, -1, 7, -1, -1)[0]
     back = codec.decompress(codec.compress(x, rate=Rate(bpp=0.2), pictures_per_second=10))
     assert back.diff(dim=1).abs().mean() < 0.01

@@ -195,14 +195,14 @@ class _MapModel:
 
     def encode(self, encoder: RangeEncoder, column: int, mode: int, count: int) -> None:
         """Code one patch."""
-        context, expected, spread = self._context(column)
+        context, expected, difference = self._context(column)
         encoder.encode_bit(self.mode, context, mode > 0)
         if mode:
             encoder.encode_bit(self.mode, 3, mode > 1)
             if mode > 1:
                 encoder.encode_bit(self.mode, 4, mode > 2)
         base = 8 * (mode > 0) + _COUNT_CLASS[expected]
-        encoder.encode_bit(self.differs, base * 3 + spread, count != expected)
+        encoder.encode_bit(self.differs, base * 3 + difference, count != expected)
         if count != expected:
             up = count > expected
             if 0 < expected < self.levels:
@@ -213,7 +213,7 @@ class _MapModel:
 
     def decode(self, decoder: RangeDecoder, column: int) -> tuple[int, int]:
         """The next patch: mode and count."""
-        context, expected, spread = self._context(column)
+        context, expected, difference = self._context(column)
         mode = decoder.decode_bit(self.mode, context)
         if mode:
             mode += decoder.decode_bit(self.mode, 3)
@@ -221,7 +221,7 @@ class _MapModel:
                 mode += decoder.decode_bit(self.mode, 4)
         base = 8 * (mode > 0) + _COUNT_CLASS[expected]
         count = expected
-        if decoder.decode_bit(self.differs, base * 3 + spread):
+        if decoder.decode_bit(self.differs, base * 3 + difference):
             if 0 < expected < self.levels:
                 up = decoder.decode_bit(self.sign, _COUNT_CLASS[expected])
             else:

@@ -129,8 +129,8 @@ def find(name: str | Path, revision: str | None = None) -> Path:
         raise ModelError(f"{name}: no {CONFIG_FILE} and {WEIGHTS_FILE} in this folder")
     known = ", ".join(available()) or "none"
     raise ModelError(
-        f"no model {str(name)!r}: neither a folder nor a repository ({PREFIX}org/repo) nor one of those that came "
-        f"along ({known})"
+        f"no model {str(name)!r}: neither a folder nor a repository ({PREFIX}org/repo) nor one of those that "
+        f"ship with the package ({known})"
     )
 
 
@@ -238,7 +238,7 @@ def _fingerprint(model: TokenCodec, place: Path) -> str:
         return fingerprint_of(place)
     try:
         values = write_mimi_config(model.config)
-    except ModelError:  # one that only our layout can say
+    except ModelError:  # one that only our layout can describe
         return fingerprint_of(place)
     tables = b"" if model.tables is None else model.tables.data
     return of_tensors(write_layout(plain_tensors(model), model.config, "transformers"), values, tables)

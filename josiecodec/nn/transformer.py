@@ -81,12 +81,12 @@ class KeyValueCache:
 
     Attributes:
         keys, values: [B, H, capacity, head_dim]; what lies before the stream's beginning is never seen.
-        seen: how many positions the stream has had, int64 [] (a tensor, so that an exported step can carry it).
+        count: how many positions the stream has had, int64 [] (a tensor, so that an exported step can carry it).
     """
 
     keys: Tensor
     values: Tensor
-    seen: Tensor
+    count: Tensor
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, KeyValueCache]:
         """All keys and values with the new ones [B, H, T, head_dim] behind them, and what is kept of them."""
@@ -98,11 +98,11 @@ class KeyValueCache:
             not exporting() and first > capacity
         ):  # else a view: a copy at every step would cost more than what it holds on to
             kept, kept_values = kept.clone(), kept_values.clone()
-        return keys, values, KeyValueCache(kept, kept_values, self.seen + first)
+        return keys, values, KeyValueCache(kept, kept_values, self.count + first)
 
 
 @dataclass
-class Places:
+class Positions:
     """Where the steps of a chunk are: the same for all layers of a stack.
 
     Attributes:
@@ -132,34 +132,34 @@ class Attention(Streaming):
         self.out_proj = nn.Linear(inner, config.dim, bias=False)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, state: State | None = None, places: Places | None = None) -> Tensor:
+    def forward(self, x: Tensor, state: State | None = None, positions: Positions | None = None) -> Tensor:
         batch, steps, _ = x.shape
-        places = places or self.places(x, state)
+        positions = positions or self.positions(x, state)
         q, k, v = (
             proj(x).view(batch, steps, self.heads, self.head_dim).transpose(1, 2)
             for proj in (self.q_proj, self.k_proj, self.v_proj)
         )
-        q, k = (turned(part, places.cos, places.sin) for part in (q, k))
+        q, k = (turned(part, positions.cos, positions.sin) for part in (q, k))
         if state is not None:
             k, v, state[self] = self._cache(x, state).append(k, v)
         y = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=places.mask, dropout_p=self.dropout.p if self.training else 0.0
+            q, k, v, attn_mask=positions.mask, dropout_p=self.dropout.p if self.training else 0.0
         )
         y = y.transpose(1, 2).reshape(batch, steps, self.heads * self.head_dim)
         return self.dropout(self.out_proj(y))
 
-    def places(self, x: Tensor, state: State | None = None) -> Places:
+    def positions(self, x: Tensor, state: State | None = None) -> Positions:
         """Where the steps of `x` [B, T, D] are; to be asked before they are attended to."""
         steps, here = x.shape[1], torch.arange(x.shape[1], device=x.device)
         if state is None:
-            mask, positions = self._mask(steps, steps, x.device), here
+            mask, absolute = self._mask(steps, steps, x.device), here
         else:
-            past, seen = self.context - 1, self._cache(x, state).seen
-            mask, positions = self._mask(steps, steps + past, x.device), here + seen
-            held = torch.arange(steps + past, device=x.device) >= past - seen
-            mask = held if mask is None else mask & held
-        angles = rotary_angles(positions, self.head_dim, self.theta)
-        return Places(angles.cos().to(x.dtype), angles.sin().to(x.dtype), mask)
+            past, count = self.context - 1, self._cache(x, state).count
+            mask, absolute = self._mask(steps, steps + past, x.device), here + count
+            valid = torch.arange(steps + past, device=x.device) >= past - count
+            mask = valid if mask is None else mask & valid
+        angles = rotary_angles(absolute, self.head_dim, self.theta)
+        return Positions(angles.cos().to(x.dtype), angles.sin().to(x.dtype), mask)
 
     def _cache(self, x: Tensor, state: State) -> KeyValueCache:
         """What the stream remembers; nothing yet at its beginning."""
@@ -226,8 +226,8 @@ class TransformerBlock(Streaming):
             self.attention_scale = LayerScale(config.dim, config.layer_scale)
             self.mlp_scale = LayerScale(config.dim, config.layer_scale)
 
-    def forward(self, x: Tensor, state: State | None = None, places: Places | None = None) -> Tensor:
-        y = self.attention(self.attention_norm(x), state, places)
+    def forward(self, x: Tensor, state: State | None = None, positions: Positions | None = None) -> Tensor:
+        y = self.attention(self.attention_norm(x), state, positions)
         x = x + (self.attention_scale(y) if self.scaled else y)
         y = self.feed_forward(self.mlp_norm(x))
         return x + (self.mlp_scale(y) if self.scaled else y)
@@ -245,9 +245,9 @@ class Transformer(Streaming):
         self.norm = _norm(config) if config.final_norm else nn.Identity()
 
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
-        places = self._blocks()[0].attention.places(x, state) if len(self.layers) else None
+        positions = self._blocks()[0].attention.positions(x, state) if len(self.layers) else None
         for layer in self._blocks():
-            x = layer(x, state, places)
+            x = layer(x, state, positions)
         return self.norm(x)
 
     def _blocks(self) -> list[TransformerBlock]:

@@ -7,7 +7,7 @@
 
 The branches below end in layers that are zero at first. With the principal components of patches as the linear
 transform, training so begins at what a linear codec can do, and never has to find that again.
-Both take a group (mean and half difference, see `patches.py`); the linear transform is that of the mean.
+Both take a group (mean and half difference, see `grouping.py`); the linear transform is that of the mean.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ def evaluate(
     nll = negative_log_likelihood(trained.model, pieces, max_frames)
     rows = []
     if datasets:
-        found = floors(clips_of(datasets, config.n_q), clips_of(valid, config.n_q), config.codebook_size)
-        rows = [asdict(row) for row in table(nll, found)]
+        baselines = floors(clips_of(datasets, config.n_q), clips_of(valid, config.n_q), config.codebook_size)
+        rows = [asdict(row) for row in table(nll, baselines)]
     if as_json:
         levels = [{k: None if math.isnan(v) else v for k, v in row.items()} for row in rows]
         click.echo(json.dumps({"nll": nll, "levels": levels}))

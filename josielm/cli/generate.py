@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 @click.argument("model", type=Path_)
 @click.argument("target", type=Path_, required=False)
 @click.option("--seconds", type=AMOUNT, default=5.0, show_default=True, help="To be made.")
-@click.option("--prompt", type=Path_, help="Sound or .josie file to go on from; it is the beginning of TARGET.")
+@click.option("--prompt", type=Path_, help="Audio or .josie file to go on from; it is the beginning of TARGET.")
 @click.option("--text", help="Text to be spoken.")
-@click.option("--chat", help="What the user says in turn mode; the answer is printed, its sound goes to TARGET.")
-@click.option("--picture", type=Path_, help="Picture that the model is shown first.")
+@click.option("--chat", help="What the user says in turn mode; the answer is printed, its audio goes to TARGET.")
+@click.option("--image", type=Path_, help="Image that the model is shown first.")
 @click.option("--codec", help="Name or folder of the codec, if it did not come with the package.")
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
 @drawn
@@ -38,7 +38,7 @@ def generate(
     prompt: Path | None,
     text: str | None,
     chat: str | None,
-    picture: Path | None,
+    image: Path | None,
     codec: str | None,
     overwrite: bool,
     seed: int,
@@ -47,7 +47,7 @@ def generate(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Let the model in the folder MODEL speak; TARGET is a .josie file or sound, by its suffix."""
+    """Let the model in the folder MODEL speak; TARGET is a .josie or audio file, by its suffix."""
     from josielm.data.chat import Turn
     from josielm.inference.generate import generate as make
     from josielm.inference.generate import reply
@@ -55,27 +55,27 @@ def generate(
 
     if target is None and chat is None:
         raise click.UsageError("give a TARGET")
-    if chat is not None and (prompt or text or picture):
-        raise click.UsageError("--chat stands alone")
+    if chat is not None and (prompt or text or image):
+        raise click.UsageError("--chat cannot be combined with --prompt, --text or --image")
     refuse_to_replace(target, overwrite)
     how = sampling(options)
     device = use_device(device, threads)
     trained = load(model, device)
     frames = max(math.ceil(round(seconds * trained.frame_rate, 6)), 1)
-    sounding: Any = load_codec(trained.codec, codec, device) if target or prompt else None
+    audio_codec: Any = load_codec(trained.codec, codec, device) if target or prompt else None
     if chat is not None:
-        said, codes = reply(trained, [Turn("user", chat)], frames, seed, how, sound=target is not None)
+        said, codes = reply(trained, [Turn("user", chat)], frames, seed, how, audio=target is not None)
     else:
-        before = None if prompt is None else _codes(trained, sounding, prompt)
+        before = None if prompt is None else _codes(trained, audio_codec, prompt)
         begun = 0 if before is None else before.shape[-1]
-        done = make(trained, begun + frames, [seed], how, before, text, vision=_shown(trained, picture, device))
+        done = make(trained, begun + frames, [seed], how, before, text, vision=_shown(trained, image, device))
         codes = done.codes
         said = "" if done.text is None or trained.rows is None else trained.rows.decode(done.text[0].tolist())
     if target is not None:
-        length = codes.shape[-1] * sounding.frame_size
+        length = codes.shape[-1] * audio_codec.frame_size
         if chat is None:  # as long as was asked for, to the sample
-            length -= frames * sounding.frame_size - round(seconds * sounding.sample_rate)
-        _write(sounding, codes, length, target)
+            length -= frames * audio_codec.frame_size - round(seconds * audio_codec.sample_rate)
+        _write(audio_codec, codes, length, target)
     made = codes.shape[-1] / trained.frame_rate
     if as_json:
         click.echo(json.dumps({"seconds": round(made, 3), "text": said, "output": target and str(target)}))
@@ -95,8 +95,8 @@ def _codes(trained: Trained, codec: Any, path: Path) -> Tensor:
 
     n_q = trained.model.config.n_q
     if path.suffix.lower() != ".josie":
-        sound = load_audio(path, codec.sample_rate).samples
-        return codec.encode(sound[None].to(codec.device), n_q)
+        samples = load_audio(path, codec.sample_rate).samples
+        return codec.encode(samples[None].to(codec.device), n_q)
     file = TokenFile.read(path, tables=codec.known_tables)
     stream = file.streams[find_stream([s.info for s in file.streams], "audio")]
     codec.check_stream(stream.info)
@@ -106,9 +106,9 @@ def _codes(trained: Trained, codec: Any, path: Path) -> Tensor:
     return codes[None, :n_q].to(codec.device)
 
 
-def _shown(trained: Trained, picture: Path | None, device: str) -> Inputs | None:
-    """A picture as what is shown before the first frame."""
-    if picture is None:
+def _shown(trained: Trained, image: Path | None, device: str) -> Inputs | None:
+    """An image as what is shown before the first frame."""
+    if image is None:
         return None
     from josiecodec.errors import ModelError
     from josiecodec.media.images import load_image
@@ -119,7 +119,7 @@ def _shown(trained: Trained, picture: Path | None, device: str) -> Inputs | None
     if config is None or trained.vision is None:
         raise ModelError(f"{trained.model.config.name} knows no pictures")
     codec = load_codec(trained.vision, device=device)
-    pixels = shrunk(load_image(picture), codec.patch, config.max_patches)
+    pixels = shrunk(load_image(image), codec.patch, config.max_patches)
     return picture_inputs(codec.encode(pixels[None].to(device), config.n_q), config)
 
 

@@ -63,4 +63,4 @@ def sampling(options: dict[str, Any]) -> Sampling:
 def refuse_to_replace(path: Path | None, overwrite: bool) -> None:
     """No file is replaced unasked."""
     if path is not None and path.exists() and not overwrite:
-        raise click.UsageError(f"{path} is there already; --overwrite replaces it")
+        raise click.UsageError(f"{path} already exists; --overwrite replaces it")

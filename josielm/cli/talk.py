@@ -46,7 +46,7 @@ def talk(
 ) -> None:
     """Talk with the model in the folder MODEL in full duplex: it hears SOURCE frame by frame and answers in TARGET.
 
-    TARGET is a sound file as long as SOURCE, to be played beside it. The computation of each frame is reported beside
+    TARGET is an audio file as long as SOURCE, to be played beside it. The computation of each frame is reported beside
     what it may take.
     """
     import torch

@@ -35,7 +35,7 @@ CHANGE = "With --resume: go on with another value than the run was begun with. T
 @click.option("--n-q", type=click.IntRange(1), help="Levels to learn; else as many as the preset and the data have.")
 @click.option("--tokenizer", help='A tokenizer.json, or "bytes"; without it there is no text.')
 @click.option("--text-offset", type=int, default=0, help="Frames from a spoken word to its text; negative: text first.")
-@click.option("--pictures", type=Path_, help="Dataset of pictures that share a group with the audio.")
+@click.option("--vision", type=Path_, help="Dataset of images or videos that share a group with the audio.")
 @click.option("--codec", help="Name or folder of the codec to start from, if it did not come with the package.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help=SET)
 @click.option("--change", "resume_changes", multiple=True, metavar="KEY=VALUE", help=CHANGE)
@@ -67,7 +67,7 @@ class _Run:
     n_q: int | None
     tokenizer: str | None
     text_offset: int
-    pictures: Path | None
+    vision: Path | None
     codec: str | None
     changes: tuple[str, ...]
     resume_changes: tuple[str, ...]
@@ -135,7 +135,7 @@ class _Run:
         return config, rows
 
     def _vectors(self, config: TrainConfig, dataset: TokenDataset) -> Any:
-        """What tables start from; None if the codec did not come along and was not named."""
+        """What tables start from; None if the codec does not ship and was not named."""
         from josiecodec.errors import ModelError
         from josielm.store import load_codec
         from josielm.training.start import code_vectors
@@ -152,7 +152,7 @@ class _Run:
     def _pictures_info(self) -> Any:
         from josiecodec.datasets.dataset import TokenDataset
 
-        return TokenDataset(self.pictures).info if self.pictures else None
+        return TokenDataset(self.vision).info if self.vision else None
 
     def _pieces(
         self,
@@ -166,7 +166,7 @@ class _Run:
         from josielm.data.vision import Pictures
 
         pictures = None
-        if self.pictures is not None and config.model.vision is not None:
+        if self.vision is not None and config.model.vision is not None:
             rate = datasets[0].info.frame_rate
-            pictures = Pictures(TokenDataset(self.pictures), config.model.vision, rate[0] / rate[1])
+            pictures = Pictures(TokenDataset(self.vision), config.model.vision, rate[0] / rate[1])
         return Pieces(datasets, config.model, config.frames, rows, weights, pictures, turns=config.mode == "turns")

@@ -43,10 +43,10 @@ class Item:
 
 
 def open_datasets(folders: Sequence[str | Path], n_q: int | None = None) -> list[TokenDataset]:
-    """Datasets of sound that one codec made.
+    """Datasets of audio that one codec made.
 
     Raises:
-        CodecError: if there is none, one is no sound, or holds no clip.
+        CodecError: if there is none, one is no audio, or holds no clip.
         ModelError: if they were made by different codecs.
     """
     datasets = [TokenDataset(folder, n_q) for folder in folders]
@@ -54,7 +54,7 @@ def open_datasets(folders: Sequence[str | Path], n_q: int | None = None) -> list
         raise CodecError("no dataset was given")
     for dataset in datasets:
         if dataset.info.kind != "audio":
-            raise CodecError(f"{dataset.folder}: holds pictures; sound is what a model makes")
+            raise CodecError(f"{dataset.folder}: holds images or video; audio is what a model makes")
         if not len(dataset) or not int(dataset.lengths.sum()):
             raise CodecError(f"{dataset.folder}: no clips in it")
         first = datasets[0].info
@@ -98,7 +98,7 @@ class Pieces:
         self.ids = Ids(config.codebook_size, config.text_size)
         rate = datasets[0].info.frame_rate
         both = [partners(d, rate[0] / rate[1]) if config.streams == 2 else ({}, set()) for d in datasets]
-        self._partners = [found for found, _ in both]
+        self._partners = [partner for partner, _ in both]
         self._talks = [_conversations(d) for d in datasets] if turns else []
         if turns and not any(self._talks):
             raise CodecError("no conversations: clips need a group and a role")
@@ -168,8 +168,8 @@ class Pieces:
         out = np.full((self.config.n_q, frames), self.ids.absent)
         first = start - partner[1]  # the frame of the partner that falls on our first one
         heard = self.datasets[number].crop(partner[0], max(first, 0), frames - max(-first, 0) if first > -frames else 0)
-        place = max(-first, 0)
-        out[:, place : place + len(heard)] = heard[:, : self.config.n_q].T
+        begin = max(-first, 0)
+        out[:, begin : begin + len(heard)] = heard[:, : self.config.n_q].T
         return out
 
     def _conversation(self, number: int, talk: list[tuple[int, str]]) -> Item:
@@ -238,9 +238,9 @@ def _padded(rows: Sequence[np.ndarray | None], shape: tuple[int, ...], fill: int
     """Rows of different lengths beside each other, filled up behind, or before."""
     kind = next(row.dtype for row in rows if row is not None)
     out = np.full((len(rows), *shape), fill, kind)
-    for place, row in zip(out, rows):
+    for target, row in zip(out, rows):
         if row is not None and row.shape[-1]:
-            place[..., slice(-row.shape[-1], None) if before else slice(row.shape[-1])] = row
+            target[..., slice(-row.shape[-1], None) if before else slice(row.shape[-1])] = row
     return torch.from_numpy(out)
 
 

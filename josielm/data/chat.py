@@ -1,4 +1,4 @@
-"""Turn mode: conversations as rows of frames, with the marks of ChatML in the text row.
+"""Turn mode: conversations as rows of frames, with the special tokens of ChatML in the text row.
 
     text   <|im_start|> user \\n  h e l l o  .  .  .  <|im_end|> \\n  <|im_start|> assistant \\n ...
     sound        -       -    -  - - - - -  x  x  x       -       -         -          -
@@ -64,15 +64,15 @@ def pack(turns: Sequence[Turn], rows: TextRows, config: ModelConfig, reply: bool
     spans: list[tuple[int, Turn]] = []
     for turn in turns:
         own = turn.role == "assistant"
-        _say(text, learn, rows.encode(f"{TURN_BEGIN}{turn.role}\n", marks=True), False)
-        _say(text, learn, rows.encode(turn.text), own)
+        _append(text, learn, rows.encode(f"{TURN_BEGIN}{turn.role}\n", special=True), False)
+        _append(text, learn, rows.encode(turn.text), own)
         if turn.codes is not None:
             spans.append((len(text), turn))
-            _say(text, learn, [ids.silence] * len(turn.codes), own)
-        _say(text, learn, rows.encode(TURN_END, marks=True), own)
-        _say(text, learn, rows.encode("\n"), False)
+            _append(text, learn, [ids.silence] * len(turn.codes), own)
+        _append(text, learn, rows.encode(TURN_END, special=True), own)
+        _append(text, learn, rows.encode("\n"), False)
     if reply:
-        _say(text, learn, rows.encode(f"{TURN_BEGIN}assistant\n", marks=True), False)
+        _append(text, learn, rows.encode(f"{TURN_BEGIN}assistant\n", special=True), False)
     codes = np.full((config.n_q, len(text)), ids.absent)
     user = codes.copy() if config.streams == 2 else None
     for begin, turn in spans:
@@ -82,6 +82,6 @@ def pack(turns: Sequence[Turn], rows: TextRows, config: ModelConfig, reply: bool
     return Packed(codes, np.array(text, np.int64), user, np.array(learn, bool))
 
 
-def _say(text: list[int], learn: list[bool], ids: list[int], own: bool) -> None:
+def _append(text: list[int], learn: list[bool], ids: list[int], own: bool) -> None:
     text.extend(ids)
     learn.extend([own] * len(ids))

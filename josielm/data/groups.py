@@ -40,7 +40,7 @@ def partners(dataset: TokenDataset, frame_rate: float) -> tuple[dict[int, tuple[
         for clips of the model's side the clip of the other side that overlaps with it most, and by how many frames
         that begins later; and all clips of the other side.
     """
-    found: dict[int, tuple[int, int]] = {}
+    partners: dict[int, tuple[int, int]] = {}
     others: set[int] = set()
     for members in by_group(dataset).values():
         theirs = [m for m in members if meta_value(m[1], "channel") not in OWN]
@@ -56,8 +56,8 @@ def partners(dataset: TokenDataset, frame_rate: float) -> tuple[dict[int, tuple[
 
             best = max(theirs, key=shared)
             if shared(best) > 0:
-                found[clip] = (best[0], round((_start(best[1]) - begin) * frame_rate))
-    return found, others
+                partners[clip] = (best[0], round((_start(best[1]) - begin) * frame_rate))
+    return partners, others
 
 
 def _start(meta: dict[str, Any]) -> float:

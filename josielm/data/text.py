@@ -48,7 +48,7 @@ def vocabulary_size(tokenizer: Tokenizer) -> int:
 
 
 def byte_tokenizer() -> Tokenizer:
-    """Every byte is a token, and the marks of ChatML are one each: 258 ids, no training."""
+    """Every byte is a token, and the special tokens of ChatML are one each: 258 ids, no training."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -99,10 +99,10 @@ class TextRows:
             placed.append((int(begin * self.frame_rate) + self.offset, ids))
         return self._put(placed, frames)
 
-    def encode(self, text: str, marks: bool = False) -> list[int]:
-        """Ids of a text, without marks at its ends; marks of turns in it are letters like others unless `marks`."""
+    def encode(self, text: str, special: bool = False) -> list[int]:
+        """Ids of a text; the special tokens of turns in it are letters like others unless `special`."""
         before = self.tokenizer.encode_special_tokens
-        self.tokenizer.encode_special_tokens = not marks
+        self.tokenizer.encode_special_tokens = not special
         try:
             return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
         finally:

@@ -1,4 +1,4 @@
-"""Pictures that stand before the sound: patches of tokens, with their places and times."""
+"""Pictures that precede the audio: patches of tokens, with their positions and times."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Prefix:
 
     Attributes:
         codes: int64 [levels, P]; `absent` where a patch has no further level. One without any is not looked at.
-        grid: float32 [3, P]: time in frames of the sound (0 where the sound begins), row, column.
+        grid: float32 [3, P]: time in frames of the audio (0 where the audio begins), row, column.
         absent: codebook_size + 1.
     """
 
@@ -35,12 +35,12 @@ class Prefix:
 
 
 class Pictures:
-    """The pictures and videos of a dataset, found by the `group` that they share with sound.
+    """The pictures and videos of a dataset, found by the `group` that they share with audio.
 
     Args:
         dataset: of pictures; the metadata of a clip have its `grid`: groups of pictures, rows and columns.
         config: what the model reads of them.
-        frame_rate: frames of sound a second.
+        frame_rate: frames of audio per second.
 
     Pictures of more patches than are looked at are left out, with one warning.
 
@@ -59,7 +59,7 @@ class Pictures:
         self._warned = False
 
     def of(self, group: Any, start: int) -> Prefix | None:
-        """What of a group has been shown when frame `start` of its sound begins; None if it has none that fits."""
+        """What of a group has been shown when frame `start` of its audio begins; None if it has none that fits."""
         for clip, _ in self._members.get(str(group), []):
             prefix = self.prefix(clip, start)
             if prefix.codes.shape[1] <= self.config.max_patches:
@@ -80,14 +80,14 @@ class Pictures:
         Raises:
             CodecError: if the clip's grid does not fit its codes.
         """
-        found = self.dataset[clip]
-        signed = found.signed[:, : self.config.n_q]
-        pictures, rows, columns = grid_of(found.meta, len(signed))
-        times = np.round(_times(found.meta, pictures) * self.frame_rate - start, 6)
+        stored = self.dataset[clip]
+        signed = stored.signed[:, : self.config.n_q]
+        pictures, rows, columns = grid_of(stored.meta, len(signed))
+        times = np.round(_times(stored.meta, pictures) * self.frame_rate - start, 6)
         last = max(int((times <= 0).sum()), 1)
         first = max(last - max(self.config.max_patches // (rows * columns), 1), 0)
-        places = np.indices((last - first, rows, columns)).reshape(3, -1)
-        grid = np.stack([times[first + places[0]], places[1], places[2]]).astype(np.float32)
+        indices = np.indices((last - first, rows, columns)).reshape(3, -1)
+        grid = np.stack([times[first + indices[0]], indices[1], indices[2]]).astype(np.float32)
         each = rows * columns
         kept = signed[first * each : last * each].T
         absent = self.config.codebook_size + 1
@@ -133,8 +133,8 @@ def picture_inputs(codes: Tensor, config: VisionConfig) -> Inputs:
     flat = codes[:, : config.n_q].flatten(2)
     out = torch.full((1, config.n_q, rows * columns), absent, device=codes.device)
     out[:, : min(levels, config.n_q)] = torch.where(flat < 0, absent, flat)
-    places = np.indices((1, rows, columns)).reshape(3, -1).astype(np.float32)
-    return Inputs(vision=out, grid=torch.from_numpy(places.T.copy())[None].to(codes.device))
+    indices = np.indices((1, rows, columns)).reshape(3, -1).astype(np.float32)
+    return Inputs(vision=out, grid=torch.from_numpy(indices.T.copy())[None].to(codes.device))
 
 
 def grid_of(meta: dict[str, Any], patches: int) -> tuple[int, int, int]:

@@ -79,7 +79,7 @@ class Talk:
         if config.n_q > codec.n_q or config.codebook_size != codec.codebook_size:
             raise CodecError(f"{config.name} speaks {config.n_q} levels, {codec.config.name} has {codec.n_q}")
         self.trained, self.codec, self.report = trained, codec, Report()
-        self._sound = codec.streaming(n_q=config.n_q)
+        self._audio = codec.streaming(n_q=config.n_q)
         self._model = LMStream(trained.model, [seed], sampling)
         self._quiet = None if quiet_after is None else round(quiet_after * trained.frame_rate)
         self._silent = 0
@@ -94,7 +94,7 @@ class Talk:
             self._next = self._say(None)
         now = self._next
         begin = time.perf_counter()
-        heard = self._sound.encode(samples)[..., 0]
+        heard = self._audio.encode(samples)[..., 0]
         self._next = self._say(heard)
         self.report.seconds.append(time.perf_counter() - begin)
         return now
@@ -108,15 +108,15 @@ class Talk:
         frame = self._model.step(user)
         if frame is None:
             return torch.zeros(1, 1, self.codec.frame_size)
-        sound = self._sound.decode(frame.codes[..., None])
+        samples = self._audio.decode(frame.codes[..., None])
         if frame.text is None:
-            return sound
+            return samples
         self.report.text.append(int(frame.text[0]))
         self._silent = self._silent + 1 if self.report.text[-1] == self.trained.model.ids.silence else 0
         if self._quiet is not None and self._silent > self._quiet:
             self.report.silent += 1
-            return torch.zeros_like(sound)
-        return sound
+            return torch.zeros_like(samples)
+        return samples
 
 
 def framed(blocks: Iterable[Tensor], size: int) -> Iterator[tuple[Tensor, int]]:

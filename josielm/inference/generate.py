@@ -1,4 +1,4 @@
-"""Making sound and text: from nothing, from a prompt, from a text to be spoken, or as an answer in turns."""
+"""Making audio and text: from nothing, from a prompt, from a text to be spoken, or as an answer in turns."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def reply(
     max_frames: int,
     seed: int = 0,
     sampling: Sampling | None = None,
-    sound: bool = True,
+    audio: bool = True,
 ) -> tuple[str, Tensor]:
     """Answer in turn mode, until the model ends its turn.
 
@@ -129,10 +129,10 @@ def reply(
         max_frames: frames after which the answer is cut off.
         seed: of what is drawn.
         sampling: how ids are drawn.
-        sound: False for an answer of text alone.
+        audio: False for an answer of text alone.
 
     Returns:
-        its text, and codes [1, K, frames of sound].
+        its text, and codes [1, K, frames of audio].
 
     Raises:
         CodesError: if the model has no text.
@@ -145,13 +145,13 @@ def reply(
     length = packed.text.shape[0]
     codes, text = (torch.from_numpy(row).to(stream.device)[None] for row in (packed.codes, packed.text))
     user = None if packed.user is None else torch.from_numpy(packed.user).to(stream.device)[None]
-    end = rows.encode(TURN_END, marks=True)
+    end = rows.encode(TURN_END, special=True)
     words: list[int] = []
     frames: list[Frame] = []
 
     def listen(drawn: Tensor) -> Tensor:
         if words[-len(end) :] != end:  # what comes after the end is only there to complete the frames before it
-            over = not sound and int(drawn[0]) == model.ids.silence
+            over = not audio and int(drawn[0]) == model.ids.silence
             words.extend(end if over else [int(drawn[0])])
         return drawn
 

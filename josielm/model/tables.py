@@ -53,9 +53,9 @@ class GridPositions(nn.Module):
         super().__init__()
         self.projection = nn.Linear(4 * self.WAVES, dim, bias=False)
 
-    def forward(self, places: Tensor) -> Tensor:
+    def forward(self, positions: Tensor) -> Tensor:
         """Rows and columns [..., 2] -> [..., D]. Wavelengths run from 4 patches to 1000."""
-        waves = torch.arange(self.WAVES, device=places.device) / (self.WAVES - 1)
-        angles = places.float().unsqueeze(-1) * (2 * torch.pi / 4) * 250.0**-waves
+        waves = torch.arange(self.WAVES, device=positions.device) / (self.WAVES - 1)
+        angles = positions.float().unsqueeze(-1) * (2 * torch.pi / 4) * 250.0**-waves
         waves = torch.cat([angles.sin(), angles.cos()], -1).flatten(-2)
         return self.projection(waves.to(self.projection.weight.dtype))

@@ -1,4 +1,4 @@
-"""Placing the acoustic codebooks of a trained codec of sound anew, over the latents of whole recordings.
+"""Placing the acoustic codebooks of a trained audio codec anew, over the latents of whole recordings.
 
 While a codec is trained its codebooks follow a moving encoder, a few hundred vectors a step, and deep levels see only
 what few items leave to them. Once the encoder stands still, k-means over all recordings does better: the codes of
@@ -28,7 +28,7 @@ def collect_latents(
 ) -> Tensor:
     """Latents [N, D] of all recordings, each made louder or softer by a random gain as in training.
 
-    With more than `max_latents` of them, so many that are evenly spread.
+    With more than `max_latents` of them, so many at even distances.
     """
     random = torch.Generator().manual_seed(seed)
     model = model.eval()
@@ -126,5 +126,5 @@ def _left_over(z: Tensor, rvq: ResidualVectorQuantizer, levels: int, latents: Te
     chosen = z[::step]
     codes = beam_encode(rvq, latents[::step][None], levels, beams)[0]
     total = _sum(rvq, codes, torch.full_like(codes[:, 0], levels))
-    spread = (chosen - chosen.mean(0)).square().sum()
-    return float((chosen - total).square().sum() / spread)
+    variance = (chosen - chosen.mean(0)).square().sum()
+    return float((chosen - total).square().sum() / variance)

@@ -75,7 +75,7 @@ class Recordings:
 
 
 def load_recordings(folder: str | Path, sample_rate: int = 24000) -> Recordings:
-    """Read all sound below `folder`.
+    """Read all audio below `folder`.
 
     A `manifest.tsv` (columns path, offset_s, duration_s, speaker, and if known language, kind and
     bandwidth_hz) says which parts of which files are used. Without one every file is a segment of its

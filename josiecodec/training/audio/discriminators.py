@@ -1,4 +1,4 @@
-"""The adversary: networks that learn to tell decoded sound from original sound.
+"""The adversary: networks that learn to tell decoded audio from original audio.
 
 `SpectrogramDiscriminator` at several resolutions after EnCodec (Défossez et al. 2022, arXiv 2210.13438,
 section 3.4) and `PeriodDiscriminator` after HiFi-GAN (Kong et al. 2020, arXiv 2010.05646), with the

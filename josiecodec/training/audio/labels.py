@@ -1,6 +1,6 @@
 """Labels of whole folders of recordings, computed once and kept in a safetensors file.
 
-One tensor for each sound file, one value for each `STEP` samples from its beginning. Phones (`phones.py`) and
+One tensor for each audio file, one value for each `STEP` samples from its beginning. Phones (`phones.py`) and
 pitch (`pitch.py`) are kept so.
 """
 
@@ -61,7 +61,7 @@ def label_segments(
     waves = (recordings.waveform(s) for s in chosen)
     # A forked process cannot use OpenMP after its parent has: it would hang.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        for segment, found in zip(chosen, _in_order(pool, labeller, waves, recordings.sample_rate, 8 * workers)):
+        for segment, found in zip(chosen, _mapped(pool, labeller, waves, recordings.sample_rate, 8 * workers)):
             begin = recordings.files[segment.path]
             if segment.path not in labels:
                 labels[segment.path] = torch.full(((ends[segment.path] - begin) // STEP,), unknown, dtype=found.dtype)
@@ -71,7 +71,7 @@ def label_segments(
     write_bytes(out, safetensors.torch.save(labels))
 
 
-def _in_order(
+def _mapped(
     pool: ProcessPoolExecutor, labeller: Callable[[Tensor, int], Tensor], waves: Iterator[Tensor], rate: int, ahead: int
 ) -> Iterator[Tensor]:
     """As `pool.map`, but with no more than `ahead` waveforms on their way."""

@@ -62,10 +62,10 @@ def _pairs(codec: Jodio, labelled: Labelled, levels: int) -> tuple[Tensor, Tenso
         wave = recordings.waveform(segment)[None, None].to(device)
         found = codec.encode(wave, levels)[0, :, :frames].t().cpu()
         shares = F.one_hot(known[: frames * per_frame].long().clamp_max(len(PHONES)), len(PHONES) + 1)
-        most = shares.view(frames, per_frame, -1).sum(1).max(-1)
-        clear = (most.values > per_frame // 2) & (most.indices > 2) & (most.indices < len(PHONES))
+        majority = shares.view(frames, per_frame, -1).sum(1).max(-1)
+        clear = (majority.values > per_frame // 2) & (majority.indices > 2) & (majority.indices < len(PHONES))
         codes.append(found[clear])
-        phones.append(most.indices[clear])
+        phones.append(majority.indices[clear])
     if not codes:
         return torch.zeros(0, levels, dtype=torch.long), torch.zeros(0, dtype=torch.long)
     return torch.cat(codes), torch.cat(phones)

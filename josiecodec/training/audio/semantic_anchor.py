@@ -45,7 +45,7 @@ class SemanticAnchor(nn.Module):
     def forward(self, model: Jodio, latent: Tensor, x: Tensor) -> Tensor:
         """How far the latents [B, F, D] of waveforms [B, 1, T] lie from those of the model before, a scalar.
 
-        Only what the semantic level sees of them counts; 1 is the spread of its codes.
+        Only what the semantic level sees of them counts; 1 is the variance of its codes.
         """
         with torch.no_grad():
             wanted = self.before.quantizer.semantic_vq.to_code_space(self.before.latent(x))

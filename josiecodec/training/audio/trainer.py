@@ -1,4 +1,4 @@
-"""Training a codec of sound."""
+"""Training an audio codec."""
 
 from __future__ import annotations
 

@@ -92,8 +92,8 @@ def spectrogram_picture(model: Jodio, wave: Tensor, path: str | Path, n_q: int |
     device = next(model.parameters()).device
     decoded = model.decode(model.encode(wave[None, None].to(device), n_q), len(wave))[0, 0].cpu()
     rows = []
-    for sound in (wave, decoded):
-        spectrum = torch.stft(sound, 1024, 256, window=torch.hann_window(1024), return_complex=True)
+    for samples in (wave, decoded):
+        spectrum = torch.stft(samples, 1024, 256, window=torch.hann_window(1024), return_complex=True)
         level = (spectrum.abs() + 1e-4).log10().flip(0)
         rows.append(((level + 3) / 5).clamp(0, 1) * 255)
     picture = torch.cat([rows[0], torch.full((4, rows[0].shape[1]), 255.0), rows[1]])

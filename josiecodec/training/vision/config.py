@@ -1,4 +1,4 @@
-"""Configuration of a training run of a codec of pictures."""
+"""Configuration of a training run of a vision codec."""
 
 from __future__ import annotations
 

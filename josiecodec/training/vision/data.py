@@ -16,8 +16,8 @@ from ...media.images import IMAGE_SUFFIXES, load_image
 from ...media.video_reader import VIDEO_SUFFIXES, VideoReader
 from ...vision.grouping import to_groups
 
-MOST_PICTURES = 600  # of a video, from its beginning
-MOST_BYTES = 12 << 30  # of pixels that are kept
+MAX_PICTURES = 600  # of a video, from its beginning
+MAX_BYTES = 12 << 30  # of pixels that are kept
 
 
 class Pictures:
@@ -36,9 +36,9 @@ class Pictures:
     """
 
     def __init__(self, *folders: str | Path, device: str | torch.device = "cpu", videos: bool = True):
-        found = sorted(p for folder in folders for p in Path(folder).rglob("*") if p.is_file())
-        self.images = [p for p in found if p.suffix.lower() in IMAGE_SUFFIXES]
-        self.videos = [p for p in found if p.suffix.lower() in VIDEO_SUFFIXES] if videos else []
+        files = sorted(p for folder in folders for p in Path(folder).rglob("*") if p.is_file())
+        self.images = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES]
+        self.videos = [p for p in files if p.suffix.lower() in VIDEO_SUFFIXES] if videos else []
         self.device = torch.device(device)
         if not self.images and not self.videos:
             raise MediaError(f"no pictures in {', '.join(map(str, folders))}")
@@ -67,18 +67,18 @@ class Pictures:
         raise MediaError("none of the pictures can be read")
 
     def _get(self, path: Path) -> Tensor:
-        found = self._kept.get(path)
-        if found is None:
-            found = self._read(path).to(self.device)
-            if self._bytes + found.numel() <= MOST_BYTES:
-                self._kept[path] = found
-                self._bytes += found.numel()
-        return found
+        video = self._kept.get(path)
+        if video is None:
+            video = self._read(path).to(self.device)
+            if self._bytes + video.numel() <= MAX_BYTES:
+                self._kept[path] = video
+                self._bytes += video.numel()
+        return video
 
     def _read(self, path: Path) -> Tensor:
         if path.suffix.lower() in VIDEO_SUFFIXES:
             with VideoReader(path) as reader:
-                return torch.stack([_bytes(p) for p in itertools.islice(reader.pictures(), MOST_PICTURES)], 1)
+                return torch.stack([_bytes(p) for p in itertools.islice(reader.pictures(), MAX_PICTURES)], 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # transparency
             return _bytes(load_image(path)).unsqueeze(1)
@@ -134,13 +134,13 @@ class PictureSampler:
 
     def patches(self, count: int, patch: int) -> Tensor:
         """Random patches [count, 3, patch, patch] of random crops."""
-        found: list[Tensor] = []
-        while sum(map(len, found)) < count:
+        patches: list[Tensor] = []
+        while sum(map(len, patches)) < count:
             crop = self._crop(self._still() if self.pictures.images else self._clip(1))[:, 0]
             size = crop.shape[-1] // patch * patch
             cut = crop[:, :size, :size].unfold(1, patch, patch).unfold(2, patch, patch)
-            found.append(cut.permute(1, 2, 0, 3, 4).flatten(0, 1))
-        return torch.cat(found)[:count]
+            patches.append(cut.permute(1, 2, 0, 3, 4).flatten(0, 1))
+        return torch.cat(patches)[:count]
 
     def _random(self) -> float:
         return float(torch.rand((), generator=self.random))

@@ -1,4 +1,4 @@
-"""What a codec of pictures is trained to minimise: all terms, weighted and named."""
+"""What a vision codec is trained to minimise: all terms, weighted and named."""
 
 from __future__ import annotations
 

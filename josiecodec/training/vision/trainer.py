@@ -1,4 +1,4 @@
-"""Training a codec of pictures.
+"""Training a vision codec.
 
 It starts as a linear codec (`vision/convnet.py`): principal components of patches, codebooks placed by k-means over
 what they leave. Everything is trained from there; in the last part of the run the decoder alone, while the encoder

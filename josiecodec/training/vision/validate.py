@@ -1,4 +1,4 @@
-"""Judging a codec of pictures in the course of training, always on the same pictures."""
+"""Judging a vision codec in the course of training, always on the same pictures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def validate(model: Jovio, pictures: list[Tensor], levels: tuple[int, ...]) -> d
     Keys of the latter are `entropy_bits/0`, `used/0` and so on, per level.
     """
     device = model.device
-    found: dict[int, list[float]] = {n: [] for n in levels}
+    scores: dict[int, list[float]] = {n: [] for n in levels}
     usage = torch.zeros(max(levels), model.codebook_size)
     for picture in pictures:
         size = (picture.shape[-2], picture.shape[-1])
@@ -41,8 +41,8 @@ def validate(model: Jovio, pictures: list[Tensor], levels: tuple[int, ...]) -> d
                 for k in range(n):
                     usage[k] += torch.bincount(codes[0, k].flatten().cpu(), minlength=model.codebook_size)
             decoded = model.decode(codes, size)[0].cpu()
-            found[n].append(to_psnr(mse(decoded, picture)))
-    out = {f"psnr@{n}": round(sum(v) / len(v), 4) for n, v in found.items()}
+            scores[n].append(to_psnr(mse(decoded, picture)))
+    out = {f"psnr@{n}": round(sum(v) / len(v), 4) for n, v in scores.items()}
     for k, counts in enumerate(usage):
         statistics = codebook_statistics(counts)
         out[f"entropy_bits/{k}"] = round(statistics["entropy_bits"], 3)
