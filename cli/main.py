@@ -17,7 +17,7 @@ from .train import train_group
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="josiecodec")
 def cli() -> None:
-    """Sound and pictures as tokens: encode media files to small .josie files and decode them again."""
+    """Encode audio, images and video to .josie files of tokens, and decode them again."""
 
 
 for command in (

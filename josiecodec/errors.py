@@ -10,7 +10,7 @@ class ConfigError(CodecError):
 
 
 class MediaError(CodecError):
-    """A sound, picture or video file cannot be read or written."""
+    """An audio, image or video file cannot be read or written."""
 
 
 class FormatError(CodecError):
