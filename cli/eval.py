@@ -24,7 +24,7 @@ def comparison(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--codecs", help="Other codecs to compare with, like opus@6+12,codec2 or jpeg,avif; see the README."
         ),
-        click.option("--max-files", type=click.IntRange(1), help="Use at most so many files, evenly spaced."),
+        click.option("--max-files", type=click.IntRange(1), help="Use at most this many files, evenly spaced."),
         click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Scoring processes."),
         click.option(
             "--out", type=Path_, help="Folder for tables and decoded files; a run that was stopped resumes there."

@@ -24,21 +24,25 @@ Progress = Callable[[float], None]
 @click.command()
 @click.argument("source", type=Path_)
 @click.argument("target", type=Path_, required=False)
-@click.option("--model", "models", multiple=True, help="Name of a model, or its folder; one for each kind of stream.")
-@click.option("--n-q", type=click.IntRange(1), help="Levels to keep: more of them, better quality.")
+@click.option(
+    "--model", "models", multiple=True, help="Name of a model, or its folder; one for audio and one for vision."
+)
+@click.option("--n-q", type=click.IntRange(1), help="Number of levels, in all frames or patches.")
 @click.option(
     "--kbps",
     type=click.FloatRange(0, min_open=True),
-    help="Bitrate of audio or video instead, in kbit/s of the whole file. Audio never takes more.",
+    help="Bitrate of audio or video, in kbit/s of the whole file. Audio never exceeds it.",
 )
 @click.option(
     "--bpp",
     type=click.FloatRange(0, min_open=True),
-    help="Rate of images or video instead, in bits per pixel of the whole file.",
+    help="Rate of images or video, in bits per pixel of the whole file.",
 )
-@click.option("--beams", type=click.IntRange(1), help="Effort: hypotheses of the search for codes.  [default: model's]")
+@click.option(
+    "--beams", type=click.IntRange(1), help="Hypotheses of the beam search: quality for time.  [default: model's]"
+)
 @click.option("--no-audio", is_flag=True, help="Leave out the audio of videos.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @common
 def encode(
     source: Path,
@@ -56,8 +60,9 @@ def encode(
 ) -> int:
     """Encode SOURCE, an audio, image or video file of any format, to TARGET, a .josie file.
 
-    SOURCE may be a folder: every media file below it is encoded to the same place below TARGET.
-    "-" is standard input (audio) or output. Without TARGET the file goes beside SOURCE.
+    SOURCE may be a folder: every media file in it is encoded to the same relative path in TARGET.
+    "-" is standard input (audio) or output. Without TARGET the file is written beside SOURCE.
+    Give at most one of --n-q, --kbps and --bpp; without any the model's default holds.
     """
     check_source(source)
     if target is None and str(source) == "-":
@@ -82,7 +87,7 @@ def encode(
     def work(start: Path, end: Path, progress: Progress) -> Work:
         kind = "audio" if str(start) == "-" else kind_of(start)
         if kind == "video" and not has_vision:
-            warnings.warn(f"{start}: audio alone, there is no model of vision", stacklevel=1)
+            warnings.warn(f"{start}: audio only, there is no vision model", stacklevel=1)
             kind = "audio"
         with Output(end) as out:
             if kind == "audio":
@@ -169,18 +174,20 @@ def _missed(got: float, wanted: float | None, unit: str) -> list[str]:
     """A warning where a rate could not be reached."""
     if wanted is None or abs(got / wanted - 1) <= 0.05:
         return []
-    return [f"{wanted:g} {unit} cannot be reached, it is {got:.3g}"]
+    return [f"{wanted:g} {unit} not reached: {got:.3g}"]
 
 
 @click.command()
 @click.argument("source", type=Path_)
 @click.argument("target", type=Path_, required=False)
-@click.option("--model", "models", multiple=True, help="Folder of a model that did not come with the package.")
-@click.option("--n-q", type=click.IntRange(1), help="Use at most so many levels.")
-@click.option("--sample-rate", type=click.IntRange(1000, 768000), help="Of an audio file; else the model's.")
-@click.option("--format", "suffix", help="Format where TARGET does not say.  [default: wav, png, mp4]")
-@click.option("--salvage", is_flag=True, help="Decode what is whole in a damaged file.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--model", "models", multiple=True, help="Folder of the model, if it does not ship with the package.")
+@click.option("--n-q", type=click.IntRange(1), help="Use at most this many levels.")
+@click.option(
+    "--sample-rate", type=click.IntRange(1000, 768000), help="Of an audio file, in Hz.  [default: the model's]"
+)
+@click.option("--format", "suffix", help="File format if TARGET has no suffix.  [default: wav, png, mp4]")
+@click.option("--salvage", is_flag=True, help="Decode the intact blocks of a damaged file.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @common
 def decode(
     source: Path,
@@ -195,10 +202,10 @@ def decode(
     threads: int | None,
     as_json: bool,
 ) -> int:
-    """Decode SOURCE, a .josie file, to TARGET, an audio, image or video file whose suffix says the format.
+    """Decode SOURCE, a .josie file, to TARGET, an audio, image or video file; the suffix is the format.
 
     Audio: WAV, FLAC, OGG, Opus, MP3, M4A ...; images: PNG, JPEG, WebP ...; video: MP4, MOV, and MKV without loss.
-    SOURCE may be a folder. "-" is standard input or output. Without TARGET the file goes beside SOURCE.
+    SOURCE may be a folder. "-" is standard input or output. Without TARGET the file is written beside SOURCE.
     """
     if target is None and str(source) == "-":
         raise click.UsageError("standard input needs a TARGET")

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", type=Path_, nargs=-1, required=True)
-@click.option("--salvage", is_flag=True, help="Describe the whole blocks of a damaged file.")
+@click.option("--salvage", is_flag=True, help="Describe the intact blocks of a damaged file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 def info(files: tuple[Path, ...], salvage: bool, as_json: bool) -> None:
-    """Show what .josie FILES hold; every block is checked."""
+    """Show the contents of .josie FILES, and verify the checksum of every block."""
     from josiecodec.bitstream.scan import summarise
 
     for path in files:
@@ -96,13 +96,15 @@ def _described(summary: Any) -> dict[str, Any]:
 @click.argument("source", type=Path_)
 @click.argument("target", type=Path_)
 @click.option("--n-q", type=click.IntRange(1), help="Levels to keep.")
-@click.option("--kbps", type=click.FloatRange(0, min_open=True), help="Bitrate of the whole file instead, of audio.")
-@click.option("--model", "folders", type=Path_, multiple=True, help="Folder of the model, if it is not one of ours.")
-@click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
+@click.option("--kbps", type=click.FloatRange(0, min_open=True), help="Bitrate of the whole file, audio only.")
+@click.option(
+    "--model", "folders", type=Path_, multiple=True, help="Folder of the model, if it does not ship with the package."
+)
+@click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 def trim(
     source: Path, target: Path, n_q: int | None, kbps: float | None, folders: tuple[Path, ...], overwrite: bool
 ) -> None:
-    """Copy SOURCE to TARGET with fewer levels: a lower bitrate, without decoding."""
+    """Copy SOURCE to TARGET with fewer levels, without decoding: a lower bitrate."""
     from josiecodec.bitstream.scan import trim_file
 
     if (n_q is None) == (kbps is None):
@@ -131,7 +133,7 @@ def _levels_within(source: Path, kbps: float, tables: Tables) -> int:
     stream = file.streams[0]
     info, codes = stream.info, stream.codes
     if len(file.streams) > 1 or not isinstance(info, AudioInfo) or isinstance(codes, PatchRows):
-        raise click.UsageError("--kbps is for files of audio alone; give --n-q")
+        raise click.UsageError("--kbps is for files with audio only; use --n-q")
     own = find_tables(info, tables)
     rates = level_rates(codes.T, info.codebook_size, info.sample_rate / info.frame_size, own)
     return fit_levels(lambda n: (file.trimmed(n).to_bytes(tables), stream.seconds), rates, kbps)[0]
@@ -140,7 +142,7 @@ def _levels_within(source: Path, kbps: float, tables: Tables) -> int:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 def models(as_json: bool) -> None:
-    """List the trained models that came with the package."""
+    """List the trained models of the package."""
     from josiecodec.audio.config import JodioConfig
     from josiecodec.hub.config_files import read_config
     from josiecodec.shipped import WEIGHTS, available, fingerprint_of

@@ -101,11 +101,11 @@ def plan(source: Path, target: Path | None, suffix: Suffix, wanted: frozenset[st
             raise click.UsageError("a folder cannot go to standard output")
         files = sorted(p for p in source.rglob("*") if p.suffix.lower() in wanted and p.is_file())
         if not files:
-            raise click.UsageError(f"{source}: no file of such a kind in this folder")
+            raise click.UsageError(f"{source}: no file of a supported format in this folder")
         jobs = list(_jobs_of(files, source, out, suffix))
         twice = [end for end, count in Counter(end for _, end in jobs).items() if count > 1]
         if twice:
-            raise click.UsageError(f"two files of this folder would become {twice[0]}")
+            raise click.UsageError(f"two files of this folder would both be written to {twice[0]}")
     else:
         if target is None:
             target = source.with_suffix(suffix(source))
@@ -117,7 +117,7 @@ def plan(source: Path, target: Path | None, suffix: Suffix, wanted: frozenset[st
             if not overwrite:
                 raise click.UsageError(f"{end} already exists; --overwrite replaces it")
             if end.resolve() == start.resolve():
-                raise click.UsageError(f"{end} cannot be both read and written")
+                raise click.UsageError(f"{end} is both input and output")
     return jobs
 
 

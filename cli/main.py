@@ -18,7 +18,7 @@ from .train_waveform import waveform
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="josiecodec")
 def cli() -> None:
-    """Audio, images and video as tokens: encode media files to small .josie files and decode them again."""
+    """Encode audio, images and video to .josie files of tokens, and decode them again."""
 
 
 for command in (

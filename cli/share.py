@@ -14,7 +14,9 @@ LAYOUTS = click.Choice(["josiecodec", "transformers", "kyutai"])
 @click.command()
 @click.argument("model")
 @click.argument("folder", type=Path_)
-@click.option("--layout", type=LAYOUTS, default="josiecodec", show_default=True, help="File layout; a Mimi has three.")
+@click.option(
+    "--layout", type=LAYOUTS, default="josiecodec", show_default=True, help="File layout; the other two are for Mimi."
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing model.")
 def save(model: str, folder: Path, layout: str, overwrite: bool) -> None:
     """Write MODEL, a name, folder or repository (hf:org/repo), to FOLDER."""
@@ -31,12 +33,16 @@ def save(model: str, folder: Path, layout: str, overwrite: bool) -> None:
 @click.command()
 @click.argument("model")
 @click.argument("repository")
-@click.option("--layout", type=LAYOUTS, default="josiecodec", show_default=True, help="File layout; a Mimi has three.")
+@click.option(
+    "--layout", type=LAYOUTS, default="josiecodec", show_default=True, help="File layout; the other two are for Mimi."
+)
 @click.option("--private", is_flag=True, help="Make a new repository private.")
-@click.option("--licence", help="For the model card: mit, cc-by-4.0, ...")
-@click.option("--card", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A model card of your own.")
+@click.option("--licence", help="Named in the model card: mit, cc-by-4.0, ...")
+@click.option(
+    "--card", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A model card to use instead."
+)
 def push(model: str, repository: str, layout: str, private: bool, licence: str | None, card: Path | None) -> None:
-    """Publish MODEL as REPOSITORY (org/name) of the Hugging Face hub, with a model card.
+    """Publish MODEL as REPOSITORY (org/name) on the Hugging Face hub, with a model card.
 
     You must be logged in: "hf auth login", or a token in HF_TOKEN.
     """
@@ -58,10 +64,10 @@ def push(model: str, repository: str, layout: str, private: bool, licence: str |
 @click.argument("model")
 @click.argument("folder", type=Path_)
 @click.option("--to", type=click.Choice(["onnx", "torchscript", "torch.export"]), default="onnx", show_default=True)
-@click.option("--n-q", type=click.IntRange(1), help="Levels of the codes; else the model's default.")
+@click.option("--n-q", type=click.IntRange(1), help="Number of levels.  [default: the model's]")
 @click.option("--overwrite", is_flag=True, help="Replace existing graphs.")
 def export(model: str, folder: Path, to: str, n_q: int | None, overwrite: bool) -> None:
-    """Write MODEL, an audio codec, to FOLDER as graphs for other runtimes, and check them against it."""
+    """Write MODEL, an audio codec, to FOLDER as graphs for other runtimes, and compare them with it."""
     import josiecodec
     from josiecodec.export import REPORT, export_codec
 

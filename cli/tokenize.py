@@ -35,8 +35,8 @@ class ShardPart(click.ParamType):
 @click.option("--kind", type=click.Choice(["audio", "vision"]), help="Kind of tokens.  [default: audio if any]")
 @click.option("--model", help="Name of a model, or its folder.  [default: the one that ships]")
 @click.option("--n-q", type=click.IntRange(1), help="Levels to store.  [default: the model's]")
-@click.option("--adaptive", is_flag=True, help="Vision: level counts by rate-distortion, --n-q at most.")
-@click.option("--shard", type=ShardPart(), default="1/1", help="Make part i of n of the shards, 1/n to n/n.")
+@click.option("--adaptive", is_flag=True, help="Vision: level counts by rate-distortion optimisation, at most --n-q.")
+@click.option("--shard", type=ShardPart(), default="1/1", help="Make only part i of n of the shards, 1/n to n/n.")
 @click.option("--shard-clips", type=click.IntRange(1), default=1000, show_default=True, help="Clips per shard.")
 @click.option("--batch-seconds", type=click.FloatRange(1), default=120.0, show_default=True, help="Audio per batch.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads that read files.")
@@ -62,7 +62,7 @@ def tokenize(
 ) -> None:
     """Tokenize INPUT, a folder, pattern or JSONL manifest of recordings, images or videos, to the dataset OUT.
 
-    Run it again after it was stopped or killed: complete shards stay, and the others are made. Several processes
+    Run it again to resume after a stop or kill: complete shards are kept, the others are made. Several processes
     can work on one dataset, each with its own --shard. Files that cannot be read are listed in OUT/errors.jsonl.
     """
     if actors is not None and engine != "ray":

@@ -20,7 +20,7 @@ def tokens_group() -> None:
 @click.argument("folder", type=Path_)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(folder: Path, as_json: bool) -> None:
-    """Show what the dataset FOLDER holds: hours, clips, use and entropy of the codes of each level."""
+    """Show the contents of the dataset FOLDER: hours, clips, use and entropy of the codes of each level."""
     from josiecodec.config import to_dict
     from josiecodec.datasets.dataset import TokenDataset
     from josiecodec.datasets.verify import contents
@@ -60,16 +60,16 @@ def _described(folder: Path, e: dict[str, Any]) -> list[str]:
 
 @tokens_group.command("verify")
 @click.argument("folder", type=Path_)
-@click.option("--against", type=Path_, help="Folder of the media files: encode some again, and compare.")
+@click.option("--against", type=Path_, help="Folder of the media files: encode some clips again, and compare.")
 @click.option("--samples", type=click.IntRange(1), default=10, show_default=True, help="Clips to encode again.")
 @click.option("--tolerance", type=click.FloatRange(0, 1), default=0.0, help="Fraction of the codes that may differ.")
-@click.option("--seed", type=int, default=0, help="Chooses the clips.")
+@click.option("--seed", type=int, default=0, help="Seed of the choice of clips.")
 @click.option("--model", help="Folder of the model, if it does not ship with the package.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 def verify(
     folder: Path, against: Path | None, samples: int, tolerance: float, seed: int, model: str | None, device: str
 ) -> None:
-    """Check every shard of the dataset FOLDER: checksums, shapes, codes and lines."""
+    """Check every shard of the dataset FOLDER: checksums, shapes, codes and metadata."""
     from josiecodec.datasets.dataset import TokenDataset
     from josiecodec.datasets.verify import problems
     from josiecodec.errors import FormatError
@@ -115,9 +115,9 @@ def export_command(folder: Path, target: Path, kind: str, n_q: int | None) -> No
 @click.argument("folder", type=Path_)
 @click.argument("target", type=Path_)
 @click.option("--clip", required=True, help="Id or index of the clip (0 is the first).")
-@click.option("--n-q", type=click.IntRange(1), help="Use at most so many levels.")
+@click.option("--n-q", type=click.IntRange(1), help="Use at most this many levels.")
 @click.option("--model", help="Folder of the model, if it does not ship with the package.")
-@click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 def decode(
     folder: Path, target: Path, clip: str, n_q: int | None, model: str | None, overwrite: bool, device: str

@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
 @click.group("train")
 def train_group() -> None:
-    """Train a codec on your own recordings or pictures."""
+    """Train a codec on your own recordings, images or videos."""
 
 
 def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options of all runs."""
-    minutes = "Length of the whole run; schedules follow it."
-    stop = "Stop after so many minutes; --resume goes on."
-    change = "With --resume: go on with another value than the run was begun with. The log says so."
+    minutes = "Length of the whole run in minutes; schedules follow it."
+    stop = "Stop after this many minutes; --resume continues."
+    change = "With --resume: change a setting of the run. The log records it."
     for option in (
         click.option("--threads", type=click.IntRange(1), help="CPU threads to use."),
         click.option("--device", default="cpu", show_default=True, help="cpu, cuda, ..."),
         click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting, as in TOML."),
         click.option("--change", "resume_changes", multiple=True, metavar="KEY=VALUE", help=change),
         click.option("--from", "start", help="Model to start from: a name or a folder."),
-        click.option("--resume", is_flag=True, help="Go on with the run in --out, with its settings."),
+        click.option("--resume", is_flag=True, help="Continue the run in --out, with its settings."),
         click.option("--stop-after", type=click.FloatRange(0, min_open=True), help=stop),
-        click.option("--steps", type=click.IntRange(1), help="Length of the run in steps instead."),
+        click.option("--steps", type=click.IntRange(1), help="Length of the run in steps."),
         click.option("--minutes", type=click.FloatRange(0, min_open=True), help=minutes),
-        click.option("--valid", type=Path_, help="Folder of other files to validate on."),
+        click.option("--valid", type=Path_, help="Folder of files to validate on."),
         click.option("--out", type=Path_, required=True, help="Folder of the run."),
-        click.option("--data", type=Path_, required=True, multiple=True, help="Folder of files to learn from."),
+        click.option("--data", type=Path_, required=True, multiple=True, help="Folder of files to train on."),
         click.argument("experiment"),
     ):
         function = option(function)
@@ -67,11 +67,11 @@ class _Run:
     def check(self) -> None:
         """Refuse options that do not fit together."""
         if self.resume_changes and not self.resume:
-            raise click.UsageError("--change is for a run that is resumed; --set changes a setting of a new one")
+            raise click.UsageError("--change needs --resume; --set changes a setting of a new run")
         if self.minutes and self.steps:
             raise click.UsageError("give --minutes or --steps, not both")
         if (self.out / "checkpoint.safetensors").exists() and not self.resume:
-            raise click.UsageError(f"{self.out} holds a run already: --resume goes on with it")
+            raise click.UsageError(f"{self.out} already holds a run; --resume continues it")
 
     def config(self, read: Callable[[str, tuple[str, ...]], Any]) -> Any:
         """The experiment with the options in it."""
@@ -105,10 +105,10 @@ class _Run:
 @train_group.command("audio")
 @_run_options
 def audio(**options: Any) -> None:
-    """Train the model of EXPERIMENT, a TOML file or the name of one that came with the package, on recordings.
+    """Train the model of EXPERIMENT, a TOML file or the name of one in the package, on recordings.
 
-    The folder may have a manifest.tsv, see `josiecodec/training/audio/data.py`. Ctrl-C stops after the step that is
-    being done and writes a checkpoint; a second one ends at once. Under torchrun every process takes its share.
+    The folder may have a manifest.tsv, see `josiecodec/training/audio/data.py`. Ctrl-C finishes the
+    step and writes a checkpoint; a second one ends at once. Under torchrun every process takes its share of a batch.
     """
     from josiecodec.training.audio.config import read_train_config
     from josiecodec.training.audio.data import load_recordings
@@ -119,7 +119,7 @@ def audio(**options: Any) -> None:
     run = _Run(**options)
     run.check()
     if len(run.data) > 1:
-        raise click.UsageError("recordings come from one folder")
+        raise click.UsageError("give --data once for audio")
     config = run.config(read_train_config)
     device = run.torch_device()
     recordings = load_recordings(run.data[0], config.model.sample_rate)
@@ -137,11 +137,11 @@ def audio(**options: Any) -> None:
 @train_group.command("vision")
 @_run_options
 def vision(**options: Any) -> None:
-    """Train the model of EXPERIMENT, a TOML file or the name of one that came with the package, on pictures.
+    """Train the model of EXPERIMENT, a TOML file or the name of one in the package, on images and videos.
 
-    All images below the folders are used, and all videos if the experiment has a share for them; --data may be given
-    more than once. Ctrl-C stops after the step that is being done and writes a checkpoint; a second one ends at once.
-    Under torchrun every process takes its share.
+    All images in the folders are used, and all videos if the experiment uses video; --data may be given more than
+    once. Ctrl-C finishes the step and writes a checkpoint; a second one ends at once. Under torchrun every process
+    takes its share of a batch.
     """
     from josiecodec.training.vision.config import read_train_config
     from josiecodec.training.vision.data import Pictures
@@ -204,13 +204,13 @@ def phones(data: Path, out: Path, workers: int) -> None:
 @train_group.command("codebooks")
 @click.argument("model")
 @click.argument("out", type=Path_)
-@click.option("--data", type=Path_, required=True, help="Folder of recordings to place codes over.")
+@click.option("--data", type=Path_, required=True, help="Folder of recordings.")
 @click.option("--max-frames", type=click.IntRange(1), default=300_000, show_default=True, help="Frames to use.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")
 def codebooks(model: str, out: Path, data: Path, max_frames: int, threads: int | None) -> None:
-    """Place the acoustic codebooks of MODEL anew by k-means over whole recordings; the new model is in the folder OUT.
+    """Fit the acoustic codebooks of MODEL again by k-means over whole recordings; write the new model to OUT.
 
-    Worth it whenever the encoder has been trained. Afterwards the decoder can be trained on alone
+    This helps whenever the encoder has been trained. Afterwards the decoder can be trained alone
     (--set freeze_codes=true).
     """
     from josiecodec.coding.jodio import Jodio
@@ -221,7 +221,7 @@ def codebooks(model: str, out: Path, data: Path, max_frames: int, threads: int |
     use_device("cpu", threads)
     codec = load_for_training(model)
     if not isinstance(codec, Jodio):
-        raise click.UsageError(f"{model} is no codec of audio")
+        raise click.UsageError(f"{model} is not an audio codec")
     latents = collect_latents(codec, load_recordings(data, codec.sample_rate), DataConfig().gain_db, max_frames)
     place_codebooks(codec, latents, report=click.echo)
     click.echo(f"model in {save(codec, out)}")
@@ -230,22 +230,31 @@ def codebooks(model: str, out: Path, data: Path, max_frames: int, threads: int |
 @train_group.command("entropy")
 @click.argument("model", type=Path_)
 @click.option(
-    "--data", type=Path_, multiple=True, required=True, help="Folder of recordings or pictures whose codes are counted."
+    "--data",
+    type=Path_,
+    multiple=True,
+    required=True,
+    help="Folder of recordings, images or videos whose codes are counted.",
 )
-@click.option("--limit", type=click.FloatRange(0, min_open=True), default=1e9, help="Seconds of audio, or pictures.")
-@click.option("--minutes", type=click.FloatRange(0), default=0.0, help="Train a context model for so long.")
-@click.option("--from", "start", help="Model with similar codes, whose context model is trained on: a name or folder.")
+@click.option(
+    "--limit",
+    type=click.FloatRange(0, min_open=True),
+    default=1e9,
+    help="Use at most this many seconds of audio, or pictures.",
+)
+@click.option("--minutes", type=click.FloatRange(0), default=0.0, help="Train a context model for this long.")
+@click.option("--from", "start", help="Model with similar codes whose context model to start from: a name or folder.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")
 def entropy(
     model: Path, data: tuple[Path, ...], limit: float, minutes: float, start: str | None, threads: int | None
 ) -> None:
-    """Make the tables for range coding the codes of the model in the folder MODEL, and put them beside it.
+    """Make the range coding tables of the model in the folder MODEL, and write them into that folder.
 
-    With --minutes also an integer context model, which predicts codes from those around them and makes files smaller
-    still; it takes some 20 minutes of one CPU core until that is worth its size. With --from it begins as the context
-    model of another model: of MODEL itself, or of the one that MODEL was trained on from.
+    With --minutes also train an integer context model, which predicts codes from their neighbours and makes files
+    smaller still; it needs some 20 minutes of one CPU core to be worth its size. With --from it starts from the
+    context model of another model: of MODEL itself, or of the model that MODEL was trained from.
 
-    This changes the fingerprint of MODEL, so it no longer decodes files that it made before.
+    This changes the fingerprint of MODEL, so that it no longer decodes files that it made before.
     """
     from josiecodec.audio.config import JodioConfig
     from josiecodec.entropy.tables_file import read_tables

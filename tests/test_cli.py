@@ -212,4 +212,4 @@ def test_what_cannot_be_meant_is_one_line(model_folder, talk, tmp_path):
     for name in ("x.wav", "x.flac", "x.wav.flac"):
         (tmp_path / "dir" / name).write_bytes(talk.read_bytes())
     _, error = run("encode", tmp_path / "dir", tmp_path / "out", "--model", model_folder, code=2)
-    assert "would become" in error
+    assert "would both be written to" in error

@@ -204,7 +204,7 @@ def test_turns_are_trained_and_answered(house):
 def test_a_run_is_resumed_and_not_begun_again(house):
     common = ("train", "tiny", "--data", house / "tokens", "--out", house / "other", "--set", "frames=8")
     said = lm(*common, "--steps", 2, "--n-q", 2)
-    assert "not at hand" in said
+    assert "was not found" in said
     lm(*common, "--steps", 4, "--n-q", 2, "--resume")
     lines = [json.loads(line) for line in (house / "other" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [2, 4]

@@ -111,7 +111,7 @@ def test_encoder_settings_are_not_hidden_in_the_configuration(tmp_path):
     assert values["format"] == 2
     values["config"]["encoding"] = {"n_q": 2}
     (folder / "config.json").write_text(json.dumps(values))
-    with pytest.raises(ModelError, match=r"belong into encoder\.json"):
+    with pytest.raises(ModelError, match=r"belong in encoder\.json"):
         load(folder)
 
 

@@ -67,7 +67,7 @@ def test_the_command_line_block_runs(tmp_path):
     assert len(lines) > 6
     for line in lines:
         shell(line, tmp_path)
-    assert (tmp_path / "tokens" / "talk.josie").exists()
+    assert (tmp_path / "encoded" / "talk.josie").exists()
     assert soundfile.info(tmp_path / "back.wav").frames == 40 * 1920
     assert (tmp_path / "page" / "index.html").exists()
     assert (tmp_path / "back.mp4").exists()

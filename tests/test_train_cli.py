@@ -98,7 +98,7 @@ def test_an_interrupt_finishes_the_step(recordings, experiment, tmp_path):
     _, error = process.communicate()
     assert process.returncode == 2
     (line,) = error.strip().splitlines()
-    step = int(re.search(r"interrupted at step (\d+); --resume goes on", line)[1])
+    step = int(re.search(r"interrupted at step (\d+); --resume continues", line)[1])
     config = read_train_config(experiment, ("steps = 100_000", "log_every = 1", "pitch = ''"))
     found = load_recordings(recordings)
     teacher = make_teacher(found, config.teacher, config.model.frame_size, torch.device("cpu"))

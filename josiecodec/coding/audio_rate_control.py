@@ -54,8 +54,8 @@ def fit_levels(encode: Encode, rates: np.ndarray, kbps: float) -> tuple[int, byt
         if taken <= budget:
             low, best = n, data
         elif n == 1:
-            least = f"the least is {taken / 1000:.3f} kbit/s" if seconds else "it is empty"
-            raise CodecError(f"the file cannot take {kbps:g} kbit/s or less; {least}")
+            least = f"one level takes {taken / 1000:.3f} kbit/s" if seconds else "the audio is empty"
+            raise CodecError(f"{kbps:g} kbit/s cannot be met: {least}")
         else:
             high = n
         expected = taken + sums - sums[n]  # with each number of levels

@@ -87,12 +87,12 @@ def _config(values: dict[str, Any], where: str) -> Config:
     kind, config = values.get("type"), values.get("config")
     encoder: dict[str, Any] = {}
     if not isinstance(kind, str) or kind not in TYPES or values.get("format") not in (1, FORMAT):
-        raise ModelError("not the configuration of a model this version knows")
+        raise ModelError("not a model configuration that this version can read")
     if isinstance(config, dict):
         if values["format"] == 1:
             config, encoder = upgraded(kind, config)
         if "encoding" in config:
-            raise ModelError(f"encoder settings ('encoding') belong into {ENCODER_FILE}")
+            raise ModelError(f"encoder settings ('encoding') belong in {ENCODER_FILE}")
         config = {**config, "encoding": {"n_q": 1}}  # which every model has; replaced below
     made = from_dict(TYPES[kind], config, where)
     usual = TYPES[kind]().encoding

@@ -70,5 +70,5 @@ class AllocationLimit(TorchFunctionMode):
             size = args[0] if args and not isinstance(args[0], int) else args
             self.left -= max(MIN_TENSOR, math.prod(size))
             if self.left < 0:
-                raise ConfigError("it is of a far larger model than its weights")
+                raise ConfigError("it describes a far larger model than its weights")
         return func(*args, **(kwargs or {}))

@@ -69,12 +69,12 @@ def read_mimi_config(values: dict[str, Any]) -> JodioConfig:
     if "sliding_window" in values and values["sliding_window"] is None:
         wrong.append(("sliding_window", None, "a number of steps"))
     if wrong:
-        raise ModelError("{} = {!r}: only {!r} is understood".format(*wrong[0]))
+        raise ModelError("{} = {!r}: only {!r} is supported".format(*wrong[0]))
     rope = values.get("rope_parameters") or {}
     if not isinstance(rope, dict):
         raise ModelError(f"rope_parameters = {rope!r}: a table of settings is expected")
     if rope.get("rope_type", "default") != "default":
-        raise ModelError(f"rotary positions of kind {rope['rope_type']!r} are not understood")
+        raise ModelError(f"rotary positions of kind {rope['rope_type']!r} are not supported")
     theta = rope.get("rope_theta") or values.get("rope_theta") or 10000.0
     try:
         return _config(get, float(theta))

@@ -76,7 +76,7 @@ def _check_kind(config: Path, name: str) -> None:
         raise ModelError(f"{name}: its {CONFIG_FILE} cannot be read ({error})") from None
     if not isinstance(values, dict) or not ({"format", "type"} <= set(values) or values.get("model_type") == "mimi"):
         kind = values.get("model_type", "nothing known") if isinstance(values, dict) else "nothing known"
-        raise ModelError(f"{name}: neither a codec of ours nor a Mimi ({kind})")
+        raise ModelError(f"{name}: neither a josiecodec model nor a Mimi ({kind})")
 
 
 class _NotThere(ModelError):

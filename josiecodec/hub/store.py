@@ -129,8 +129,8 @@ def find(name: str | Path, revision: str | None = None) -> Path:
         raise ModelError(f"{name}: no {CONFIG_FILE} and {WEIGHTS_FILE} in this folder")
     known = ", ".join(available()) or "none"
     raise ModelError(
-        f"no model {str(name)!r}: neither a folder nor a repository ({PREFIX}org/repo) nor one of those that "
-        f"ship with the package ({known})"
+        f"no model {str(name)!r}: neither a folder nor a repository ({PREFIX}org/repo) nor a model of the "
+        f"package ({known})"
     )
 
 

@@ -13,9 +13,9 @@ from josiecodec_cli.options import Path_, common, use_device
 @click.command("eval")
 @click.argument("model", type=Path_)
 @click.argument("data", type=Path_, nargs=-1, required=True)
-@click.option("--train", "learnt", type=Path_, multiple=True, help="What it has learnt from, for the floors.")
-@click.option("--frames", type=click.IntRange(1), help="Length of the pieces; else as many as the model looks back.")
-@click.option("--max-frames", type=click.IntRange(1), help="Frames to judge; all, if not given.")
+@click.option("--train", "learnt", type=Path_, multiple=True, help="Dataset it was trained on, for baselines.")
+@click.option("--frames", type=click.IntRange(1), help="Frames per piece.  [default: the context of the model]")
+@click.option("--max-frames", type=click.IntRange(1), help="Evaluate at most this many frames.")
 @common
 def evaluate(
     model: Path,
@@ -27,10 +27,10 @@ def evaluate(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Judge the model in the folder MODEL on DATA, datasets of tokens: nats per code of each level.
+    """Evaluate the model in the folder MODEL on DATA, datasets of tokens: nats per code of each level.
 
-    With --train the floors stand beside them: what codes cost when only their frequencies are known (unigram), or the
-    code before them (bigram), or the code below them (stacked).
+    With --train also baselines: the cost of codes by their frequencies (unigram), given the code of the frame before
+    (bigram), or given the code of the level below (stacked).
     """
     from dataclasses import asdict
 
@@ -46,7 +46,7 @@ def evaluate(
     for dataset in [*valid, *datasets]:
         check_codec(trained, dataset)
     if config.vision is not None:
-        click.echo(f"warning: {config.name} is judged without the pictures that it can see", err=True)
+        click.echo(f"warning: {config.name} is evaluated without pictures, although it was trained with them", err=True)
     pieces = Pieces(valid, config, frames or config.context, trained.rows, turns=trained.mode == "turns")
     nll = negative_log_likelihood(trained.model, pieces, max_frames)
     rows = []

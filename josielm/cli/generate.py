@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", type=Path_)
 @click.argument("target", type=Path_, required=False)
-@click.option("--seconds", type=AMOUNT, default=5.0, show_default=True, help="To be made.")
-@click.option("--prompt", type=Path_, help="Audio or .josie file to go on from; it is the beginning of TARGET.")
-@click.option("--text", help="Text to be spoken.")
-@click.option("--chat", help="What the user says in turn mode; the answer is printed, its audio goes to TARGET.")
+@click.option("--seconds", type=AMOUNT, default=5.0, show_default=True, help="Length to generate.")
+@click.option("--prompt", type=Path_, help="Audio or .josie file to continue; TARGET begins with it.")
+@click.option("--text", help="Text to speak.")
+@click.option("--chat", help="What the user says, in turn mode; the answer is printed, its audio goes to TARGET.")
 @click.option("--image", type=Path_, help="Image that the model is shown first.")
-@click.option("--codec", help="Name or folder of the codec, if it did not come with the package.")
-@click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
+@click.option("--codec", help="Name or folder of the codec, if it does not ship with the package.")
+@click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 @drawn
 @common
 def generate(
@@ -47,7 +47,7 @@ def generate(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Let the model in the folder MODEL speak; TARGET is a .josie or audio file, by its suffix."""
+    """Generate audio with the model in the folder MODEL; TARGET is a .josie or audio file, by its suffix."""
     from josielm.data.chat import Turn
     from josielm.inference.generate import generate as make
     from josielm.inference.generate import reply
@@ -101,7 +101,7 @@ def _codes(trained: Trained, codec: Any, path: Path) -> Tensor:
     stream = file.streams[find_stream([s.info for s in file.streams], "audio")]
     codec.check_stream(stream.info)
     if stream.info.levels < n_q:
-        raise ModelError(f"{path}: has {stream.info.levels} levels, the model speaks {n_q}")
+        raise ModelError(f"{path}: has {stream.info.levels} levels, the model needs {n_q}")
     codes = torch.from_numpy(np.asarray(stream.codes).astype(np.int64))
     return codes[None, :n_q].to(codec.device)
 
@@ -117,7 +117,7 @@ def _shown(trained: Trained, image: Path | None, device: str) -> Inputs | None:
 
     config = trained.model.config.vision
     if config is None or trained.vision is None:
-        raise ModelError(f"{trained.model.config.name} knows no pictures")
+        raise ModelError(f"{trained.model.config.name} was not trained with pictures")
     codec = load_codec(trained.vision, device=device)
     pixels = shrunk(load_image(image), codec.patch, config.max_patches)
     return picture_inputs(codec.encode(pixels[None].to(device), config.n_q), config)

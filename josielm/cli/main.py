@@ -14,7 +14,7 @@ from .train import train
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="josiecodec", prog_name="josielm")
 def cli() -> None:
-    """A language model over audio tokens: train it on token datasets, let it speak, or talk with it."""
+    """A language model over audio tokens: train it on token datasets, generate audio, or talk with it."""
 
 
 for command in (train, evaluate, generate, talk):

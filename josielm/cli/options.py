@@ -19,7 +19,7 @@ class _Amount(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
-            self.fail(f"{value} is not an amount", param, ctx)
+            self.fail(f"{value} is not a finite number", param, ctx)
         return number
 
 
@@ -30,15 +30,17 @@ STREAMS = ("text", "semantic", "acoustic")
 def drawn(function: Callable[..., Any]) -> Callable[..., Any]:
     """How ids are drawn: a temperature and a top-k, for all streams or for one, and the seed."""
     for stream in reversed(STREAMS):
-        function = click.option(f"--{stream}-top-k", type=click.IntRange(0), help=f"That of the {stream} stream.")(
+        function = click.option(
+            f"--{stream}-top-k", type=click.IntRange(0), help=f"The same for the {stream} stream only."
+        )(function)
+        name = f"--{stream}-temperature"
+        function = click.option(name, type=click.FloatRange(0), help=f"The same for the {stream} stream only.")(
             function
         )
-        name = f"--{stream}-temperature"
-        function = click.option(name, type=click.FloatRange(0), help=f"That of the {stream} stream.")(function)
     for option in (
-        click.option("--top-k", type=click.IntRange(0), help="Draw among so many of the likeliest; 0: all."),
-        click.option("--temperature", type=click.FloatRange(0), help="0: the likeliest; 1: as the model says."),
-        click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn."),
+        click.option("--top-k", type=click.IntRange(0), help="Sample among this many most likely ids; 0: all."),
+        click.option("--temperature", type=click.FloatRange(0), help="Of sampling; 0 takes the most likely id."),
+        click.option("--seed", type=int, default=0, show_default=True, help="Seed of sampling."),
     ):
         function = option(function)
     return function

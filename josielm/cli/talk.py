@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 @click.argument("model", type=Path_)
 @click.argument("source", type=Path_, required=False)
 @click.argument("target", type=Path_, required=False)
-@click.option("--live", is_flag=True, help="Listen to the microphone and play the answer instead.")
-@click.option("--seconds", type=AMOUNT, help="Stop after so long.")
-@click.option("--quiet-after", type=click.FloatRange(0), default=1.0, show_default=True, help="Silence in the text.")
-@click.option("--codec", help="Name or folder of the codec, if it did not come with the package.")
-@click.option("--overwrite", is_flag=True, help="Replace TARGET if it is there.")
+@click.option("--live", is_flag=True, help="Use the microphone and loudspeaker.")
+@click.option("--seconds", type=AMOUNT, help="Stop after this many seconds.")
+@click.option(
+    "--quiet-after",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    help="Mute after this many seconds without text.",
+)
+@click.option("--codec", help="Name or folder of the codec, if it does not ship with the package.")
+@click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 @drawn
 @common
 def talk(
@@ -46,8 +52,8 @@ def talk(
 ) -> None:
     """Talk with the model in the folder MODEL in full duplex: it hears SOURCE frame by frame and answers in TARGET.
 
-    TARGET is an audio file as long as SOURCE, to be played beside it. The computation of each frame is reported beside
-    what it may take.
+    TARGET is an audio file as long as SOURCE, to be played at the same time. The time of computation per frame is
+    reported, and the real-time budget.
     """
     import torch
 
@@ -61,7 +67,7 @@ def talk(
     device = use_device(device, threads)
     trained = load(model, device)
     if trained.model.config.streams == 1:
-        click.echo("warning: this model has one stream; it speaks without hearing", err=True)
+        click.echo("warning: this model has one stream; it does not hear SOURCE", err=True)
     talking = Talk(trained, load_codec(trained.codec, codec, device), seed, how, quiet_after)
     with torch.inference_mode():
         if live:

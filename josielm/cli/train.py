@@ -18,25 +18,23 @@ if TYPE_CHECKING:
     from josielm.training.config import TrainConfig
 
 SET = "Change a setting, as in TOML; those of the model begin with model."
-CHANGE = "With --resume: go on with another value than the run was begun with. The log says so."
+CHANGE = "With --resume: change a setting of the run. The log records it."
 
 
 @click.command()
 @click.argument("experiment")
-@click.option("--data", type=Path_, required=True, multiple=True, help="Dataset of tokens to learn from.")
-@click.option(
-    "--weight", "weights", type=click.FloatRange(0), multiple=True, help="How often each --data is drawn from."
-)
+@click.option("--data", type=Path_, required=True, multiple=True, help="Dataset of tokens to train on.")
+@click.option("--weight", "weights", type=click.FloatRange(0), multiple=True, help="Sampling weight of each --data.")
 @click.option("--valid", type=Path_, multiple=True, help="Dataset of tokens to validate on.")
 @click.option("--out", type=Path_, required=True, help="Folder of the run.")
 @click.option("--steps", type=click.IntRange(1), help="Length of the run; schedules follow it.")
-@click.option("--minutes", type=AMOUNT, help="Its length in time instead.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out, with its settings.")
-@click.option("--n-q", type=click.IntRange(1), help="Levels to learn; else as many as the preset and the data have.")
+@click.option("--minutes", type=AMOUNT, help="Length of the run in minutes.")
+@click.option("--resume", is_flag=True, help="Continue the run in --out, with its settings.")
+@click.option("--n-q", type=click.IntRange(1), help="Number of levels.  [default: those of preset and data]")
 @click.option("--tokenizer", help='A tokenizer.json, or "bytes"; without it there is no text.')
 @click.option("--text-offset", type=int, default=0, help="Frames from a spoken word to its text; negative: text first.")
 @click.option("--vision", type=Path_, help="Dataset of images or videos that share a group with the audio.")
-@click.option("--codec", help="Name or folder of the codec to start from, if it did not come with the package.")
+@click.option("--codec", help="Name or folder of the codec to start from, if it does not ship with the package.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help=SET)
 @click.option("--change", "resume_changes", multiple=True, metavar="KEY=VALUE", help=CHANGE)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, ...")
@@ -44,8 +42,8 @@ CHANGE = "With --resume: go on with another value than the run was begun with. T
 def train(**options: Any) -> None:
     """Train the model of EXPERIMENT, a preset (tiny, small) or a TOML file, on datasets of tokens.
 
-    Ctrl-C stops after the step that is being done and writes a checkpoint; a second one ends at once. Under torchrun
-    every process takes its share of the batch.
+    Ctrl-C finishes the step and writes a checkpoint; a second one ends at once. Under torchrun every process takes its
+    share of a batch.
     """
     run = _Run(**options)
     run.check()
@@ -77,13 +75,13 @@ class _Run:
     def check(self) -> None:
         """Refuse options that do not fit together."""
         if self.resume_changes and not self.resume:
-            raise click.UsageError("--change is for a run that is resumed; --set changes a setting of a new one")
+            raise click.UsageError("--change needs --resume; --set changes a setting of a new run")
         if self.steps and self.minutes:
             raise click.UsageError("give --steps or --minutes, not both")
         if self.weights and len(self.weights) != len(self.data):
             raise click.UsageError("give a --weight for every --data, or none")
         if (self.out / "checkpoint.safetensors").exists() and not self.resume:
-            raise click.UsageError(f"{self.out} holds a run already: --resume goes on with it")
+            raise click.UsageError(f"{self.out} already holds a run; --resume continues it")
 
     def go(self) -> None:
         """Train to the end; Ctrl-C stops after the step that is being done."""
@@ -104,7 +102,7 @@ class _Run:
         vectors = self._vectors(config, datasets[0])
         trainer = Trainer(config, pieces, self.out, valid, self.minutes, device, vectors, report=click.echo)
         if vectors is None and config.start_from_codec:
-            trainer.report(f"{datasets[0].info.codec} is not at hand (see --codec): tables start at random")
+            trainer.report(f"{datasets[0].info.codec} was not found (see --codec): tables start at random")
         trainer.report(
             f"{frames / (rate[0] / rate[1]) / 3600:.2f} h in {clips} clips, "
             f"{trainer.model.parameter_count() / 1e6:.1f} M parameters"

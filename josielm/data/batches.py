@@ -54,7 +54,7 @@ def open_datasets(folders: Sequence[str | Path], n_q: int | None = None) -> list
         raise CodecError("no dataset was given")
     for dataset in datasets:
         if dataset.info.kind != "audio":
-            raise CodecError(f"{dataset.folder}: holds images or video; audio is what a model makes")
+            raise CodecError(f"{dataset.folder}: holds vision tokens; the model needs audio")
         if not len(dataset) or not int(dataset.lengths.sum()):
             raise CodecError(f"{dataset.folder}: no clips in it")
         first = datasets[0].info

@@ -37,4 +37,4 @@ def converse(talk: Talk, seconds: float | None = None) -> None:
     except KeyboardInterrupt:
         return
     except sounddevice.PortAudioError as error:
-        raise MediaError(f"no sound device that can be used ({error})") from None
+        raise MediaError(f"no usable sound device ({error})") from None

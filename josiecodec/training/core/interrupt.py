@@ -25,7 +25,7 @@ def run_until_interrupted(trainer: Trainer, stop_after: float | None = None) -> 
     with _interrupts_stop(trainer):
         trainer.run(stop_after=stop_after)
     if trainer.stopped:
-        raise CodecError(f"interrupted at step {trainer.step}; --resume goes on")
+        raise CodecError(f"interrupted at step {trainer.step}; --resume continues")
 
 
 @contextmanager

@@ -61,7 +61,9 @@ def check_settings(folder: Path, config: RunConfig, allowed: Iterable[str] = ())
 
 def _difference(name: str, was: Any, is_: Any) -> str:
     if was is _MISSING:
-        return f"the run was begun without the setting {name}; if by another version of the toolkit, it cannot go on"
+        return (
+            f"the run was begun without the setting {name}; a run of another version of the toolkit cannot be resumed"
+        )
     if is_ is _MISSING:
-        return f"the run was begun with {name} = {was!r}, a setting that is none now; it cannot go on"
-    return f"the run was begun with {name} = {was!r}, not {is_!r}; --change {name}=... goes on with another value"
+        return f"the run was begun with {name} = {was!r}, a setting that no longer exists; it cannot be resumed"
+    return f"the run was begun with {name} = {was!r}, not {is_!r}; --change {name}=... changes it"

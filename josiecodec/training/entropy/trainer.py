@@ -100,7 +100,7 @@ def warm_start_from(before: Jodio | Jovio, model: Jodio | Jovio) -> FloatContext
         ModelError: if it has none, or other codebooks.
     """
     if before.tables is None or before.tables.context is None:
-        raise ModelError("the model to take a context model from has none")
+        raise ModelError("the model of --from has no context model")
     return warm_start(before.tables.context, codebook_vectors(before), codebook_vectors(model))
 
 

@@ -32,7 +32,7 @@ def warm_start(network: ContextModel, books_before: Tensor, books: Tensor) -> Fl
     levels, size, width = old["table"].shape
     fits = books.shape[1:] == books_before.shape[1:] and size == books.shape[1]
     if not fits or min(len(books), len(books_before)) < levels:
-        raise ModelError("the model to take a context model from has other codebooks")
+        raise ModelError("the model of --from has other codebooks")
     embedding = old["table"] * old["into"][:, None] / (ACTIVATION * WEIGHT)
     axes = torch.linalg.lstsq(books_before[:levels].flatten(0, 1).double(), embedding.flatten(0, 1)).solution.to(books)
     config = ContextConfig(levels, width, len(old["around_bias"]), len(old["outer_bias"]))
