@@ -12,24 +12,31 @@ import josiecodec
 from josiecodec.errors import ModelError
 from josiecodec.fingerprint import of_folder
 from josiecodec.hub.store import save
-from josiecodec.metrics.audio import mel_distance, pesq, stoi
+from josiecodec.metrics.audio import mel_distance, pesq, si_sdr, stoi
 from josiecodec.shipped import WEIGHTS, find_fingerprint
 
+MODELS = {"jodio-24k-v2": 29e6, "jodio-24k": 26e6}  # bytes of weights
 
-@pytest.fixture(scope="module")
-def codec():
-    return josiecodec.load("jodio-24k")
+
+@pytest.fixture(scope="module", params=MODELS)
+def codec(request):
+    return josiecodec.load(request.param)
 
 
 def test_what_ships(codec):
     assert codec.n_q == 32
     assert codec.bitrate() == pytest.approx(1237.5)
-    assert (WEIGHTS / "jodio-24k" / "model.safetensors").stat().st_size < 26e6
-    assert codec.fingerprint == of_folder(WEIGHTS / "jodio-24k")
-    assert find_fingerprint(codec.fingerprint, "").name == "jodio-24k"
+    folder = WEIGHTS / codec.config.name
+    assert (folder / "model.safetensors").stat().st_size < MODELS[codec.config.name]
+    assert codec.fingerprint == of_folder(folder)
+    assert find_fingerprint(codec.fingerprint, "") == folder
     with pytest.raises(ModelError, match="did not come"):
         find_fingerprint("00" * 32, "other")
-    assert (WEIGHTS / "jodio-24k" / "README.md").exists()
+    assert (folder / "README.md").exists()
+
+
+def test_the_newest_is_the_default():
+    assert josiecodec.load().config.name == next(iter(MODELS))
 
 
 def test_saving_and_loading_changes_nothing(codec, tmp_path):
@@ -49,6 +56,31 @@ def test_a_stream_is_exact(codec):
     assert torch.equal(torch.cat(found, -1), codes)
     sound = torch.cat([stream.decode(c[:, :9]) for c in found], -1)[..., : x.shape[-1]]
     assert torch.equal(sound, audio)
+
+
+def test_the_waveform_layer_is_exact_on_a_stream():
+    codec = josiecodec.load("jodio-24k-v2")
+    x = speechlike(9.3)
+    codes = codec.encode(x, 20)
+    whole = codec.decode(codes)
+    stream = codec.streaming(n_q=20)
+    found = [stream.encode(chunk) for chunk in x.split(2777, -1)]
+    found.append(stream.flush())
+    assert torch.equal(torch.cat(found, -1), codes)
+    parts = [stream.decode(c) for c in found]
+    parts.append(stream.finish())
+    assert torch.equal(torch.cat(parts, -1), whole)
+
+
+def test_levels_after_the_base_code_the_waveform(valid_speech):
+    """Not just its magnitudes: what is decoded comes near the original sample by sample."""
+    codec = josiecodec.load("jodio-24k-v2")
+    for _, wave in valid_speech:
+        codes = codec.encode(wave, 32)
+        found = [codec.decode(codes[:, :n], len(wave))[0, 0] for n in (9, 17, 32)]
+        distances = [si_sdr(y, wave) for y in found]
+        assert distances[0] < 0 < 2 < distances[1] < distances[2]
+        assert pesq(found[2], wave, 24000) > pesq(found[0], wave, 24000) + 0.3
 
 
 def test_a_batch_is_exact(codec):

@@ -45,12 +45,12 @@ CODECS: dict[str, type[TokenCodec]] = {"jodio": Jodio, "jovio": Jovio}
 
 
 @overload
-def load(name: Literal["jodio-24k"] = ..., device: str | torch.device = ...) -> Jodio: ...
+def load(name: Literal["jodio-24k-v2", "jodio-24k"] = ..., device: str | torch.device = ...) -> Jodio: ...
 @overload
 def load(name: Literal["jovio-16"], device: str | torch.device = ...) -> Jovio: ...
 @overload
 def load(name: str | Path, device: str | torch.device = ..., revision: str | None = ...) -> Any: ...
-def load(name: str | Path = "jodio-24k", device: str | torch.device = "cpu", revision: str | None = None) -> Any:
+def load(name: str | Path = "jodio-24k-v2", device: str | torch.device = "cpu", revision: str | None = None) -> Any:
     """Load a trained codec, ready for use.
 
     Args:
