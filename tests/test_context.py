@@ -213,7 +213,7 @@ def test_a_model_gets_a_network(made, monkeypatch):
     make_tables(folder, material)
     plain = load(folder)
     monkeypatch.setattr("josiecodec.training.entropy.trainer.saves_bits", lambda *_: True)
-    with pytest.raises(ModelError, match="has none"):
+    with pytest.raises(ModelError, match="has no context model"):
         make_tables(folder, material, minutes=0.01, before=plain)
     make_tables(folder, material, minutes=0.03)
     first = load(folder)

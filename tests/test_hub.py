@@ -109,7 +109,7 @@ def test_a_damaged_file_of_the_cache_is_refused(cache, tmp_path):
 @pytest.mark.parametrize("values", [{"model_type": "llama"}, {}, [1]])
 def test_other_models_are_not_even_fetched(hub, values):
     hub.files["me/tiny"] = {"config.json": json.dumps(values).encode(), "model.safetensors": b"\0" * 5000}
-    with pytest.raises(ModelError, match="neither a codec"):
+    with pytest.raises(ModelError, match="neither a josiecodec model nor a Mimi"):
         load(NAME)
     assert not any("safetensors" in path for path in hub.asked)
 

@@ -270,6 +270,6 @@ def test_without_a_model_for_pictures_videos_are_their_sound(tiny, tmp_path, mon
     model_folder = str(save(tiny, tmp_path / "audio"))
     done = CliRunner().invoke(encode, [str(media), str(tmp_path / "out"), "--model", model_folder])
     assert done.exit_code == 0, done.output
-    assert "audio alone" in done.output
+    assert "audio only" in done.output
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["video.josie"]
     assert [s.info.kind for s in josiecodec.TokenFile.read(tmp_path / "out" / "video.josie").streams] == ["audio"]

@@ -109,7 +109,7 @@ def test_an_interrupt_finishes_the_step(recordings, experiment, tmp_path):
     assert known[0].keys() == saved[0].keys()
     assert all(torch.equal(value, saved[0][name]) for name, value in known[0].items())
     assert "seed = 0, not 1" in run(*map(str, command[5:]), "--resume", "--set", "seed=1", code=2)
-    assert "--change is for" in run(*map(str, command[5:]), "--change", "seed=1", code=2)
+    assert "--change needs --resume" in run(*map(str, command[5:]), "--change", "seed=1", code=2)
     shorter = [str(step + 1) if part == 100_000 else part for part in command[5:]]
     assert "seed = 1 (was 0)" in run(*shorter, "--resume", "--change", "seed=1")
 
