@@ -101,7 +101,7 @@ def fitting_rate(kind: MediaKind, n_q: int | None, rate: Rate | None) -> Rate:
         return Rate(n_q=n_q)
     for field in fields(rate):
         if getattr(rate, field.name) is not None and field.name not in FITTING[kind]:
-            raise CodecError(f"{field.name} is no rate of {kind}; it can be given {_listed(FITTING[kind])}")
+            raise CodecError(f"{field.name} does not apply to {kind}; give {_listed(FITTING[kind])}")
     return rate
 
 

@@ -64,4 +64,4 @@ def _difference(name: str, was: Any, is_: Any) -> str:
         return f"the run was begun without the setting {name}; if by another version of the toolkit, it cannot go on"
     if is_ is _MISSING:
         return f"the run was begun with {name} = {was!r}, a setting that is none now; it cannot go on"
-    return f"the run was begun with {name} = {was!r}, not {is_!r}; --change {name}=... goes on with another value"
+    return f"the run has {name} = {was!r}, not {is_!r}; --change {name}=... goes on with another value"
