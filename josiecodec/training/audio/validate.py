@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...coding.jodio import Jodio
 from ...metrics.audio import mel_distance, pesq, si_sdr, stoi
-from ...quantization.vq import codebook_statistics
+from ..core.usage import usage_scores
 from .data import Recordings
 
 
@@ -77,11 +77,7 @@ def validate(model: Jodio, excerpts: list[Excerpt], levels: tuple[int, ...] = (1
     for name, values in scores.items():
         known = [v for v in values if not math.isnan(v)]
         out[name] = round(sum(known) / len(known), 4) if known else math.nan
-    for k, counts in enumerate(usage):
-        statistics = codebook_statistics(counts)
-        out[f"entropy_bits/{k}"] = round(statistics["entropy_bits"], 3)
-        out[f"used/{k}"] = round(statistics["used"], 4)
-    return out
+    return out | usage_scores(usage)
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...coding.jovio import Jovio
 from ...media.images import save_image
 from ...metrics.vision import mse, to_psnr
-from ...quantization.vq import codebook_statistics
+from ..core.usage import usage_scores
 from .data import Pictures
 
 SIDE = 512  # that is shown of a picture
@@ -43,11 +43,7 @@ def validate(model: Jovio, pictures: list[Tensor], levels: tuple[int, ...]) -> d
             decoded = model.decode(codes, size)[0].cpu()
             scores[n].append(to_psnr(mse(decoded, picture)))
     out = {f"psnr@{n}": round(sum(v) / len(v), 4) for n, v in scores.items()}
-    for k, counts in enumerate(usage):
-        statistics = codebook_statistics(counts)
-        out[f"entropy_bits/{k}"] = round(statistics["entropy_bits"], 3)
-        out[f"used/{k}"] = round(statistics["used"], 4)
-    return out
+    return out | usage_scores(usage)
 
 
 @torch.no_grad()
