@@ -9,6 +9,7 @@ import torch
 from kit.audio import speechlike
 
 import josiecodec
+from josiecodec.audio.presets import preset
 from josiecodec.errors import ModelError
 from josiecodec.fingerprint import of_folder
 from josiecodec.hub.store import save
@@ -33,6 +34,10 @@ def test_what_ships(codec):
     with pytest.raises(ModelError, match="did not come"):
         find_fingerprint("00" * 32, "other")
     assert (folder / "README.md").exists()
+
+
+def test_the_preset_is_what_ships(codec):
+    assert preset(codec.config.name) == codec.config
 
 
 def test_the_newest_is_the_default():

@@ -7,17 +7,29 @@ from ..nn.transformer import TransformerConfig
 from ..quantization.config import SplitQuantizerConfig
 from ..settings import EncoderSettings
 from .config import JodioConfig
+from .low_band_filter import LowBandFilterConfig
 from .mimi import MimiConfig
 from .seanet import SeaNetConfig
 from .spectral import SpectralDecoderConfig, SpectralEncoderConfig
+from .waveform_layer import WaveformLayerConfig
 
-# What ships: spectral encoder and decoder.
+# Spectral encoder and decoder.
 JODIO_24K = JodioConfig(
     name="jodio-24k",
     encoding=EncoderSettings(n_q=9, beams=4),
     encoder=SpectralEncoderConfig(fine=240),
     decoder=SpectralDecoderConfig(level_conditioned=True),
     quantizer=SplitQuantizerConfig(dim=96, semantic_dim=48, window=30, shared_from=15),
+)
+
+# What ships: the same with nine levels, and a waveform layer for those after them.
+JODIO_24K_V2 = JodioConfig(
+    name="jodio-24k-v2",
+    encoding=EncoderSettings(n_q=9, beams=4),
+    encoder=SpectralEncoderConfig(fine=240),
+    decoder=SpectralDecoderConfig(level_conditioned=True),
+    quantizer=SplitQuantizerConfig(acoustic_levels=8, dim=96, semantic_dim=48, window=30),
+    waveform=WaveformLayerConfig(filter=LowBandFilterConfig()),
 )
 
 # Causal and tapered, with a small transformer on either side.
@@ -58,7 +70,7 @@ MIMI = JodioConfig(
     quantizer=SplitQuantizerConfig(mode="mimi", acoustic_levels=31, dim=256),
 )
 
-PRESETS: dict[str, JodioConfig] = {c.name: c for c in (JODIO_24K, JODIO_SEANET, JODIO_V4O, MIMI)}
+PRESETS: dict[str, JodioConfig] = {c.name: c for c in (JODIO_24K, JODIO_24K_V2, JODIO_SEANET, JODIO_V4O, MIMI)}
 
 
 def preset(name: str) -> JodioConfig:
