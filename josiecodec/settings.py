@@ -25,6 +25,9 @@ class EncoderSettings:
         n_q: levels where no rate is asked for.
         beams: effort: hypotheses that the beam search for codes keeps, see `quantization/beam_search.py`; 1 takes the
             nearest code of each level.
+        water_level, envelope_threshold: of audio models with levels after the base that code by frame: a frame gets
+            those levels that matter more than this, see `priorities` of `WaveformLayer` and `EnvelopeLayer`; None for
+            all of them in all frames.
         rd_lambda: of images and video: lambda of the rate-distortion cost, squared error + lambda x bits, where no
             rate is asked for.
         masking: of images and video: how much less an error counts in a busy patch than in a smooth one, 0 (all alike)
@@ -33,6 +36,8 @@ class EncoderSettings:
 
     n_q: int = 8
     beams: int = 4
+    water_level: float | None = None
+    envelope_threshold: float | None = None
     rd_lambda: float = 0.02
     masking: float = 0.3
 
@@ -41,6 +46,8 @@ class EncoderSettings:
             raise ConfigError("encoding: n_q must be at least 1")
         if not 1 <= self.beams <= MAX_BEAMS:
             raise ConfigError(f"encoding: beams must be in 1..{MAX_BEAMS}")
+        if any(v is not None and math.isnan(v) for v in (self.water_level, self.envelope_threshold)):
+            raise ConfigError("encoding: water_level and envelope_threshold must be numbers")
         if not 0 < self.rd_lambda < math.inf:
             raise ConfigError("encoding: rd_lambda must be positive")
         if not 0 <= self.masking <= 1:

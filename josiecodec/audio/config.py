@@ -8,6 +8,7 @@ from ..errors import ConfigError
 from ..nn.transformer import TransformerConfig
 from ..quantization.config import SplitQuantizerConfig
 from ..settings import EncoderSettings
+from .envelope_layer import EnvelopeLayerConfig
 from .mimi import MimiConfig
 from .seanet import SeaNetConfig
 from .spectral import SpectralDecoderConfig, SpectralEncoderConfig
@@ -27,6 +28,7 @@ class JodioConfig:
         encoder_transformer, decoder_transformer: at the frame rate around the quantizers, or None.
         quantizer: see `SplitQuantizerConfig`.
         waveform: levels after those of the quantizer, which code the low band's waveform; None for none.
+        envelope: levels among those of the waveform, which code when and how loud the upper bands are; None for none.
     """
 
     name: str = "jodio"
@@ -38,6 +40,7 @@ class JodioConfig:
     decoder_transformer: TransformerConfig | None = None
     quantizer: SplitQuantizerConfig = field(default_factory=SplitQuantizerConfig)
     waveform: WaveformLayerConfig | None = None
+    envelope: EnvelopeLayerConfig | None = None
     encoding: EncoderSettings = field(default_factory=lambda: EncoderSettings(n_q=9, beams=1))
 
     def __post_init__(self) -> None:
@@ -58,6 +61,10 @@ class JodioConfig:
             self.waveform.hop(self.frame_size)
             if not self.causal:
                 raise ConfigError("waveform: the layer goes with causal networks only")
+        if self.envelope and not self.waveform:
+            raise ConfigError("envelope: the layer goes with a waveform layer only")
+        if self.envelope and self.envelope.positions[-1] >= self.n_q - self.base_levels:
+            raise ConfigError(f"envelope: positions must be in 0..{self.n_q - self.base_levels - 1}")
 
     @property
     def base_levels(self) -> int:
@@ -66,8 +73,9 @@ class JodioConfig:
 
     @property
     def n_q(self) -> int:
-        """Levels in all, the semantic one and those of the waveform layer included."""
-        return self.base_levels + (self.waveform.levels if self.waveform else 0)
+        """Levels in all, the semantic one and those of the layers included."""
+        layers = (self.waveform, self.envelope)
+        return self.base_levels + sum(layer.levels for layer in layers if layer)
 
     @property
     def frame_size(self) -> int:

@@ -105,7 +105,11 @@ class LowBandFilter(Streaming):
         nn.init.zeros_(self.output_proj.bias)
 
     def forward(self, decoded: Tensor, base: Tensor, levels: float | Tensor, state: State | None = None) -> Tensor:
-        """See the class; `levels` is the share of all levels that were used, one number or [B]; 0 to fade out."""
+        """See the class.
+
+        `levels` is the share of all levels that were used: one number, [B], or [B, n / hop] of each window; the number
+        0 to fade out.
+        """
         count = len(decoded)
         both = with_past(self, torch.cat([decoded, base]), self.config.delay, 1, state)
         frames = both.unfold(1, self.config.window, self.config.hop)
@@ -122,8 +126,9 @@ class LowBandFilter(Streaming):
         agreement = _times(u, (v[0], -v[1]))
         parts = (sizes, base_size, agreement[0] * less, agreement[1] * less, turned[0] * sizes, turned[1] * sizes)
         features = torch.cat([part * self.scale for part in parts], -1)
-        share = torch.as_tensor(levels, dtype=features.dtype, device=features.device).reshape(-1, 1)
-        told = self.level_proj(torch.cat([share, share.square()], -1)).unsqueeze(1)
+        share = torch.as_tensor(levels, dtype=features.dtype, device=features.device)
+        share = share.unsqueeze(-1) if share.dim() == 2 else share.reshape(-1, 1, 1)
+        told = self.level_proj(torch.cat([share, share.square()], -1))
         hidden = run(self.blocks, self.input_proj(features.to(self.input_proj.weight.dtype)) + told, state)
         gains = self.output_proj(self.norm(hidden)).float().chunk(4, -1)
         compressed = _times((u[0] * sizes, u[1] * sizes), (1 + gains[0], gains[1]))
@@ -134,8 +139,8 @@ class LowBandFilter(Streaming):
         change = [(part * expand - own[:count]) * self.taper for part, own in zip(drawn, (real, imag), strict=True)]
         # Scaled down by the analysis window's 2 / size.
         frames = stable_linear(torch.cat(change, -1) * (0.5 * self.config.window), self.back, None)
-        if not isinstance(levels, Tensor) and levels == 0:
-            frames = torch.zeros_like(frames)
+        # Where nothing was coded there is nothing to clean: the base stays as it is.
+        frames = frames * (share > 0)
         return self.synthesis.overlap_add(frames, state)[:, 0]
 
 

@@ -24,6 +24,7 @@ from ..quantization.config import MAX_LEVELS
 from ..quantization.split_rvq import SplitResidualVectorQuantizer
 from ..settings import EncoderSettings
 from .config import JodioConfig
+from .envelope_layer import EnvelopeLayer
 from .mimi import MimiConfig, MimiDecoder, MimiEncoder
 from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
 from .spectral import SpectralDecoder, SpectralEncoder
@@ -84,6 +85,9 @@ class JodioNetwork(CodecNetwork):
         if config.waveform:
             shape = config.sample_rate, config.frame_size, config.quantizer.codebook_size
             self.waveform_layer = WaveformLayer(config.waveform, *shape)
+        self.envelope_layer: EnvelopeLayer | None = None
+        if config.waveform and config.envelope:
+            self.envelope_layer = EnvelopeLayer(config.envelope, *shape)
 
     # What the codec is ------------------------------------------------------------------------
 
@@ -126,7 +130,8 @@ class JodioNetwork(CodecNetwork):
     def streams(self) -> dict[str, slice]:
         """Where in the level axis each named stream lies: `codes[:, codec.streams["semantic"]]`."""
         streams = {"semantic": slice(0, 1), "acoustic": slice(1, self.base_levels)}
-        return streams | ({"waveform": slice(self.base_levels, self.n_q)} if self.waveform_layer else {})
+        name = "waveform" if self.envelope_layer is None else "layers"
+        return streams | ({name: slice(self.base_levels, self.n_q)} if self.waveform_layer else {})
 
     def frames(self, samples: int) -> int:
         """Frames that `samples` samples become: ceil(samples / frame_size)."""
@@ -269,8 +274,42 @@ class JodioNetwork(CodecNetwork):
         if self.waveform_layer is None or n_q <= self.base_levels:
             return codes
         base = self.synthesize(self.quantizer.decode(codes), self.base_levels, state)
-        rest = self.waveform_layer.encode(x, base, n_q - self.base_levels, beams, state)
+        envelope, waveform = self.layer_rows(n_q)
+        rest = codes.new_zeros(len(codes), n_q - self.base_levels, codes.shape[-1])
+        chosen = settings or self.settings
+        if self.envelope_layer is not None and envelope:
+            rest[:, envelope] = self.envelope_layer.encode(
+                x, base, len(envelope), beams, state, chosen.envelope_threshold
+            )
+        if waveform:
+            rest[:, waveform] = self.waveform_layer.encode(x, base, len(waveform), beams, state, chosen.water_level)
         return torch.cat([codes, rest], 1)
+
+    @torch.no_grad()
+    def analyse_frames(
+        self, x: Tensor, state: State | None = None, settings: EncoderSettings | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """[B, 1, F * frame_size] -> codes of the base [B, base_levels, F], and how much each level after it matters.
+
+        That is: priorities of the waveform layer [B, L, F] and of the envelope layer [B, E, F].
+
+        Raises:
+            CodecError: if the model has no layers after its base.
+        """
+        if self.waveform_layer is None:
+            raise CodecError(f"{self.config.name} has no levels after its base")
+        state = State() if state is None else state
+        codes = self.quantizer.encode(self.latent(x, state), self.base_levels, (settings or self.settings).beams)
+        base = self.synthesize(self.quantizer.decode(codes), self.base_levels, state)
+        waveform = self.waveform_layer.frame_priorities(base, state)
+        envelope = waveform[:, :0] if self.envelope_layer is None else self.envelope_layer.frame_priorities(base, state)
+        return codes, waveform, envelope
+
+    def layer_rows(self, n_q: int) -> tuple[list[int], list[int]]:
+        """Which of the levels after the base are the envelope layer's and the waveform layer's, of n_q in all."""
+        positions = self.config.envelope.positions if self.config.envelope else ()
+        rows = range(n_q - self.base_levels)
+        return [k for k in rows if k in positions], [k for k in rows if k not in positions]
 
     def decode_frames(self, codes: Tensor, state: State | None = None) -> Tensor:
         """Codes [B, K, F] -> [B, 1, F * frame_size]. No checks; `decode` is for users.
@@ -285,14 +324,29 @@ class JodioNetwork(CodecNetwork):
         layer = self.waveform_layer
         if layer is None or not (rest.shape[1] or (state is not None and layer in state)):
             return base
-        if state is not None:
+        if state is None:
+            state = State()
+            return torch.cat([self._decode_layers(rest, base, state), self.finish_frames(state, len(codes))], -1)
+        return self._decode_layers(rest, base, state)
+
+    def _decode_layers(self, rest: Tensor, base: Tensor, state: State) -> Tensor:
+        """Codes [B, L, F] of the levels after the base, and base, -> waveform, late as `decode_frames` says."""
+        layer, envelope_layer = self.waveform_layer, self.envelope_layer
+        assert layer is not None
+        envelope, waveform = self.layer_rows(self.base_levels + rest.shape[1])
+        if envelope_layer is None:
             return layer.decode(rest, base, state)
-        state = State()
-        return torch.cat([layer.decode(rest, base, state), self.finish_frames(state, len(codes))], -1)
+        begun = layer in state
+        heard = envelope_layer.decode(rest[:, envelope], base, state)
+        heard = heard if begun else heard[..., envelope_layer.late :]
+        return layer.decode(rest[:, waveform], base, state, heard, envelope_layer.late)
 
     def finish_frames(self, state: State, batch_size: int) -> Tensor:
         """What `decode_frames` still owes at the end of a stream, [B, 1, any]; the state is of no further use."""
-        last = None if self.waveform_layer is None else self.waveform_layer.finish(state)
+        layer, last = self.waveform_layer, None
+        if layer is not None and layer in state:
+            heard = None if self.envelope_layer is None else self.envelope_layer.finish(state)
+            last = layer.finish(state, heard)
         return torch.zeros(batch_size, 1, 0, device=self.device) if last is None else last
 
     # Training -------------------------------------------------------------------------------------

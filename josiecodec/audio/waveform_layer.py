@@ -39,6 +39,8 @@ from .low_band_filter import Delay, LowBandFilter, LowBandFilterConfig
 from .mdct import InverseMdct, Mdct
 from .variance import check_width
 
+MASKING = 0.3  # share of a frame's loudness that its priority is less by
+QUIET = 1e-6  # power below which a frame counts as this loud
 ALL_BASE, RAMP = 0.8, 0.15  # shares not coded from which on the base is used, and over which, as it is
 
 
@@ -62,6 +64,9 @@ class WaveformLayerConfig:
         codebooks: "random" ones are made anew on loading, "learned" ones are stored with the weights.
         books: number of codebooks, see `ShapedResidualQuantizer`.
         seed: of random codebooks.
+        by_frame: a frame has as many levels as it has codes before the zeros at its end. Else all frames have as many
+            as there are rows of codes, zeros or not.
+        min_levels: of layers by frame: a frame of fewer levels is the base alone, which sounds better.
     """
 
     levels: int = 23
@@ -82,6 +87,8 @@ class WaveformLayerConfig:
     codebooks: Literal["random", "learned"] = "random"
     books: int = 1
     seed: int = 0
+    by_frame: bool = False
+    min_levels: int = 4
 
     def __post_init__(self) -> None:
         counts = (self.levels, self.decimation, self.hops, self.segment, self.books)
@@ -89,6 +96,8 @@ class WaveformLayerConfig:
             raise ConfigError("waveform: levels, decimation, hops, sizes and books must be positive")
         if not (0 < self.taper < self.cutoff and 0 <= self.weighting <= 1 and 0 < self.efficiency <= 1):
             raise ConfigError("waveform: taper must be in 0..cutoff, weighting in 0..1 and efficiency in 0..1")
+        if self.min_levels < 1 or (self.by_frame and self.min_levels > self.levels):
+            raise ConfigError(f"waveform: min_levels must be in 1..{self.levels}")
         if not 0 <= self.fill <= 1:
             raise ConfigError("waveform: fill must be in 0..1")
         check_schedule(self.schedule, self.levels)
@@ -167,6 +176,8 @@ class WaveformLayer(nn.Module):
                 raise ConfigError(f"waveform: a frame is no whole number of the filter's hops of {config.filter.hop}")
             self.filter = LowBandFilter(config.filter, sample_rate / config.decimation, config.cutoff)
             self.delay_change = Delay(config.filter.delay)
+            # The middle of a window says whose number of levels the filter is told.
+            self.delay_shares = Delay(config.filter.window // (2 * config.filter.hop) - 1)
             late += config.filter.delay * config.decimation
         self.lag = -(-(late + Interpolator.least_delay(config.decimation)) // frame_size)
         self.interpolate = Interpolator(config.decimation, self.lag * frame_size - late, row)
@@ -185,61 +196,138 @@ class WaveformLayer(nn.Module):
         return plan_bits(transform.log_variance, levels, self.config.schedule, frequency, tilt, self.bits)
 
     @torch.no_grad()
-    def encode(self, x: Tensor, base: Tensor, levels: int, beams: int = 1, state: State | None = None) -> Tensor:
-        """Waveform and decoded base, both [B, 1, F * frame_size] -> codes [B, levels, F]."""
+    def encode(
+        self,
+        x: Tensor,
+        base: Tensor,
+        levels: int,
+        beams: int = 1,
+        state: State | None = None,
+        water_level: float | None = None,
+    ) -> Tensor:
+        """Waveform and decoded base, both [B, 1, F * frame_size] -> codes [B, levels, F].
+
+        Args:
+            water_level: a frame gets the levels whose `priorities` are above it, and zeros after them; None for all.
+        """
         if x.shape[-1] == 0:
             return torch.zeros(len(x), levels, 0, dtype=torch.long, device=x.device)
         low, low_base = self.decimate(torch.cat([x, base]).float(), state).chunk(2)
-        return self.encode_low(low, low_base, levels, beams, state)
+        return self.encode_low(low, low_base, levels, beams, state, water_level)
 
     @torch.no_grad()
-    def encode_low(self, low: Tensor, base: Tensor, levels: int, beams: int = 1, state: State | None = None) -> Tensor:
+    def encode_low(
+        self,
+        low: Tensor,
+        base: Tensor,
+        levels: int,
+        beams: int = 1,
+        state: State | None = None,
+        water_level: float | None = None,
+    ) -> Tensor:
         """Low bands [B, F * hops * hop] -> codes [B, levels, F]."""
         transform = self.transform(base, state)
         plan = self.plan(transform, levels)
-        codes = self.quantizer.encode(transform.forward(self.mdct(low, state)), plan.shapes(), beams, plan.weights)
+        counts = None
+        if water_level is not None:
+            counts = self.chosen_counts(self.priorities(transform, plan), water_level)
+        target = transform.forward(self.mdct(low, state))
+        codes = self.quantizer.encode(target, plan.shapes(), beams, plan.weights, counts)
         return codes.view(len(low), -1, levels).transpose(1, 2)
 
+    def priorities(self, transform: FrameTransform, plan: BitPlan) -> Tensor:
+        """How much each level of N frames matters: [levels, N], natural logarithms.
+
+        The greatest weighted variance that is left before it, less a part of the frame's loudness, which masks.
+        """
+        left = torch.stack([(rest * w).amax(1) for rest, w in zip(plan.left, plan.weights, strict=False)])
+        return left.log() - MASKING * (transform.variance.sum((1, 2)) + QUIET).log()
+
+    def chosen_counts(self, priorities: Tensor, water_level: float) -> Tensor:
+        """How many levels each frame gets whose `priorities` are [levels, ...]: those above a level."""
+        counts = (priorities > water_level).sum(0)
+        return counts * (counts >= self.config.min_levels)
+
+    def frame_priorities(self, base: Tensor, state: State) -> Tensor:
+        """Base [B, 1, F * frame_size] -> `priorities` of all levels, [B, levels, F]."""
+        transform = self.transform(self.decimate(base.float(), state), state)
+        found = self.priorities(transform, self.plan(transform, self.config.levels))
+        return found.view(self.config.levels, len(base), -1).transpose(0, 1)
+
     @torch.no_grad()
-    def decode(self, codes: Tensor, base: Tensor, state: State) -> Tensor:
+    def decode(self, codes: Tensor, base: Tensor, state: State, heard: Tensor | None = None, late: int = 0) -> Tensor:
         """Codes [B, L, F] of the first L levels and base [B, 1, F * frame_size] -> waveform, `lag` frames late.
 
         Of the first `lag` frames of a stream there is nothing yet: what comes out is [B, 1, n * frame_size] of the n
         frames that are now complete. `finish` gives the rest.
+
+        Args:
+            heard: what the difference is added to, in place of the base: a stream of the same, late by so many samples
+                (those of its beginning are not there).
+            late: those samples.
         """
         if base.shape[-1] == 0:
             return base
         low = self.decimate(base.float(), state)
-        correction = self._correction(self._difference(codes, low, state), low, codes.shape[1], state)
-        waiting = state.get(self)
+        codes, counts = self.used(codes)
+        correction = self._correction(self._difference(codes, low, state, counts), low, counts, state)
+        waiting, heard = state.get(self), base if heard is None else heard
         if waiting is not None:
-            base = torch.cat([waiting, base], -1)
-        ready = max(0, base.shape[-1] - self.lag * self.frame_size)
-        state[self] = base[..., ready:].clone()
-        return base[..., :ready] + correction[..., correction.shape[-1] - ready :].to(base.dtype)
+            heard = torch.cat([waiting, heard], -1)
+        ready = max(0, heard.shape[-1] + late - self.lag * self.frame_size)
+        state[self] = heard[..., ready:].clone()
+        return heard[..., :ready] + correction[..., correction.shape[-1] - ready :].to(heard.dtype)
+
+    def level_counts(self, codes: Tensor) -> Tensor:
+        """Codes [B, L, F] -> levels that each frame has before the zeros at its end, [B, F]; 0 if they are too few."""
+        if not codes.shape[1]:
+            return codes.new_zeros(len(codes), codes.shape[2])
+        number = torch.arange(1, codes.shape[1] + 1, device=codes.device)
+        counts = ((codes != 0) * number[:, None]).amax(1)
+        return counts * (counts >= self.config.min_levels)
+
+    def used(self, codes: Tensor) -> tuple[Tensor, int | Tensor]:
+        """Codes [B, L, F] as far as they count, and how many levels these are, of each frame if the layer codes so."""
+        if not self.config.by_frame:
+            return codes, codes.shape[1]
+        counts = self.level_counts(codes)
+        return codes * (counts > 0).unsqueeze(1), counts
 
     def low_bands(self, codes: Tensor, low: Tensor, state: State) -> tuple[Tensor, Tensor]:
         """Low bands [B, n] before any filter, a hop late: as decoded from codes [B, L, F], and of the base."""
         base = self.delay_base(low, state)
-        return base + self.inverse(self._difference(codes, low, state), state), base
+        codes, counts = self.used(codes)
+        return base + self.inverse(self._difference(codes, low, state, counts), state), base
 
-    def _correction(self, difference: Tensor, low: Tensor, levels: int, state: State) -> Tensor:
+    def shares(self, levels: int | Tensor, state: State | None = None) -> float | Tensor:
+        """What the filter is told: the share of all levels that is used, of [B, F] counts [B, windows]."""
+        if not isinstance(levels, Tensor) or self.filter is None:
+            return levels / self.config.levels if isinstance(levels, int) else levels
+        windows = self.hop * self.config.hops // self.filter.config.hop
+        shares = (levels / self.config.levels).repeat_interleave(windows, 1)
+        return self.delay_shares(shares, state)
+
+    def _correction(self, difference: Tensor, low: Tensor, levels: int | Tensor, state: State) -> Tensor:
         """What to add to the base, at the full rate, from what to add to its coefficients and from its low band."""
         change = self.inverse(difference, state)
         if self.filter is not None:
             base = self.delay_base(low, state)
-            more = self.filter(base + change, base, levels / self.config.levels, state)
+            more = self.filter(base + change, base, self.shares(levels, state), state)
             change = self.delay_change(change, state) + more
         return self.interpolate(change, state)
 
-    def _difference(self, codes: Tensor, low: Tensor, state: State) -> Tensor:
+    def _difference(self, codes: Tensor, low: Tensor, state: State, counts: int | Tensor) -> Tensor:
         """Coefficients in place of the base's, less those: [B, F * hops, K]."""
         transform, own = self.transform(low, state), self.mdct(low, state)
         if not codes.shape[1]:
             return torch.zeros_like(own)
         plan = self.plan(transform, codes.shape[1])
         coded = self.quantizer.decode(codes.transpose(1, 2).flatten(0, 1), plan.shapes())
-        gain = self.filling(transform.uncoded(plan.left[-1]))
+        left = plan.left[-1]
+        if isinstance(counts, Tensor):
+            places = counts.reshape(1, -1, 1).expand(1, -1, left.shape[-1])
+            left = plan.left.gather(0, places)[0]
+        gain = self.filling(transform.uncoded(left))
         return (transform.inverse(coded).view_as(own) + gain.view_as(own) * own - own) * self.taper
 
     def filling(self, uncoded: Tensor) -> Tensor:
@@ -251,14 +339,19 @@ class WaveformLayer(nn.Module):
         return (fill + (1 - fill) * ((uncoded - ALL_BASE) / RAMP).clamp(0, 1)) * uncoded.sqrt()
 
     @torch.no_grad()
-    def finish(self, state: State) -> Tensor | None:
+    def finish(self, state: State, heard: Tensor | None = None) -> Tensor | None:
         """The last frames of a stream, [B, 1, up to lag * frame_size]; None of one that has not begun.
 
         The stream is at its end afterwards; its state is of no further use.
+
+        Args:
+            heard: the rest of a stream that `decode` was given in place of the base.
         """
         waiting = state.pop(self, None)
         if waiting is None:
             return None
+        if heard is not None:
+            waiting = torch.cat([waiting, heard], -1)
         hops = self.lag * self.config.hops
         difference = torch.zeros(len(waiting), hops, self.coefficients, device=waiting.device)
         low = torch.zeros(len(waiting), hops * self.hop, device=waiting.device)

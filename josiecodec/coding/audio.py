@@ -23,6 +23,7 @@ from ..bitstream.header import AudioInfo, find_stream
 from ..errors import CodesError, FormatError, MediaError
 from ..media.audio_reader import AudioReader, StreamResampler
 from ..media.audio_writer import AudioWriter
+from ..nn.streaming import State
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import Progress, Result
@@ -67,18 +68,24 @@ def encode_file(
         with AudioReader(source) as reader:
             return _encode(codec, reader, target, levels, settings, progress)
     with _reopening(source) as reopen:
-        with reopen() as reader:
-            parts = encode_blocks(codec, reader.mono(codec.sample_rate, 0.0, PROBE_SECONDS), codec.n_q, settings)
-            probe = np.concatenate([codes for _, codes in parts])
 
-        def encode(levels: int) -> tuple[bytes, float]:
+        def encode(levels: int, settings: EncoderSettings | None = settings) -> tuple[bytes, float]:
             out = io.BytesIO()
             with reopen() as reader:
                 done = _encode(codec, reader, out, levels, settings, progress)
             return out.getvalue(), done.seconds
 
-        rates = level_rates(probe, codec.codebook_size, codec.frame_rate, codec.tables)
-        levels, data = fit_levels(encode, rates, rate.kbps)
+        data, levels = None, codec.n_q
+        if codec.by_frame:
+            with reopen() as reader:
+                analyses = list(analysis_blocks(codec, reader.mono(codec.sample_rate), settings))
+            data = codec.fit_layers(lambda chosen: encode(codec.n_q, chosen), analyses, rate.kbps, settings)
+        if data is None:
+            with reopen() as reader:
+                parts = encode_blocks(codec, reader.mono(codec.sample_rate, 0.0, PROBE_SECONDS), codec.n_q, settings)
+                probe = np.concatenate([codes for _, codes in parts])
+            rates = level_rates(probe, codec.codebook_size, codec.frame_rate, codec.tables)
+            levels, data = fit_levels(encode, rates, rate.kbps)
     if isinstance(target, (str, Path)):
         write_bytes(target, data)
     else:
@@ -139,6 +146,15 @@ def encode_blocks(
     for part in _regrouped(blocks, CHUNK_FRAMES * codec.frame_size):
         yield len(part), stream.encode(part[None, None].to(codec.device))[0].t().cpu().numpy()
     yield 0, stream.flush()[0].t().cpu().numpy()
+
+
+def analysis_blocks(
+    codec: Jodio, blocks: Iterator[Tensor], settings: EncoderSettings | None = None
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Sample blocks -> what `Jodio.analysis` says of them, in bounded memory."""
+    state = State()
+    for part in _regrouped(blocks, CHUNK_FRAMES * codec.frame_size):
+        yield codec.analysis(codec.waveform(part).to(codec.device), settings, state)
 
 
 def _regrouped(blocks: Iterator[Tensor], size: int) -> Iterator[Tensor]:

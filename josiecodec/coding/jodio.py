@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.network import JodioNetwork
+from ..audio.network import CHUNK_FRAMES, JodioNetwork
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream
 from ..bitstream.josie_file import TokenFile, TokenStream
 from ..errors import CodesError, FormatError
+from ..nn.conv import pad_to_multiple
+from ..nn.streaming import State
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import TokenCodec
+from .layer_rate import LayerAnalysis, fit_layers
 
 
 class Jodio(JodioNetwork, TokenCodec):
@@ -46,10 +51,56 @@ class Jodio(JodioNetwork, TokenCodec):
             raise CodesError(f"compress takes one waveform at a time, not {len(x)}")
         if rate.kbps is None:
             return self._file(x, self.levels(rate.n_q, settings), settings)
+        seconds = x.shape[-1] / self.sample_rate
+        if self.by_frame:
+            parts = [self.analysis(x, settings)]
+            data = self.fit_layers(lambda s: (self._file(x, self.n_q, s), seconds), parts, rate.kbps, settings)
+            if data is not None:
+                return data
         probe = self.encode(x[..., : round(PROBE_SECONDS * self.sample_rate)], self.n_q, settings)
         rates = level_rates(probe[0].t().cpu().numpy(), self.codebook_size, self.frame_rate, self.tables)
-        seconds = x.shape[-1] / self.sample_rate
         return fit_levels(lambda n: (self._file(x, n, settings), seconds), rates, rate.kbps)[1]
+
+    @property
+    def by_frame(self) -> bool:
+        """Whether frames can have different numbers of levels: there are layers that code so, and tables for them."""
+        return bool(self.config.waveform and self.config.waveform.by_frame and self.tables is not None)
+
+    def analysis(
+        self, x: Tensor, settings: EncoderSettings | None = None, state: State | None = None
+    ) -> tuple[np.ndarray, ...]:
+        """Of whole or padded frames of a waveform [1, 1, T]: the three arrays of a `LayerAnalysis`."""
+        state, x = State() if state is None else state, pad_to_multiple(x, self.frame_size)
+        parts = [self.analyse_frames(part, state, settings) for part in x.split(CHUNK_FRAMES * self.frame_size, -1)]
+        codes, waveform, envelope = (torch.cat(part, -1)[0].cpu().numpy() for part in zip(*parts, strict=True))
+        return codes.T, waveform, envelope
+
+    def fit_layers(
+        self,
+        encode: Callable[[EncoderSettings], tuple[bytes, float]],
+        parts: Sequence[tuple[np.ndarray, ...]],
+        kbps: float,
+        settings: EncoderSettings | None,
+    ) -> bytes | None:
+        """The file of a model `by_frame` that keeps to a bitrate; None if there is no room for its layers.
+
+        Args:
+            encode: makes the file with some settings; also says the seconds of audio in it.
+            parts: `analysis` of one part of the audio after the other.
+            kbps: thousands of bits per second of the whole file.
+            settings: of the encoder.
+        """
+        if self.tables is None or self.config.waveform is None or not parts:
+            return None
+        base, waveform, envelope = zip(*parts, strict=True)
+        found = LayerAnalysis(
+            np.concatenate(base),
+            np.concatenate(waveform, 1),
+            np.concatenate(envelope, 1),
+            self.config.waveform.min_levels,
+        )
+        chosen = settings or self.settings
+        return fit_layers(encode, found, chosen, kbps, self.codebook_size, self.frame_rate, self.tables)
 
     def _file(self, x: Tensor, n_q: int, settings: EncoderSettings | None) -> bytes:
         """A waveform [1, 1, T] as the bytes of a file with `n_q` levels."""

@@ -137,7 +137,14 @@ class ShapedResidualQuantizer(nn.Module):
         return k % self.books, k // self.books * self.turn
 
     @torch.no_grad()
-    def encode(self, x: Tensor, shapes: Tensor, beams: int = 1, weights: Sequence[Tensor] | None = None) -> Tensor:
+    def encode(
+        self,
+        x: Tensor,
+        shapes: Tensor,
+        beams: int = 1,
+        weights: Sequence[Tensor] | None = None,
+        counts: Tensor | None = None,
+    ) -> Tensor:
         """Search codes for vectors of known shapes.
 
         Args:
@@ -145,47 +152,65 @@ class ShapedResidualQuantizer(nn.Module):
             shapes: [L, N, D] of the levels wanted.
             beams: hypotheses kept, see `beam_search.py`; 1 takes the best code of each level.
             weights: [N, D] of each level, by which squared errors count there; None for all alike.
+            counts: [N], levels to use of each vector, 0 .. L; None for all.
 
         Returns:
-            int64 [N, L]. Of a level whose every code would do harm, 0 (if the codes are random ones).
+            int64 [N, L]. 0 of a level that is not used, or whose every code would do harm (if the codes are random
+            ones).
         """
         if len(shapes) > self.levels:
             raise CodesError(f"{len(shapes)} levels of codes for a stack of {self.levels}")
         weights = [torch.ones_like(x)] * len(shapes) if weights is None else weights
-        parts = [
-            self._search(x[part], shapes[:, part], [w[part] for w in weights], beams)
-            for part in (slice(first, first + AT_ONCE) for first in range(0, len(x), AT_ONCE))
-        ]
-        return torch.cat(parts) if parts else torch.zeros(0, len(shapes), dtype=torch.long, device=x.device)
+        found = torch.zeros(len(x), len(shapes), dtype=torch.long, device=x.device)
+        if counts is None:
+            order = torch.arange(len(x), device=x.device)
+            counts = torch.full_like(order, len(shapes))
+        else:  # those of most levels first, so that those still searched lie together
+            order = counts.argsort(descending=True, stable=True)
+        for part in order.split(AT_ONCE):
+            levels = int(counts[part[0]])
+            own = [w[part] for w in weights[:levels]]
+            found[part, :levels] = self._search(x[part], shapes[:levels, part], own, beams, counts[part])
+        return found
 
-    def _search(self, x: Tensor, shapes: Tensor, weights: Sequence[Tensor], beams: int) -> Tensor:
-        """`encode` of a few vectors; no row depends on those beside it."""
+    def _search(self, x: Tensor, shapes: Tensor, weights: Sequence[Tensor], beams: int, counts: Tensor) -> Tensor:
+        """`encode` of a few vectors in falling order of counts; no row depends on those beside it."""
         tables, _ = self.tables()
-        rest = x.unsqueeze(1)  # [n, m, D], what each hypothesis leaves over
+        found = torch.zeros(len(x), len(shapes), dtype=torch.long, device=x.device)
+        searched = [int((counts > k).sum()) for k in range(len(shapes))] + [0]
+        rest = x[: searched[0]].unsqueeze(1)  # [n, m, D], what each hypothesis leaves over
         chosen: list[Tensor] = []  # the code of each level so far in each hypothesis, [n, m]
-        for k, own in enumerate(self._energies(shapes, weights)):
-            (book, turn), shape, weight = self.level(k), shapes[k], weights[k]
+        for k, own in enumerate(self._energies(shapes, weights, searched)):
+            n = searched[k]
+            (book, turn), shape, weight = self.level(k), shapes[k, :n], weights[k][:n]
             # w |r - a e|^2 = w |r|^2 - 2 ((w r a).e - (w a^2).e^2 / 2), all codes of a vector at once
             query = (rest * (shape * weight).unsqueeze(1)).roll(-turn, -1)
             score = stable_linear(query, tables[book], None).add_(own.unsqueeze(1))
             _, places = _greatest(score, -0.5 * (rest.square() * weight.unsqueeze(1)).sum(-1), beams)
             parent, code = places // self.codebook_size, places % self.codebook_size
             taken = shape.unsqueeze(1) * F.embedding(code, tables[book]).roll(turn, -1)
-            rest = rest.gather(1, parent.unsqueeze(-1).expand(-1, -1, self.dim)) - taken
             chosen = [*(codes.gather(1, parent) for codes in chosen), code]
-        return torch.stack([codes[:, 0] for codes in chosen], -1) if chosen else rest.new_zeros(len(x), 0).long()
+            stay = searched[k + 1]
+            if stay < n:  # the others have all their levels
+                found[stay:n, : k + 1] = torch.stack([codes[stay:, 0] for codes in chosen], -1)
+                chosen = [codes[:stay] for codes in chosen]
+                rest, parent, taken = rest[:stay], parent[:stay], taken[:stay]
+            rest = rest.gather(1, parent.unsqueeze(-1).expand(-1, -1, self.dim)) - taken
+        return found
 
-    def _energies(self, shapes: Tensor, weights: Sequence[Tensor]) -> Iterator[Tensor]:
-        """Minus half the weighted squared lengths of all codes of each level [n, codebook_size]."""
+    def _energies(self, shapes: Tensor, weights: Sequence[Tensor], searched: Sequence[int]) -> Iterator[Tensor]:
+        """Minus half the weighted squared lengths of all codes of each level, of the first n [n, codebook_size]."""
         squares = self.tables()[1]
         # Of few vectors several levels make one product: products of a few rows cost as much as those of many.
         together = max(1, FEW_ROWS // max(1, shapes.shape[1])) if self.books == 1 else 1
         for first in range(0, len(shapes), together):
+            n = searched[first]
             turned = [
-                (shapes[k].square() * weights[k]).roll(-self.level(k)[1], -1)
+                (shapes[k, :n].square() * weights[k][:n]).roll(-self.level(k)[1], -1)
                 for k in range(first, min(first + together, len(shapes)))
             ]
-            yield from stable_linear(torch.stack(turned), squares[first % self.books], None)
+            products = stable_linear(torch.stack(turned), squares[first % self.books], None)
+            yield from (product[: searched[k]] for k, product in enumerate(products, first))
 
     def decode(self, codes: Tensor, shapes: Tensor) -> Tensor:
         """Codes [N, L] of the first L levels and the shapes of as many (or more) -> vectors [N, D]."""

@@ -25,6 +25,7 @@ from .waveform_layer import FRAMES_AT_ONCE, LowBands, Report
 
 PAST = 3  # frames before a crop that the networks hear, and that count for nothing
 SCALES = ((144, 36), (384, 96))  # windows and hops of the spectra that are compared, in samples of the low band
+SOFT = 2e-4  # magnitudes below which differences of logarithms count less
 LOUDNESS = 0.1  # rms at which crops are compared
 
 
@@ -39,7 +40,8 @@ class FilterTraining:
         gain_db: items are made louder or softer by up to this much, evenly over (low, high).
         min_rms: items that are softer than that are not learned from.
         few: share of the steps with a third of the levels or less.
-        magnitude, complex, ratio, pesq: weights of the losses.
+        by_frame: share of the steps in which frames have as many levels as they deserve, of layers that code so.
+        magnitude, fine, complex, ratio, pesq: weights of the losses.
         average: of the weights, steps that their moving average reaches back over at most.
     """
 
@@ -51,7 +53,9 @@ class FilterTraining:
     gain_db: tuple[float, float] = (-10.0, 5.0)
     min_rms: float = 2e-3
     few: float = 0.5
+    by_frame: float = 0.7
     magnitude: float = 2.0
+    fine: float = 0.15
     complex: float = 1.0
     ratio: float = 0.1
     pesq: float = 0.1
@@ -106,8 +110,20 @@ class _Crops:
         x, y, codes = (torch.stack(part).to(device) for part in zip(*items, strict=True))
         return x, y, codes
 
+    def chosen(self, base: Tensor, codes: Tensor) -> Tensor:
+        """Codes [B, levels, F] with those of some levels alone, the same in all frames or as frames deserve."""
+        levels = self.levels()
+        if not self.layer.config.by_frame or float(torch.rand((), generator=self.random)) > self.config.by_frame:
+            return codes[:, :levels]
+        transform = self.layer.transform(base)
+        plan = self.layer.plan(transform, self.layer.config.levels)
+        priorities = self.layer.priorities(transform, plan).view(self.layer.config.levels, len(codes), -1)
+        level = priorities.flatten().quantile(1 - levels / self.layer.config.levels)
+        counts = self.layer.chosen_counts(priorities, float(level))
+        return codes * (torch.arange(codes.shape[1], device=codes.device)[:, None] < counts.unsqueeze(1))
+
     def levels(self) -> int:
-        """How many levels a step uses."""
+        """How many levels a step uses, on average."""
         most = self.layer.config.levels
         few = float(torch.rand((), generator=self.random)) < self.config.few
         top = max(1, most // 3) if few else most
@@ -121,7 +137,7 @@ def filter_losses(y: Tensor, x: Tensor, bins: float) -> dict[str, Tensor]:
     """Distances between a low band and the original [B, n]; `bins` is the share of the spectrum that counts."""
     size = x.square().mean(1, keepdim=True).sqrt() + 1e-4
     y, x = y / size * LOUDNESS, x / size * LOUDNESS
-    magnitude, complex_ = y.new_zeros(()), y.new_zeros(())
+    magnitude, fine, complex_ = (y.new_zeros(()) for _ in range(3))
     for window, hop in SCALES:
         hann = torch.hann_window(window, device=y.device)
         count = int(bins * window / 2)
@@ -130,9 +146,10 @@ def filter_losses(y: Tensor, x: Tensor, bins: float) -> dict[str, Tensor]:
         p, q = m.pow(COMPRESSION), n.pow(COMPRESSION)
         off = made * (p / m) - wanted * (q / n)
         magnitude = magnitude + (p - q).square().mean()
+        fine = fine + ((m + SOFT).log() - (n + SOFT).log()).abs().mean() / len(SCALES)
         complex_ = complex_ + (off.real.square() + off.imag.square()).mean()
     ratio = ((y - x).square().sum(1) / x.square().sum(1).clamp_min(1e-9) + 0.01).log10().mean()
-    return {"magnitude": 32 * magnitude, "complex": 32 * complex_, "ratio": ratio}
+    return {"magnitude": 32 * magnitude, "fine": fine, "complex": 32 * complex_, "ratio": ratio}
 
 
 def train_filter(
@@ -155,7 +172,7 @@ def train_filter(
     layer.eval().requires_grad_(False)
     filter_: LowBandFilter = layer.filter
     crops = _Crops(layer, bands, codes, config, seed)
-    weights = {"magnitude": config.magnitude, "complex": config.complex, "ratio": config.ratio, "pesq": config.pesq}
+    weights = {name: getattr(config, name) for name in ("magnitude", "fine", "complex", "ratio", "pesq")}
     pesq = PesqTerm(model.sample_rate // layer.config.decimation) if config.pesq else None
     share = layer.config.cutoff / (0.5 * model.sample_rate / layer.config.decimation)
     parameters = list(filter_.requires_grad_(True).train().parameters())
@@ -167,7 +184,8 @@ def train_filter(
         fall = config.end_lr + (1 - config.end_lr) * 0.5 * (1 + math.cos(math.pi * progress))
         for group in optimizer.param_groups:
             group["lr"] = config.lr * min(1.0, (step + 1) / config.warmup) * fall
-        y, x = _filtered(layer, filter_, *crops.batch(), levels=crops.levels())
+        original, base, searched = crops.batch()
+        y, x = _filtered(layer, filter_, original, base, crops.chosen(base, searched))
         terms = filter_losses(y, x, share)
         if pesq is not None:
             heard = x.square().mean(1).sqrt() > config.min_rms
@@ -196,12 +214,12 @@ def train_filter(
 
 
 def _filtered(
-    layer: WaveformLayer, filter_: LowBandFilter, original: Tensor, base: Tensor, codes: Tensor, levels: int
+    layer: WaveformLayer, filter_: LowBandFilter, original: Tensor, base: Tensor, codes: Tensor
 ) -> tuple[Tensor, Tensor]:
     """What comes out of the filter, and what should, [B, n] without the past."""
     with torch.no_grad():
-        decoded, late = layer.low_bands(codes[:, :levels], base, State())
-    change = filter_(decoded, late, levels / layer.config.levels)
+        decoded, late = layer.low_bands(codes, base, State())
+    change = filter_(decoded, late, layer.shares(layer.used(codes)[1]))
     delay = filter_.config.delay
     made = decoded[:, : -delay or None] + change[:, delay:]
     first = PAST * layer.config.hops * layer.hop

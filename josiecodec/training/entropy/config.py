@@ -30,4 +30,5 @@ FULL_SHARE = 0.15  # share of the pictures that have all levels everywhere
 PRIOR = 20.0  # observations that a context, or a code, is worth before it has any
 HELD_OUT = 20  # every so many-th picture or block is held out: it decides whether a context model is worth its bytes
 MAX_BEAMS = 4  # of the search for the codes that are counted
+LAYER_SECONDS = 1200.0  # of audio, whose levels after the base are counted
 NEW_LR, WARM_LR = 1.5e-3, 8e-4  # of a new context model, and of one with a warm start

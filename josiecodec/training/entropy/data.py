@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from ...bitstream.container import BLOCK_FRAMES
 from ...coding.jodio import Jodio
 from ...coding.jovio import Jovio
+from ...coding.layer_rate import LayerAnalysis, thresholds
 from ...coding.rdo import best_level_count, search_intra
 from ...quantization.vq import VectorQuantizer
 from ..audio.data import Recordings
@@ -48,6 +50,32 @@ def codebook_vectors(model: Jodio | Jovio) -> torch.Tensor:
     parts = [model.quantizer.acoustic_rvq.level(k) for k in range(model.base_levels - 1)]
     rest = torch.stack([book.codes_in_use().detach() * scale for book, scale in parts]).float().cpu()
     return torch.cat([F.pad(own, (0, rest.shape[-1]))[None], F.pad(rest, (own.shape[-1], 0))])
+
+
+@torch.no_grad()
+def layer_codes(model: Jodio, recordings: Recordings, seconds: float) -> list[np.ndarray]:
+    """Codes [L, F] of the levels after the base, of `seconds` of recordings or more, at rates from few to many levels.
+
+    Raises:
+        CodecError: if the model has none that are coded by frame.
+    """
+    random = np.random.default_rng(1)
+    codes = []
+    for index in random.permutation(len(recordings.segments)):
+        wave = recordings.waveform(recordings.segments[index])[None, None].to(model.device)
+        if wave.shape[-1] < model.frame_size:
+            continue
+        base, waveform, envelope = model.analysis(wave)
+        found = LayerAnalysis(base, waveform, envelope, model.config.waveform.min_levels)
+        water, envelope_threshold = thresholds(found, random.uniform(1.0, found.levels))
+        settings = dataclasses.replace(
+            model.settings, beams=1, water_level=water, envelope_threshold=envelope_threshold
+        )
+        codes.append(model.encode(wave, model.n_q, settings)[0, model.base_levels :].cpu().numpy())
+        seconds -= wave.shape[-1] / model.sample_rate
+        if seconds < 0:
+            break
+    return codes
 
 
 @torch.no_grad()

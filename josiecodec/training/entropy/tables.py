@@ -97,10 +97,16 @@ def to_frequencies(probabilities: np.ndarray) -> np.ndarray:
     return frequencies
 
 
-def audio_tables(model: Jodio, codes: list[np.ndarray]) -> bytes:
+def audio_tables(model: Jodio, codes: list[np.ndarray], layers: list[np.ndarray] | None = None) -> bytes:
     """Tables from codes [K, F] of recordings, K being the levels of the base.
 
-    Those of a waveform layer are equally likely: what a level codes is made as random as its codes are.
+    Those of the layers after it are equally likely: what a level codes is made as random as its codes are. Where layers
+    code by frame, zeros at the end of a frame say how many levels it has: these are a class of their own.
+
+    Args:
+        model: whose codes these are.
+        codes: of the base.
+        layers: codes [L, F] of the levels after the base, in frames as they deserve them, of a model by frame.
     """
     classes = [classes_of(book, AUDIO_CLASSES) for book in level_codebooks(model)]
     observed = [Observations() for _ in classes]
@@ -115,9 +121,30 @@ def audio_tables(model: Jodio, codes: list[np.ndarray]) -> bytes:
         before_count = len(np.unique(classes[k - 1])) if k else 0
         shape = (len(np.unique(classes[k])) + 1, before_count + 1) if k < AUDIO_CONTEXT_LEVELS else (1, 1)
         parts.append(fit_level(classes[k], part, shape))
+    if layers:
+        return tables_bytes(parts + layer_tables(model, layers), (0,))
     uniform = fit_level(np.zeros(model.codebook_size, np.int64), Observations(), (1, 1))
     parts += [uniform] * (model.n_q - model.base_levels)
     return tables_bytes(parts, (0,))
+
+
+def layer_tables(model: Jodio, layers: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Tables of the levels after the base, from their codes [L, F]: zero or not, in both contexts, and which code."""
+    classes = (np.arange(model.codebook_size) > 0).astype(np.int64)
+    parts = []
+    for k in range(model.n_q - model.base_levels):
+        observed = Observations()
+        for rows in layers:
+            own = classes[rows[k]]
+            before = np.concatenate([[-1], own[:-1]])
+            before[::BLOCK_FRAMES] = -1
+            # What was coded before the first of these levels is a code of the base, whose classes are others.
+            observed.add(own, before, classes[rows[k - 1]] if k else np.zeros_like(own))
+        _, given, _ = fit_level(np.arange(2), observed, (3, 3 if k else 1))
+        within = np.concatenate([[1.0], np.full(model.codebook_size - 1, 1 / (model.codebook_size - 1))])
+        frequencies = np.concatenate([to_frequencies(within[:1]), to_frequencies(within[1:])])
+        parts.append((classes, given, frequencies))
+    return parts
 
 
 @torch.no_grad()

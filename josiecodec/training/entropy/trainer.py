@@ -23,8 +23,8 @@ from ...fingerprint import TABLES_FILE
 from ...hub.store import load
 from ..audio.data import Recordings
 from ..vision.data import Pictures
-from .config import AUDIO_CONTEXT, HELD_OUT, NEW_LR, VISION_CONTEXT, WARM_LR, ContextConfig
-from .data import CodedGrid, audio_codes, audio_grids, codebook_vectors
+from .config import AUDIO_CONTEXT, HELD_OUT, LAYER_SECONDS, NEW_LR, VISION_CONTEXT, WARM_LR, ContextConfig
+from .data import CodedGrid, audio_codes, audio_grids, codebook_vectors, layer_codes
 from .model import FloatContextModel, mean_bits, to_integers
 from .tables import audio_tables, vision_tables
 from .validate import saves_bits
@@ -57,7 +57,9 @@ def make_tables(
     start = None if before is None else warm_start_from(before, model)
     if isinstance(model, Jodio) and isinstance(material, Recordings):
         codes = audio_codes(model, material, limit)
-        data = audio_tables(model, codes)
+        waveform = model.config.waveform
+        layers = layer_codes(model, material, min(limit, LAYER_SECONDS)) if waveform and waveform.by_frame else None
+        data = audio_tables(model, codes, layers)
         grids = audio_grids(codes, np.random.default_rng(0), min(model.settings.n_q, model.base_levels))
     elif isinstance(model, Jovio) and isinstance(material, Pictures):
         data, grids = vision_tables(model, material, round(limit))

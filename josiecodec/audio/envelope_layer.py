@@ -1,0 +1,251 @@
+"""The envelope layer: codes of how loud the upper bands are every 10 ms, on top of a decoded base.
+
+Words are lost where consonants are smeared: a base of a few numbers every 80 ms draws the upper bands in about the
+right colour, but not at the right moment. The layer sends what is missing as gains of bands and moments:
+
+    original -> energies -+-> difference -> transform -> less mean -> search -> codes
+    base     -> energies -+-> network: mean and variances ----^---------^         |
+                                                                                  v
+    decoded  =  base x gains of its short spectra  <-  transform back  <-  sum of shaped codes, and mean
+
+Both sides know the base, so nothing but codes is sent. The transform is fixed (principal axes of such differences); a
+network says from the base what to expect of each of its numbers, and the bits go where it expects most (`bit_plan.py`).
+Levels are embedded, and a code of 0 leaves everything as it is.
+
+Time. Windows end with their hop, so that a frame's codes need nothing after the frame. The decoded waveform is a hop
+late.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+from ..nn.convnext import ConvNeXtBlock
+from ..nn.linear import RowStableLinear, stable_linear
+from ..nn.spectra import fourier_matrix
+from ..nn.streaming import State, Streaming, run, with_past
+from ..quantization.shaped_rvq import ShapedResidualQuantizer
+from .bit_plan import BandStep, BitPlan, plan_bits
+from .variance import check_width
+
+FLOOR = 1e-6  # of energies: a little above the rounding noise of 16 bits
+FURTHER = 3.0  # that each further level has to be louder
+MAX_GAIN = 3.5  # natural logarithm of amplitudes, 30 dB
+WIDTHS = (0.2, -0.5)  # log energies are scaled and shifted to about unit variance for speech
+HEARD_EDGES = (0.0, 150.0, 300.0, 450.0, 600.0, 800.0, 1000.0)
+CODED_EDGES = (  # about 1.35 equivalent rectangular bandwidths each
+    *(1200.0, 1421.0, 1677.0, 1972.0, 2313.0, 2707.0, 3161.0, 3686.0),
+    *(4293.0, 4993.0, 5802.0, 6736.0, 7815.0, 9061.0, 10500.0),
+)
+
+
+@dataclass(frozen=True)
+class EnvelopeLayerConfig:
+    """Settings of an `EnvelopeLayer`.
+
+    Attributes:
+        positions: places of its levels among those after the base, rising; the others are the waveform layer's. Their
+            codebooks have as many codes as the base's.
+        hop: samples between two windows of two hops each.
+        heard: Hz, edges below the first coded band; energies between them are heard, but not changed.
+        coded: Hz, edges of the bands whose envelopes are coded; a last band reaches from the last one to the top.
+        width, blocks, expansion, kernel: of the network, causal ConvNeXt blocks at the frame rate.
+        efficiency: share of a level's bits that take variance off as theory says.
+        seed: of the random codebook.
+    """
+
+    positions: tuple[int, ...] = (0, 1)
+    hop: int = 240
+    heard: tuple[float, ...] = HEARD_EDGES
+    coded: tuple[float, ...] = CODED_EDGES
+    width: int = 256
+    blocks: int = 3
+    expansion: int = 2
+    kernel: int = 3
+    efficiency: float = 0.9
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.positions or any(a >= b for a, b in itertools.pairwise((-1, *self.positions))):
+            raise ConfigError("envelope: positions must rise, from 0 on")
+        if any(a >= b for a, b in itertools.pairwise((-1.0, *self.heard, *self.coded))) or not self.coded:
+            raise ConfigError("envelope: edges must rise, and one must be coded")
+        if min(self.hop, self.width, self.expansion, self.kernel) < 1 or self.blocks < 0 or self.seed < 0:
+            raise ConfigError("envelope: sizes must be positive")
+        if self.hop % 8 or not 0 < self.efficiency <= 1:
+            raise ConfigError("envelope: hops must be multiples of 8 samples, and efficiency in 0..1")
+        check_width("envelope", self.width)
+
+    @property
+    def levels(self) -> int:
+        """Of codes."""
+        return len(self.positions)
+
+
+class EnvelopeLayer(Streaming):
+    """Waveform and decoded base [B, 1, F * frame_size] -> codes [B, levels, F], and base and codes -> waveform.
+
+    Args:
+        config: its settings.
+        sample_rate, frame_size, codebook_size: those of the codec.
+
+    Attributes:
+        late: samples by which what is decoded is late.
+
+    Raises:
+        ConfigError: if these do not go together.
+    """
+
+    window: Tensor
+    analysis: Tensor
+    synthesis: Tensor
+    bands: Tensor
+    axes: Tensor
+    centre: Tensor
+    log_variance: Tensor
+    zero: Tensor
+
+    def __init__(self, config: EnvelopeLayerConfig, sample_rate: int, frame_size: int, codebook_size: int):
+        super().__init__()
+        if frame_size % config.hop or config.coded[-1] >= sample_rate / 2:
+            raise ConfigError(
+                f"envelope: a frame of {frame_size} samples is no whole number of hops of {config.hop}, or an edge is "
+                f"above {sample_rate / 2:g} Hz"
+            )
+        self.config, self.hop, self.late = config, config.hop, config.hop
+        self.hops = frame_size // config.hop
+        self.bits = math.log2(codebook_size) * config.efficiency
+        size = 2 * config.hop
+        window = torch.hann_window(size)
+        matrix = fourier_matrix(size)
+        self.register_buffer("analysis", matrix * window, False)
+        self.register_buffer("window", matrix * window.sqrt(), False)
+        real, imag = matrix.chunk(2)
+        twice = torch.full((len(real), 1), 2.0)  # the bins that stand for their mirror images, too
+        twice[0] = twice[-1] = 1.0
+        back = torch.cat([real * twice, imag * twice]) / size * window.sqrt()
+        self.register_buffer("synthesis", back.t().contiguous(), False)
+        frequency = torch.arange(len(real)) * (sample_rate / size)
+        edges = torch.tensor([*config.heard, *config.coded, math.inf])
+        inside = (frequency >= edges[:-1, None]) & (frequency < edges[1:, None])
+        if not bool(inside.any(1).all()):
+            raise ConfigError(f"envelope: a band is narrower than {sample_rate / size:g} Hz, so that nothing is in it")
+        self.register_buffer("bands", inside.float(), False)
+        self.coded = len(config.coded)
+        self.dim = self.hops * self.coded
+        self.past = nn.Identity()  # whose memory the last hop of the base is
+        self.tail = nn.Identity()  # whose memory the end of the last window is
+        # The principal axes of what is coded, its mean, and variances along the axes: fitted before the network.
+        self.register_buffer("axes", torch.eye(self.dim))
+        self.register_buffer("centre", torch.zeros(self.dim))
+        self.register_buffer("log_variance", torch.zeros(self.dim))
+        self.register_buffer("zero", torch.zeros(self.dim), False)
+        self.input_proj = RowStableLinear(self.hops * len(inside), config.width)
+        self.blocks = nn.Sequential(
+            *[ConvNeXtBlock(config.width, config.expansion, config.kernel) for _ in range(config.blocks)]
+        )
+        self.norm = nn.LayerNorm(config.width)
+        self.output_proj = RowStableLinear(config.width, 2 * self.dim)
+        nn.init.zeros_(self.output_proj.weight)
+        nn.init.zeros_(self.output_proj.bias)
+        self.quantizer = ShapedResidualQuantizer(self.dim, config.levels, codebook_size, seed=config.seed)
+
+    def log_energies(self, x: Tensor, state: State | None = None) -> Tensor:
+        """Waveforms [B, 1, n * hop] -> natural logarithms of the energies of all bands, [B, n, bands]."""
+        windows = with_past(self, x[:, 0], self.hop, 1, state).unfold(1, 2 * self.hop, self.hop)
+        real, imag = stable_linear(windows, self.analysis, None).chunk(2, -1)
+        return (stable_linear(real.square() + imag.square(), self.bands, None) + FLOOR).log()
+
+    def differences(self, original: Tensor, base: Tensor) -> Tensor:
+        """Log energies [B, F * hops, bands] of both -> gains along the axes, [B * F, D]."""
+        gains = 0.5 * (original - base)[..., -self.coded :]
+        return stable_linear(gains.reshape(-1, self.dim) - self.centre, self.axes.t().contiguous(), None)
+
+    def expect(self, base: Tensor, state: State | None = None) -> tuple[Tensor, Tensor]:
+        """Log energies of the base [B, F * hops, bands] -> mean and log variances along the axes, [B * F, D]."""
+        scale, shift = WIDTHS
+        features = (base * scale + shift).reshape(len(base), -1, self.hops * base.shape[-1])
+        hidden = run(self.blocks, self.input_proj(features.to(self.input_proj.weight.dtype)), state)
+        mean, log_variance = self.output_proj(self.norm(hidden)).float().reshape(-1, 2 * self.dim).chunk(2, -1)
+        return mean, log_variance + self.log_variance
+
+    def plan(self, log_variance: Tensor, levels: int) -> BitPlan:
+        """How so many levels code what has these variances."""
+        step = BandStep(max(levels, 1), 1.0, 0.0)
+        return plan_bits(log_variance, levels, (step,), self.zero, self.zero, self.bits)
+
+    @torch.no_grad()
+    def encode(
+        self,
+        x: Tensor,
+        base: Tensor,
+        levels: int,
+        beams: int = 1,
+        state: State | None = None,
+        threshold: float | None = None,
+    ) -> Tensor:
+        """Waveform and decoded base, both [B, 1, F * frame_size] -> codes [B, levels, F].
+
+        Args:
+            threshold: a frame gets the levels whose `priorities` are above it, and zeros after them; None for all.
+        """
+        if x.shape[-1] == 0:
+            return torch.zeros(len(x), levels, 0, dtype=torch.long, device=x.device)
+        original, own = self.log_energies(torch.cat([x, base]).float(), state).chunk(2)
+        mean, log_variance = self.expect(own, state)
+        plan = self.plan(log_variance, levels)
+        target = self.differences(original, own) - mean
+        counts = None
+        if threshold is not None:
+            counts = (self.priorities(own)[:levels] > threshold).sum(0)
+        codes = self.quantizer.encode(target, plan.shapes(), beams, None, counts)
+        return codes.view(len(x), -1, levels).transpose(1, 2)
+
+    def priorities(self, base: Tensor) -> Tensor:
+        """How much each level of N frames matters, [levels, N], from log energies of the base [B, F * hops, bands].
+
+        Weak consonants matter as loud vowels do, silence does not: loudness in natural logarithms of energy, less some
+        for each level before.
+        """
+        loudness = base.exp().sum(-1).view(-1, self.hops).mean(1).log()
+        return loudness - FURTHER * torch.arange(self.config.levels, device=base.device)[:, None]
+
+    def frame_priorities(self, base: Tensor, state: State) -> Tensor:
+        """Base [B, 1, F * frame_size] -> `priorities` of all levels, [B, levels, F]."""
+        found = self.priorities(self.log_energies(base.float(), state))
+        return found.view(self.config.levels, len(base), -1).transpose(0, 1)
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor, base: Tensor, state: State) -> Tensor:
+        """Codes [B, L, F] of the first L levels and base [B, 1, F * frame_size] -> waveform, `late` samples late."""
+        own = self.log_energies(base.float(), state)
+        mean, log_variance = self.expect(own, state)
+        if codes.shape[1]:
+            shapes = self.plan(log_variance, codes.shape[1]).shapes()
+            mean = mean + self.quantizer.decode(codes.transpose(1, 2).flatten(0, 1), shapes)
+        gains = stable_linear(mean, self.axes, None) + self.centre
+        return self._changed(base, gains.view(len(base), -1, self.coded), state)
+
+    @torch.no_grad()
+    def finish(self, state: State) -> Tensor:
+        """The last `late` samples of a stream that `decode` began."""
+        known: Tensor = state[self.past]
+        silence = torch.zeros(len(known), 1, self.hop, device=known.device)
+        return self._changed(silence, silence.new_zeros(len(known), 1, self.coded), state)
+
+    def _changed(self, base: Tensor, gains: Tensor, state: State) -> Tensor:
+        """Base [B, 1, n * hop] with gains [B, n, coded], natural logarithms: the same, a hop late."""
+        windows = with_past(self.past, base[:, 0].float(), self.hop, 1, state).unfold(1, 2 * self.hop, self.hop)
+        factors = stable_linear(
+            gains.clamp(-MAX_GAIN, MAX_GAIN), self.bands[-self.coded :].t().contiguous(), None
+        ).exp()
+        spectrum = stable_linear(windows, self.window, None) * torch.cat([factors, factors], -1)
+        frames = stable_linear(spectrum, self.synthesis, None)
+        ends = with_past(self.tail, frames[..., self.hop :], 1, 1, state)[:, :-1]
+        return (frames[..., : self.hop] + ends).reshape(len(base), 1, -1)
