@@ -20,8 +20,9 @@ LAYOUTS = click.Choice(["josiecodec", "transformers", "kyutai"])
 @click.option("--overwrite", is_flag=True, help="Replace an existing model.")
 def save(model: str, folder: Path, layout: str, overwrite: bool) -> None:
     """Write MODEL, a name, folder or repository (hf:org/repo), to FOLDER."""
-    from josiecodec.fingerprint import CONFIG_FILE, WEIGHTS_FILE
+    from josiecodec.fingerprint import CONFIG_FILE
     from josiecodec.hub.store import KYUTAI_FILE, copy
+    from josiecodec.weight_files import WEIGHTS_FILE
 
     existing = [name for name in (CONFIG_FILE, WEIGHTS_FILE, KYUTAI_FILE) if (folder / name).exists()]
     if existing and not overwrite:

@@ -9,6 +9,9 @@ import click
 
 from .options import Path_, use_device
 
+# Of new envelope layers: before those of the waveform, and after most of them.
+ENVELOPE_POSITIONS = (0, 1, 23, 24, 25, 26)
+
 
 @click.command("waveform")
 @click.argument("model")
@@ -21,6 +24,9 @@ from .options import Path_, use_device
 @click.option(
     "--filter-minutes", type=click.FloatRange(0), default=0.0, help="Train the filter for so long after that."
 )
+@click.option(
+    "--envelope-minutes", type=click.FloatRange(0), default=0.0, help="Train an envelope layer for so long after that."
+)
 @click.option("--base-levels", type=click.IntRange(2), default=9, show_default=True, help="Levels that MODEL keeps.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting of the layer, as in TOML.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, ...")
@@ -32,6 +38,7 @@ def waveform(
     minutes: float,
     codebook_minutes: float,
     filter_minutes: float,
+    envelope_minutes: float,
     base_levels: int,
     changes: tuple[str, ...],
     device: str,
@@ -40,14 +47,18 @@ def waveform(
     """Train a waveform layer on top of MODEL, and save both in the folder OUT.
 
     The layer that MODEL has is trained on; without one it gets one after its first --base-levels levels. The base is
-    left as it is. Files that MODEL made cannot be decoded with the new model.
+    left as it is. With --envelope-minutes there are also levels that code when and how loud the upper bands are.
+    Files that MODEL made cannot be decoded with the new model. `train entropy` makes the tables that tell frames of few
+    levels from those of many; without them --kbps gives all frames as many.
     """
+    from josiecodec.audio.envelope_layer import EnvelopeLayerConfig
     from josiecodec.audio.low_band_filter import LowBandFilterConfig
     from josiecodec.audio.waveform_layer import WaveformLayerConfig
     from josiecodec.coding.jodio import Jodio
     from josiecodec.config import from_dict, to_dict
     from josiecodec.hub.store import load_for_training, save
     from josiecodec.training.audio.data import load_recordings
+    from josiecodec.training.audio.envelope_layer import add_envelope_layer, train_envelope
     from josiecodec.training.audio.low_band_filter import band_codes, train_filter
     from josiecodec.training.audio.waveform_layer import (
         LayerTraining,
@@ -63,7 +74,7 @@ def waveform(
     if not isinstance(codec, Jodio):
         raise click.UsageError(f"{model} is not an audio codec")
     if codec.config.waveform is None:
-        plain = WaveformLayerConfig()
+        plain = WaveformLayerConfig(by_frame=True)
         if codebook_minutes:
             plain = dataclasses.replace(plain, codebooks="learned", books=plain.levels)
         if filter_minutes:
@@ -81,4 +92,10 @@ def waveform(
     if filter_minutes and codec.waveform_layer is not None:
         codes = band_codes(codec.waveform_layer, bands, report=click.echo)
         train_filter(codec, bands, codes, filter_minutes, report=click.echo)
+    if envelope_minutes:
+        if codec.config.envelope is None:
+            layer = codec.config.waveform
+            positions = ENVELOPE_POSITIONS if layer and layer.levels > 20 else ENVELOPE_POSITIONS[:2]
+            codec = add_envelope_layer(codec, EnvelopeLayerConfig(positions=positions))
+        train_envelope(codec, recordings, envelope_minutes, report=click.echo)
     click.echo(f"model in {save(codec, out)}")

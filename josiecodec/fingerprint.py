@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .config import to_dict
+from .weight_files import WEIGHTS_FILE, weights_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
 TABLES_FILE = "entropy.safetensors"
 ENCODER_FILE = "encoder.json"  # how codes are looked for: never part of a fingerprint
 FINGERPRINT_DIGITS = 16  # hex digits of a fingerprint that a file carries
@@ -29,7 +29,7 @@ def of_folder(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in (CONFIG_FILE, WEIGHTS_FILE, TABLES_FILE):
         if name != TABLES_FILE or (folder / name).is_file():
-            digest.update((folder / name).read_bytes())
+            digest.update(weights_bytes(folder) if name == WEIGHTS_FILE else (folder / name).read_bytes())
     return digest.hexdigest()
 
 

@@ -6,14 +6,13 @@ from functools import cache
 from pathlib import Path
 
 from .errors import ModelError
-from .fingerprint import CONFIG_FILE, WEIGHTS_FILE, of_folder, same_fingerprint
-
-WEIGHTS = Path(__file__).parent / "weights"
+from .fingerprint import CONFIG_FILE, of_folder, same_fingerprint
+from .weight_files import WEIGHTS, has_weights
 
 
 def available() -> list[str]:
     """Names of the models that came with the package."""
-    return sorted(p.parent.name for p in WEIGHTS.glob(f"*/{WEIGHTS_FILE}") if (p.parent / CONFIG_FILE).is_file())
+    return sorted(p.parent.name for p in WEIGHTS.glob(f"*/{CONFIG_FILE}") if has_weights(p.parent))
 
 
 def find_shipped(fingerprint: str, name: str) -> Path | None:

@@ -15,7 +15,8 @@ from josiecodec.atomic import write_bytes
 from josiecodec.config import from_dict, to_dict
 from josiecodec.datasets.dataset import DatasetInfo, TokenDataset
 from josiecodec.errors import ConfigError, ModelError
-from josiecodec.fingerprint import CONFIG_FILE, WEIGHTS_FILE
+from josiecodec.fingerprint import CONFIG_FILE
+from josiecodec.weight_files import WEIGHTS_FILE
 
 from .data.text import TextRows, load_tokenizer
 from .model.config import Mode, ModelConfig

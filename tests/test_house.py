@@ -22,8 +22,9 @@ LAYERS = {
         "errors": "",
         "config": "errors",
         "atomic": "errors",
-        "fingerprint": "config errors",
-        "shipped": "errors fingerprint",
+        "weight_files": "errors",
+        "fingerprint": "config errors weight_files",
+        "shipped": "errors fingerprint weight_files",
         "settings": "errors",
         "network": "errors settings",
         "nn": "errors",
@@ -35,7 +36,8 @@ LAYERS = {
         "bitstream": "errors atomic fingerprint shipped entropy",
         "coding": "errors atomic config fingerprint settings network nn quantization media audio vision entropy "
         "bitstream",
-        "hub": "errors atomic config fingerprint shipped settings nn quantization audio vision entropy coding",
+        "hub": "errors atomic config fingerprint weight_files shipped settings nn quantization audio vision entropy "
+        "coding",
         "export": "errors atomic nn audio coding",
         "datasets": "errors atomic config",
         "tokenization": "errors atomic settings media bitstream coding hub datasets",

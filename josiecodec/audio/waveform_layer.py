@@ -66,7 +66,8 @@ class WaveformLayerConfig:
         seed: of random codebooks.
         by_frame: a frame has as many levels as it has codes before the zeros at its end. Else all frames have as many
             as there are rows of codes, zeros or not.
-        min_levels: of layers by frame: a frame of fewer levels is the base alone, which sounds better.
+        min_levels: of layers by frame: a frame of fewer levels (if there are more) is the base alone, which sounds
+            better.
     """
 
     levels: int = 23
@@ -96,8 +97,8 @@ class WaveformLayerConfig:
             raise ConfigError("waveform: levels, decimation, hops, sizes and books must be positive")
         if not (0 < self.taper < self.cutoff and 0 <= self.weighting <= 1 and 0 < self.efficiency <= 1):
             raise ConfigError("waveform: taper must be in 0..cutoff, weighting in 0..1 and efficiency in 0..1")
-        if self.min_levels < 1 or (self.by_frame and self.min_levels > self.levels):
-            raise ConfigError(f"waveform: min_levels must be in 1..{self.levels}")
+        if self.min_levels < 1:
+            raise ConfigError("waveform: min_levels must be at least 1")
         if not 0 <= self.fill <= 1:
             raise ConfigError("waveform: fill must be in 0..1")
         check_schedule(self.schedule, self.levels)
@@ -246,7 +247,7 @@ class WaveformLayer(nn.Module):
     def chosen_counts(self, priorities: Tensor, water_level: float) -> Tensor:
         """How many levels each frame gets whose `priorities` are [levels, ...]: those above a level."""
         counts = (priorities > water_level).sum(0)
-        return counts * (counts >= self.config.min_levels)
+        return counts * (counts >= min(self.config.min_levels, self.config.levels))
 
     def frame_priorities(self, base: Tensor, state: State) -> Tensor:
         """Base [B, 1, F * frame_size] -> `priorities` of all levels, [B, levels, F]."""
@@ -284,7 +285,7 @@ class WaveformLayer(nn.Module):
             return codes.new_zeros(len(codes), codes.shape[2])
         number = torch.arange(1, codes.shape[1] + 1, device=codes.device)
         counts = ((codes != 0) * number[:, None]).amax(1)
-        return counts * (counts >= self.config.min_levels)
+        return counts * (counts >= min(self.config.min_levels, self.config.levels))
 
     def used(self, codes: Tensor) -> tuple[Tensor, int | Tensor]:
         """Codes [B, L, F] as far as they count, and how many levels these are, of each frame if the layer codes so."""

@@ -97,7 +97,7 @@ class Jodio(JodioNetwork, TokenCodec):
             np.concatenate(base),
             np.concatenate(waveform, 1),
             np.concatenate(envelope, 1),
-            self.config.waveform.min_levels,
+            min(self.config.waveform.min_levels, self.config.waveform.levels),
         )
         chosen = settings or self.settings
         return fit_layers(encode, found, chosen, kbps, self.codebook_size, self.frame_rate, self.tables)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE, WEIGHTS_FILE
+from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE
+from ..weight_files import WEIGHTS_FILE
 
 PREFIX = "hf:"
 

@@ -21,9 +21,10 @@ from ..coding.jovio import Jovio
 from ..config import to_dict
 from ..entropy.tables_file import read_tables
 from ..errors import CodecError, ModelError
-from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE, WEIGHTS_FILE, of_tensors
+from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE, of_tensors
 from ..nn.conv import fold_weight_norm, restore_weight_norm
 from ..shipped import WEIGHTS, available, fingerprint_of
+from ..weight_files import WEIGHTS_FILE, has_weights, weights_bytes
 from .config_files import TYPES, Config, Layout, config_alone, config_bytes, json_bytes, layout_of, read_config
 from .limits import AllocationLimit
 from .mimi_config import read_mimi_config, write_mimi_config
@@ -91,12 +92,13 @@ def load_for_training(name: str | Path) -> Any:
 def _read(place: Path) -> tuple[Any, list[str], Origin | None]:
     """The model in a place, the names of its parts that are trained with weight norm, and its files of our layout."""
     layout, config = layout_of(place), read_config(place)
-    weights_file = place if place.is_file() else place / WEIGHTS_FILE
-    numbers, dtype = measure(weights_file)
+    where = place if place.is_file() else place / WEIGHTS_FILE
+    weights = where if where.is_file() else weights_bytes(place)
+    numbers, dtype = measure(weights)
     with AllocationLimit(numbers):
         model = _made(config, place)
     normed = [name for name, part in model.named_modules() if parametrize.is_parametrized(part, "weight")]
-    model.load_state_dict(for_model(model, read_tensors(weights_file), layout, weights_file))
+    model.load_state_dict(for_model(model, read_tensors(weights), layout, where))
     if layout != "josiecodec":
         return model, normed, None
     return model, normed, Origin(config_alone(place), (place / CONFIG_FILE).read_bytes(), dtype)
@@ -121,7 +123,7 @@ def find(name: str | Path, revision: str | None = None) -> Path:
     if revision is not None:
         raise ModelError(f"{name}: only repositories ({PREFIX}org/repo) have revisions")
     for place in (Path(name), WEIGHTS / str(name)):
-        if (place / WEIGHTS_FILE).is_file() and (place / CONFIG_FILE).is_file():
+        if has_weights(place) and (place / CONFIG_FILE).is_file():
             return place
     if Path(name).is_file() and Path(name).suffix == ".safetensors":
         return Path(name)
@@ -214,7 +216,8 @@ def copy(name: str | Path, folder: str | Path, layout: Layout = "josiecodec") ->
             model.tables = None  # one file has no room for them
         return written, _fingerprint(model, written)
     folder.mkdir(parents=True, exist_ok=True)
-    for file in (WEIGHTS_FILE, TABLES_FILE, ENCODER_FILE, CONFIG_FILE):
+    write_bytes(folder / WEIGHTS_FILE, weights_bytes(place))
+    for file in (TABLES_FILE, ENCODER_FILE, CONFIG_FILE):
         _write_or_remove(folder / file, (place / file).read_bytes() if (place / file).is_file() else None)
     return folder, model.fingerprint
 

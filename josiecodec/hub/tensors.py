@@ -43,31 +43,35 @@ def file_bytes(tensors: dict[str, Tensor], dtype: torch.dtype, metadata: dict[st
     )
 
 
-def measure(file: Path) -> tuple[int, torch.dtype]:
+def measure(file: Path | bytes) -> tuple[int, torch.dtype]:
     """How many numbers a file has, and the type of its first floating-point tensor, from its header alone.
 
     Raises:
         ModelError: if it cannot be read.
     """
     try:
+        if isinstance(file, bytes):  # of the package, see `weight_files.py`
+            tensors = safetensors.torch.load(file)
+            floats = [t.dtype for t in tensors.values() if t.is_floating_point()]
+            return sum(t.numel() for t in tensors.values()), (floats or [torch.float32])[0]
         with safetensors.safe_open(str(file), "pt") as opened:
             parts = [opened.get_slice(name) for name in list(opened.keys())]
             types = [_FLOATS[part.get_dtype()] for part in parts if part.get_dtype() in _FLOATS]
             return sum(math.prod(part.get_shape()) for part in parts), (types or [torch.float32])[0]
     except (OSError, safetensors.SafetensorError) as error:
-        raise ModelError(f"{file}: cannot be read ({error})") from None
+        raise ModelError(f"{_name(file)}: cannot be read ({error})") from None
 
 
-def read_tensors(file: Path) -> dict[str, Tensor]:
+def read_tensors(file: Path | bytes) -> dict[str, Tensor]:
     """The tensors of a file.
 
     Raises:
         ModelError: if it cannot be read.
     """
     try:
-        return safetensors.torch.load_file(str(file))
+        return safetensors.torch.load(file) if isinstance(file, bytes) else safetensors.torch.load_file(str(file))
     except (OSError, safetensors.SafetensorError) as error:
-        raise ModelError(f"{file}: cannot be read ({error})") from None
+        raise ModelError(f"{_name(file)}: cannot be read ({error})") from None
 
 
 def for_model(model: nn.Module, tensors: dict[str, Tensor], layout: Layout, where: Path) -> dict[str, Tensor]:
@@ -94,3 +98,7 @@ def for_model(model: nn.Module, tensors: dict[str, Tensor], layout: Layout, wher
         if value.shape != own[name].shape:
             raise ModelError(f"{where}: {name} is {list(value.shape)}, not {list(own[name].shape)}")
     return {attribute_name(name): value.to(own[name].dtype) for name, value in tensors.items()}
+
+
+def _name(file: Path | bytes) -> str:
+    return "weights" if isinstance(file, bytes) else str(file)

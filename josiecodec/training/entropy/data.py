@@ -66,7 +66,7 @@ def layer_codes(model: Jodio, recordings: Recordings, seconds: float) -> list[np
         if wave.shape[-1] < model.frame_size:
             continue
         base, waveform, envelope = model.analysis(wave)
-        found = LayerAnalysis(base, waveform, envelope, model.config.waveform.min_levels)
+        found = LayerAnalysis(base, waveform, envelope, min(model.config.waveform.min_levels, len(waveform)))
         water, envelope_threshold = thresholds(found, random.uniform(1.0, found.levels))
         settings = dataclasses.replace(
             model.settings, beams=1, water_level=water, envelope_threshold=envelope_threshold

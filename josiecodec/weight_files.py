@@ -1,0 +1,99 @@
+"""Files of weights: as they are, or put together from what two models of the package have in common.
+
+A model of the package may hold only the tensors in which it differs from another one, in `shared.safetensors`, whose
+metadata say which one that is and how the whole file begins. The whole file comes out byte for byte, so its fingerprint
+is that of the file that was shared out.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+from .errors import ModelError
+
+WEIGHTS = Path(__file__).parent / "weights"  # the models of the package
+WEIGHTS_FILE = "model.safetensors"
+SHARED_FILE = "shared.safetensors"
+MAX_HEADER = 1 << 24  # bytes
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether a folder has weights, whole or shared; only models of the package share theirs."""
+    return (folder / WEIGHTS_FILE).is_file() or (folder.parent == WEIGHTS and (folder / SHARED_FILE).is_file())
+
+
+def weights_bytes(folder: Path) -> bytes:
+    """The bytes of the weights in a folder.
+
+    Raises:
+        ModelError: if they cannot be read, or what they share is not there.
+    """
+    try:
+        if (folder / WEIGHTS_FILE).is_file():
+            return (folder / WEIGHTS_FILE).read_bytes()
+        own_header, own = _parts((folder / SHARED_FILE).read_bytes())
+        metadata = own_header["__metadata__"]
+        name, header = metadata["base"], metadata["header"]
+        if name not in (place.name for place in WEIGHTS.iterdir()) or name == folder.name:
+            raise ModelError(f"{folder}: shares weights with {name!r}, which did not come with this version")
+        other_header, other = _parts((WEIGHTS / name / WEIGHTS_FILE).read_bytes())
+        entries = {key: value for key, value in json.loads(header).items() if key != "__metadata__"}
+        parts = [struct.pack("<Q", len(header.encode())), header.encode()]
+        for key in sorted(entries, key=lambda key: entries[key]["data_offsets"]):
+            where, data = (own_header, own) if key in own_header else (other_header, other)
+            first, last = where[key]["data_offsets"]
+            parts.append(data[first:last])
+        return b"".join(parts)
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise ModelError(f"{folder}: its weights cannot be read ({error})") from None
+
+
+def share(folder: Path, base: str) -> Path:
+    """Put `shared.safetensors` in place of a model's weights: the tensors that `base`, of the package, has not.
+
+    Returns:
+        the new file. It must stand in the folder of the package before it can be read.
+
+    Raises:
+        ModelError: if either cannot be read.
+    """
+    whole = weights_bytes(folder)
+    header, data = _parts(whole)
+    other_header, other = _parts(weights_bytes(WEIGHTS / base))
+
+    def same(key: str) -> bool:
+        known = other_header.get(key)
+        if known is None or any(known[part] != header[key][part] for part in ("dtype", "shape")):
+            return False
+        (a, b), (c, d) = header[key]["data_offsets"], known["data_offsets"]
+        return data[a:b] == other[c:d]
+
+    kept = {key: value for key, value in header.items() if key != "__metadata__" and not same(key)}
+    size = struct.unpack("<Q", whole[:8])[0]
+    entries: dict[str, object] = {"__metadata__": {"base": base, "header": whole[8 : 8 + size].decode()}}
+    parts, at = [], 0
+    for key, value in kept.items():
+        first, last = value["data_offsets"]
+        parts.append(data[first:last])
+        entries[key] = value | {"data_offsets": [at, at + last - first]}
+        at += last - first
+    own = json.dumps(entries, separators=(",", ":")).encode()
+    own += b" " * (-len(own) % 8)
+    target = folder / SHARED_FILE
+    target.write_bytes(struct.pack("<Q", len(own)) + own + b"".join(parts))
+    (folder / WEIGHTS_FILE).unlink()
+    return target
+
+
+def _parts(file: bytes) -> tuple[dict, bytes]:
+    """Header and data of a safetensors file.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    size = struct.unpack_from("<Q", file)[0]
+    if size > min(MAX_HEADER, len(file) - 8):
+        raise ValueError("no safetensors file")
+    return json.loads(file[8 : 8 + size]), file[8 + size :]
