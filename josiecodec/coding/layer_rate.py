@@ -23,7 +23,7 @@ from ..entropy.code_tables import EntropyTables, frame_bits
 from ..settings import EncoderSettings
 
 WAVEFORM_FROM = 6.0  # levels a frame from which on the waveform is coded
-ENVELOPE_THEN, ENVELOPE_SHARE = 2.0, 0.13  # levels of the envelope there, and of each further level
+ENVELOPE_THEN, ENVELOPE_SHARE = 1.5, 0.16  # levels of the envelope there, and of each further level
 COUNTS_BITS = 5.0  # that zeros at the end of a frame take, about
 FILE_BYTES, BLOCK_BYTES = 90, 12  # around the codes of a file, and of a block, about
 MAX_PASSES = 5
