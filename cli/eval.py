@@ -85,12 +85,13 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
 
 @eval_group.command("audio")
 @click.argument("folder", type=Path_)
-@click.option("--model", default="jodio-24k-v2", show_default=True, help="Name of a model, or its folder.")
+@click.option("--model", default="jodio-24k-v3", show_default=True, help="Name of a model, or its folder.")
 @click.option("--n-q", "levels", help="Numbers of levels, like 1,9.  [default: the model's]")
+@click.option("--kbps", "rates", help="Rates of whole files in kbit/s, like 1.2,2.4.")
 @click.option("--wer", is_flag=True, help="Also compute the word error rate of a speech recogniser (English).")
 @comparison
 @common
-def audio(folder: Path, model: str, levels: str | None, **given: Any) -> int:
+def audio(folder: Path, model: str, levels: str | None, rates: str | None, **given: Any) -> int:
     """Encode and decode the recordings in FOLDER; print bitrates, PESQ, STOI, SI-SDR, mel distance and times.
 
     With a manifest.tsv in FOLDER each of its segments is used, else each file. Means have 95 % intervals.
@@ -98,9 +99,9 @@ def audio(folder: Path, model: str, levels: str | None, **given: Any) -> int:
     from josiecodec.evaluation.codecs import AUDIO
     from josiecodec.evaluation.items import find_audio
 
-    chosen = _numbers(levels, "--n-q", int) if levels else [""]
-    names = [f"{model}@{n}" if n else model for n in chosen]
-    return _compare(AUDIO, names, find_audio(folder, given["max_files"]), **given)
+    names = [f"{model}@{n}" for n in (_numbers(levels, "--n-q", int) if levels else [])]
+    names += [f"{model}@{rate:g}k" for rate in (_numbers(rates, "--kbps", float) if rates else [])]
+    return _compare(AUDIO, names or [model], find_audio(folder, given["max_files"]), **given)
 
 
 @eval_group.command("vision")
@@ -151,7 +152,7 @@ def codes(files: tuple[Path, ...], folders: tuple[Path, ...], as_json: bool) -> 
 @eval_group.command("semantic")
 @click.argument("folder", type=Path_)
 @click.option("--train", type=Path_, required=True, help="Folder of recordings that the probe is trained on.")
-@click.option("--model", default="jodio-24k-v2", show_default=True, help="Name of a model, or its folder.")
+@click.option("--model", default="jodio-24k-v3", show_default=True, help="Name of a model, or its folder.")
 @click.option("--phones", type=Path_, required=True, help="Labels of FOLDER, by `train phones`.")
 @click.option("--train-phones", type=Path_, required=True, help="Labels of --train.")
 @common

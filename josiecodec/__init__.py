@@ -2,7 +2,7 @@
 
 import josiecodec
 
-codec = josiecodec.load("jodio-24k-v2")
+codec = josiecodec.load("jodio-24k-v3")
 codes = codec.encode(waveform)          # [B, 1, T] at 24 kHz -> [B, K, F]
 waveform = codec.decode(codes)
 data = codec.compress(waveform, rate=josiecodec.Rate(kbps=2.5))    # the bytes of a .josie file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -14,9 +15,11 @@ from josiecodec.errors import ModelError
 from josiecodec.fingerprint import of_folder
 from josiecodec.hub.store import save
 from josiecodec.metrics.audio import mel_distance, pesq, si_sdr, stoi
+from josiecodec.settings import Rate
 from josiecodec.shipped import WEIGHTS, find_fingerprint
+from josiecodec.weight_files import weights_bytes
 
-MODELS = {"jodio-24k-v2": 29e6, "jodio-24k": 26e6}  # bytes of weights
+MODELS = {"jodio-24k-v3": 30.5e6, "jodio-24k-v2": 29e6, "jodio-24k": 26e6}  # bytes of weights
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -25,10 +28,10 @@ def codec(request):
 
 
 def test_what_ships(codec):
-    assert codec.n_q == 32
+    assert codec.n_q == (38 if codec.config.name == "jodio-24k-v3" else 32)
     assert codec.bitrate() == pytest.approx(1237.5)
     folder = WEIGHTS / codec.config.name
-    assert (folder / "model.safetensors").stat().st_size < MODELS[codec.config.name]
+    assert len(weights_bytes(folder)) < MODELS[codec.config.name]
     assert codec.fingerprint == of_folder(folder)
     assert find_fingerprint(codec.fingerprint, "") == folder
     with pytest.raises(ModelError, match="did not come"):
@@ -63,12 +66,15 @@ def test_a_stream_is_exact(codec):
     assert torch.equal(sound, audio)
 
 
-def test_the_waveform_layer_is_exact_on_a_stream():
-    codec = josiecodec.load("jodio-24k-v2")
+@pytest.mark.parametrize("water_level", [None, -7.0])
+@pytest.mark.parametrize("name", ["jodio-24k-v3", "jodio-24k-v2"])
+def test_the_layers_are_exact_on_a_stream(name, water_level):
+    codec = josiecodec.load(name)
     x = speechlike(9.3)
-    codes = codec.encode(x, 20)
+    settings = dataclasses.replace(codec.settings, water_level=water_level, envelope_threshold=water_level)
+    codes = codec.encode(x, 20, settings)
     whole = codec.decode(codes)
-    stream = codec.streaming(n_q=20)
+    stream = codec.streaming(n_q=20, settings=settings)
     found = [stream.encode(chunk) for chunk in x.split(2777, -1)]
     found.append(stream.flush())
     assert torch.equal(torch.cat(found, -1), codes)
@@ -79,13 +85,27 @@ def test_the_waveform_layer_is_exact_on_a_stream():
 
 def test_levels_after_the_base_code_the_waveform(valid_speech):
     """Not just its magnitudes: what is decoded comes near the original sample by sample."""
-    codec = josiecodec.load("jodio-24k-v2")
+    codec = josiecodec.load()
     for _, wave in valid_speech:
         codes = codec.encode(wave, 32)
         found = [codec.decode(codes[:, :n], len(wave))[0, 0] for n in (9, 17, 32)]
         distances = [si_sdr(y, wave) for y in found]
         assert distances[0] < 0 < 2 < distances[1] < distances[2]
         assert pesq(found[2], wave, 24000) > pesq(found[0], wave, 24000) + 0.3
+
+
+def test_a_bitrate_buys_more_than_equal_levels(valid_speech):
+    """Levels where they matter: better than as many in all frames, from a file that is no larger."""
+    codec = josiecodec.load()
+    better = []
+    for _, wave in valid_speech:
+        equal = codec.compress(wave, 17)
+        kbps = 8 * len(equal) / (len(wave) / 24000) / 1000
+        by_frame = codec.compress(wave, rate=Rate(kbps=kbps))
+        assert 0.97 * len(equal) < len(by_frame) <= len(equal)
+        y, z = (codec.decompress(data)[0] for data in (by_frame, equal))
+        better.append(stoi(y, wave, 24000) - stoi(z, wave, 24000))
+    assert sum(better) > 0
 
 
 def test_a_batch_is_exact(codec):

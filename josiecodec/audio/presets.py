@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ..errors import ConfigError
 from ..nn.transformer import TransformerConfig
 from ..quantization.config import SplitQuantizerConfig
 from ..settings import EncoderSettings
 from .config import JodioConfig
+from .envelope_layer import EnvelopeLayerConfig
 from .low_band_filter import LowBandFilterConfig
 from .mimi import MimiConfig
 from .seanet import SeaNetConfig
@@ -22,7 +25,7 @@ JODIO_24K = JodioConfig(
     quantizer=SplitQuantizerConfig(dim=96, semantic_dim=48, window=30, shared_from=15),
 )
 
-# What ships: the same with nine levels, and a waveform layer for those after them.
+# The same with nine levels, and a waveform layer for those after them.
 JODIO_24K_V2 = JodioConfig(
     name="jodio-24k-v2",
     encoding=EncoderSettings(n_q=9, beams=4),
@@ -30,6 +33,14 @@ JODIO_24K_V2 = JodioConfig(
     decoder=SpectralDecoderConfig(level_conditioned=True),
     quantizer=SplitQuantizerConfig(acoustic_levels=8, dim=96, semantic_dim=48, window=30),
     waveform=WaveformLayerConfig(filter=LowBandFilterConfig()),
+)
+
+# What ships: the same by frame, and an envelope layer among the levels after the base.
+JODIO_24K_V3 = dataclasses.replace(
+    JODIO_24K_V2,
+    name="jodio-24k-v3",
+    waveform=WaveformLayerConfig(filter=LowBandFilterConfig(), by_frame=True),
+    envelope=EnvelopeLayerConfig(positions=(0, 1, 23, 24, 25, 26)),
 )
 
 # Causal and tapered, with a small transformer on either side.
@@ -70,7 +81,9 @@ MIMI = JodioConfig(
     quantizer=SplitQuantizerConfig(mode="mimi", acoustic_levels=31, dim=256),
 )
 
-PRESETS: dict[str, JodioConfig] = {c.name: c for c in (JODIO_24K, JODIO_24K_V2, JODIO_SEANET, JODIO_V4O, MIMI)}
+PRESETS: dict[str, JodioConfig] = {
+    c.name: c for c in (JODIO_24K, JODIO_24K_V2, JODIO_24K_V3, JODIO_SEANET, JODIO_V4O, MIMI)
+}
 
 
 def preset(name: str) -> JodioConfig:

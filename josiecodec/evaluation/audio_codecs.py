@@ -19,6 +19,7 @@ from ..errors import CodecError, ModelError
 from ..hub.remote import PREFIX, cached_kind
 from ..hub.store import load
 from ..media.audio_reader import resample
+from ..settings import Rate
 
 CODEC2 = ("700C", "1200", "2400", "3200")
 # Delay of the audio that Codec 2 decodes, in seconds: the lag at which its STOI is best.
@@ -26,7 +27,9 @@ CODEC2_DELAY = {"700C": 0.03, "1300": 0.015}
 
 
 class JodioCodec:
-    """A JODIO model. The setting is a number of levels, or empty for the default of the model."""
+    """A JODIO model. The setting is a number of levels, a rate of whole files in kbit/s ("2.4k"), or empty for the
+    default of the model.
+    """
 
     kinds = ("audio",)
 
@@ -34,11 +37,15 @@ class JodioCodec:
         self.codec: Any = load(name, device)
         if not isinstance(self.codec, Jodio):
             raise CodecError(f"{name} is not an audio codec")
-        self.n_q = self.codec.levels(int(setting)) if setting else None
+        self.rate: Rate | None = None
+        if setting.endswith("k"):
+            self.rate = Rate(kbps=float(setting[:-1]))
+        elif setting:
+            self.rate = Rate(n_q=self.codec.levels(int(setting)))
 
     def encode(self, wave: Tensor, sample_rate: int) -> bytes:
         x = resample(wave[None], sample_rate, self.codec.sample_rate)
-        return self.codec.compress(x.to(self.codec.device), self.n_q)
+        return self.codec.compress(x.to(self.codec.device), rate=self.rate)
 
     def decode(self, data: bytes, sample_rate: int) -> Tensor:
         decoded = self.codec.decompress(data).cpu()

@@ -42,16 +42,17 @@ EXTRACTOR = {
     "padding_value": 0.0,
     "return_attention_mask": True,
 }
+ShippedAudio = Literal["jodio-24k-v3", "jodio-24k-v2", "jodio-24k"]
 CODECS: dict[str, type[TokenCodec]] = {"jodio": Jodio, "jovio": Jovio}
 
 
 @overload
-def load(name: Literal["jodio-24k-v2", "jodio-24k"] = ..., device: str | torch.device = ...) -> Jodio: ...
+def load(name: ShippedAudio = ..., device: str | torch.device = ...) -> Jodio: ...
 @overload
 def load(name: Literal["jovio-16"], device: str | torch.device = ...) -> Jovio: ...
 @overload
 def load(name: str | Path, device: str | torch.device = ..., revision: str | None = ...) -> Any: ...
-def load(name: str | Path = "jodio-24k-v2", device: str | torch.device = "cpu", revision: str | None = None) -> Any:
+def load(name: str | Path = "jodio-24k-v3", device: str | torch.device = "cpu", revision: str | None = None) -> Any:
     """Load a trained codec, ready for use.
 
     Args:
