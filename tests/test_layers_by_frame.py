@@ -293,8 +293,9 @@ def test_more_bits_are_more_levels(coded):
         used.append(int((stream.codes[BASE:] != 0).sum()))
     assert used == sorted(used)
     assert used[0] < used[-1]
-    with pytest.raises(CodecError, match="cannot be met"):
-        coded.compress(x, rate=Rate(kbps=0.05))
+    for nothing in (x, x[..., :1], x[..., :0]):
+        with pytest.raises(CodecError, match="cannot be met"):
+            coded.compress(nothing, rate=Rate(kbps=0.05))
 
 
 # Training ------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class Jodio(JodioNetwork, TokenCodec):
         if rate.kbps is None:
             return self._file(x, self.levels(rate.n_q, settings), settings)
         seconds = x.shape[-1] / self.sample_rate
-        if self.by_frame:
+        if self.by_frame and x.shape[-1]:
             parts = [self.analysis(x, settings)]
             data = self.fit_layers(lambda s: (self._file(x, self.n_q, s), seconds), parts, rate.kbps, settings)
             if data is not None:
