@@ -5,6 +5,7 @@ A run over many files survives that: the file is named, a new process is started
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import pickle
@@ -20,6 +21,7 @@ from ..errors import CodecError, MediaError
 
 PATIENCE = 5.0  # seconds that a process has to clean up after itself before it is killed
 _SERVE = "from josiecodec.media.apart import serve; serve()"
+_pools: dict[int, ApartPool] = {}  # by the process that they belong to
 _replies: BinaryIO | None = None  # in such a process: to the one that started it
 
 
@@ -170,6 +172,16 @@ class ApartPool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def shared_pool() -> ApartPool:
+    """The processes that all runs of this process share; they end with it."""
+    pid = os.getpid()
+    if pid not in _pools:
+        _pools.clear()  # those of a process that this one was forked from
+        _pools[pid] = ApartPool()
+        atexit.register(_pools[pid].close)
+    return _pools[pid]
 
 
 class _Result:

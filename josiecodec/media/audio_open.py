@@ -127,6 +127,24 @@ class SampleReader:
         if first and not given:
             raise MediaError(f"{self.name}: ends before {first / self.sample_rate:g} s")
 
+    def blocks(self, first: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
+        """The samples from `first` on, as float32 arrays [n, channels]: `count` of them, or all if there are fewer.
+
+        Where the number of channels changes on the way, all channels are the mix to mono.
+
+        Raises:
+            MediaError: as `sounds`.
+        """
+        for sound in self.sounds(first):
+            samples = sound.samples[:count]
+            if samples.shape[1] != self.channels:
+                samples = np.repeat((samples @ sound.weights)[:, None], self.channels, 1)
+            yield samples
+            if count is not None:
+                count -= len(samples)
+                if not count:
+                    return
+
     def _all_sounds(self, first: int) -> Iterator[Sound]:
         if len(self._parts) == 1:
             if first and self._source is not None and self._source.codec == "flac":
@@ -257,3 +275,32 @@ class SampleReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def clip_samples(
+    path: str, sample_rate: int, start: float, duration: float | None, channel: int | None, most: float
+) -> np.ndarray | None:
+    """A part of a recording as mono float32 [n], see `SampleReader.mono_samples`; None if it has more than `most`.
+
+    Raises:
+        MediaError: if it cannot be read.
+    """
+    with SampleReader(path) as reader:
+        whole = None if reader.length is None else reader.length / reader.sample_rate - start
+        if (duration or whole or 0.0) * sample_rate > most:
+            return None
+        parts, room = [np.zeros(0, np.float32)], most
+        for part in reader.mono_samples(sample_rate, start, duration, channel):
+            parts.append(part)
+            room -= len(part)
+            if room < 0:  # the file is longer than it says
+                return None
+    return np.concatenate(parts)
+
+
+def clip_blocks(
+    path: str, sample_rate: int, start: float, duration: float | None, channel: int | None
+) -> Iterator[np.ndarray]:
+    """The same piece by piece, of any length."""
+    with SampleReader(path) as reader:
+        yield from reader.mono_samples(sample_rate, start, duration, channel)
