@@ -18,11 +18,11 @@ from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream
 from ..entropy.tables_file import Tables
 from ..errors import FormatError
-from ..media.audio_reader import AudioReader
+from ..media.audio_reader import AudioReader, Reading
 from ..media.video_reader import VideoReader
 from ..media.video_writer import VideoWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
-from .audio import BlockDecoder, encode_blocks
+from .audio import BlockDecoder, encode_blocks, normalizing_gain
 from .codec import Progress, Result
 from .jodio import Jodio
 from .jovio import Jovio
@@ -43,6 +43,7 @@ def encode_video(
     settings: EncoderSettings | None = None,
     audio_n_q: int | None = None,
     audio_settings: EncoderSettings | None = None,
+    reading: Reading | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Encode a video file, with its audio, to a `.josie` file, window by window in bounded memory.
@@ -57,6 +58,7 @@ def encode_video(
         settings: of the encoder of the pictures; None for those of the model.
         audio_n_q: levels of the audio; None for those of its settings.
         audio_settings: of the encoder of the audio; None for those of its model.
+        reading: how the audio is read: which track, whether to salvage, whether to scale it to full scale.
         progress: is told the share that is done, now and then.
 
     Raises:
@@ -72,7 +74,7 @@ def encode_video(
         track = None
         if audio is not None and reader.audio_offset is not None:
             levels = audio.levels(audio_n_q, audio_settings)
-            track = _AudioTrack(audio, source, levels, audio_settings, reader.audio_offset)
+            track = _AudioTrack(audio, source, levels, audio_settings, reader.audio_offset, reading)
             streams.append(track.info)
         with (
             contextlib.closing(track) if track is not None else contextlib.nullcontext(),
@@ -102,12 +104,21 @@ def _tables(vision: Jovio, audio: Jodio | None) -> Tables:
 class _AudioTrack:
     """The audio of a video, encoded as far as the pictures have come."""
 
-    def __init__(self, codec: Jodio, source: str | Path, n_q: int, settings: EncoderSettings | None, offset: float):
+    def __init__(
+        self,
+        codec: Jodio,
+        source: str | Path,
+        n_q: int,
+        settings: EncoderSettings | None,
+        offset: float,
+        reading: Reading | None,
+    ):
         self.codec = codec
-        self.reader = AudioReader(source)
+        gain = normalizing_gain(lambda: AudioReader(source, reading)) if reading and reading.normalize else 1.0
+        self.reader = AudioReader(source, reading)
         self.info: AudioInfo = codec.stream_info(n_q, None, self.reader.sample_rate, min(self.reader.channels, 65535))
         offset = offset if abs(offset) < MAX_OFFSET else 0.0  # such clocks have nothing to do with each other
-        shifted = _shifted(self.reader.mono(codec.sample_rate), round(offset * codec.sample_rate))
+        shifted = _shifted(self.reader.mono(codec.sample_rate, gain=gain), round(offset * codec.sample_rate))
         self._blocks = encode_blocks(codec, shifted, n_q, settings)
         self.length = 0  # samples
         self._done = False
