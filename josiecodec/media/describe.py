@@ -18,7 +18,8 @@ def describe_media(path: str | Path) -> dict[str, Any]:
     """What was found in a media file, as JSON has it; it is decoded as a whole.
 
     Returns:
-        `kind`, `container`, `start` (of its clock, in seconds), `sound` (see `describe_sound`), `chapters`, and `notes`, all warnings as lines.
+        `kind`, `container`, `start` (of its clock, in seconds), `sound` (see `describe_sound`), `chapters`, and
+        `notes`, all warnings as lines.
 
     Raises:
         MediaError: if it cannot be read.
