@@ -45,6 +45,7 @@ class Clock:
         first: position of the first frame.
         position: samples so far, with silence.
         filled: of these silence that took the place of packets.
+        only_holes: never leave anything out: time stamps are counted, and wrong only where there is damage.
 
     Args:
         rate: of the samples, in Hz.
@@ -56,6 +57,7 @@ class Clock:
     def __init__(self, rate: int, end: float | None, damaged: Callable[[], bool], begin: float | None = None):
         self.rate, self.end, self.damaged = rate, end, damaged
         self.first = self.position = self.filled = 0
+        self.only_holes = False
         self._begin = begin
         self._time: float | None = None  # where the clock was last
         self._raw = 0.0  # samples that have come, without those of holes
@@ -102,7 +104,7 @@ class Clock:
             least = 0.5 * length if self.damaged() else MIN_GAP * self.rate
             late = lag - self._lag
             agreed = self._agreed(lag, waiting) if abs(late) > least else 0.0
-            if abs(agreed) > least and (late > 0) == (agreed > 0):
+            if abs(agreed) > least and (late > 0) == (agreed > 0) and (late > 0 or not self.only_holes):
                 correction = round(late if abs(late) < abs(agreed) else agreed)
                 if abs(lag - (self._before or 0.0)) > 0.5 * least:
                     gap = correction

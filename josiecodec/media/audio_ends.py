@@ -14,6 +14,7 @@ LAME_DELAY = 1105  # samples of MP3 as nearly all encoders make it, with the 529
 OPUS_DELAY = 312  # samples at 48 kHz of libopus
 EXACT = frozenset([MP4, "flac", "caf", "wv", "tta", "ape", "aiff", "ogg", "avi", "asf"])  # lengths can be relied on
 ALONE = frozenset(["matroska,webm", "flv"])  # the length of the file, if there is but one track
+FORGETFUL = ("mp3", "flac", "alac", "pcm")  # codecs without random noise, which would depend on what came before
 CHECKED = frozenset(["flac", "wavpack", "tta"])
 MAX_PADDING = 3 * 2048  # samples that a file may cut off its end; a claim to more is not believed
 HELD = 1 << 13  # samples that are kept back until it is known where the end is
@@ -24,7 +25,7 @@ class Ends:
     """Beginning and end of a track of sound.
 
     Attributes:
-        exact_times: whether time stamps say to the sample where a packet belongs.
+        can_jump: whether decoding from a packet on gives to the bit what decoding from the beginning gives there.
         promised: seconds that the file has by what can be relied on in its headers; None if there is nothing.
         last: end of the last packet so far, in ticks of the track; for the reader to set.
     """
@@ -37,7 +38,7 @@ class Ends:
         self.metadata = {**container.metadata, **stream.metadata}
         self.last: int | None = None
         ticks = 1 / stream.time_base / (stream.rate or 1) if stream.time_base else 0
-        self.exact_times = bool(ticks) and ticks.denominator == 1
+        self.can_jump = bool(ticks) and ticks.denominator == 1 and self.codec.startswith(FORGETFUL)
         self.promised = self._promised(container)
         if self.codec in CHECKED:  # their frames carry checksums; else damage is noise
             stream.codec_context.options = {"err_detect": "crccheck+explode"}

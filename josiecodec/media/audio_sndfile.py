@@ -16,6 +16,7 @@ from .audio_parts import Claim, Part, ogg_end, read_claim
 
 BLOCK = 1 << 16  # samples per channel read at a time
 RAW = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # subtypes whose samples can be read without their header
+CLAIMS = ("FLAC", "OGG")  # formats that can be longer than they claim
 OPUS_MARGIN = 9600  # samples (0.2 s) that a stream may begin with and that are none
 MAX_LENGTH = 1 << 40  # samples; what is more says "not known"
 
@@ -103,6 +104,8 @@ class SndfileSource:
         """
         weights = mono_weights(self.layout, self.channels)
         try:
+            if first > self._file.frames and self._file.format in CLAIMS:
+                raise NotForSndfile
             if self._file.seekable():  # also to 0: else libsndfile gives the priming samples of Opus, which are none
                 self._file.seek(min(first, self._file.frames))
                 first = 0
