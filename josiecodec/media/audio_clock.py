@@ -18,7 +18,7 @@ import numpy as np
 
 MIN_GAP = 0.05  # seconds between clock and samples that are let pass
 AHEAD = 5  # frames that must agree before the clock is followed: packets of live recordings jitter
-MAX_OVERLAP = 1.0  # seconds; a clock that jumps back further was begun anew
+MAX_OVERLAP = 0.2  # seconds; a clock that jumps back further was begun anew
 MAX_UNCLAIMED = 3600.0  # seconds of a hole that are believed of a file that does not say how long it is
 STRETCH = 0.01  # of the speed, while a drift is caught up with
 
@@ -89,7 +89,7 @@ class Clock:
             return 0.0
         assert self._begin is not None
         lag = (time - self._begin) * self.rate - self._raw
-        back = time < self._time and lag < -MAX_OVERLAP * self.rate
+        back = time < self._time - MAX_OVERLAP
         far = time > self._time + MAX_UNCLAIMED if self.end is None else time > self.end + 1.0
         if back or far:
             lag = self._lag
