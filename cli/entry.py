@@ -13,7 +13,7 @@ def enter(group: click.Group) -> None:
     """Run a command line. Bad input prints one line and exits with 2."""
     from josiecodec.errors import CodecError
 
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         sys.exit(group(standalone_mode=False) or 0)
     except getattr(click.exceptions, "NoArgsIsHelpError", ()) as error:  # of newer versions of click

@@ -16,12 +16,12 @@ from torch import Tensor
 from ..errors import MediaError
 from .image_open import HEAD, IMAGE_SUFFIXES, is_animation, opened
 from .video_clock import MAX_HOLE
-from .video_file import VIDEO_SUFFIXES, holds_video
+from .video_file import VIDEO_SUFFIXES, holds_video, open_film
 from .video_rate import next_slot
 from .video_sound import FilmSound
 from .video_source import CLAIMED_STILL, Animation, Film, Picture, Times
 
-__all__ = ["VIDEO_SUFFIXES", "VideoReader", "holds_video", "load_video"]
+__all__ = ["VIDEO_SUFFIXES", "VideoReader", "has_sound", "holds_video", "load_video"]
 
 PRIMING = 0.025  # seconds of sound before the first picture that are left out: what an encoder needs to begin
 HOLD = 0.5  # seconds by which sound has to outlast the pictures for the last of them to be kept until it ends
@@ -173,6 +173,18 @@ def load_video(path: str | Path) -> tuple[Tensor, Fraction]:
     """
     with VideoReader(path) as reader:
         return torch.stack(list(reader.pictures()), 1), reader.rate
+
+
+def has_sound(path: str | Path) -> bool:
+    """Whether a video has a track of sound.
+
+    Raises:
+        MediaError: if it cannot be opened.
+    """
+    if _animated(path):
+        return False
+    with open_film(path) as container:
+        return bool(container.streams.audio)
 
 
 def _animated(path: str | Path) -> bool:

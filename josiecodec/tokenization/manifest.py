@@ -84,7 +84,7 @@ def find_items(source: str | Path, kind: str | None = None) -> tuple[str, list[I
         files = _files(source)
         kind = kind or _usual_kind({p.suffix.lower() for _, p in files})
         used, left = split_media((p for _, p in files), KINDS[kind])
-        message = skipped(left, "media" if kind == "vision" else "audio or video")
+        message = skipped(left, "pictures or video" if kind == "vision" else "audio or video")
         if message:
             warnings.warn(f"{source}: {message}", stacklevel=2)
         chosen = set(used)
