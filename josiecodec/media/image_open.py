@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import MediaError
 from .image_color import nclx_numbers
+from .signatures import is_heif, is_jxl
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,23 +24,8 @@ MAX_PIXELS = 1 << 28
 HEAD = 4096  # bytes that say what a file is
 _TGA_SUFFIXES = (".tga", ".icb", ".vda", ".vst")
 _NEVER = ("EPS", "MPEG", "WMF", "HDF5", "BUFR", "GRIB")  # no pixels in them, or another program would be run
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
-_JXL = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n")
 # plugin of Pillow: what it reads, its package
 _PLUGINS = {"pillow_heif": ("HEIF and HEIC", "pillow-heif"), "pillow_jxl": ("JPEG XL", "pillow-jxl-plugin")}
-
-
-def is_heif(head: bytes) -> bool:
-    """Whether a file that begins so is HEIF (HEIC, but not AVIF)."""
-    if head[4:8] != b"ftyp":
-        return False
-    brands = head[8 : int.from_bytes(head[:4], "big")]
-    return head[8:12] in _HEIF_BRANDS and b"avif" not in brands and b"avis" not in brands
-
-
-def is_jxl(head: bytes) -> bool:
-    """Whether a file that begins so is JPEG XL."""
-    return head.startswith(_JXL)
 
 
 @contextlib.contextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 MAX_HOLE = 24 * 3600.0  # seconds without a packet that are believed
 MAX_HOLE_BROADCAST = 3600.0  # the same where a new recording or programme may follow in one file (MPEG-TS and -PS)
-MAX_BACK = 1.0  # seconds that a stream may go back; more is a clock that was reset
-NEAR = 10.0  # seconds within which a packet fits to a clock that was met before
+MAX_BACK = 0.5  # seconds that a stream may go back; more is a clock that was reset
+RECENT = 1000  # packets after a reset among which some may still have the clock before it
 
 
 class Clock:
@@ -25,7 +25,8 @@ class Clock:
     def __init__(self, broadcast: bool):
         self.max_hole = MAX_HOLE_BROADCAST if broadcast else MAX_HOLE
         self.resets = 0
-        self._offsets = [0.0]  # seconds to add, the last one used first
+        self._offset = 0.0  # seconds to add
+        self._before, self._left = 0.0, 0  # the same until the last reset, and for how many packets it may still hold
         self._ends: dict[int, float] = {}  # of each stream so far, corrected
 
     def fix(self, packet: object) -> None:
@@ -35,10 +36,8 @@ class Clock:
         if stamp is None or not base:
             return
         index, time = packet.stream_index, float(stamp * base)  # type: ignore[attr-defined]
-        expected = self._ends.get(index, max(self._ends.values(), default=None))
-        offset = self._offsets[0]
-        if expected is not None and not -MAX_BACK <= time + offset - expected <= self.max_hole:
-            offset = self._new_offset(time, expected)
+        expected = self._ends.get(index)  # the first packets of two streams can lie seconds apart
+        offset = self._offset if expected is None else self._fitting(time, expected)
         duration = packet.duration  # type: ignore[attr-defined]
         self._ends[index] = time + offset + (float(duration * base) if duration else 0.0)
         if offset:
@@ -48,10 +47,13 @@ class Clock:
             if packet.pts is not None:  # type: ignore[attr-defined]
                 packet.pts += ticks  # type: ignore[attr-defined]
 
-    def _new_offset(self, time: float, expected: float) -> float:
-        known = min(self._offsets, key=lambda o: abs(time + o - expected))
-        if abs(time + known - expected) > NEAR:  # else packets of two streams lie interleaved around the reset
-            self.resets += 1
-            known = expected - time
-        self._offsets = [known, *(o for o in self._offsets if o != known)][:4]
-        return known
+    def _fitting(self, time: float, expected: float) -> float:
+        offset = self._offset
+        if self._left:  # the packets of two streams lie interleaved around a reset
+            self._left -= 1
+            offset = min(offset, self._before, key=lambda o: abs(time + o - expected))
+        if -MAX_BACK <= time + offset - expected <= self.max_hole:
+            return offset
+        self.resets += 1
+        self._before, self._left, self._offset = self._offset, RECENT, expected - time
+        return self._offset

@@ -119,11 +119,17 @@ def on_white(rgb: np.ndarray, opacity: np.ndarray) -> np.ndarray:
 
 def _grey(frame: Any, size: tuple[int, int], limited: bool) -> np.ndarray:
     grey = frame.reformat(format="gray16le", height=size[0], width=size[1], interpolation=SCALER).to_ndarray()
-    value = grey.astype(np.float32) / 65535
+    bits = frame.format.components[0].bits
+    value = grey.astype(np.float32) / (65535 if bits == 8 else _top(bits))
     if limited:
         value = (value * 255 - 16) / 219
     byte = np.rint(255 * np.clip(value, 0, 1)).astype(np.uint8)
     return np.repeat(byte[..., None], 3, 2)
+
+
+def _top(bits: int) -> int:
+    """What the largest value of so many bits becomes when swscale widens it to 16."""
+    return ((1 << bits) - 1) << (16 - bits)
 
 
 def _by_numbers(frame: Any, size: tuple[int, int], colors: Colors) -> np.ndarray:
@@ -132,7 +138,7 @@ def _by_numbers(frame: Any, size: tuple[int, int], colors: Colors) -> np.ndarray
     values = frame.reformat(format=form, height=size[0], width=size[1], interpolation=SCALER).to_ndarray()
 
     def convert(part: np.ndarray) -> np.ndarray:
-        code = part if colors.matrix == RGB_MATRIX else _rgb_code(part, colors)
+        code = part if colors.matrix == RGB_MATRIX else _rgb_code(part, colors, _top(frame.format.components[0].bits))
         if is_srgb(colors.primaries, colors.transfer):
             return np.asarray(np.rint(code / np.float32(257)), np.uint8)
         return to_srgb(code, colors.primaries, colors.transfer)
@@ -140,13 +146,13 @@ def _by_numbers(frame: Any, size: tuple[int, int], colors: Colors) -> np.ndarray
     return _in_strips(values, convert)
 
 
-def _rgb_code(yuv: np.ndarray, colors: Colors) -> np.ndarray:
+def _rgb_code(yuv: np.ndarray, colors: Colors, top: int) -> np.ndarray:
     """uint16 YUV [H, W, 3] -> uint16 RGB over the whole range."""
     value = yuv.astype(np.float32)
     if colors.limited:
         y, chroma = (value[..., :1] - 4096) / (219 * 256), (value[..., 1:] - 32768) / (224 * 256)
     else:
-        y, chroma = value[..., :1] / 65535, (value[..., 1:] - 32768) / 65535
+        y, chroma = value[..., :1] / top, (value[..., 1:] - 32768) / top
     u, v = chroma[..., :1], chroma[..., 1:]
     if colors.matrix == YCGCO:  # U is green, V is orange
         rgb = np.concatenate([y - u + v, y + u, y - u - v], -1)

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from ..errors import MediaError
-from .image_open import HEAD, IMAGE_SUFFIXES, is_animation, opened
+from .image_open import HEAD, is_animation, opened
+from .signatures import is_image_start
 from .video_clock import MAX_HOLE
 from .video_file import VIDEO_SUFFIXES, holds_video, open_film
-from .video_rate import next_slot
+from .video_rate import next_slot, phase
 from .video_sound import FilmSound
 from .video_source import CLAIMED_STILL, Animation, Film, Picture, Times
 
@@ -74,7 +75,8 @@ class VideoReader:
         times = Times([], 0.0) if even else self.source.times()
         self.rate = even or self.source.rate(times)
         self.size = first.pixels.shape[0], first.pixels.shape[1]
-        self._begin = first.time if first.time is not None else times.pictures[0] if times.pictures else 0.0
+        begin = first.time if first.time is not None else times.pictures[0] if times.pictures else 0.0
+        self._begin = begin + (phase(times.pictures, self.rate) / float(self.rate) if times.pictures else 0.0)
         self._pictures = itertools.chain([first], pictures)
         self.lead = 0
         self.audio_offset: float | None = None
@@ -191,8 +193,7 @@ def _animated(path: str | Path) -> bool:
     """Whether a file is an animated image."""
     with open(path, "rb") as file:
         head = file.read(HEAD)
-    looks = head.startswith((b"\x89PNG", b"GIF8")) or head[8:12] == b"WEBP" or b"avis" in head[:64]
-    if not looks and Path(path).suffix.lower() not in IMAGE_SUFFIXES:
+    if not is_image_start(head):
         return False
     with opened(path) as image:
         if not is_animation(image):

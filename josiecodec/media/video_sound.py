@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,33 +108,41 @@ class FilmSound:
 class _Pace:
     """Follows how late samples are by their time stamps, and stretches them so that they are not.
 
+    After every second it knows how late that second was on average, and from the one before how much later the samples
+    get in a second; the next second is to be late by nothing on average.
+
     Attributes:
         late: samples by which the last ones were late, on average.
     """
 
     def __init__(self, sample_rate: int):
         self.sample_rate = sample_rate
+        self._trend: float | None = None  # samples that they get later in a second
         self.reset()
 
     def reset(self) -> None:
         """Forget what was measured."""
         self.late = 0.0
-        self._measured: deque[tuple[float, float]] = deque()
+        self._lates: list[float] = []
+        self._before: float | None = None
         self._length = self._due = self._owed = 0.0
 
     def measure(self, late: float, length: float) -> None:
         """Note by how many samples a frame of a length is late."""
-        self._measured.append((late, length))
+        self._lates.append(late)
         self._length += length
-        self.late = sum(value for value, _ in self._measured) / len(self._measured)
+        self.late = sum(self._lates) / len(self._lates)
         if self._length < WINDOW * self.sample_rate:
             return
-        if abs(self.late) > DRIFT * self.sample_rate:
-            most = MAX_STRETCH * self._length
-            self._owed = float(round(min(max(self.late, -most), most)))
+        if self._before is not None:
+            seen = self.late - self._before
+            self._trend = seen if self._trend is None else (self._trend + seen) / 2
+        wanted, most = self.late + (self._trend or 0.0), MAX_STRETCH * self._length
+        if max(abs(self.late), abs(wanted)) > DRIFT * self.sample_rate:
+            self._owed = float(round(min(max(wanted, -most), most)))
             self._due += self._owed
-        self._measured.clear()
-        self._length = self.late = 0.0
+        self._before = self.late - self._owed
+        self._lates, self._length = [], 0.0
 
     def owed(self) -> float:
         """Samples that have just been decided to be added (or left out, if negative)."""
