@@ -145,8 +145,7 @@ def _geometry() -> list[Kind]:
         _film(
             f"turned_{degrees}{'_mirrored' * h}{'_flipped' * v}.mp4",
             Expected(0.4, (), None, (96, 64) if degrees % 180 else (64, 96), Fraction(10), True, turn),
-            **STILL
-            | {"turn": (degrees, h, v), "options": X264, "form": "yuv444p", "tags": TAGS_709, "convert": TO_709},
+            **upright | {"turn": (degrees, h, v)},
         )
         for (degrees, h, v), turn in turns.items()
     ]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import soxr
 
-BATCH = 1 << 14  # samples per channel that are converted together
+BATCH = 1 << 16  # samples per channel that are converted together
 MAX_PLACED = 8  # channels of a file that names no layout which are taken for loudspeakers; more are microphones
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 MAX_HOLE = 24 * 3600.0  # seconds without a packet that are believed
 MAX_HOLE_BROADCAST = 3600.0  # the same where a new recording or programme may follow in one file (MPEG-TS and -PS)
 MAX_BACK = 0.5  # seconds that a stream may go back; more is a clock that was reset
@@ -29,31 +31,47 @@ class Clock:
         self._before, self._left = 0.0, 0  # the same until the last reset, and for how many packets it may still hold
         self._ends: dict[int, float] = {}  # of each stream so far, corrected
 
-    def fix(self, packet: object) -> None:
-        """Move the time stamps of a packet (`av.Packet`) if that is necessary."""
-        stamp = packet.dts if packet.dts is not None else packet.pts  # type: ignore[attr-defined]
-        base = packet.time_base  # type: ignore[attr-defined]
-        if stamp is None or not base:
+    def breaks(self, packet: Any) -> bool:
+        """Whether a packet has a clock that no packet before it had."""
+        time, expected = _time(packet), self._ends.get(packet.stream.index)
+        if time is None or expected is None:
+            return False
+        return not -MAX_BACK <= time + self._fitting(time, expected) - expected <= self.max_hole
+
+    def reset(self, packet: Any) -> None:
+        """Begin a new clock, by which a packet follows on the one of its stream before it."""
+        time, expected = _time(packet), self._ends.get(packet.stream.index)
+        if time is not None and expected is not None:
+            self.resets += 1
+            self._before, self._left, self._offset = self._offset, RECENT, expected - time
+
+    def fix(self, packet: Any) -> None:
+        """Move the time stamps of a packet if that is necessary."""
+        time = _time(packet)
+        if time is None:
             return
-        index, time = packet.stream_index, float(stamp * base)  # type: ignore[attr-defined]
+        if self.breaks(packet):
+            self.reset(packet)
+        index, base = packet.stream.index, packet.time_base
         expected = self._ends.get(index)  # the first packets of two streams can lie seconds apart
         offset = self._offset if expected is None else self._fitting(time, expected)
-        duration = packet.duration  # type: ignore[attr-defined]
-        self._ends[index] = time + offset + (float(duration * base) if duration else 0.0)
+        self._left = max(self._left - 1, 0)
+        self._ends[index] = time + offset + (float(packet.duration * base) if packet.duration else 0.0)
         if offset:
             ticks = round(offset / float(base))
-            if packet.dts is not None:  # type: ignore[attr-defined]
-                packet.dts += ticks  # type: ignore[attr-defined]
-            if packet.pts is not None:  # type: ignore[attr-defined]
-                packet.pts += ticks  # type: ignore[attr-defined]
+            if packet.dts is not None:
+                packet.dts += ticks
+            if packet.pts is not None:
+                packet.pts += ticks
 
     def _fitting(self, time: float, expected: float) -> float:
-        offset = self._offset
-        if self._left:  # the packets of two streams lie interleaved around a reset
-            self._left -= 1
-            offset = min(offset, self._before, key=lambda o: abs(time + o - expected))
-        if -MAX_BACK <= time + offset - expected <= self.max_hole:
-            return offset
-        self.resets += 1
-        self._before, self._left, self._offset = self._offset, RECENT, expected - time
-        return self._offset
+        """The offset by which a packet comes closest to where it is expected: packets of two streams lie interleaved
+        around a reset."""
+        offsets = [self._offset, self._before] if self._left else [self._offset]
+        return min(offsets, key=lambda offset: abs(time + offset - expected))
+
+
+def _time(packet: Any) -> float | None:
+    """Time stamp of a packet in seconds, on the clock of the file."""
+    stamp = packet.dts if packet.dts is not None else packet.pts
+    return float(stamp * packet.time_base) if stamp is not None and packet.time_base else None

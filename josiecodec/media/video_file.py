@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ _NO_FILMS = (
 _COVER, _THUMBNAILS, _STILL = 0x400, 0x800, 0x100000  # dispositions
 _DEFAULT = 1
 TS_DISCONTINUITIES = 0x200  # flag of a format whose clock may be reset
+LOOK_AHEAD = 300  # packets looked through for the first one of the pictures after a clock was set anew
 # decoders that give the transparency of these, if FFmpeg's own do not
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
@@ -80,25 +82,44 @@ def holds_video(path: str | Path) -> bool:
         return False
 
 
-def packets(container: Any, streams: list[Any]) -> Iterator[Any]:
+def packets(container: Any, streams: list[Any], quiet: bool = False) -> Iterator[Any]:
     """The packets of some streams in the order of the file, with continuous time stamps; the last ones are empty.
 
-    Where the file is damaged or cut off they end, with a warning.
-    """
-    import av
+    Where a clock is set anew, the first of the streams goes on without a break. Where the file is damaged or cut off
+    the packets end, with a warning.
 
+    Args:
+        container: of a film.
+        streams: the pictures first.
+        quiet: say nothing of clocks that are set anew.
+    """
     clock = Clock(bool(container.format.flags & TS_DISCONTINUITIES))
-    try:
-        for packet in container.demux(streams):
-            clock.fix(packet)
-            yield packet
-    except (av.FFmpegError, ValueError, OSError) as error:
-        warnings.warn(f"{shown_name(container)}: ends in the middle ({reason(error)})", stacklevel=2)
-    if clock.resets:
+    source = _demuxed(container, streams)
+    for packet in source:
+        ahead = [packet]
+        if clock.breaks(packet) and packet.stream.index != streams[0].index:
+            for other in itertools.islice(source, LOOK_AHEAD):
+                ahead.append(other)
+                if other.stream.index == streams[0].index and clock.breaks(other):
+                    clock.reset(other)
+                    break
+        for each in ahead:
+            clock.fix(each)
+            yield each
+    if clock.resets and not quiet:
         times = "once" if clock.resets == 1 else f"{clock.resets} times"
         warnings.warn(
             f"{shown_name(container)}: its clock is set anew {times}; played on without a break", stacklevel=2
         )
+
+
+def _demuxed(container: Any, streams: list[Any]) -> Iterator[Any]:
+    import av
+
+    try:
+        yield from container.demux(streams)
+    except (av.FFmpegError, ValueError, OSError) as error:
+        warnings.warn(f"{shown_name(container)}: ends in the middle ({reason(error)})", stacklevel=2)
 
 
 class Decoder:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import MediaError
+from .audio_reader import Reading
 from .image_open import HEAD, is_animation, opened
 from .signatures import is_image_start
 from .video_clock import MAX_HOLE
@@ -45,12 +46,12 @@ class VideoReader:
         lead: how often the first picture is repeated because sound comes before it.
     """
 
-    def __init__(self, path: str | Path, audio_track: int | None = None):
+    def __init__(self, path: str | Path, reading: Reading | None = None):
         """Open a file.
 
         Args:
             path: of a film or an animated image.
-            audio_track: number of the track of sound, from 0 on; None for the default one.
+            reading: how sound is read: which track.
 
         Raises:
             MediaError: if it cannot be opened or holds no video, or no such track.
@@ -58,7 +59,9 @@ class VideoReader:
         self.name = str(path)
         if not Path(path).is_file():
             raise MediaError(f"{path}: no such file")
-        self.source: Film | Animation = Animation(path) if _animated(path) else Film(path, audio_track)
+        self._reading = reading
+        track = None if reading is None else reading.track
+        self.source: Film | Animation = Animation(path) if _animated(path) else Film(path, track)
         self.sound: FilmSound | None = None
         try:
             self._open()
@@ -81,12 +84,12 @@ class VideoReader:
         self.lead = 0
         self.audio_offset: float | None = None
         if self.source.sound is not None:
-            self._open_sound(self.source.sound)
+            self._open_sound()
         self.expected = self._length(times)
 
-    def _open_sound(self, stream: int) -> None:
+    def _open_sound(self) -> None:
         try:
-            self.sound = FilmSound(self.name, stream)
+            self.sound = FilmSound(self.name, self._reading)
         except MediaError as error:
             warnings.warn(f"{error}; it is left out", stacklevel=5)
             return

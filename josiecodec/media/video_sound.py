@@ -13,8 +13,12 @@ import torch
 from torch import Tensor
 
 from ..errors import MediaError
-from .audio_frames import PackedSamples
-from .audio_reader import StreamResampler
+from .audio_clock import Clock
+from .audio_container import LOSSLESS, is_default
+from .audio_ends import Ends
+from .audio_frames import PackedSamples, Sound
+from .audio_mix import MonoMix
+from .audio_reader import Reading, StreamResampler
 from .stretch import stretched
 from .video_file import Decoder, film_stream, open_film, packets, shown_name
 
@@ -33,41 +37,60 @@ class FilmSound:
         sample_rate, channels: of the track, as it begins.
     """
 
-    def __init__(self, path: str | Path, stream: int):
-        """Open a track, by its index among all streams of the file.
+    def __init__(self, path: str | Path, reading: Reading | None = None):
+        """Open a track.
 
         Raises:
-            MediaError: if it cannot be read, or no sound of it can be decoded.
+            MediaError: if it cannot be read, no sound of it can be decoded, or there is no such track.
         """
         self.name = str(path)
         self._container: Any = open_film(path)
-        self._stream = self._container.streams[stream]
-        self._decoder = Decoder(self._stream)
-        self._frames = self._decoded()
         try:
+            self._stream = sound_stream(self._container, None if reading is None else reading.track)
+            if self._stream is None:
+                raise MediaError(f"{self.name}: no sound in it")
+            self._ends = Ends(self._container, self._stream)
+            self._decoder = Decoder(self._stream)
+            self._frames = self._decoded()
             first = next(self._frames, None)
-        except MediaError:
+            if first is None or not first.sample_rate:
+                raise MediaError(f"{self.name}: its sound cannot be decoded")
+        except BaseException:
             self.close()
             raise
-        if first is None or not first.sample_rate:
-            self.close()
-            raise MediaError(f"{self.name}: its sound cannot be decoded")
-        self.start = first.time if first.pts is not None else 0.0
         self.sample_rate, self.channels = int(first.sample_rate), int(first.layout.nb_channels)
+        self._lead = self._ends.lead(first)
+        self._clock = Clock(self.sample_rate, None, lambda: False)
+        self._first = first.time if first.pts is not None else 0.0
+        self.start = self._first + self._lead / self.sample_rate
+        codec = self._stream.codec_context.name
+        self._lossy = not (codec.startswith("pcm") or codec in LOSSLESS)
         self._frames = itertools.chain([first], self._frames)
+        count = len(self._container.streams.audio)
+        if count > 1 and (reading is None or reading.track is None):
+            number = self._container.streams.audio.index(self._stream) + 1
+            warnings.warn(
+                f"{self.name}: has {count} tracks of audio; number {number} is read; --audio-track takes another",
+                stacklevel=3,
+            )
 
-    def mono(self, sample_rate: int) -> Iterator[Tensor]:
+    def mono(self, sample_rate: int, gain: float = 1.0) -> Iterator[Tensor]:
         """All of it as mono at a rate, from its start on: float32 tensors [n]. Can be called once.
 
-        Raises:
-            MediaError: if it cannot be decoded.
+        Args:
+            sample_rate: wanted, in Hz.
+            gain: factor for all samples.
         """
-        resampler = StreamResampler(self.sample_rate, sample_rate)
-        for block in self._on_time():
-            yield resampler(torch.from_numpy(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)))
+        resampler, pace = StreamResampler(self.sample_rate, sample_rate), _Pace(self.sample_rate)
+        mix = MonoMix(self.name, self.sample_rate, None, gain, self._lossy)
+        for sound in self._ends.cut(self._on_time(pace), self._clock):
+            for block in mix(self._without_lead(sound)):
+                yield resampler(torch.from_numpy(pace.correct(block)))
+        for block in mix.finish():
+            yield resampler(torch.from_numpy(pace.correct(block)))
         yield resampler(torch.zeros(0), last=True)
         if self._decoder.damaged:
-            warnings.warn(f"{self.name}: {self._decoder.damaged} damaged packets of sound", stacklevel=2)
+            warnings.warn(f"{self.name}: damaged packets of sound: {self._decoder.damaged}", stacklevel=2)
 
     def close(self) -> None:
         """Close the file."""
@@ -76,33 +99,41 @@ class FilmSound:
     def _decoded(self) -> Iterator[Any]:
         film = film_stream(self._container)
         streams = [self._stream] if film is None else [film, self._stream]
-        for packet in packets(self._container, streams):
-            if packet.stream.index == self._stream.index:
-                yield from self._decoder(packet)
+        for packet in packets(self._container, streams, quiet=True):
+            if packet.stream.index != self._stream.index:
+                continue
+            if packet.pts is not None and not packet.is_discard:
+                self._ends.last = max(self._ends.last or 0, packet.pts + (packet.duration or 0))
+            yield from self._decoder(packet)
 
-    def _on_time(self) -> Iterator[np.ndarray]:
-        """Mono samples at the track's rate, as long as the time stamps say."""
-        pack, pace = PackedSamples(self.sample_rate), _Pace(self.sample_rate)
+    def _without_lead(self, sound: Sound) -> Sound:
+        """Sound without what an encoder needs to begin, as far as the container does not leave it out."""
+        skipped = min(self._lead, len(sound.samples))
+        self._lead -= skipped
+        return Sound(sound.samples[skipped:], sound.weights)
+
+    def _on_time(self, pace: _Pace) -> Iterator[Sound]:
+        """Samples at the track's rate, as long as the time stamps say once they are stretched."""
+        pack = PackedSamples(self.sample_rate)
         taken = 0.0  # samples since the start that the frames so far and the silence between them make
         for frame in self._frames:
             length = frame.samples * self.sample_rate / (frame.sample_rate or self.sample_rate)
             late = 0.0  # samples
             if frame.pts is not None and frame.time_base:
-                late = (float(frame.pts * frame.time_base) - self.start) * self.sample_rate - taken
+                late = (float(frame.pts * frame.time_base) - self._first) * self.sample_rate - taken
             jump = late - pace.late
             if jump > HOLE * self.sample_rate or jump < -OVERLAP * self.sample_rate:
-                yield from pace.correct(_mixed(pack.finish()))
+                yield from pack.finish()
                 pace.reset()
-                if late >= 0:
-                    yield from _silence(round(late))
-                    taken += round(late)
-                else:
+                if late < 0:
                     continue  # it is there already
+                yield from _silence(round(late), frame.layout.nb_channels)
+                taken += round(late)
                 late = 0.0
             pace.measure(late, length)
             taken += length + pace.owed()
-            yield from pace.correct(_mixed(pack(frame)))
-        yield from pace.correct(_mixed(pack.finish()))
+            yield from pack(frame)
+        yield from pack.finish()
 
 
 class _Pace:
@@ -149,24 +180,18 @@ class _Pace:
         owed, self._owed = self._owed, 0.0
         return owed
 
-    def correct(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """The blocks, the next ones longer or shorter by what is due."""
-        for block in blocks:
-            most = int(MAX_STRETCH * len(block))
-            change = round(min(max(self._due, -most), most))
-            self._due -= change
-            yield stretched(block, len(block) + change) if change else block
+    def correct(self, block: np.ndarray) -> np.ndarray:
+        """A block [n], longer or shorter by as much of what is due as it can be."""
+        most = int(MAX_STRETCH * len(block))
+        change = round(min(max(self._due, -most), most))
+        self._due -= change
+        return stretched(block, len(block) + change) if change else block
 
 
-def _mixed(sounds: Iterator[Any]) -> Iterator[np.ndarray]:
-    for sound in sounds:
-        if len(sound.samples):
-            yield sound.samples @ sound.weights
-
-
-def _silence(samples: int) -> Iterator[np.ndarray]:
+def _silence(samples: int, channels: int) -> Iterator[Sound]:
+    weights = np.full(channels, 1 / channels, np.float32)
     while samples > 0:
-        yield np.zeros(min(samples, 1 << 16), np.float32)
+        yield Sound(np.zeros((min(samples, 1 << 16), channels), np.float32), weights)
         samples -= 1 << 16
 
 
@@ -175,16 +200,16 @@ def sound_stream(container: Any, track: int | None = None) -> Any:
 
     Args:
         container: of a film.
-        track: number of the track to be taken, from 0 on.
+        track: number of the track to be taken, from 1 on.
 
     Raises:
         MediaError: if there is no such track.
     """
     streams = container.streams.audio
     if track is not None:
-        if not 0 <= track < len(streams):
+        if not 1 <= track <= len(streams):
             raise MediaError(
-                f"{shown_name(container)}: has {len(streams)} track(s) of sound, none with the number {track}"
+                f"{shown_name(container)}: has {len(streams)} track(s) of audio, none with the number {track}"
             )
-        return streams[track]
-    return next((s for s in streams if int(s.disposition) & 1), streams[0] if streams else None)
+        return streams[track - 1]
+    return next((s for s in streams if is_default(s)), streams[0] if streams else None)

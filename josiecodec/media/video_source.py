@@ -66,7 +66,7 @@ class Film:
     """
 
     def __init__(self, path: str | Path, audio_track: int | None = None):
-        """Open a file.
+        """Open a file; `audio_track` counts from 1 on.
 
         Raises:
             MediaError: if it cannot be opened or holds no video.
