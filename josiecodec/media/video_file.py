@@ -95,16 +95,21 @@ def packets(container: Any, streams: list[Any], quiet: bool = False) -> Iterator
     """
     clock = Clock(bool(container.format.flags & TS_DISCONTINUITIES))
     source = _demuxed(container, streams)
+    leader = streams[0].index
     for packet in source:
-        ahead = [packet]
-        if clock.breaks(packet) and packet.stream.index != streams[0].index:
+        ahead, done = [packet], set()
+        if clock.breaks(packet) and packet.stream.index != leader:
             for other in itertools.islice(source, LOOK_AHEAD):
                 ahead.append(other)
-                if other.stream.index == streams[0].index and clock.breaks(other):
-                    clock.reset(other)
-                    break
-        for each in ahead:
-            clock.fix(each)
+                if other.stream.index == leader:
+                    if clock.breaks(other):
+                        clock.reset(other)
+                        break
+                    clock.fix(other)  # still of the clock before
+                    done.add(len(ahead) - 1)
+        for number, each in enumerate(ahead):
+            if number not in done:
+                clock.fix(each)
             yield each
     if clock.resets and not quiet:
         times = "once" if clock.resets == 1 else f"{clock.resets} times"
