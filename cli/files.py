@@ -168,10 +168,9 @@ def _encode_image(models: Models, start: Path, out: Any, rate: Rate, beams: int 
 
 def _encode_video(models: Models, start: Path, out: Any, how: Encoding, progress: Progress) -> Work:
     from josiecodec.coding.video import encode_video
-    from josiecodec.media.video_reader import VideoReader
+    from josiecodec.media.video_reader import has_sound
 
-    with VideoReader(start) as reader:
-        silent = how.no_audio or reader.audio_offset is None
+    silent = how.no_audio or not has_sound(start)
     vision, audio = models.to_encode("vision"), None if silent else models.to_encode("audio")
     done = encode_video(
         vision,

@@ -99,7 +99,7 @@ def plan(source: Path, target: Path | None, suffix: Suffix, wanted: frozenset[st
         out = target if target is not None else source
         if str(out) == "-":
             raise click.UsageError("a folder cannot go to standard output")
-        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in wanted and p.is_file())
+        files = _wanted_files(source, wanted)
         if not files:
             raise click.UsageError(f"{source}: no file of a supported format in this folder")
         jobs = list(_jobs_of(files, source, out, suffix))
@@ -119,6 +119,20 @@ def plan(source: Path, target: Path | None, suffix: Suffix, wanted: frozenset[st
             if end.resolve() == start.resolve():
                 raise click.UsageError(f"{end} is both input and output")
     return jobs
+
+
+def _wanted_files(folder: Path, wanted: frozenset[str]) -> list[Path]:
+    """Files of a folder with one of the suffixes, or that begin like such files; others are counted for the user."""
+    found = sorted(p for p in folder.rglob("*") if p.is_file())
+    if wanted == {".josie"}:
+        return [p for p in found if p.suffix.lower() in wanted]
+    from josiecodec.media.kinds import MEDIA_SUFFIXES, skipped, split_media
+
+    files, left = split_media(found, wanted)
+    message = skipped(left, "media" if wanted == MEDIA_SUFFIXES else "audio or video")
+    if message:
+        click.echo(f"warning: {folder}: {message}", err=True)
+    return files
 
 
 def _jobs_of(files: list[Path], source: Path, out: Path, suffix: Suffix) -> Iterator[Job]:

@@ -6,7 +6,6 @@ import itertools
 import tempfile
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,8 @@ from ..bitstream.patch_payload import PatchRows
 from ..coding.jovio import Jovio
 from ..coding.vision_encoder import GroupEncoder
 from ..errors import CodecError, MediaError
-from ..media.images import IMAGE_SUFFIXES, load_image
+from ..media.images import load_image
+from ..media.kinds import kind_of
 from ..media.video_reader import VideoReader
 from ..settings import Rate
 from .audio import Encoded, read_ahead
@@ -43,10 +43,8 @@ def encode_vision(
 
 def _load(item: Item) -> LoadedItem:
     """The image of an item; None of a video, which is read while it is encoded."""
-    if Path(item.path).suffix.lower() not in IMAGE_SUFFIXES:
-        return item, None
     try:
-        return item, load_image(item.path)
+        return item, load_image(item.path) if kind_of(item.path) == "image" else None
     except (CodecError, OSError) as error:
         return item, MediaError(str(error))
 
