@@ -6,6 +6,7 @@ silence, and the clock of the container decides where samples belong.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import warnings
 from collections.abc import Iterator
@@ -97,8 +98,7 @@ class ContainerSource:
         frames: Iterator[Any] = itertools.chain(self._begun, self._decoded)
         jump = first > 2 * PREROLL * self.rate and self.ends.can_jump and self._time is not None
         if jump:
-            self.stream.codec_context.flush_buffers()
-            frames = self._frames(self.begin + first / self.rate - PREROLL)
+            frames = self._frames_from(self.begin + first / self.rate - PREROLL)
         clock = Clock(self.rate, self._claimed_end(), lambda: self.damaged > 0, self._time if jump else None)
         clock.only_holes = self.ends.format in WHOLE
         skipped = 0
@@ -128,6 +128,15 @@ class ContainerSource:
                 owed += placed.drift
             yield from treated(packed(placed.frame))
         yield from treated(packed.finish())
+
+    def _frames_from(self, time: float) -> Iterator[Any]:
+        """Decoded frames of packets that end after a time."""
+        import av
+
+        self.stream.codec_context.flush_buffers()
+        with contextlib.suppress(av.FFmpegError):  # else all packets before it are read
+            self._container.seek(int(time / self.stream.time_base), stream=self.stream)
+        return self._frames(time)
 
     def _frames(self, after: float | None = None) -> Iterator[Any]:
         """Decoded frames; of packets that end after a time, if one is given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import struct
@@ -70,6 +71,19 @@ class Part(io.RawIOBase):
 
 def joined_parts(source: str | Path | IO[bytes]) -> list[tuple[int, int]]:
     """Ranges of bytes of the recordings that were joined to one Ogg or MP3 file; a single one of any other file."""
+    if isinstance(source, (str, Path)):
+        stat = os.stat(source)
+        return _parts_of_path(str(source), stat.st_size, stat.st_mtime_ns)
+    return _parts(source)
+
+
+@functools.lru_cache(64)
+def _parts_of_path(path: str, size: int, changed: int) -> list[tuple[int, int]]:
+    """The same of a path; clips that are cut out of one long recording ask for it again and again."""
+    return _parts(path)
+
+
+def _parts(source: str | IO[bytes]) -> list[tuple[int, int]]:
     with Part(source) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
