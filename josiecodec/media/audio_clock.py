@@ -18,7 +18,7 @@ import numpy as np
 
 MIN_GAP = 0.05  # seconds between clock and samples that are let pass
 AHEAD = 5  # frames that must agree before the clock is followed: packets of live recordings jitter
-MAX_OVERLAP = 1.0  # seconds; a clock that jumps back further was begun anew
+MAX_OVERLAP = 0.2  # seconds; a clock that jumps back further was begun anew
 MAX_UNCLAIMED = 3600.0  # seconds of a hole that are believed of a file that does not say how long it is
 STRETCH = 0.01  # of the speed, while a drift is caught up with
 
@@ -45,6 +45,7 @@ class Clock:
         first: position of the first frame.
         position: samples so far, with silence.
         filled: of these silence that took the place of packets.
+        only_holes: never leave anything out: time stamps are counted, and wrong only where there is damage.
 
     Args:
         rate: of the samples, in Hz.
@@ -56,6 +57,7 @@ class Clock:
     def __init__(self, rate: int, end: float | None, damaged: Callable[[], bool], begin: float | None = None):
         self.rate, self.end, self.damaged = rate, end, damaged
         self.first = self.position = self.filled = 0
+        self.only_holes = False
         self._begin = begin
         self._time: float | None = None  # where the clock was last
         self._raw = 0.0  # samples that have come, without those of holes
@@ -87,7 +89,7 @@ class Clock:
             return 0.0
         assert self._begin is not None
         lag = (time - self._begin) * self.rate - self._raw
-        back = time < self._time and lag < -MAX_OVERLAP * self.rate
+        back = time < self._time - MAX_OVERLAP
         far = time > self._time + MAX_UNCLAIMED if self.end is None else time > self.end + 1.0
         if back or far:
             lag = self._lag
@@ -102,7 +104,7 @@ class Clock:
             least = 0.5 * length if self.damaged() else MIN_GAP * self.rate
             late = lag - self._lag
             agreed = self._agreed(lag, waiting) if abs(late) > least else 0.0
-            if abs(agreed) > least and (late > 0) == (agreed > 0):
+            if abs(agreed) > least and (late > 0) == (agreed > 0) and (late > 0 or not self.only_holes):
                 correction = round(late if abs(late) < abs(agreed) else agreed)
                 if abs(lag - (self._before or 0.0)) > 0.5 * least:
                     gap = correction

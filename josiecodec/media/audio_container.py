@@ -21,6 +21,8 @@ from .audio_frames import PackedSamples, Sound
 PREROLL = 2.0  # seconds decoded before a place that is jumped to, in which every codec gets into step
 MAX_DAMAGED = 0.1  # of the packets; a file with more is refused unless it is to be salvaged
 LOSSLESS = frozenset(["flac", "alac", "wavpack", "tta", "ape", "mlp", "truehd", "shorten", "tak"])
+CUT, CUT_SHARE = 0.05, 0.002  # seconds, and share of the length, that may be missing without a word
+WHOLE = frozenset(["flac", "mp3", "aac", "tta", "wv", "ape"])  # formats without holes: one is damage
 PAD_BYTES = 2  # that follow the last packet in some containers, and are none
 MAX_RETRIES = 100  # reads in a row that fail, of a container that is to be salvaged
 
@@ -93,11 +95,12 @@ class ContainerSource:
             MediaError: if the file is too damaged.
         """
         frames: Iterator[Any] = itertools.chain(self._begun, self._decoded)
-        jump = first > 2 * PREROLL * self.rate and self.ends.exact_times and self._time is not None
+        jump = first > 2 * PREROLL * self.rate and self.ends.can_jump and self._time is not None
         if jump:
             self.stream.codec_context.flush_buffers()
             frames = self._frames(self.begin + first / self.rate - PREROLL)
         clock = Clock(self.rate, self._claimed_end(), lambda: self.damaged > 0, self._time if jump else None)
+        clock.only_holes = self.ends.format in WHOLE
         skipped = 0
         for sound in self.ends.cut(self._assembled(frames, clock), clock):
             skip = min(first + self._lead - clock.first - skipped, len(sound.samples))
@@ -179,17 +182,20 @@ class ContainerSource:
             lost.append(f"{self.damaged} of {self.packets} packets could not be decoded")
         if self.broken:
             lost.append(f"reading stopped after {clock.position / self.rate:.2f} s ({self.broken})")
-        if not lost:
+        whole = self.ends.promised or 0.0
+        missing = whole - clock.position / self.rate
+        if missing > max(CUT, CUT_SHARE * whole):
+            lost.append(f"{missing:.2f} of {whole:.2f} s are missing at its end")
+        if not lost and not (clock.filled and self.ends.format in WHOLE):
             return
-        if self.length is not None and self.length > clock.position:
-            missing = (self.length - clock.position) / self.rate
-            lost.append(f"{missing:.2f} of {self.length / self.rate:.2f} s are missing at its end")
         if clock.filled:
-            lost.append(f"{clock.filled / self.rate:.2f} s are silence instead")
-        text = f"{self.name}: damaged: {'; '.join(lost)}"
-        if not clock.position or (not self.salvage and (self.broken or self.damaged > MAX_DAMAGED * self.packets + 1)):
-            raise MediaError(f"{self.name}: damaged audio file: {'; '.join(lost)} (salvage reads what is left)")
-        warnings.warn(text, stacklevel=2)
+            lost.append(f"{clock.filled / self.rate:.2f} s that are missing are silence")
+        text = "; ".join(lost)
+        if not clock.position:
+            raise MediaError(f"{self.name}: damaged audio file: {text}")
+        if not self.salvage and (self.broken or self.damaged > MAX_DAMAGED * self.packets + 1):
+            raise MediaError(f"{self.name}: damaged audio file: {text}; what is left can be salvaged (--salvage)")
+        warnings.warn(f"{self.name}: damaged: {text}", stacklevel=2)
 
     def close(self) -> None:
         """Close the file."""

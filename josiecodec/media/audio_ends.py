@@ -12,6 +12,10 @@ MP4 = "mov,mp4,m4a,3gp,3g2,mj2"  # FFmpeg's name for the family
 NO_DELAY = frozenset(["aac", "mpegts", "flv", "avi", "live_flv"])  # containers that cannot tell an encoder's delay
 LAME_DELAY = 1105  # samples of MP3 as nearly all encoders make it, with the 529 of every decoder
 OPUS_DELAY = 312  # samples at 48 kHz of libopus
+EXACT = frozenset([MP4, "flac", "caf", "wv", "tta", "ape", "aiff", "ogg", "avi", "asf"])  # lengths can be relied on
+ALONE = frozenset(["matroska,webm", "flv"])  # the length of the file, if there is but one track
+FORGETFUL = ("mp3", "flac", "alac", "pcm")  # codecs without random noise, which would depend on what came before
+CHECKED = frozenset(["flac", "wavpack", "tta"])
 MAX_PADDING = 3 * 2048  # samples that a file may cut off its end; a claim to more is not believed
 HELD = 1 << 13  # samples that are kept back until it is known where the end is
 MOVIE_TICK = 1 / 600  # seconds; lengths in edit lists are rounded to such
@@ -21,7 +25,8 @@ class Ends:
     """Beginning and end of a track of sound.
 
     Attributes:
-        exact_times: whether time stamps say to the sample where a packet belongs.
+        can_jump: whether decoding from a packet on gives to the bit what decoding from the beginning gives there.
+        promised: seconds that the file has by what can be relied on in its headers; None if there is nothing.
         last: end of the last packet so far, in ticks of the track; for the reader to set.
     """
 
@@ -33,11 +38,23 @@ class Ends:
         self.metadata = {**container.metadata, **stream.metadata}
         self.last: int | None = None
         ticks = 1 / stream.time_base / (stream.rate or 1) if stream.time_base else 0
-        self.exact_times = bool(ticks) and ticks.denominator == 1
+        self.can_jump = bool(ticks) and ticks.denominator == 1 and self.codec.startswith(FORGETFUL)
+        self.promised = self._promised(container)
+        if self.codec in CHECKED:  # their frames carry checksums; else damage is noise
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
         # FFmpeg takes off twice what the encoder of WMA has put in front, and what ALAC in CAF has not put behind
         self._by_hand = self.codec in ("wmav1", "wmav2") or (self.format, self.codec) == ("caf", "alac")
         if self._by_hand:
             stream.codec_context.flags2 |= Flags2.skip_manual
+
+    def _promised(self, container: Any) -> float | None:
+        stream = self.stream
+        lame = self.format == "mp3" and bool(stream.start_time)  # there is the header of an encoder
+        if (self.format in EXACT or lame) and stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        if self.format in ALONE and len(container.streams) == 1 and container.duration:
+            return float(container.duration / 1e6)
+        return None
 
     def lead(self, frame: Any) -> int:
         """Samples of encoder delay at the beginning, given the first frame; those that FFmpeg leaves in."""

@@ -93,7 +93,7 @@ class SampleReader:
 
     def _open(self, part: tuple[int, int], by_ffmpeg: bool = False, seek: bool = False) -> Any:
         """What reads a part of the file: libsndfile where it can and is exact, else FFmpeg."""
-        source = self._file if len(self._parts) == 1 else Part(self._file, *part)
+        source = self._file if len(self._parts) == 1 and not part[0] else Part(self._file, *part)
         with Part(self._file, *part) as file:
             head = file.read(4)
         if not by_ffmpeg and not is_mp3(head) and (head != b"fLaC" or seek):

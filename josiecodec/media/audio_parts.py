@@ -14,6 +14,7 @@ CHUNK = 1 << 22  # bytes looked through at a time
 TAIL = 4096  # bytes behind the end that a header names which are let pass: tags, padding
 MAX_TAG = 1 << 24  # bytes of an ID3 tag with its pictures
 MAX_CHUNKS = 1000
+MAX_PAGE = 27 + 255 + 255 * 255  # bytes of Ogg
 ENDLESS = 0x7FFFF000  # sizes from here on stand for "not known"
 
 
@@ -72,13 +73,22 @@ def joined_parts(source: str | Path | IO[bytes]) -> list[tuple[int, int]]:
     with Part(source) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        head = file.read(4)
-        starts = [0]
-        if head == b"OggS":
+        head = file.read(10)
+        starts = [_behind_tag(file, head)]
+        if head[:4] == b"OggS":
             starts += _ogg_links(file, size)
-        elif is_mp3(head):
+        elif is_mp3(head) and not starts[0]:
             starts += _mp3_joints(file)
     return list(zip(starts, [*starts[1:], size]))
+
+
+def _behind_tag(file: Part, head: bytes) -> int:
+    """Where a WAV, AIFF or FLAC file begins that has an ID3 tag before it; else 0."""
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    at = 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
+    file.seek(at)
+    return at if file.read(4) in (b"RIFF", b"RF64", b"FORM", b"fLaC") else 0
 
 
 def is_mp3(head: bytes) -> bool:
@@ -101,6 +111,23 @@ def _ogg_links(file: Part, size: int) -> list[int]:
         segments = page[26]
         at += 27 + segments + sum(page[27 : 27 + segments])
     return links
+
+
+def ogg_end(source: str | Path | IO[bytes]) -> int:
+    """Position that the last page of an Ogg file names, in its own unit; 0 if it is none."""
+    with Part(source) as file:
+        if file.read(4) != b"OggS":
+            return 0
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 2 * MAX_PAGE, 0))
+        data = file.read()
+        at = data.rfind(b"OggS")
+        while at >= 0:
+            position = int.from_bytes(data[at + 6 : at + 14], "little", signed=True)
+            if position > 0:
+                return position
+            at = data.rfind(b"OggS", 0, at)
+    return 0
 
 
 def _mp3_joints(file: Part) -> list[int]:
@@ -195,7 +222,7 @@ class Claim:
 
 
 def read_claim(source: str | Path | IO[bytes]) -> Claim | None:
-    """What the header of a WAV, AIFF or AU file says; None of other files, and where no samples were found."""
+    """What the header of a WAV, AIFF, CAF or AU file says; None of other files, and where no samples were found."""
     with Part(source) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
@@ -203,6 +230,8 @@ def read_claim(source: str | Path | IO[bytes]) -> Claim | None:
         if head[:4] == b".snd" and len(head) >= 12:
             start, claimed = struct.unpack(">II", head[4:12])
             return _claim(file, size, start, claimed, True)
+        if head[:4] == b"caff":
+            return _walk_caf(file, size)
         kind, form = head[:4], head[8:12]
         if (kind in (b"RIFF", b"RF64", b"BW64", b"RIFX") and form == b"WAVE") or kind == b"FORM":
             if kind == b"FORM" and form not in (b"AIFF", b"AIFC"):
@@ -232,6 +261,22 @@ def _walk(file: Part, size: int, big: bool) -> Claim | None:
     return None
 
 
+def _walk_caf(file: Part, size: int) -> Claim | None:
+    at = 8
+    for _ in range(MAX_CHUNKS):
+        file.seek(at)
+        head = file.read(12)
+        if len(head) < 12:
+            return None
+        length = int.from_bytes(head[4:], "big", signed=True)
+        if head[:4] == b"data":
+            return _claim(file, size, at + 16, length - 4 if length >= 4 else ENDLESS + size, True)
+        if length < 0:
+            return None
+        at += 12 + length
+    return None
+
+
 def _claim(file: Part, size: int, start: int, claimed: int, big: bool) -> Claim:
     there = max(size - start, 0)
     if claimed >= ENDLESS and claimed > there:
@@ -249,5 +294,7 @@ def _is_chunk(file: Part, at: int, size: int) -> bool:
         return True
     if len(data) < 8 or not all(32 <= c < 127 for c in data[:4]):
         return False
-    sizes = int.from_bytes(data[4:8], "little"), int.from_bytes(data[4:8], "big")
+    sizes = [int.from_bytes(data[4:8], "little"), int.from_bytes(data[4:8], "big")]
+    if len(data) >= 12:
+        sizes.append(int.from_bytes(data[4:12], "big") + 4)  # of CAF
     return at + 8 + min(sizes) <= size + 1

@@ -12,10 +12,12 @@ import soundfile
 
 from ..errors import MediaError
 from .audio_frames import Sound, mono_weights
-from .audio_parts import Claim, Part, read_claim
+from .audio_parts import Claim, Part, ogg_end, read_claim
 
 BLOCK = 1 << 16  # samples per channel read at a time
 RAW = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # subtypes whose samples can be read without their header
+CLAIMS = ("FLAC", "OGG")  # formats that can be longer than they claim
+OPUS_MARGIN = 9600  # samples (0.2 s) that a stream may begin with and that are none
 MAX_LENGTH = 1 << 40  # samples; what is more says "not known"
 
 
@@ -38,7 +40,7 @@ class SndfileSource:
 
     def __init__(self, source: Any, name: str):
         self.name, self._source = name, source
-        claim = read_claim(source)
+        claim, end = read_claim(source), ogg_end(source)  # before libsndfile has its place in the file
         self._part: Part | None = None
         try:
             self._file = soundfile.SoundFile(_name(source))
@@ -48,13 +50,17 @@ class SndfileSource:
         self.rate, self.channels = file.samplerate, file.channels
         self.codec = f"{file.format}/{file.subtype}".lower()
         self.lossy = not file.subtype.startswith((*RAW, "ALAC"))
-        if file.subtype.startswith("MPEG") or not file.seekable() or (file.format == "OGG" and self.channels > 2):
+        unseekable_gsm = file.subtype == "GSM610" and not file.seekable()  # of an odd number of bytes
+        if file.subtype.startswith("MPEG") or unseekable_gsm or (file.format == "OGG" and self.channels > 2):
             self.close()
             raise NotForSndfile
         if not 1 <= self.rate <= 1_000_000 or self.channels < 1:
             self.close()
             raise MediaError(f"{name}: {self.rate} Hz with {self.channels} channels is no audio")
         self.length = file.frames if 0 <= file.frames < MAX_LENGTH else None
+        if file.format == "OGG":  # libsndfile names what it can reach, not what should be there
+            unit = 48000 if file.subtype == "OPUS" else self.rate
+            self.length = max(self.length or 0, (end - OPUS_MARGIN) * self.rate // unit)
         self._use_header(claim)
         self.layout = _layout(source, self.channels)
 
@@ -69,7 +75,7 @@ class SndfileSource:
         width = {"8": 1, "S8": 1, "U8": 1, "16": 2, "24": 3, "32": 4}.get(file.subtype.removeprefix("PCM_"), 0)
         width = width or {"FLOAT": 4, "DOUBLE": 8}.get(file.subtype, 1)
         frame = width * self.channels
-        if claim.unfinished and claim.there // frame > (self.length or 0):
+        if (claim.unfinished or claim.claimed is None) and claim.there // frame > (self.length or 0):
             kind = file.subtype
             self._file.close()
             self._part = Part(self._source, claim.start)
@@ -98,6 +104,8 @@ class SndfileSource:
         """
         weights = mono_weights(self.layout, self.channels)
         try:
+            if first > self._file.frames and self._file.format in CLAIMS:
+                raise NotForSndfile
             if self._file.seekable():  # also to 0: else libsndfile gives the priming samples of Opus, which are none
                 self._file.seek(min(first, self._file.frames))
                 first = 0
