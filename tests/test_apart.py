@@ -15,9 +15,11 @@ import pytest
 import soundfile
 from kit import apart_work
 from kit.sound import RATE, noise, write_sound
+from kit.vision import CONV, model, scene
 
 from josiecodec.errors import CodecError, MediaError
 from josiecodec.media.apart import Apart, ApartPool, Died
+from josiecodec.media.images import save_image
 from josiecodec.tokenization.plan import Settings, make_plan
 from josiecodec.tokenization.tokenize import tokenize
 
@@ -25,6 +27,13 @@ LAYOUTS = ["mono", "stereo", "2.1", "3.0", "4.0", "quad", "5.0", "5.1", "6.1", "
 # makes every process in which it is imported die where it opens a file with "deadly" in its name
 DEADLY = """
 import os, signal, soundfile
+from PIL import Image
+_look = Image.open
+def _deadly_look(file, *args, **kwargs):
+    if "deadly" in str(getattr(file, "name", file)):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return _look(file, *args, **kwargs)
+Image.open = _deadly_look
 _open = soundfile.SoundFile.__init__
 def _deadly(self, file, *args, **kwargs):
     if isinstance(file, (str, bytes)) and b"deadly" in os.fsencode(file):
@@ -98,6 +107,17 @@ def test_tokenizing_goes_on_after_a_deadly_file(deadly, tmp_path, spectral, monk
         (error,) = [json.loads(line) for line in (out / "errors.jsonl").read_text().splitlines()]
         assert error["source"] == "b deadly.wav"
         assert "SIGSEGV" in error["error"]
+
+
+def test_tokenizing_goes_on_after_a_deadly_picture(deadly, tmp_path, monkeypatch):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("a.png", "b deadly.png", "c.png"):
+        save_image(scene(32, 32)[0, :, 0], folder / name)
+    with ApartPool() as pool:
+        monkeypatch.setattr("josiecodec.tokenization.vision.shared_pool", lambda: pool)
+        (report,) = tokenize(model(CONV), make_plan(folder), tmp_path / "tokens", Settings(2))
+    assert (report.clips, report.bad) == (2, 1)
 
 
 def test_encoding_a_folder_goes_on_after_a_deadly_file(deadly, tmp_path):

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, BinaryIO
 
 from ..errors import CodecError, MediaError
@@ -52,7 +52,7 @@ class Apart:
             if on_note is not None:
                 on_note(note_)
 
-    def stream(self, function: Callable[..., Iterator[Any]], *args: Any) -> Iterator[Any]:
+    def stream(self, function: Callable[..., Iterator[Any]], *args: Any) -> Generator[Any, None, None]:
         """The items of a generator that runs there, which is never more than a little ahead.
 
         Raises:
@@ -145,7 +145,7 @@ class ApartPool:
         with self._one() as apart:
             return apart.call(function, *args)
 
-    def stream(self, function: Callable[..., Iterator[Any]], *args: Any) -> Iterator[Any]:
+    def stream(self, function: Callable[..., Iterator[Any]], *args: Any) -> Generator[Any, None, None]:
         """As of `Apart`, in whichever process is idle."""
         with self._one() as apart:
             yield from apart.stream(function, *args)
