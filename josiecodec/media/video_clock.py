@@ -6,7 +6,7 @@ from typing import Any
 
 MAX_HOLE = 24 * 3600.0  # seconds without a packet that are believed
 MAX_HOLE_BROADCAST = 3600.0  # the same where a new recording or programme may follow in one file (MPEG-TS and -PS)
-MAX_BACK = 0.5  # seconds that a stream may go back; more is a clock that was reset
+MAX_BACK = 0.1  # seconds that a stream may go back; more is a clock that was reset
 RECENT = 1000  # packets after a reset among which some may still have the clock before it
 
 

@@ -95,8 +95,9 @@ def to_rgb(frame: Any, size: tuple[int, int], colors: Colors) -> tuple[np.ndarra
     alpha = any(component.is_alpha for component in frame.format.components)
     if frame.format.name.startswith("gray"):
         return _grey(frame, size, colors.limited), None
-    own = colors.hdr or colors.matrix not in (RGB_MATRIX, *_SWSCALE_MATRIX, BT2020)
-    if own and not alpha:
+    same = is_srgb(colors.primaries, colors.transfer)
+    known = colors.matrix in (RGB_MATRIX, *_SWSCALE_MATRIX, BT2020)
+    if not (same and known) and not alpha:
         return _by_numbers(frame, size, colors), None
     arguments: dict[str, Any] = {"height": size[0], "width": size[1], "interpolation": SCALER}
     if colors.matrix in _SWSCALE_MATRIX:
@@ -106,7 +107,7 @@ def to_rgb(frame: Any, size: tuple[int, int], colors: Colors) -> tuple[np.ndarra
         arguments["dst_color_range"] = FULL
     pixels = frame.reformat(format="rgba" if alpha else "rgb24", **arguments).to_ndarray()
     rgb, opacity = (pixels[..., :3], pixels[..., 3]) if alpha else (pixels, None)
-    if not is_srgb(colors.primaries, colors.transfer):
+    if not same:
         rgb = _in_strips(rgb, lambda part: to_srgb(part, colors.primaries, colors.transfer))
     return rgb, opacity
 
@@ -119,10 +120,10 @@ def on_white(rgb: np.ndarray, opacity: np.ndarray) -> np.ndarray:
 
 def _grey(frame: Any, size: tuple[int, int], limited: bool) -> np.ndarray:
     grey = frame.reformat(format="gray16le", height=size[0], width=size[1], interpolation=SCALER).to_ndarray()
-    bits = frame.format.components[0].bits
-    value = grey.astype(np.float32) / (65535 if bits == 8 else _top(bits))
+    value = grey.astype(np.float32) / 65535  # swscale makes the largest value of any depth the largest of 16 bits
     if limited:
-        value = (value * 255 - 16) / 219
+        bits = frame.format.components[0].bits
+        value = (value * ((1 << bits) - 1) / (1 << (bits - 8)) - 16) / 219
     byte = np.rint(255 * np.clip(value, 0, 1)).astype(np.uint8)
     return np.repeat(byte[..., None], 3, 2)
 

@@ -18,6 +18,7 @@ _STANDARD = sorted(
 _SNAP = 0.003  # share by which a measured rate may differ from a named one
 _EVEN = 0.3  # share of a picture by which a step may differ from the usual one in an even film
 _IN_STEP = 0.8  # how alike (0 to 1) the places of pictures between two lines of the grid have to be to count
+_EXACT = 0.0085  # seconds that a picture may be shown beside its time in an uneven film: half a step at 60/s
 _FEW_LOST = 0.01  # share of the pictures that may be left out of a film with very uneven times
 
 
@@ -61,8 +62,11 @@ def phase(times: Sequence[float], rate: Fraction) -> float:
 
 
 def choose_rate(times: Sequence[float], named: Iterable[Fraction | None]) -> Fraction:
-    """The rate for pictures at some times, in seconds: the lowest one of those that come into question that has room
-    for all of them.
+    """The rate for pictures at some times, in seconds.
+
+    Of an even film it is the measured one, as the file or a standard names it. Of an uneven one it is the first one,
+    of those that the file names and then of the standard ones from low to high, that has room for all pictures near
+    their times.
 
     Args:
         times: of all pictures, in order.
@@ -82,14 +86,19 @@ def choose_rate(times: Sequence[float], named: Iterable[Fraction | None]) -> Fra
             if believable(rate) and not lost_pictures(times, rate):
                 return rate
     limit = max(USUAL_MAX, 1.5 / usual)
-    candidates = [rate for rate in rates if rate <= limit] + [rate for rate in _STANDARD if rate <= limit]
-    lost = [(rate, lost_pictures(times, rate)) for rate in candidates]
-    for allowed in (0, _FEW_LOST * len(times)):
-        fitting = [rate for rate, count in lost if count <= allowed]
-        if fitting:
-            return fitting[0]
-    return (
-        min(lost, key=lambda pair: (pair[1], pair[0]))[0]
-        if lost
-        else min(max(Fraction(round(1 / usual)), MIN_RATE), MAX_RATE)
-    )
+    candidates = [rate for rate in (*rates, *_STANDARD) if rate <= limit]
+    exact = [rate for rate in candidates if _error(times, rate) <= _EXACT]
+    for rate in exact:
+        if not lost_pictures(times, rate):
+            return rate
+    lost = [(rate, lost_pictures(times, rate)) for rate in exact or candidates]
+    for rate, count in lost:
+        if count <= _FEW_LOST * len(times):
+            return rate
+    return min(lost, key=lambda pair: (pair[1], pair[0]))[0]
+
+
+def _error(times: Sequence[float], rate: Fraction) -> float:
+    """Seconds by which nearly all pictures are at most beside their time on a grid."""
+    places = (np.asarray(times) - times[0]) * float(rate) - phase(times, rate)
+    return float(np.quantile(np.abs(places - np.rint(places)), 0.99)) / float(rate)

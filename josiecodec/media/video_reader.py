@@ -136,7 +136,7 @@ class VideoReader:
                 stacklevel=2,
             )
         if self.source.damaged:
-            warnings.warn(f"{self.name}: {self.source.damaged} damaged pictures or packets of pictures", stacklevel=2)
+            warnings.warn(f"{self.name}: damaged pictures, or packets of them: {self.source.damaged}", stacklevel=2)
 
     def _end(self, last: Picture, time: float) -> float:
         """Until when the last picture is shown."""

@@ -46,9 +46,9 @@ def _bt2020(picture: np.ndarray) -> np.ndarray:
     return np.clip(linear(picture) @ (np.linalg.inv(_matrix(9)) @ _matrix(1)).T, 0, None)
 
 
-def pq(picture: np.ndarray) -> np.ndarray:
-    """uint8 sRGB as uint16 PQ of BT.2020, white at 203 cd/m2."""
-    y = (_bt2020(picture) * 203 / 10000) ** (2610 / 16384)
+def pq(picture: np.ndarray, gain: float = 1.0) -> np.ndarray:
+    """uint8 sRGB as uint16 PQ of BT.2020, white at 203 cd/m2; `gain` makes the light stronger."""
+    y = (gain * _bt2020(picture) * 203 / 10000) ** (2610 / 16384)
     return _code(((3424 / 4096 + 2413 / 128 * y) / (1 + 2392 / 128 * y)) ** (2523 / 32))
 
 
