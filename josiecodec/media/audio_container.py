@@ -18,6 +18,7 @@ from ..errors import MediaError
 from .audio_clock import Clock, stretched
 from .audio_ends import Ends
 from .audio_frames import PackedSamples, Sound
+from .audio_layout import in_order, kept, layout_of
 
 PREROLL = 2.0  # seconds decoded before a place that is jumped to, in which every codec gets into step
 MAX_DAMAGED = 0.1  # of the packets; a file with more is refused unless it is to be salvaged
@@ -75,9 +76,11 @@ class ContainerSource:
         first = next(self._decoded, None)
         self._begun = [] if first is None else [first]
         if first is not None:  # what the header says of the rate of HE-AAC, say, is another one
-            self.rate, self.channels, self.layout = first.sample_rate, first.layout.nb_channels, first.layout.name
+            self.rate, self.channels = first.sample_rate, first.layout.nb_channels
+            self.layout = in_order(first.layout)
         else:
-            self.rate, self.channels, self.layout = stream.rate or 0, stream.channels or 0, stream.layout.name
+            self.rate = stream.rate or 0
+            self.layout, self.channels = layout_of(stream)
         if not 1 <= self.rate <= 1_000_000 or self.channels < 1:
             raise MediaError(f"{self.name}: {self.rate} Hz with {self.channels} channels is no audio")
         self._time = None if first is None else first.time
@@ -151,7 +154,7 @@ class ContainerSource:
             after = None
             self.packets += packet.size > 0
             try:
-                frames = packet.decode()
+                frames = [kept(frame) for frame in packet.decode()]
             except av.error.EOFError:
                 return
             except (av.FFmpegError, ValueError):

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import soxr
 
+from .audio_layout import has_own_order, in_order, kept
+
 BATCH = 1 << 16  # samples per channel that are converted together
 MAX_PLACED = 8  # channels of a file that names no layout which are taken for loudspeakers; more are microphones
 
@@ -49,7 +51,7 @@ class PackedSamples:
         self._weights = np.ones(1, np.float32)
 
     def __call__(self, frame: Any) -> Iterator[Sound]:
-        """Take a frame in, give what is ready out."""
+        """Take a frame in (one that is `audio_layout.kept`), give what is ready out."""
         form = frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate
         if form != self._form:
             yield from self.finish()
@@ -73,14 +75,14 @@ class PackedSamples:
     def _begin(self, frame: Any) -> None:
         import av
 
-        rate, channels = frame.sample_rate, frame.layout.nb_channels
-        self._packer = av.AudioResampler(format="flt", layout=frame.layout, rate=rate, frame_size=BATCH)
-        self._weights = mono_weights(frame.layout.name, channels)
+        rate, channels, layout = frame.sample_rate, frame.layout.nb_channels, in_order(frame.layout)
+        self._packer = av.AudioResampler(format="flt", layout=layout, rate=rate, frame_size=BATCH)
+        self._weights = mono_weights(layout, channels)
         if rate != self.sample_rate:
             self._rates = soxr.ResampleStream(rate, self.sample_rate, channels, dtype="float32")
 
     def _sound(self, part: Any) -> Sound:
-        samples = part.to_ndarray().reshape(-1, len(self._weights))
+        samples = kept(part).to_ndarray().reshape(-1, len(self._weights))
         if self._rates is not None:
             samples = self._rates.resample_chunk(samples)
         return Sound(samples, self._weights)
@@ -113,7 +115,7 @@ def mono_weights(layout: str, channels: int) -> np.ndarray:
     if layout.startswith("ambisonic"):
         return np.eye(1, channels, dtype=np.float32)[0]
     even = np.full(channels, 1 / channels, np.float32)
-    if channels <= 2 or (channels > MAX_PLACED and layout.endswith("channels")):
+    if channels <= 2 or (channels > MAX_PLACED and layout.endswith("channels")) or has_own_order(layout):
         return even
     try:  # what each channel alone becomes
         frame = av.AudioFrame.from_ndarray(np.eye(channels, dtype=np.float32).reshape(1, -1), "flt", layout)

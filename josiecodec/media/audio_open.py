@@ -7,6 +7,7 @@ an hour-long file gives the same samples as in one piece.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import tempfile
@@ -97,10 +98,8 @@ class SampleReader:
         with Part(self._file, *part) as file:
             head = file.read(4)
         if not by_ffmpeg and not is_mp3(head) and (head != b"fLaC" or seek):
-            try:
+            with contextlib.suppress(NotForSndfile):
                 return self._checked(SndfileSource(source, self.name))
-            except NotForSndfile:
-                pass
         if hasattr(source, "seek"):
             source.seek(0)
         return ContainerSource(source, self.name, self.reading.track, self.reading.salvage)

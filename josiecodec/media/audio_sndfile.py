@@ -12,6 +12,7 @@ import soundfile
 
 from ..errors import MediaError
 from .audio_frames import Sound, mono_weights
+from .audio_layout import layout_of
 from .audio_parts import Claim, Part, ogg_end, read_claim
 
 BLOCK = 1 << 16  # samples per channel read at a time
@@ -146,7 +147,7 @@ def _layout(source: Any, channels: int) -> str:
 
     try:
         with Part(source) as file, av.open(file) as container:
-            found = container.streams.audio[0].layout
-            return found.name if found.nb_channels == channels else f"{channels} channels"
+            name, found = layout_of(container.streams.audio[0])
+            return name if found == channels else f"{channels} channels"
     except (av.FFmpegError, IndexError, ValueError, OSError):
         return f"{channels} channels"

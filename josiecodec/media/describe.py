@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .audio_container import is_default
+from .audio_layout import layout_of
 from .audio_open import SampleReader
 
 TOLERATED = 0.05  # seconds between claimed and decoded length that nobody needs to know of
@@ -121,8 +122,8 @@ def _tracks(path: str | Path) -> list[dict[str, Any]]:
                     "number": number,
                     "codec": stream.codec_context.name,
                     "rate": stream.rate,
-                    "channels": stream.channels,
-                    "layout": stream.layout.name,
+                    "channels": layout_of(stream)[1],
+                    "layout": layout_of(stream)[0],
                     "language": stream.metadata.get("language"),
                     "title": stream.metadata.get("title"),
                     "default": is_default(stream),

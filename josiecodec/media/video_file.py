@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MediaError
+from .audio_layout import kept
 from .video_clock import Clock
 
 _SUFFIXES = """mp4 m4v mov qt mkv webm avi mpg mpeg mpe m1v m2v mpv ts mts m2ts m2t vob tod mod ogv ogm flv f4v wmv asf
@@ -149,7 +150,7 @@ class Decoder:
             return
         self._finished = not packet.size
         try:
-            frames = self._context.decode(packet)
+            frames = [kept(frame) for frame in self._context.decode(packet)]
         except (av.FFmpegError, ValueError, OSError):
             if packet.size:
                 self.damaged += 1
