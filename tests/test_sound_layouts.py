@@ -8,7 +8,8 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from kit.sound import RATE, noise, write_sound
+from kit.processes import run
+from kit.sound import RATE, heard, noise, write_sound
 from kit.vision import CONV, model
 
 from josiecodec.bitstream.josie_file import TokenFile
@@ -59,3 +60,15 @@ def test_films(tmp_path, spectral, layout):
     streams = TokenFile.from_bytes(out.getvalue()).streams
     assert [stream.info.kind for stream in streams] == ["vision", "audio"]
     assert streams[1].info.original_channels == av.AudioLayout(layout).nb_channels
+
+
+def test_layouts_with_an_order_of_their_own(tmp_path):
+    """7.1 in CAF lies in Apple's order; PyAV frees the table of that twice, if it is let."""
+    for channel, weight in ((2, 0.2265), (4, 0.1133), (6, 0.1133), (3, 0.0)):
+        wave = np.zeros((RATE, 8), np.float32)
+        wave[:, channel] = noise(RATE)
+        write_sound(tmp_path / "a.caf", wave, "pcm_f32le", "caf", layout="7.1")
+        mixed, _ = heard(tmp_path / "a.caf")
+        np.testing.assert_allclose(mixed, weight * noise(RATE), atol=1e-4)
+    write_sound(tmp_path / "a.caf", noise(RATE), "alac", "caf", layout="5.1")
+    assert "5.1" in run("info", tmp_path / "a.caf")
