@@ -63,6 +63,8 @@ class Film:
         interlaced: whether there were interlaced frames.
         orientation: how the last picture was brought upright.
         coded_size: height and width of the first picture as it is stored.
+        form: pixel format of the first picture, as FFmpeg names it.
+        decoded: number of pictures so far.
     """
 
     def __init__(self, path: str | Path, audio_track: int | None = None):
@@ -91,6 +93,7 @@ class Film:
         self.colors: Colors | None = None
         self.orientation = (False, False, False)
         self.coded_size = (0, 0)
+        self.form, self.decoded = "", 0
         self._deinterlacer = Deinterlacer()
         self._size: tuple[int, int] | None = None
         self._warned: set[str] = set()
@@ -119,10 +122,11 @@ class Film:
 
     def _picture(self, frame: Any) -> Picture:
         upright = orientation(frame)
-        size = square_size(frame.height, frame.width, self._aspect())
+        self.decoded += 1
+        size = square_size(frame.height, frame.width, self.aspect())
         if self._size is None:
             self._size, self.coded_size, self.orientation = size, (frame.height, frame.width), upright
-            self.colors = colors_of(frame, self.stream.codec_context.name)
+            self.colors, self.form = colors_of(frame, self.stream.codec_context.name), frame.format.name
         elif size != self._size or upright != self.orientation:
             self._warn("the pictures change their size, they are scaled to that of the first")
             if upright[0] != self.orientation[0] and size != self._size[::-1]:
@@ -138,7 +142,8 @@ class Film:
         duration = float(frame.duration * base) if frame.duration and base else 0.0
         return Picture(time, duration, turned(pixels, upright))
 
-    def _aspect(self) -> Fraction | None:
+    def aspect(self) -> Fraction | None:
+        """Width to height of a pixel as it is stored; None if the file does not say."""
         aspect = self.stream.sample_aspect_ratio or self.stream.codec_context.sample_aspect_ratio
         return Fraction(aspect) if aspect else None
 
