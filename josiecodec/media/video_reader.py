@@ -141,6 +141,8 @@ class VideoReader:
     def _end(self, last: Picture, time: float) -> float:
         """Until when the last picture is shown."""
         end = time + min(last.duration or float(1 / self.rate), MAX_HOLE)
+        if self.source.picture_end is not None and 0 < self.source.picture_end - end < MAX_HOLE:
+            end = self.source.picture_end  # pictures that are damaged, or the same once more
         if not self.source.damaged and not last.duration:
             claimed = self.source.claimed_end()
             if claimed is not None and end < claimed < end + CLAIMED_STILL:

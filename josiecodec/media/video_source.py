@@ -57,7 +57,7 @@ class Film:
 
     Attributes:
         sound: index of its track of sound among all streams; None without any.
-        sound_end: when the sound ends, as far as the packets have been read.
+        sound_end, picture_end: when sound and pictures end, by the packets that have been read.
         damaged: number of packets and pictures that were not whole.
         colors: of the first picture; None before it is decoded.
         interlaced: whether there were interlaced frames.
@@ -90,6 +90,7 @@ class Film:
         self._streams = [stream] if track is None else [stream, track]
         self._decoder = Decoder(stream)
         self.sound_end: float | None = None
+        self.picture_end: float | None = None
         self.colors: Colors | None = None
         self.orientation = (False, False, False)
         self.coded_size = (0, 0)
@@ -109,10 +110,14 @@ class Film:
     def pictures(self) -> Iterator[Picture]:
         """The pictures in order; all have the size of the first one. Can be called once."""
         for packet in packets(self.container, self._streams):
-            if packet.stream.index != self.stream.index:
-                if packet.pts is not None and packet.time_base:
-                    end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                    self.sound_end = end if self.sound_end is None else max(self.sound_end, end)
+            film = packet.stream.index == self.stream.index
+            if packet.pts is not None and packet.time_base and not packet.is_discard:
+                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                if film:
+                    self.picture_end = max(self.picture_end or end, end)
+                else:
+                    self.sound_end = max(self.sound_end or end, end)
+            if not film:
                 continue
             for frame in self._decoder(packet):
                 for whole in self._deinterlacer(frame):
@@ -200,6 +205,7 @@ class Animation:
 
     sound: int | None = None
     sound_end: float | None = None
+    picture_end: float | None = None
     damaged = 0
     interlaced = False
     colors: Colors | None = None
