@@ -16,7 +16,7 @@ from .image_open import frame_count, opened
 from .video_animation import animation_frames
 from .video_color import Colors, colors_of, on_white, to_rgb
 from .video_file import Decoder, film_stream, open_film, packets
-from .video_frames import Deinterlacer, orientation, square_size, turned
+from .video_frames import Deinterlacer, Stamps, orientation, square_size, turned
 from .video_rate import believable, choose_rate
 from .video_sound import sound_stream
 
@@ -96,6 +96,7 @@ class Film:
         self.coded_size = (0, 0)
         self.form, self.decoded = "", 0
         self._deinterlacer = Deinterlacer()
+        self._stamps = Stamps()
         self._size: tuple[int, int] | None = None
         self._warned: set[str] = set()
 
@@ -141,8 +142,8 @@ class Film:
         if opacity is not None and opacity.min(initial=255) < 255:
             self._warn("transparency is put on white")
             pixels = on_white(pixels, opacity)
-        stamp = frame.pts if frame.pts is not None else frame.dts
         base = frame.time_base
+        stamp = self._stamps(frame)
         time = float(stamp * base) if stamp is not None and base else None
         duration = float(frame.duration * base) if frame.duration and base else 0.0
         return Picture(time, duration, turned(pixels, upright))
@@ -176,8 +177,12 @@ class Film:
         named = [self.stream.guessed_rate, self.stream.base_rate, self.stream.average_rate]
         return self.even_rate() or choose_rate(times.pictures, named)
 
-    def times(self) -> Times:
-        """When the pictures are shown: by the packets of the whole file, without decoding them."""
+    def times(self, most: int | None = None) -> Times:
+        """When the pictures are shown: by the packets of the whole file, without decoding them.
+
+        Args:
+            most: pictures that are enough.
+        """
         found: list[float] = []
         last, duration = -1e18, 0.0
         vp8 = self.stream.codec_context.name == "vp8"
@@ -193,6 +198,8 @@ class Film:
                 found.append(time)
                 if time > last:
                     last, duration = time, float((packet.duration or 0) * packet.time_base)
+                if len(found) == most:
+                    break
         return Times(sorted(found), duration)
 
     def close(self) -> None:
@@ -227,7 +234,7 @@ class Animation:
         for time, duration, pixels in animation_frames(self.name):
             yield Picture(time, duration, pixels)
 
-    def times(self) -> Times:
+    def times(self, most: int | None = None) -> Times:
         """When the pictures are shown."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
