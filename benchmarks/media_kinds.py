@@ -24,6 +24,7 @@ TO_709, TO_601 = "out_color_matrix=bt709:out_range=limited", "out_color_matrix=b
 EXACT_709, FULL_709, EXACT_2020 = (0.2126, 0.0722, True), (0.2126, 0.0722, False), (0.2627, 0.0593, True)
 STILL: dict[str, Any] = {"sound": None, "seconds": 0.4, "flashes": (), "rate": Fraction(10)}
 X264 = {"crf": "1", "preset": "ultrafast"}
+B_FRAMES = {"crf": "10", "preset": "veryfast", "bf": "3", "b_strategy": "0"}
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def _containers() -> list[Kind]:
     slow = {"expected": Expected(rate=Fraction(10), size=(96, 140))}
     return [
         _film("h264_aac.mp4"),
+        *(_film(f"b_frames.{suffix}", options=B_FRAMES) for suffix in ("mp4", "mov", "mkv", "ts", "flv")),
         _film("hevc.mp4", codec="libx265", options={"crf": "10", "x265-params": "log-level=error"}),
         _film("prores_pcm.mov", **prores),
         _film("ffv1_flac.mkv", **SMALL_MKV),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 import sys
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -100,6 +102,22 @@ def test_twelve_bits_are_not_dark(tmp_path):
     white = np.full((64, 96), 4095)
     (tmp_path / "x.tif").write_bytes(tiff(packed_12(white), (64, 96), 12, 1))
     assert load_image(tmp_path / "x.tif").min() == 1
+
+
+def test_colors_of_sixteen_bits_are_rounded(tmp_path):
+    random = np.random.default_rng(0)
+    values = random.integers(0, 65536, (20, 30, 3)).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 30, 20, 16, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    ]
+    data = b"\x89PNG\r\n\x1a\n"
+    for name, body in chunks:
+        data += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    (tmp_path / "x.png").write_bytes(data)
+    assert np.abs(levels(tmp_path / "x.png") - values / 257).max() <= 0.501
 
 
 def test_deep_greys_are_turned_upright(tmp_path):

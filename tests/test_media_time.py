@@ -100,6 +100,25 @@ def test_a_clock_that_drifts_is_followed(tmp_path, pace):
     check(tmp_path / "x.mkv", 10, two, two)
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_pictures_that_are_stored_in_another_order(tmp_path, suffix):
+    options = {"crf": "10", "preset": "veryfast", "bf": "3", "b_strategy": "0"}
+    film(tmp_path / f"x.{suffix}", options=options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check(tmp_path / f"x.{suffix}", 2.0, [1.0], [1.0], 25)
+
+
+def test_avi_has_no_order_of_showing(tmp_path):
+    options = {"crf": "10", "preset": "veryfast", "bf": "2", "b_strategy": "0"}
+    film(tmp_path / "x.avi", options=options, sound=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, count, seen, _ = events(tmp_path / "x.avi")
+    assert count in (50, 51, 52)
+    assert seen == pytest.approx([1.0], abs=0.09)
+
+
 def test_joined_recordings(tmp_path):
     parts = [film(tmp_path / f"{n}.ts").read_bytes() for n in range(2)]
     (tmp_path / "x.ts").write_bytes(b"".join(parts))

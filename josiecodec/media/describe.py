@@ -11,6 +11,9 @@ import numpy as np
 from .audio_container import is_default
 from .audio_layout import layout_of
 from .audio_open import SampleReader
+from .describe_vision import describe_film, describe_picture, vision_lines
+from .kinds import kind_of
+from .video_reader import has_sound
 
 TOLERATED = 0.05  # seconds between claimed and decoded length that nobody needs to know of
 
@@ -19,16 +22,22 @@ def describe_media(path: str | Path) -> dict[str, Any]:
     """What was found in a media file, as JSON has it; it is decoded as a whole.
 
     Returns:
-        `kind`, `container`, `start` (of its clock, in seconds), `sound` (see `describe_sound`), `chapters`, and
-        `notes`, all warnings as lines.
+        `kind`, `container`, `start` (of its clock, in seconds), `sound` (see `describe_sound`) where there is any,
+        `vision` (see `describe_vision`) of pictures and video, `chapters`, and `notes`, all warnings as lines.
 
     Raises:
         MediaError: if it cannot be read.
     """
-    found: dict[str, Any] = {"kind": "audio", **_container(path), "notes": []}
+    kind = kind_of(path)
+    found: dict[str, Any] = {"kind": kind, **_container(path), "notes": []}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        found["sound"] = describe_sound(path)
+        if kind == "image":
+            found["vision"] = describe_picture(path)
+        elif kind == "video":
+            found["vision"] = describe_film(path)
+        if kind == "audio" or (kind == "video" and has_sound(path)):
+            found["sound"] = describe_sound(path)
     prefix = f"{path}: "
     found["notes"] += dict.fromkeys(str(warning.message).removeprefix(prefix) for warning in caught)
     return found
@@ -63,6 +72,8 @@ def media_lines(found: dict[str, Any]) -> list[str]:
     lines = []
     if found.get("container"):
         lines.append(f"  {found['kind']}, {found['container']}")
+    if found.get("vision"):
+        lines += vision_lines(found["vision"])
     if found.get("sound"):
         lines += _sound_lines(found["sound"], found["start"])
     for chapter in found.get("chapters", []):

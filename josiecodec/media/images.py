@@ -13,6 +13,7 @@ from torch import Tensor
 from ..atomic import replacing
 from ..errors import MediaError
 from .image_color import in_srgb
+from .image_deep import rounded
 from .image_open import IMAGE_SUFFIXES, MAX_PIXELS, frame_count, is_animation, name_of, opened
 from .image_values import grey_values, is_deep
 
@@ -46,7 +47,7 @@ def load_image(source: str | Path | IO[bytes]) -> Tensor:
         if is_deep(image):
             grey = torch.from_numpy(grey_values(image, name))
             return _upright(grey, image).expand(3, -1, -1).contiguous()
-        pixels = flat_rgb(ImageOps.exif_transpose(image), name)
+        pixels = flat_rgb(ImageOps.exif_transpose(rounded(image)), name)
     return torch.from_numpy(pixels).permute(2, 0, 1).float().div_(255)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 MAX_HOLE = 24 * 3600.0  # seconds without a packet that are believed
 MAX_HOLE_BROADCAST = 3600.0  # the same where a new recording or programme may follow in one file (MPEG-TS and -PS)
-MAX_BACK = 0.1  # seconds that a stream may go back; more is a clock that was reset
+MAX_BACK = 0.3  # seconds that a stream may go back; more is a clock that was reset
 RECENT = 1000  # packets after a reset among which some may still have the clock before it
 
 
@@ -47,17 +47,16 @@ class Clock:
 
     def fix(self, packet: Any) -> None:
         """Move the time stamps of a packet if that is necessary."""
-        time = _time(packet)
-        if time is None:
-            return
         if self.breaks(packet):
             self.reset(packet)
-        index, base = packet.stream.index, packet.time_base
-        expected = self._ends.get(index)  # the first packets of two streams can lie seconds apart
-        offset = self._offset if expected is None else self._fitting(time, expected)
-        self._left = max(self._left - 1, 0)
-        self._ends[index] = time + offset + (float(packet.duration * base) if packet.duration else 0.0)
-        if offset:
+        time, index, base = _time(packet), packet.stream.index, packet.time_base
+        offset = self._offset
+        if time is not None:
+            expected = self._ends.get(index)  # the first packets of two streams can lie seconds apart
+            offset = offset if expected is None else self._fitting(time, expected)
+            self._left = max(self._left - 1, 0)
+            self._ends[index] = time + offset + (float(packet.duration * base) if packet.duration else 0.0)
+        if offset and base:
             ticks = round(offset / float(base))
             if packet.dts is not None:
                 packet.dts += ticks
@@ -72,6 +71,6 @@ class Clock:
 
 
 def _time(packet: Any) -> float | None:
-    """Time stamp of a packet in seconds, on the clock of the file."""
-    stamp = packet.dts if packet.dts is not None else packet.pts
-    return float(stamp * packet.time_base) if stamp is not None and packet.time_base else None
+    """Time stamp of a packet in seconds, on the clock of the file; that of decoding, which never goes back in a stream
+    (Matroska does not always have it, and that of showing may not be taken in its place)."""
+    return float(packet.dts * packet.time_base) if packet.dts is not None and packet.time_base else None

@@ -32,6 +32,7 @@ _GREY_VIDEO = (
     "vp9",
     "mpeg4",
 )  # where grey is limited unless said
+_THREADS = 1  # of swscale: more take longer than they save, beside a decoder that has its own
 _ROWS = 128  # converted at a time, so that the numbers stay in the cache
 
 
@@ -99,7 +100,7 @@ def to_rgb(frame: Any, size: tuple[int, int], colors: Colors) -> tuple[np.ndarra
     known = colors.matrix in (RGB_MATRIX, *_SWSCALE_MATRIX, BT2020)
     if not (same and known) and not alpha:
         return _by_numbers(frame, size, colors), None
-    arguments: dict[str, Any] = {"height": size[0], "width": size[1], "interpolation": SCALER}
+    arguments: dict[str, Any] = {"height": size[0], "width": size[1], "interpolation": SCALER, "threads": _THREADS}
     if colors.matrix in _SWSCALE_MATRIX:
         arguments["src_colorspace"] = _SWSCALE_MATRIX[colors.matrix]
     if not frame.format.name.startswith("yuvj") and colors.matrix != RGB_MATRIX:
@@ -119,7 +120,9 @@ def on_white(rgb: np.ndarray, opacity: np.ndarray) -> np.ndarray:
 
 
 def _grey(frame: Any, size: tuple[int, int], limited: bool) -> np.ndarray:
-    grey = frame.reformat(format="gray16le", height=size[0], width=size[1], interpolation=SCALER).to_ndarray()
+    grey = frame.reformat(
+        format="gray16le", height=size[0], width=size[1], interpolation=SCALER, threads=_THREADS
+    ).to_ndarray()
     value = grey.astype(np.float32) / 65535  # swscale makes the largest value of any depth the largest of 16 bits
     if limited:
         bits = frame.format.components[0].bits
@@ -136,7 +139,9 @@ def _top(bits: int) -> int:
 def _by_numbers(frame: Any, size: tuple[int, int], colors: Colors) -> np.ndarray:
     """RGB with the matrix applied here, to 16 bits, then to sRGB."""
     form = "rgb48le" if colors.matrix == RGB_MATRIX else "yuv444p16le"
-    values = frame.reformat(format=form, height=size[0], width=size[1], interpolation=SCALER).to_ndarray()
+    values = frame.reformat(
+        format=form, height=size[0], width=size[1], interpolation=SCALER, threads=_THREADS
+    ).to_ndarray()
 
     def convert(part: np.ndarray) -> np.ndarray:
         code = part if colors.matrix == RGB_MATRIX else _rgb_code(part, colors, _top(frame.format.components[0].bits))

@@ -146,9 +146,10 @@ class Decoder:
         """Frames of a packet; an empty one brings out the rest."""
         import av
 
-        if self._finished:
+        flush = packet.pts is None and packet.dts is None and not packet.size
+        if self._finished or not (packet.size or flush):  # an empty packet of Theora is the picture before once more
             return
-        self._finished = not packet.size
+        self._finished = flush
         try:
             frames = [kept(frame) for frame in self._context.decode(packet)]
         except (av.FFmpegError, ValueError, OSError):

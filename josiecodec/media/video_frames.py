@@ -43,6 +43,31 @@ def square_size(height: int, width: int, aspect: Fraction | None) -> tuple[int, 
     return height, max(round(width * aspect), 1)
 
 
+class Stamps:
+    """Time stamps of the frames of a stream as they come out of its decoder.
+
+    They are those of showing, or those of decoding where there are none, or where they turn out to go back more often:
+    AVI, say, knows only one of them (the same rule as FFmpeg's).
+    """
+
+    def __init__(self) -> None:
+        self._faulty_pts = self._faulty_dts = 0
+        self._pts: int | None = None
+        self._dts: int | None = None
+
+    def __call__(self, frame: Any) -> int | None:
+        """The time stamp of a frame; None if it has none."""
+        pts, dts = frame.pts, frame.dts
+        if dts is not None:
+            self._faulty_dts += self._dts is not None and dts <= self._dts
+            self._dts = dts
+        if pts is not None:
+            self._faulty_pts += self._pts is not None and pts <= self._pts
+            self._pts = pts
+        stamp = pts if pts is not None and self._faulty_pts <= self._faulty_dts else dts
+        return None if stamp is None else int(stamp)
+
+
 class Deinterlacer:
     """Makes whole pictures of interlaced frames (FFmpeg's bwdif); progressive ones it gives back as they are.
 

@@ -26,6 +26,7 @@ from .video_source import CLAIMED_STILL, Animation, Film, Picture, Times
 __all__ = ["VIDEO_SUFFIXES", "VideoReader", "has_sound", "holds_video", "load_video"]
 
 PRIMING = 0.025  # seconds of sound before the first picture that are left out: what an encoder needs to begin
+EVEN_ENOUGH = 40  # pictures at the beginning of an even film that show where its grid stands
 HOLD = 0.5  # seconds by which sound has to outlast the pictures for the last of them to be kept until it ends
 
 
@@ -75,7 +76,7 @@ class VideoReader:
         if first is None:
             raise MediaError(f"{self.name}: damaged video, no picture of it can be decoded")
         even = self.source.even_rate()
-        times = Times([], 0.0) if even else self.source.times()
+        times = self.source.times(EVEN_ENOUGH if even else None)
         self.rate = even or self.source.rate(times)
         self.size = first.pixels.shape[0], first.pixels.shape[1]
         begin = first.time if first.time is not None else times.pictures[0] if times.pictures else 0.0
@@ -85,7 +86,7 @@ class VideoReader:
         self.audio_offset: float | None = None
         if self.source.sound is not None:
             self._open_sound()
-        self.expected = self._length(times)
+        self.expected = self._length(Times([], 0.0) if even else times)
 
     def _open_sound(self) -> None:
         try:
@@ -141,6 +142,8 @@ class VideoReader:
     def _end(self, last: Picture, time: float) -> float:
         """Until when the last picture is shown."""
         end = time + min(last.duration or float(1 / self.rate), MAX_HOLE)
+        if self.source.picture_end is not None and 0 < self.source.picture_end - end < MAX_HOLE:
+            end = self.source.picture_end  # pictures that are damaged, or the same once more
         if not self.source.damaged and not last.duration:
             claimed = self.source.claimed_end()
             if claimed is not None and end < claimed < end + CLAIMED_STILL:

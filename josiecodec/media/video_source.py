@@ -16,7 +16,7 @@ from .image_open import frame_count, opened
 from .video_animation import animation_frames
 from .video_color import Colors, colors_of, on_white, to_rgb
 from .video_file import Decoder, film_stream, open_film, packets
-from .video_frames import Deinterlacer, orientation, square_size, turned
+from .video_frames import Deinterlacer, Stamps, orientation, square_size, turned
 from .video_rate import believable, choose_rate
 from .video_sound import sound_stream
 
@@ -57,12 +57,14 @@ class Film:
 
     Attributes:
         sound: index of its track of sound among all streams; None without any.
-        sound_end: when the sound ends, as far as the packets have been read.
+        sound_end, picture_end: when sound and pictures end, by the packets that have been read.
         damaged: number of packets and pictures that were not whole.
         colors: of the first picture; None before it is decoded.
         interlaced: whether there were interlaced frames.
         orientation: how the last picture was brought upright.
         coded_size: height and width of the first picture as it is stored.
+        form: pixel format of the first picture, as FFmpeg names it.
+        decoded: number of pictures so far.
     """
 
     def __init__(self, path: str | Path, audio_track: int | None = None):
@@ -88,10 +90,13 @@ class Film:
         self._streams = [stream] if track is None else [stream, track]
         self._decoder = Decoder(stream)
         self.sound_end: float | None = None
+        self.picture_end: float | None = None
         self.colors: Colors | None = None
         self.orientation = (False, False, False)
         self.coded_size = (0, 0)
+        self.form, self.decoded = "", 0
         self._deinterlacer = Deinterlacer()
+        self._stamps = Stamps()
         self._size: tuple[int, int] | None = None
         self._warned: set[str] = set()
 
@@ -106,10 +111,14 @@ class Film:
     def pictures(self) -> Iterator[Picture]:
         """The pictures in order; all have the size of the first one. Can be called once."""
         for packet in packets(self.container, self._streams):
-            if packet.stream.index != self.stream.index:
-                if packet.pts is not None and packet.time_base:
-                    end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                    self.sound_end = end if self.sound_end is None else max(self.sound_end, end)
+            film = packet.stream.index == self.stream.index
+            if packet.pts is not None and packet.time_base and not packet.is_discard:
+                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                if film:
+                    self.picture_end = max(self.picture_end or end, end)
+                else:
+                    self.sound_end = max(self.sound_end or end, end)
+            if not film:
                 continue
             for frame in self._decoder(packet):
                 for whole in self._deinterlacer(frame):
@@ -119,10 +128,11 @@ class Film:
 
     def _picture(self, frame: Any) -> Picture:
         upright = orientation(frame)
-        size = square_size(frame.height, frame.width, self._aspect())
+        self.decoded += 1
+        size = square_size(frame.height, frame.width, self.aspect())
         if self._size is None:
             self._size, self.coded_size, self.orientation = size, (frame.height, frame.width), upright
-            self.colors = colors_of(frame, self.stream.codec_context.name)
+            self.colors, self.form = colors_of(frame, self.stream.codec_context.name), frame.format.name
         elif size != self._size or upright != self.orientation:
             self._warn("the pictures change their size, they are scaled to that of the first")
             if upright[0] != self.orientation[0] and size != self._size[::-1]:
@@ -132,13 +142,14 @@ class Film:
         if opacity is not None and opacity.min(initial=255) < 255:
             self._warn("transparency is put on white")
             pixels = on_white(pixels, opacity)
-        stamp = frame.pts if frame.pts is not None else frame.dts
         base = frame.time_base
+        stamp = self._stamps(frame)
         time = float(stamp * base) if stamp is not None and base else None
         duration = float(frame.duration * base) if frame.duration and base else 0.0
         return Picture(time, duration, turned(pixels, upright))
 
-    def _aspect(self) -> Fraction | None:
+    def aspect(self) -> Fraction | None:
+        """Width to height of a pixel as it is stored; None if the file does not say."""
         aspect = self.stream.sample_aspect_ratio or self.stream.codec_context.sample_aspect_ratio
         return Fraction(aspect) if aspect else None
 
@@ -166,8 +177,12 @@ class Film:
         named = [self.stream.guessed_rate, self.stream.base_rate, self.stream.average_rate]
         return self.even_rate() or choose_rate(times.pictures, named)
 
-    def times(self) -> Times:
-        """When the pictures are shown: by the packets of the whole file, without decoding them."""
+    def times(self, most: int | None = None) -> Times:
+        """When the pictures are shown: by the packets of the whole file, without decoding them.
+
+        Args:
+            most: pictures that are enough.
+        """
         found: list[float] = []
         last, duration = -1e18, 0.0
         vp8 = self.stream.codec_context.name == "vp8"
@@ -183,6 +198,8 @@ class Film:
                 found.append(time)
                 if time > last:
                     last, duration = time, float((packet.duration or 0) * packet.time_base)
+                if len(found) == most:
+                    break
         return Times(sorted(found), duration)
 
     def close(self) -> None:
@@ -195,6 +212,7 @@ class Animation:
 
     sound: int | None = None
     sound_end: float | None = None
+    picture_end: float | None = None
     damaged = 0
     interlaced = False
     colors: Colors | None = None
@@ -216,7 +234,7 @@ class Animation:
         for time, duration, pixels in animation_frames(self.name):
             yield Picture(time, duration, pixels)
 
-    def times(self) -> Times:
+    def times(self, most: int | None = None) -> Times:
         """When the pictures are shown."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
