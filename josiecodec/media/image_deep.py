@@ -27,7 +27,7 @@ def rounded(image: Image.Image) -> Image.Image:
     try:
         with av.open(file) as container:
             frame = next(container.decode(video=0))
-            if frame.format.name not in _FORMS:  # swscale's way from one to the other is not exact
+            if frame.format.name not in _FORMS:
                 return image
             values = frame.to_ndarray()
     except (av.FFmpegError, ValueError, StopIteration, IndexError):

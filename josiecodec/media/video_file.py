@@ -63,9 +63,18 @@ def open_film(path: str | Path) -> Any:
 
 def film_stream(container: Any) -> Any:
     """The stream of pictures: one that is flagged as default, the largest of several; None without any."""
-    streams = [s for s in container.streams.video if not _disposition(s) & (_COVER | _THUMBNAILS | _STILL)]
+    streams = _films(container)
     flagged = [s for s in streams if _disposition(s) & _DEFAULT] or streams
     return max(flagged, key=lambda s: s.codec_context.width * s.codec_context.height, default=None)
+
+
+def film_count(container: Any) -> int:
+    """Number of streams of pictures that are no covers or thumbnails."""
+    return len(_films(container))
+
+
+def _films(container: Any) -> list[Any]:
+    return [s for s in container.streams.video if not _disposition(s) & (_COVER | _THUMBNAILS | _STILL)]
 
 
 def holds_video(path: str | Path) -> bool:

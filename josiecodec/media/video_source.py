@@ -15,7 +15,7 @@ from ..errors import MediaError
 from .image_open import frame_count, opened
 from .video_animation import animation_frames
 from .video_color import Colors, colors_of, on_white, to_rgb
-from .video_file import Decoder, film_stream, open_film, packets
+from .video_file import Decoder, film_count, film_stream, open_film, packets
 from .video_frames import Deinterlacer, Stamps, orientation, square_size, turned
 from .video_rate import believable, choose_rate
 from .video_sound import sound_stream
@@ -80,6 +80,11 @@ class Film:
             self.close()
             raise MediaError(f"{path}: no video in it")
         self.stream: Any = stream
+        count = film_count(self.container)
+        if count > 1:
+            warnings.warn(
+                f"{self.name}: has {count} tracks of pictures; number {stream.index} of all is read", stacklevel=3
+            )
         self.stream.thread_type = "AUTO"
         try:
             track = sound_stream(self.container, audio_track)
