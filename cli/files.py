@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 import warnings
 from collections.abc import Callable
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .jobs import Models, Output, check_source, plan, run
-from .options import Path_, common, use_device
+from .options import Path_, common, reading_options, use_device
 
 if TYPE_CHECKING:
     from josiecodec import EncoderSettings, Rate
+    from josiecodec.media.audio_reader import Reading
 
 Work = dict[str, Any]
 Progress = Callable[[float], None]
@@ -42,6 +44,7 @@ Progress = Callable[[float], None]
     "--beams", type=click.IntRange(1), help="Hypotheses of the beam search: quality for time.  [default: model's]"
 )
 @click.option("--no-audio", is_flag=True, help="Leave out the audio of videos.")
+@reading_options
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @common
 def encode(
@@ -53,6 +56,9 @@ def encode(
     bpp: float | None,
     beams: int | None,
     no_audio: bool,
+    audio_track: int | None,
+    normalize: bool,
+    salvage: bool,
     overwrite: bool,
     device: str,
     threads: int | None,
@@ -70,12 +76,12 @@ def encode(
     if sum(v is not None for v in (n_q, kbps, bpp)) > 1:
         raise click.UsageError("give only one of --n-q, --kbps and --bpp")
     from josiecodec import Rate
+    from josiecodec.media.audio_reader import Reading
     from josiecodec.media.images import IMAGE_SUFFIXES
-    from josiecodec.media.kinds import MEDIA_SUFFIXES, kind_of
+    from josiecodec.media.kinds import MEDIA_SUFFIXES
 
     rate = Rate(n_q, bpp, kbps)
-    known = Models(models, use_device(device, threads))
-    has_vision = known.has("vision")
+    has_vision = Models(models, use_device(device, threads)).has("vision")
     jobs = plan(
         source,
         target,
@@ -83,20 +89,42 @@ def encode(
         MEDIA_SUFFIXES if has_vision else MEDIA_SUFFIXES - IMAGE_SUFFIXES,
         overwrite,
     )
+    reading = Reading(audio_track, salvage, normalize)
+    return run(jobs, Encoding(models, device, threads, rate, beams, no_audio, reading), as_json, isolated=True)
 
-    def work(start: Path, end: Path, progress: Progress) -> Work:
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """What `encode` does with each file: called with source, target and whom to tell the progress."""
+
+    models: tuple[str, ...]
+    device: str
+    threads: int | None
+    rate: Rate
+    beams: int | None
+    no_audio: bool
+    reading: Reading
+
+    def __call__(self, start: Path, end: Path, progress: Progress) -> Work:
+        from josiecodec.media.kinds import kind_of
+
+        known = _models(self.models, self.device, self.threads)
         kind = "audio" if str(start) == "-" else kind_of(start)
-        if kind == "video" and not has_vision:
+        if kind == "video" and not known.has("vision"):
             warnings.warn(f"{start}: audio only, there is no vision model", stacklevel=1)
             kind = "audio"
         with Output(end) as out:
             if kind == "audio":
-                return _encode_audio(known, start, out, rate, beams, progress)
+                return _encode_audio(known, start, out, self, progress)
             if kind == "image":
-                return _encode_image(known, start, out, rate, beams)
-            return _encode_video(known, start, out, rate, beams, no_audio, progress)
+                return _encode_image(known, start, out, self.rate, self.beams)
+            return _encode_video(known, start, out, self, progress)
 
-    return run(jobs, work, as_json)
+
+@functools.cache
+def _models(names: tuple[str, ...], device: str, threads: int | None) -> Models:
+    """The models of this process."""
+    return Models(names, use_device(device, threads))
 
 
 def _settings(codec: Any, beams: int | None) -> EncoderSettings | None:
@@ -104,11 +132,12 @@ def _settings(codec: Any, beams: int | None) -> EncoderSettings | None:
     return None if beams is None else dataclasses.replace(codec.settings, beams=beams)
 
 
-def _encode_audio(models: Models, start: Path, out: Any, rate: Rate, beams: int | None, progress: Progress) -> Work:
+def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress: Progress) -> Work:
     from josiecodec.coding.audio import encode_file
 
     codec = models.to_encode("audio")
-    done = encode_file(codec, str(start), out, rate=rate, settings=_settings(codec, beams), progress=progress)
+    settings = _settings(codec, how.beams)
+    done = encode_file(codec, str(start), out, rate=how.rate, settings=settings, reading=how.reading, progress=progress)
     kbps = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
     return {
         "kind": "audio",
@@ -137,23 +166,21 @@ def _encode_image(models: Models, start: Path, out: Any, rate: Rate, beams: int 
     }
 
 
-def _encode_video(
-    models: Models, start: Path, out: Any, rate: Rate, beams: int | None, no_audio: bool, progress: Progress
-) -> Work:
+def _encode_video(models: Models, start: Path, out: Any, how: Encoding, progress: Progress) -> Work:
     from josiecodec.coding.video import encode_video
-    from josiecodec.media.video_reader import VideoReader
+    from josiecodec.media.video_reader import has_sound
 
-    with VideoReader(start) as reader:
-        silent = no_audio or reader.audio_offset is None
+    silent = how.no_audio or not has_sound(start)
     vision, audio = models.to_encode("vision"), None if silent else models.to_encode("audio")
     done = encode_video(
         vision,
         audio,
         str(start),
         out,
-        rate=rate,
-        settings=_settings(vision, beams),
-        audio_settings=None if audio is None else _settings(audio, beams),
+        rate=how.rate,
+        settings=_settings(vision, how.beams),
+        audio_settings=None if audio is None else _settings(audio, how.beams),
+        reading=how.reading,
         progress=progress,
     )
     kbps = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
@@ -165,7 +192,7 @@ def _encode_video(
         "kbps": round(kbps, 3),
         "bpp": round(bpp, 5),
         "n_q": done.n_q,
-        "problems": _missed(kbps, rate.kbps, "kbit/s") + _missed(bpp, rate.bpp, "bits per pixel"),
+        "problems": _missed(kbps, how.rate.kbps, "kbit/s") + _missed(bpp, how.rate.bpp, "bits per pixel"),
         "shown": f"{done.seconds:.1f} s -> {done.size} bytes, {kbps:.2f} kbit/s",
     }
 

@@ -18,25 +18,66 @@ if TYPE_CHECKING:
 @click.argument("files", type=Path_, nargs=-1, required=True)
 @click.option("--salvage", is_flag=True, help="Describe the intact blocks of a damaged file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-def info(files: tuple[Path, ...], salvage: bool, as_json: bool) -> None:
-    """Show the contents of .josie FILES, and verify the checksum of every block."""
+def info(files: tuple[Path, ...], salvage: bool, as_json: bool) -> int:
+    """Show the contents of FILES: of .josie files, verifying the checksum of every block, and of media files.
+
+    Media files are decoded as a whole: lengths are those of what is there, next to what the file claims.
+    """
+    from josiecodec.errors import CodecError
+
+    failed = 0
+    for path in files:
+        try:
+            if is_media(path):
+                _show_media(path, as_json)
+            else:
+                _show_josie(path, salvage, as_json)
+        except (CodecError, OSError) as error:
+            if len(files) == 1:
+                raise
+            failed += 1
+            click.echo(f"error: {' '.join(str(error).split())}", err=True)
+    return 2 if failed else 0
+
+
+def is_media(path: Path) -> bool:
+    """Whether a file is to be described as a media file: neither its name nor its first bytes say .josie."""
+    from josiecodec.bitstream.header import MAGIC
+
+    if not path.is_file() or path.suffix.lower() == ".josie":
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)) != MAGIC
+
+
+def _show_media(path: Path, as_json: bool) -> None:
+    from josiecodec.media.describe import describe_media, media_lines
+
+    found = describe_media(path)
+    size = path.stat().st_size
+    if as_json:
+        click.echo(json.dumps({"file": str(path), "bytes": size, **found}))
+        return
+    click.echo("\n".join([f"{path}: {size} bytes", *media_lines(found)]))
+    for text in found["notes"]:
+        click.echo(f"  warning: {text}", err=True)
+
+
+def _show_josie(path: Path, salvage: bool, as_json: bool) -> None:
     from josiecodec.bitstream.scan import summarise
 
-    for path in files:
-        summaries, problems = summarise(path, salvage)
-        size = path.stat().st_size
-        streams = [_described(summary) for summary in summaries]
-        if as_json:
-            click.echo(json.dumps({"file": str(path), "bytes": size, "streams": streams, "problems": problems}))
-            continue
-        click.echo(f"{path}: {size} bytes")
-        for s in streams:
-            click.echo("\n".join(_audio(s, size) if s["kind"] == "audio" else _vision(s, size)))
-            click.echo(
-                f"    {s['levels']} levels x {s['codebook_size']} codes, model {s['model']} {s['fingerprint'][:16]}"
-            )
-        for problem in problems:
-            click.echo(f"  warning: {problem}", err=True)
+    summaries, problems = summarise(path, salvage)
+    size = path.stat().st_size
+    streams = [_described(summary) for summary in summaries]
+    if as_json:
+        click.echo(json.dumps({"file": str(path), "bytes": size, "streams": streams, "problems": problems}))
+        return
+    click.echo(f"{path}: {size} bytes")
+    for s in streams:
+        click.echo("\n".join(_audio(s, size) if s["kind"] == "audio" else _vision(s, size)))
+        click.echo(f"    {s['levels']} levels x {s['codebook_size']} codes, model {s['model']} {s['fingerprint'][:16]}")
+    for problem in problems:
+        click.echo(f"  warning: {problem}", err=True)
 
 
 def _audio(s: dict[str, Any], size: int) -> list[str]:

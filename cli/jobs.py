@@ -99,7 +99,7 @@ def plan(source: Path, target: Path | None, suffix: Suffix, wanted: frozenset[st
         out = target if target is not None else source
         if str(out) == "-":
             raise click.UsageError("a folder cannot go to standard output")
-        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in wanted and p.is_file())
+        files = _wanted_files(source, wanted)
         if not files:
             raise click.UsageError(f"{source}: no file of a supported format in this folder")
         jobs = list(_jobs_of(files, source, out, suffix))
@@ -121,6 +121,20 @@ def plan(source: Path, target: Path | None, suffix: Suffix, wanted: frozenset[st
     return jobs
 
 
+def _wanted_files(folder: Path, wanted: frozenset[str]) -> list[Path]:
+    """Files of a folder with one of the suffixes, or that begin like such files; others are counted for the user."""
+    found = sorted(p for p in folder.rglob("*") if p.is_file())
+    if wanted == {".josie"}:
+        return [p for p in found if p.suffix.lower() in wanted]
+    from josiecodec.media.kinds import MEDIA_SUFFIXES, skipped, split_media
+
+    files, left = split_media(found, wanted)
+    message = skipped(left, "media" if wanted == MEDIA_SUFFIXES else "audio or video")
+    if message:
+        click.echo(f"warning: {folder}: {message}", err=True)
+    return files
+
+
 def _jobs_of(files: list[Path], source: Path, out: Path, suffix: Suffix) -> Iterator[Job]:
     """Sources and targets below `out`; files that differ in their suffix alone keep it (a.wav.josie, a.mp3.josie)."""
     stems = Counter(p.with_suffix("") for p in files)
@@ -129,19 +143,26 @@ def _jobs_of(files: list[Path], source: Path, out: Path, suffix: Suffix) -> Iter
         yield path, out / path.parent.relative_to(source) / name
 
 
-def run(jobs: list[Job], work: Callable[..., dict[str, Any]], as_json: bool) -> int:
-    """Run all jobs with a progress bar; one that fails does not stop the others. Returns the exit code.
+def run(jobs: list[Job], work: Callable[..., dict[str, Any]], as_json: bool, isolated: bool = False) -> int:
+    """Run all jobs with a progress bar; one that fails, however, does not stop the others. Returns the exit code.
 
-    `work` gives what JSON is to hold of a job, and under "shown" what a person is to see.
+    Args:
+        jobs: sources and targets.
+        work: gives what JSON is to hold of a job, and under "shown" what a person is to see.
+        as_json: print JSON.
+        isolated: if there are several jobs, run them in another process, so that a decoder that takes it down takes no
+            more with it than one file; `work` has to be picklable.
     """
     from tqdm import tqdm
 
     from josiecodec.errors import CodecError
+    from josiecodec.media.apart import Apart
 
     piped = any(str(end) == "-" for _, end in jobs)
     quiet = piped or not sys.stderr.isatty()
     failed = 0
-    with tqdm(total=len(jobs), unit="file", disable=quiet, bar_format="{l_bar}{bar}| {n:.2f}/{total}") as bar:
+    bar_format = "{l_bar}{bar}| {n:.2f}/{total}"
+    with tqdm(total=len(jobs), unit="file", disable=quiet, bar_format=bar_format) as bar, Apart() as apart:
         for number, (start, end) in enumerate(jobs):
 
             def progress(share: float, number: int = number) -> None:
@@ -152,15 +173,22 @@ def run(jobs: list[Job], work: Callable[..., dict[str, Any]], as_json: bool) -> 
                     end.parent.mkdir(parents=True, exist_ok=True)
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always", UserWarning)
-                    result = work(start, end, progress)
-            except (CodecError, click.UsageError, OSError) as error:
+                    if isolated and len(jobs) > 1:
+                        result = apart.call(_there, work, start, end, on_note=progress)
+                    else:
+                        result = work(start, end, progress)
+            except click.Abort:
+                raise
+            except Exception as error:  # whatever a decoder comes up with: it is the file's
                 if len(jobs) == 1:
-                    raise error if isinstance(error, click.UsageError) else CodecError(str(error)) from None
+                    if isinstance(error, (click.UsageError, BrokenPipeError)):
+                        raise
+                    raise CodecError(_text(start, error)) from None
                 failed += 1
                 if as_json:
-                    tqdm.write(json.dumps({"input": str(start), "error": _text(error)}))
+                    tqdm.write(json.dumps({"input": str(start), "error": _text(start, error)}))
                 else:
-                    tqdm.write(f"error: {_text(error)}", file=sys.stderr)
+                    tqdm.write(f"error: {_text(start, error)}", file=sys.stderr)
                 continue
             progress(1.0)
             shown = result.pop("shown")
@@ -171,10 +199,29 @@ def run(jobs: list[Job], work: Callable[..., dict[str, Any]], as_json: bool) -> 
             tqdm.write(line, file=sys.stderr if piped else sys.stdout)
             for problem in () if as_json else result.get("problems", ()):
                 tqdm.write(f"warning: {start}: {problem}", file=sys.stderr)
-            for warning in caught:
-                tqdm.write(f"warning: {warning.message}", file=sys.stderr)
+            for message in dict.fromkeys(str(warning.message) for warning in caught):
+                tqdm.write(f"warning: {message}", file=sys.stderr)
     return 2 if failed else 0
 
 
-def _text(error: Exception) -> str:
-    return error.format_message() if isinstance(error, click.UsageError) else str(error)
+def _there(work: Callable[..., dict[str, Any]], start: Path, end: Path) -> dict[str, Any]:
+    """A job in the other process."""
+    from josiecodec.errors import CodecError
+    from josiecodec.media.apart import note
+
+    try:
+        return work(start, end, note)
+    except click.UsageError as error:
+        raise CodecError(error.format_message()) from None
+
+
+def _text(start: Path, error: Exception) -> str:
+    """What went wrong, in one line that names the file."""
+    from josiecodec.errors import CodecError
+
+    if isinstance(error, click.UsageError):
+        return error.format_message()
+    text = " ".join(str(error).split())
+    if not isinstance(error, (CodecError, OSError)):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return text if str(start) in text or str(start) == "-" else f"{start}: {text}"

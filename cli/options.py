@@ -49,3 +49,18 @@ def use_device(device: str, threads: int | None) -> str:
         reason = str(error).splitlines()[0]
         raise click.BadParameter(f"device {device!r} cannot be used ({reason})") from None
     return device
+
+
+def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--audio-track, --normalize, --salvage: how the sound of media files is read."""
+    for option in (
+        click.option("--salvage", is_flag=True, help="Encode what is left of a media file that is badly damaged."),
+        click.option("--normalize", is_flag=True, help="Audio: scale the recording so that its peak is at full scale."),
+        click.option(
+            "--audio-track",
+            type=click.IntRange(1),
+            help="Track of audio to encode, from 1 on; `info` lists them.  [default: the one flagged as default]",
+        ),
+    ):
+        function = option(function)
+    return function

@@ -21,7 +21,7 @@ from ..audio.network import CHUNK_FRAMES
 from ..bitstream.container import Block, TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, find_stream
 from ..errors import CodesError, FormatError, MediaError
-from ..media.audio_reader import AudioReader, StreamResampler
+from ..media.audio_reader import AudioReader, Reading, StreamResampler
 from ..media.audio_writer import AudioWriter
 from ..nn.streaming import State
 from ..settings import EncoderSettings, Rate, fitting_rate
@@ -41,6 +41,7 @@ def encode_file(
     *,
     rate: Rate | None = None,
     settings: EncoderSettings | None = None,
+    reading: Reading | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Encode an audio file to a `.josie` file, block by block.
@@ -54,6 +55,7 @@ def encode_file(
         n_q: levels; None for those of the settings, or of `rate`.
         rate: what the file may take, in place of `n_q`.
         settings: of the encoder; None for those of the model.
+        reading: how the audio is read: which track, whether to salvage, whether to scale it to full scale.
         progress: is told the share that is done, now and then; of every pass.
 
     Raises:
@@ -63,27 +65,32 @@ def encode_file(
         MediaError: if the audio cannot be read. Nothing is left at `target` then.
     """
     rate = fitting_rate("audio", n_q, rate)
-    if rate.kbps is None:
+    if rate.kbps is None and not (reading and reading.normalize):
         levels = codec.levels(rate.n_q, settings)
-        with AudioReader(source) as reader:
+        with AudioReader(source, reading) as reader:
             return _encode(codec, reader, target, levels, settings, progress)
-    with _reopening(source) as reopen:
+    with _reopening(source, reading) as reopen:
+        gain = normalizing_gain(reopen) if reading and reading.normalize else 1.0
+        if rate.kbps is None:
+            levels = codec.levels(rate.n_q, settings)
+            with reopen() as reader:
+                return _encode(codec, reader, target, levels, settings, progress, gain)
 
         def encode(levels: int, settings: EncoderSettings | None = settings) -> tuple[bytes, float]:
             out = io.BytesIO()
             with reopen() as reader:
-                done = _encode(codec, reader, out, levels, settings, progress)
+                done = _encode(codec, reader, out, levels, settings, progress, gain)
             return out.getvalue(), done.seconds
 
         data, levels = None, codec.n_q
         if codec.by_frame:
             with reopen() as reader:
-                analyses = list(analysis_blocks(codec, reader.mono(codec.sample_rate), settings))
+                analyses = list(analysis_blocks(codec, reader.mono(codec.sample_rate, gain=gain), settings))
             data = codec.fit_layers(lambda chosen: encode(codec.n_q, chosen), analyses, rate.kbps, settings)
         if data is None:
             with reopen() as reader:
-                parts = encode_blocks(codec, reader.mono(codec.sample_rate, 0.0, PROBE_SECONDS), codec.n_q, settings)
-                probe = np.concatenate([codes for _, codes in parts])
+                blocks = reader.mono(codec.sample_rate, 0.0, PROBE_SECONDS, gain=gain)
+                probe = np.concatenate([codes for _, codes in encode_blocks(codec, blocks, codec.n_q, settings)])
             rates = level_rates(probe, codec.codebook_size, codec.frame_rate, codec.tables)
             levels, data = fit_levels(encode, rates, rate.kbps)
     if isinstance(target, (str, Path)):
@@ -101,13 +108,14 @@ def _encode(
     n_q: int,
     settings: EncoderSettings | None,
     progress: Progress | None,
+    gain: float = 1.0,
 ) -> Result:
     """One pass of `encode_file`."""
     info = codec.stream_info(n_q, None, reader.sample_rate, min(reader.channels, 65535))
     expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
     with TokenWriter(target, [info], codec.known_tables) as writer:
         length = 0
-        for chunk, codes in encode_blocks(codec, reader.mono(codec.sample_rate), n_q, settings):
+        for chunk, codes in encode_blocks(codec, reader.mono(codec.sample_rate, gain=gain), n_q, settings):
             writer.add(0, codes)
             length += chunk
             if progress and expected:
@@ -116,8 +124,15 @@ def _encode(
     return Result(length / codec.sample_rate, writer.size, n_q=n_q)
 
 
+def normalizing_gain(reopen: Callable[[], AudioReader]) -> float:
+    """The factor that brings the highest sample of a recording to full scale; 1 if it is silent."""
+    with reopen() as reader:
+        peak = reader.peak()
+    return 1.0 / peak if peak > 0 else 1.0
+
+
 @contextlib.contextmanager
-def _reopening(source: str | Path | IO[bytes]) -> Iterator[Callable[[], AudioReader]]:
+def _reopening(source: str | Path | IO[bytes], reading: Reading | None) -> Iterator[Callable[[], AudioReader]]:
     """What opens a source anew as often as it is called; standard input is kept meanwhile."""
     with tempfile.SpooledTemporaryFile(MAX_IN_MEMORY) as kept:
         if str(source) == "-":
@@ -125,10 +140,10 @@ def _reopening(source: str | Path | IO[bytes]) -> Iterator[Callable[[], AudioRea
 
         def reopen() -> AudioReader:
             if isinstance(source, (str, Path)) and str(source) != "-":
-                return AudioReader(source)
+                return AudioReader(source, reading)
             file = kept if isinstance(source, (str, Path)) else source
             file.seek(0)
-            return AudioReader(file)
+            return AudioReader(file, reading)
 
         yield reopen
 

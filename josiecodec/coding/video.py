@@ -6,7 +6,6 @@ audio    -> frames            -> codes -----------+
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -18,18 +17,17 @@ from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream
 from ..entropy.tables_file import Tables
 from ..errors import FormatError
-from ..media.audio_reader import AudioReader
+from ..media.audio_reader import AudioReader, Reading
 from ..media.video_reader import VideoReader
+from ..media.video_sound import FilmSound
 from ..media.video_writer import VideoWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
-from .audio import BlockDecoder, encode_blocks
+from .audio import BlockDecoder, encode_blocks, normalizing_gain
 from .codec import Progress, Result
 from .jodio import Jodio
 from .jovio import Jovio
 from .vision_decoder import GroupDecoder
 from .vision_encoder import END_BYTES, GroupEncoder
-
-MAX_OFFSET = 60.0  # seconds that the audio may begin before or after the first picture
 
 
 def encode_video(
@@ -43,6 +41,7 @@ def encode_video(
     settings: EncoderSettings | None = None,
     audio_n_q: int | None = None,
     audio_settings: EncoderSettings | None = None,
+    reading: Reading | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Encode a video file, with its audio, to a `.josie` file, window by window in bounded memory.
@@ -57,6 +56,7 @@ def encode_video(
         settings: of the encoder of the pictures; None for those of the model.
         audio_n_q: levels of the audio; None for those of its settings.
         audio_settings: of the encoder of the audio; None for those of its model.
+        reading: how the audio is read: which track, whether to salvage, whether to scale it to full scale.
         progress: is told the share that is done, now and then.
 
     Raises:
@@ -65,19 +65,17 @@ def encode_video(
         FormatError: if `target` cannot be written.
     """
     rate = fitting_rate("video", n_q, rate)
-    with VideoReader(source) as reader:
+    with VideoReader(source, reading) as reader:
         per_second = reader.rate
         pictures = GroupEncoder(vision, rate, reader.size, per_second, settings=settings, tables=vision.tables)
         streams: list[StreamInfo] = [vision.stream_info(reader.size, pictures.levels, None, per_second)]
         track = None
-        if audio is not None and reader.audio_offset is not None:
+        if audio is not None and reader.sound is not None:
             levels = audio.levels(audio_n_q, audio_settings)
-            track = _AudioTrack(audio, source, levels, audio_settings, reader.audio_offset)
+            gain = normalizing_gain(lambda: AudioReader(source, reading)) if reading and reading.normalize else 1.0
+            track = _AudioTrack(audio, reader.sound, levels, audio_settings, reader.audio_offset or 0.0, gain)
             streams.append(track.info)
-        with (
-            contextlib.closing(track) if track is not None else contextlib.nullcontext(),
-            TokenWriter(target, streams, _tables(vision, audio)) as writer,
-        ):
+        with TokenWriter(target, streams, _tables(vision, audio)) as writer:
             pictures.overhead = 8 * (writer.size + END_BYTES)
             for picture in reader.pictures():
                 for rows in pictures.add(picture):
@@ -102,19 +100,21 @@ def _tables(vision: Jovio, audio: Jodio | None) -> Tables:
 class _AudioTrack:
     """The audio of a video, encoded as far as the pictures have come."""
 
-    def __init__(self, codec: Jodio, source: str | Path, n_q: int, settings: EncoderSettings | None, offset: float):
+    def __init__(
+        self,
+        codec: Jodio,
+        sound: FilmSound,
+        n_q: int,
+        settings: EncoderSettings | None,
+        offset: float,
+        gain: float,
+    ):
         self.codec = codec
-        self.reader = AudioReader(source)
-        self.info: AudioInfo = codec.stream_info(n_q, None, self.reader.sample_rate, min(self.reader.channels, 65535))
-        offset = offset if abs(offset) < MAX_OFFSET else 0.0  # such clocks have nothing to do with each other
-        shifted = _shifted(self.reader.mono(codec.sample_rate), round(offset * codec.sample_rate))
+        self.info: AudioInfo = codec.stream_info(n_q, None, sound.sample_rate, min(sound.channels, 65535))
+        shifted = _shifted(sound.mono(codec.sample_rate, gain), round(offset * codec.sample_rate))
         self._blocks = encode_blocks(codec, shifted, n_q, settings)
         self.length = 0  # samples
         self._done = False
-
-    def close(self) -> None:
-        """Close the file."""
-        self.reader.close()
 
     def encode(self, writer: TokenWriter, until: float | None) -> float:
         """Write the codes up to a time in seconds (None: all); returns how many bits they take."""
@@ -123,7 +123,6 @@ class _AudioTrack:
             block = next(self._blocks, None)
             if block is None:
                 self._done = True
-                self.reader.close()
                 break
             self.length += block[0]
             writer.add(1, block[1])

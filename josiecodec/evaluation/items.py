@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from ..errors import MediaError
-from ..media.audio_reader import AUDIO_SUFFIXES, load_audio
-from ..media.images import IMAGE_SUFFIXES, load_image
-from ..media.video_reader import VIDEO_SUFFIXES, load_video
+from ..media.audio_reader import load_audio
+from ..media.images import load_image
+from ..media.kinds import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, kind_of
+from ..media.video_reader import load_video
 
 SAMPLE_RATE = 24000  # at which audio is compared
 
@@ -104,11 +105,19 @@ def find_vision(folder: Path, max_files: int | None = None) -> list[Item]:
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         suffix = path.suffix.lower()
         if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
-            kind = "image" if suffix in IMAGE_SUFFIXES else "video"
+            kind = _kind(path)
             items.append(Item(kind, str(folder), str(path.relative_to(folder)), label=kind))
     if not items:
         raise MediaError(f"no images or videos in {folder}")
     return evenly_spaced(items, max_files)
+
+
+def _kind(path: Path) -> str:
+    """Image or video, by what is in the file."""
+    try:
+        return "image" if kind_of(path) == "image" else "video"
+    except MediaError:  # told when it is read
+        return "image" if path.suffix.lower() in IMAGE_SUFFIXES else "video"
 
 
 def evenly_spaced(items: list[Item], max_items: int | None) -> list[Item]:

@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from ..atomic import write_bytes
-from ..errors import CodecError
+from ..errors import CodecError, MediaError
 from .codecs import build, supported
 from .items import Item, fit_length
 from .memory import peak_mb
 
 SUFFIX = {"audio": ".flac", "image": ".png", "video": ".mkv"}  # of decoded files
+MAX_DEATHS = 3  # files in a row that end the process, after which it is taken to be the codec's fault
 _codec: Any = None
 
 
@@ -46,14 +47,33 @@ def round_trip(
     Raises:
         CodecError: if the codec cannot be used here.
     """
-    with ProcessPoolExecutor(1, get_context("spawn"), _start, (device, threads)) as pool:
-        try:
-            own_kinds = pool.submit(_build, name, kinds, device).result()
-            for item, target in items:
-                if item.kind in own_kinds:
-                    yield item, pool.submit(_try, item, target).result()
-        except BrokenProcessPool:
-            raise CodecError(f"{name}: the process died (out of memory?)") from None
+    pool = _pool(device, threads)
+    deaths = 0  # in a row
+    try:
+        own_kinds = pool.submit(_build, name, kinds, device).result()
+        for item, target in items:
+            if item.kind not in own_kinds:
+                continue
+            try:
+                row = pool.submit(_try, item, target).result()
+                deaths = 0
+            except BrokenProcessPool:
+                deaths += 1
+                if deaths == MAX_DEATHS:
+                    raise
+                row = {"error": "the process died (out of memory?)"}
+                pool.shutdown()
+                pool = _pool(device, threads)
+                pool.submit(_build, name, kinds, device).result()
+            yield item, row
+    except BrokenProcessPool:
+        raise CodecError(f"{name}: the process died (out of memory?)") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _pool(device: str, threads: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, get_context("spawn"), _start, (device, threads))
 
 
 def _start(device: str, threads: int) -> None:
@@ -78,6 +98,8 @@ def _round_trip(item: Item, target: Path) -> dict[str, Any]:
     target.parent.mkdir(parents=True, exist_ok=True)
     out = target.with_name(target.name + SUFFIX[item.kind])
     original, rate = item.load()
+    if not original.numel():
+        raise MediaError("not a single sample" if item.kind == "audio" else "not a single picture")
     begin = time.perf_counter()
     data = _codec.encode(original, rate)
     middle = time.perf_counter()
@@ -102,7 +124,7 @@ def _round_trip(item: Item, target: Path) -> dict[str, Any]:
 def _size(kind: str, original: Tensor, rate: int | Fraction) -> dict[str, Any]:
     """Duration of audio; width, height and number of pictures of an image or video, and its duration."""
     if kind == "audio":
-        return {"seconds": round(len(original) / rate, 4)}
+        return {"seconds": round(len(original) / rate, 6)}
     height, width = original.shape[-2:]
     if kind == "image":
         return {"width": width, "height": height, "pictures": 1}

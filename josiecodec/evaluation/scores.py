@@ -16,6 +16,8 @@ from ..metrics import audio as audio_metrics
 from ..metrics.vision import frame_difference_psnr, ms_ssim, mse, to_psnr
 from .items import SAMPLE_RATE, Item, fit_length
 
+MIN_SECONDS = 0.1  # of a recording, for figures per second to say anything
+
 
 def start() -> None:
     """Set up a scoring process: one thread, for there can be as many processes as cores."""
@@ -41,7 +43,7 @@ def _audio(item: Item, row: dict[str, Any], wer: bool) -> dict[str, float | None
     original = item.load()[0]
     decoded = fit_length(load_audio(row["decoded"], SAMPLE_RATE).samples[0], len(original))
     scores: dict[str, float | None] = dict(audio_metrics.score(decoded, original, SAMPLE_RATE))
-    seconds = max(row["seconds"], 1e-9)
+    seconds = row["seconds"] if row["seconds"] >= MIN_SECONDS else math.nan
     scores["kbps"] = 8 * row["bytes"] / seconds / 1000
     scores["payload_kbps"] = 8 * row["payload_bytes"] / seconds / 1000
     scores["encode_rtf"], scores["decode_rtf"] = row["encode_s"] / seconds, row["decode_s"] / seconds

@@ -88,7 +88,7 @@ class AudioWriter:
             return
         try:
             if self._soundfile is not None:
-                self._soundfile.write(block)
+                self._soundfile.write(_rounded(block) if self._soundfile.subtype == "PCM_16" else block)
             else:
                 self._encode(block)
         except (soundfile.LibsndfileError, OSError, ValueError, RuntimeError) as error:
@@ -143,3 +143,8 @@ class AudioWriter:
             self.close()
         else:
             self.abort()
+
+
+def _rounded(block: np.ndarray) -> np.ndarray:
+    """Samples as 16-bit numbers, to the nearest: libsndfile rounds down in some formats (WAV, AIFF)."""
+    return np.clip(np.rint(block * np.float32(32768)), -32768, 32767).astype(np.int16)

@@ -12,62 +12,75 @@ from torch import Tensor
 
 from ..atomic import replacing
 from ..errors import MediaError
+from .image_color import in_srgb
+from .image_deep import rounded
+from .image_open import IMAGE_SUFFIXES, MAX_PIXELS, frame_count, is_animation, name_of, opened
+from .image_values import grey_values, is_deep
 
 if TYPE_CHECKING:
     from PIL import Image
 
-IMAGE_SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".jp2"])
-WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm")
-MAX_PIXELS = 1 << 28
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "WRITABLE", "load_image", "save_image", "to_bytes_rgb"]
+
+WRITABLE = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm")
+_LOSSY = {"quality": 95}
 
 
 def load_image(source: str | Path | IO[bytes]) -> Tensor:
-    """Read an image as RGB [3, H, W], float32 in [0, 1].
+    """Read an image as RGB [3, H, W], float32 in [0, 1], in sRGB.
 
-    It is turned upright by its EXIF orientation; 16-bit grey keeps its precision; transparency is put on white,
-    with a warning.
+    It is turned upright by its EXIF orientation; its colour profile is applied; grey of more than 8 bits keeps its
+    precision; transparency is put on white, with a warning. Of several pictures (pages, an animation) the first is
+    read, with a warning. The contract is in docs/media.md.
 
     Raises:
         MediaError: if it cannot be read, or has more than 2^28 pixels.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps
 
-    name = str(source) if isinstance(source, (str, Path)) else getattr(source, "name", "image")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # large images are judged below
-            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                image: Image.Image = Image.open(source)
-            finally:
-                Image.MAX_IMAGE_PIXELS = limit
-            if image.width * image.height > MAX_PIXELS:
-                raise MediaError(f"{name}: {image.width} x {image.height} pixels are too many")
-            image = ImageOps.exif_transpose(image)
-            if image.mode.startswith("I;16") or image.mode == "I":
-                grey = torch.from_numpy(np.asarray(image).astype(np.float32) / 65535).clamp(0, 1)
-                return grey.expand(3, -1, -1).contiguous()
-            image = image.convert("RGBA" if "A" in image.mode or "transparency" in image.info else "RGB")
-    except FileNotFoundError:
-        raise MediaError(f"{name}: no such file") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise MediaError(f"{name}: not an image that can be read ({text})") from None
-    if image.mode == "RGBA":
-        image = _on_white(image, name)
-    pixels = np.asarray(image.convert("RGB"))
-    del image
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float().div_(255)
+    name = name_of(source)
+    with opened(source) as image:
+        count = frame_count(image)
+        if count > 1 and not (image.format == "MPO" and _only_thumbnails(image)):
+            what = "an animation, the first" if is_animation(image) else "the first"
+            warnings.warn(f"{name}: {what} of {count} pictures", stacklevel=2)
+        if is_deep(image):
+            grey = torch.from_numpy(grey_values(image, name))
+            return _upright(grey, image).expand(3, -1, -1).contiguous()
+        pixels = flat_rgb(ImageOps.exif_transpose(rounded(image)), name)
+    return torch.from_numpy(pixels).permute(2, 0, 1).float().div_(255)
 
 
-def _on_white(image: Image.Image, name: str) -> Image.Image:
+def flat_rgb(image: Image.Image, name: str, quiet: bool = False) -> np.ndarray:
+    """A picture of eight bits as uint8 [H, W, 3] in sRGB, on white where it is transparent (with a warning)."""
     from PIL import Image
 
-    if np.asarray(image.getchannel("A")).min(initial=255) < 255:
-        warnings.warn(f"{name}: transparency is put on white", stacklevel=3)
-    white = Image.new("RGBA", image.size, "white")
-    white.alpha_composite(image)
-    return white
+    rgb = in_srgb(image, name)
+    if rgb.mode == "RGBA":
+        if not quiet and np.asarray(rgb.getchannel("A")).min(initial=255) < 255:
+            warnings.warn(f"{name}: transparency is put on white", stacklevel=3)
+        white = Image.new("RGBA", rgb.size, "white")
+        white.alpha_composite(rgb)
+        rgb = white.convert("RGB")
+    return np.array(rgb)
+
+
+def _upright(grey: Tensor, image: Image.Image) -> Tensor:
+    """[H, W] turned and mirrored by the EXIF orientation."""
+    orientation = int(image.getexif().get(0x0112, 1))
+    if orientation in (5, 6, 7, 8):
+        grey = grey.T
+    if orientation in (2, 3, 6, 7):
+        grey = grey.flip(1)
+    if orientation in (3, 4, 7, 8):
+        grey = grey.flip(0)
+    return grey
+
+
+def _only_thumbnails(image: Any) -> bool:
+    """Whether what a multi-picture JPEG holds besides its first picture are small versions of it."""
+    entries = (getattr(image, "mpinfo", None) or {}).get(0xB002, [])
+    return all("Thumbnail" in str(entry["Attribute"]["MPType"]) for entry in entries[1:])
 
 
 def to_bytes_rgb(x: Tensor) -> np.ndarray:
@@ -87,9 +100,10 @@ def save_image(x: Tensor, path: str | Path) -> None:
     suffix = path.suffix.lower()
     if suffix not in WRITABLE:
         raise MediaError(f"{path}: images cannot be written as {suffix or 'a file without a suffix'!r}")
-    options: dict[str, Any] = {"quality": 95} if suffix in (".jpg", ".jpeg", ".webp", ".avif") else {}
+    kind = Image.registered_extensions()[suffix]
+    options: dict[str, Any] = dict(_LOSSY) if kind in ("JPEG", "WEBP", "AVIF") else {}
     try:
         with replacing(path, error=MediaError) as file:
-            Image.fromarray(to_bytes_rgb(x)).save(file, Image.registered_extensions()[suffix], **options)
+            Image.fromarray(to_bytes_rgb(x)).save(file, kind, **options)
     except (ValueError, KeyError) as error:
         raise MediaError(f"{path}: cannot be written ({error})") from None

@@ -1,155 +1,176 @@
-"""Reading video files through PyAV, as upright pictures at an even rate."""
+"""Reading videos as upright sRGB pictures at an even rate, with their sound on the same time line."""
 
 from __future__ import annotations
 
 import itertools
+import math
+import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import MediaError
+from .audio_reader import Reading
+from .image_open import HEAD, is_animation, opened
+from .signatures import is_image_start
+from .video_clock import MAX_HOLE
+from .video_file import VIDEO_SUFFIXES, holds_video, open_film
+from .video_rate import next_slot, phase
+from .video_sound import FilmSound
+from .video_source import CLAIMED_STILL, Animation, Film, Picture, Times
 
-VIDEO_SUFFIXES = frozenset([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv", ".flv"])
-MIN_RATE, MAX_RATE = Fraction(1, 3600), Fraction(240)  # pictures per second that are believed
-MAX_GAP = 10.0  # seconds without a picture; a longer gap is taken for a clock that was reset
+__all__ = ["VIDEO_SUFFIXES", "VideoReader", "has_sound", "holds_video", "load_video"]
 
-
-def holds_video(path: str | Path) -> bool:
-    """Whether a file holds video (and not just, for example, a song with its cover).
-
-    Raises:
-        MediaError: if it is no media file at all.
-    """
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            return _stream(container) is not None
-    except (av.FFmpegError, ValueError, OSError) as error:
-        raise MediaError(f"{path}: not a media file that can be read ({_reason(error)})") from None
+PRIMING = 0.025  # seconds of sound before the first picture that are left out: what an encoder needs to begin
+EVEN_ENOUGH = 40  # pictures at the beginning of an even film that show where its grid stands
+HOLD = 0.5  # seconds by which sound has to outlast the pictures for the last of them to be kept until it ends
 
 
 class VideoReader:
-    """An open video file that gives its pictures in order.
+    """An open video file that gives its pictures in order, and its sound.
 
-    Pictures whose times lie unevenly are put on an even grid: shown again where one is missing, left out where two
-    fall together.
+    Pictures whose times lie unevenly are put on an even grid that has room for all of them: a picture stays until the
+    next one comes, the first also while there is only sound, and the last as long as the file says. The contract is
+    in docs/media.md.
 
     Attributes:
         rate: pictures per second.
-        size: height and width of the upright pictures.
+        size: height and width of the upright pictures, in square pixels.
         expected: number of pictures as far as the file says, or None.
-        audio_offset: seconds by which the audio starts after the first picture, or None without audio.
+        audio_offset: seconds by which the sound starts after the first picture that `pictures` gives (before it, if
+            negative), or None without sound.
+        sound: the track of sound, open; None without any.
+        lead: how often the first picture is repeated because sound comes before it.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, reading: Reading | None = None):
         """Open a file.
 
-        Raises:
-            MediaError: if it cannot be opened or holds no video.
-        """
-        import av
+        Args:
+            path: of a film or an animated image.
+            reading: how sound is read: which track.
 
+        Raises:
+            MediaError: if it cannot be opened or holds no video, or no such track.
+        """
         self.name = str(path)
         if not Path(path).is_file():
             raise MediaError(f"{path}: no such file")
+        self._reading = reading
+        track = None if reading is None else reading.track
+        self.source: Film | Animation = Animation(path) if _animated(path) else Film(path, track)
+        self.sound: FilmSound | None = None
         try:
-            self._container: Any = av.open(self.name)
-        except (av.FFmpegError, ValueError, OSError) as error:
-            raise MediaError(f"{path}: not a video that can be read ({_reason(error)})") from None
-        self._stream = _stream(self._container)
-        if self._stream is None:
-            self.close()
-            raise MediaError(f"{path}: no video in it")
-        self._stream.thread_type = "AUTO"
-        pictures = self._decoded()
-        try:
-            begin = list(itertools.islice(pictures, 12))
-        except MediaError:
+            self._open()
+        except BaseException:
             self.close()
             raise
-        if not begin:
-            self.close()
-            raise MediaError(f"{path}: no picture in it")
-        self.rate = self._rate([time for time, _ in begin])
-        self._pictures = itertools.chain(begin, pictures)
-        time, picture = begin[0]
-        self.size = picture.shape[0], picture.shape[1]
-        self.expected = self._length()
-        self.audio_offset = None
-        if self._container.streams.audio:
-            audio = self._container.streams.audio[0]
-            start = float((audio.start_time or 0) * audio.time_base) if audio.time_base else 0.0
-            self.audio_offset = start - (time or 0.0)
+
+    def _open(self) -> None:
+        pictures = self.source.pictures()
+        first = next(pictures, None)
+        if first is None:
+            raise MediaError(f"{self.name}: damaged video, no picture of it can be decoded")
+        even = self.source.even_rate()
+        times = self.source.times(EVEN_ENOUGH if even else None)
+        self.rate = even or self.source.rate(times)
+        self.size = first.pixels.shape[0], first.pixels.shape[1]
+        begin = first.time if first.time is not None else times.pictures[0] if times.pictures else 0.0
+        self._begin = begin + (phase(times.pictures, self.rate) / float(self.rate) if times.pictures else 0.0)
+        self._pictures = itertools.chain([first], pictures)
+        self.lead = 0
+        self.audio_offset: float | None = None
+        if self.source.sound is not None:
+            self._open_sound()
+        self.expected = self._length(Times([], 0.0) if even else times)
+
+    def _open_sound(self) -> None:
+        try:
+            self.sound = FilmSound(self.name, self._reading)
+        except MediaError as error:
+            warnings.warn(f"{error}; it is left out", stacklevel=5)
+            return
+        early = self._begin - self.sound.start
+        if abs(early) > MAX_HOLE:
+            warnings.warn(f"{self.name}: sound and pictures have clocks of their own, both begin at once", stacklevel=5)
+            early = 0.0
+        if early > PRIMING:
+            self.lead = math.ceil(early * self.rate - 1e-3)
+        self.audio_offset = float(self.lead / self.rate) - early
 
     def pictures(self) -> Iterator[Tensor]:
-        """The pictures from the first on: float32 [3, H, W] in [0, 1].
+        """The pictures from the first on: float32 [3, H, W] in [0, 1]. Can be called once.
 
-        Raises:
-            MediaError: if the file turns out to be damaged.
+        What is damaged is left out as long as there is anything else, with a warning at the end that says how much.
         """
-        start, shown = next(self._pictures)
-        slot = 0  # of `shown` on the even grid
-        for time, picture in self._pictures:
-            target = slot + 1
-            if time is not None:
-                start = time - target / float(self.rate) if start is None else start
-                target = round((time - start) * float(self.rate))
-                if abs(target - slot) > MAX_GAP * float(self.rate):
-                    target = slot + 1
-                    start = time - target / float(self.rate)
-            while slot < target:  # `shown` stays on the screen until now
-                yield _floating(shown)
-                slot += 1
-            if picture.shape[:2] != self.size:
-                raise MediaError(f"{self.name}: the pictures change their size")
-            shown = picture
-        yield _floating(shown)
+        for picture in self.bytes():
+            yield torch.from_numpy(picture).permute(2, 0, 1).float() / 255
+
+    def bytes(self) -> Iterator[np.ndarray]:
+        """The same pictures as uint8 [H, W, 3]."""
+        rate, last, count, left_out = float(self.rate), 0, 1, 0
+        shown = next(self._pictures)
+        for _ in range(self.lead):
+            yield shown.pixels
+        time = self._begin
+        for picture in self._pictures:
+            count += 1
+            place = last + 1.0 if picture.time is None else (picture.time - self._begin) * rate
+            slot = next_slot(place, last)
+            if slot is None:
+                left_out += 1
+                continue
+            for _ in range(slot - last):
+                yield shown.pixels
+            shown, last = picture, slot
+            time = self._begin + place / rate
+        for _ in range(max(round((self._end(shown, time) - self._begin) * rate) - last, 1)):
+            yield shown.pixels
+        if left_out:
+            warnings.warn(
+                f"{self.name}: {left_out} of {count} pictures left out, at {float(self.rate):g}/s there is no place "
+                "for them",
+                stacklevel=2,
+            )
+        if self.source.damaged:
+            warnings.warn(f"{self.name}: damaged pictures, or packets of them: {self.source.damaged}", stacklevel=2)
+
+    def _end(self, last: Picture, time: float) -> float:
+        """Until when the last picture is shown."""
+        end = time + min(last.duration or float(1 / self.rate), MAX_HOLE)
+        if self.source.picture_end is not None and 0 < self.source.picture_end - end < MAX_HOLE:
+            end = self.source.picture_end  # pictures that are damaged, or the same once more
+        if not self.source.damaged and not last.duration:
+            claimed = self.source.claimed_end()
+            if claimed is not None and end < claimed < end + CLAIMED_STILL:
+                end = claimed
+        if self.source.sound_end is not None and HOLD < self.source.sound_end - end < MAX_HOLE:
+            end = self.source.sound_end
+        return end
+
+    def _length(self, times: Times) -> int | None:
+        if times.pictures:
+            seconds = times.pictures[-1] + (times.last_duration or float(1 / self.rate)) - times.pictures[0]
+            return max(round(seconds * self.rate), 1) + self.lead
+        if isinstance(self.source, Film) and self.source.stream.frames:
+            return int(self.source.stream.frames) + self.lead
+        return None
 
     def close(self) -> None:
         """Close the file."""
-        self._container.close()
+        self.source.close()
+        if self.sound is not None:
+            self.sound.close()
 
     def __enter__(self) -> VideoReader:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _decoded(self) -> Iterator[tuple[float | None, np.ndarray]]:
-        """(time, uint8 [H, W, 3]) of the pictures as they come."""
-        import av
-
-        try:
-            for frame in self._container.decode(self._stream):
-                pixels = frame.to_ndarray(format="rgb24")
-                turns = round(getattr(frame, "rotation", 0) / 90) % 4
-                yield frame.time, np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
-        except (av.FFmpegError, ValueError, OSError) as error:
-            raise MediaError(f"{self.name}: damaged video ({_reason(error)})") from None
-
-    def _rate(self, times: list[float | None]) -> Fraction:
-        """The rate that the file names, if it can be believed; else that of its first pictures."""
-        for rate in (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate):
-            if rate and MIN_RATE <= rate <= MAX_RATE:
-                return Fraction(rate).limit_denominator(100_000)
-        steps = sorted(b - a for a, b in itertools.pairwise(t for t in times if t is not None) if b > a)
-        step = steps[len(steps) // 2] if steps else 0.04
-        return min(max(Fraction(1 / step).limit_denominator(1001), MIN_RATE), MAX_RATE)
-
-    def _length(self) -> int | None:
-        if self._stream.frames:
-            return int(self._stream.frames)
-        if self._stream.duration and self._stream.time_base:
-            return round(float(self._stream.duration * self._stream.time_base) * float(self.rate))
-        if self._container.duration:
-            return round(self._container.duration / 1e6 * float(self.rate))
-        return None
 
 
 def load_video(path: str | Path) -> tuple[Tensor, Fraction]:
@@ -162,18 +183,25 @@ def load_video(path: str | Path) -> tuple[Tensor, Fraction]:
         return torch.stack(list(reader.pictures()), 1), reader.rate
 
 
-def _stream(container: Any) -> Any:
-    """The first stream of video."""
-    for stream in container.streams.video:
-        if not int(getattr(stream, "disposition", 0)) & 0x400:  # a cover is an "attached picture"
-            return stream
-    return None
+def has_sound(path: str | Path) -> bool:
+    """Whether a video has a track of sound.
+
+    Raises:
+        MediaError: if it cannot be opened.
+    """
+    if _animated(path):
+        return False
+    with open_film(path) as container:
+        return bool(container.streams.audio)
 
 
-def _floating(picture: np.ndarray) -> Tensor:
-    return torch.from_numpy(picture).permute(2, 0, 1).float() / 255
-
-
-def _reason(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[-1] if text else type(error).__name__
+def _animated(path: str | Path) -> bool:
+    """Whether a file is an animated image."""
+    with open(path, "rb") as file:
+        head = file.read(HEAD)
+    if not is_image_start(head):
+        return False
+    with opened(path) as image:
+        if not is_animation(image):
+            raise MediaError(f"{path}: a picture, no video")
+        return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,13 @@ _KINDS: dict[str, tuple[str, str, dict[str, str], str]] = {
     ".mkv": ("matroska", "ffv1", {"level": "3"}, "flac"),  # lossless
 }
 WRITABLE_VIDEO = frozenset(_KINDS)
-BT709, LIMITED = 1, 1  # FFmpeg's numbers for the colours of HD video
+BT709, SRGB = 1, 13  # FFmpeg's numbers for the colours of HD video, and of what is stored as RGB
+RGB, LIMITED, FULL = 0, 1, 2
+# chroma lies where H.264 and players take it to lie, left of centre; without these flags colours get darker
+_TO_YUV = (
+    "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp:out_color_matrix=bt709:out_range=limited:"
+    "out_chroma_loc=left"
+)
 AUDIO_BITRATE = 128_000  # bits per second
 
 
@@ -57,16 +64,21 @@ class VideoWriter:
         self.rate = rate or Fraction(1)
         self._audio: Any = None
         self._container: Any = None
+        self._to_yuv: Any = None
         try:
             self._container = av.open(str(self._pending.temporary), "w", format=kind)
             self._video: Any = self._container.add_stream(codec, rate=self.rate, options=options)
             self._video.height, self._video.width = size
             even = size[0] % 2 == 0 and size[1] % 2 == 0
             self._video.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p" if even else "yuv444p"
-            if codec != "ffv1":  # what players take untagged video for depends on its size
-                context = self._video.codec_context
-                context.colorspace = context.color_primaries = context.color_trc = BT709
-                context.color_range = LIMITED
+            self._video.codec_context.sample_aspect_ratio = Fraction(1)  # else some players guess it from the size
+            context = self._video.codec_context  # what players take untagged video for depends on its size
+            context.color_primaries = BT709
+            if codec == "ffv1":
+                context.colorspace, context.color_trc, context.color_range = RGB, SRGB, FULL
+            else:
+                context.colorspace, context.color_trc, context.color_range = BT709, BT709, LIMITED
+                self._to_yuv = self._conversion()
             if sample_rate is not None:
                 self._audio = self._container.add_stream(audio_codec, rate=sample_rate, layout="mono")
                 self._audio.bit_rate = AUDIO_BITRATE
@@ -74,15 +86,30 @@ class VideoWriter:
             self.abort()
             raise MediaError(f"{path}: cannot be written ({error})") from None
 
+    def _conversion(self) -> Any:
+        """A filter graph from RGB to what the encoder takes."""
+        import av
+
+        graph = av.filter.Graph()
+        form = av.VideoFormat("rgb24", self.size[1], self.size[0])
+        source = graph.add_buffer(width=self.size[1], height=self.size[0], format=form, time_base=1 / self.rate)
+        filters = [source, graph.add("scale", _TO_YUV), graph.add("format", self._video.pix_fmt)]
+        for before, after in itertools.pairwise([*filters, graph.add("buffersink")]):
+            before.link_to(after)
+        graph.configure()
+        return graph
+
     def write(self, picture: Tensor) -> None:
         """Append a picture [3, H, W] in [0, 1]."""
         import av
 
         frame = av.VideoFrame.from_ndarray(to_bytes_rgb(picture), format="rgb24")
-        if self._video.pix_fmt.startswith("yuv"):
-            frame = frame.reformat(format=self._video.pix_fmt, dst_colorspace="ITU709")
         frame.pts = self.pictures
         frame.time_base = 1 / self.rate
+        if self._to_yuv is not None:
+            self._to_yuv.push(frame)
+            frame = self._to_yuv.pull()
+            frame.color_primaries, frame.color_trc = BT709, BT709
         self.pictures += 1
         self._mux(self._video, frame)
 

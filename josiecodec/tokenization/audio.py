@@ -1,8 +1,9 @@
-"""Audio files -> codes: read ahead by threads, encoded in batches of similar length.
+"""Audio files -> codes: read ahead by processes, encoded in batches of similar length.
 
 files -> windows of some minutes -> sorted by length -> batches, padded -> codes, cut to their own frames
 
-Padding behind the end of a clip is masked, so its codes do not depend on its batch.
+Padding behind the end of a clip is masked, so its codes do not depend on its batch. A file whose decoder takes its
+process down is an error of this file.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from torch import Tensor
 from ..coding.audio import encode_blocks
 from ..coding.jodio import Jodio
 from ..errors import CodecError, MediaError
-from ..media.audio_reader import AudioReader
+from ..media.apart import ApartPool, shared_pool
+from ..media.audio_open import clip_blocks, clip_samples
 from .manifest import Item
 from .plan import Settings
 
@@ -45,8 +47,10 @@ def encode_audio(
 ) -> Iterator[tuple[Item, Encoded | CodecError]]:
     """Codes uint16 [frames, n_q] and duration of each clip, in order; or why it cannot be read."""
 
+    readers = shared_pool()
+
     def read(item: Item) -> LoadedClip:
-        return load_clip(item, codec.sample_rate, settings.batch_seconds)
+        return load_clip(readers, item, codec.sample_rate, settings.batch_seconds)
 
     clips = read_ahead(read, items, settings.workers)
     for window in _windows(clips, WINDOW_BATCHES * settings.batch_seconds * codec.sample_rate):
@@ -55,7 +59,7 @@ def encode_audio(
             if clip.error is not None:
                 yield clip.item, clip.error
             elif clip.wave is None:
-                yield clip.item, _encode_long(codec, clip.item, settings.n_q)
+                yield clip.item, _encode_long(readers, codec, clip.item, settings.n_q)
             else:
                 yield clip.item, (codes[number], _duration(len(clip.wave), codec))
 
@@ -76,23 +80,16 @@ def read_ahead(function: Callable[[A], B], items: Iterable[A], workers: int, ahe
                 future.cancel()
 
 
-def load_clip(item: Item, sample_rate: int, max_seconds: float) -> LoadedClip:
+def load_clip(readers: ApartPool, item: Item, sample_rate: int, max_seconds: float) -> LoadedClip:
     """Read a clip as mono at a sample rate, unless it is longer than `max_seconds`."""
+    part = (item.start, item.duration, item.channel)
     try:
-        with AudioReader(item.path) as reader:
-            whole = None if reader.length is None else reader.length / reader.sample_rate - item.start
-            if (item.duration or whole or 0.0) > max_seconds:
-                return LoadedClip(item)
-            parts, room = [], max_seconds * sample_rate
-            for part in reader.mono(sample_rate, item.start, item.duration, item.channel):
-                parts.append(part)
-                room -= len(part)
-                if room < 0:  # of a file of unknown length
-                    return LoadedClip(item)
+        wave = readers.call(clip_samples, item.path, sample_rate, *part, max_seconds * sample_rate)
     except (CodecError, OSError) as error:
         return LoadedClip(item, error=MediaError(str(error)))
-    wave = torch.cat(parts)
-    return LoadedClip(item, wave) if len(wave) else LoadedClip(item, error=_empty(item))
+    if wave is None:
+        return LoadedClip(item)
+    return LoadedClip(item, torch.from_numpy(wave)) if len(wave) else LoadedClip(item, error=_empty(item))
 
 
 def _empty(item: Item) -> MediaError:
@@ -139,16 +136,16 @@ def batches(lengths: dict[int, int], max_samples: float) -> Iterator[list[int]]:
         yield batch
 
 
-def _encode_long(codec: Jodio, item: Item, n_q: int) -> Encoded | CodecError:
+def _encode_long(readers: ApartPool, codec: Jodio, item: Item, n_q: int) -> Encoded | CodecError:
     """Codes of a long recording, encoded as a stream: the same codes, in bounded memory."""
     parts: list[np.ndarray] = []
     samples = 0
+    part = (item.start, item.duration, item.channel)
     try:
-        with AudioReader(item.path) as reader:
-            blocks = reader.mono(codec.sample_rate, item.start, item.duration, item.channel)
-            for taken, codes in encode_blocks(codec, blocks, n_q):
-                samples += taken
-                parts.append(codes.astype(np.uint16))
+        blocks = map(torch.from_numpy, readers.stream(clip_blocks, item.path, codec.sample_rate, *part))
+        for taken, codes in encode_blocks(codec, blocks, n_q):
+            samples += taken
+            parts.append(codes.astype(np.uint16))
     except (CodecError, OSError) as error:
         return MediaError(str(error))
     return (np.concatenate(parts), _duration(samples, codec)) if samples else _empty(item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import itertools
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,7 @@ from typing import Any
 
 from ..datasets.verify import MAX_SECONDS
 from ..errors import CodecError, MediaError
-from ..media.audio_reader import AUDIO_SUFFIXES
-from ..media.images import IMAGE_SUFFIXES
-from ..media.video_reader import VIDEO_SUFFIXES
+from ..media.kinds import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, skipped, split_media
 
 KINDS = {"audio": AUDIO_SUFFIXES | VIDEO_SUFFIXES, "vision": IMAGE_SUFFIXES | VIDEO_SUFFIXES}
 COPIED_KEYS = ("text", "words", "speaker", "group", "language")  # of a manifest, copied to the clip
@@ -72,30 +71,48 @@ def find_items(source: str | Path, kind: str | None = None) -> tuple[str, list[I
         CodecError: if there is nothing of that kind, or the manifest is wrong.
     """
     path = Path(source)
-    listed = False  # one by one: then files with unknown suffixes are tried as well
-    if path.is_dir():
-        files = ((p.relative_to(path).as_posix(), p) for p in path.rglob("*") if p.is_file())
-        items = [_of_file(name, p) for name, p in files]
-    elif path.suffix.lower() in (".jsonl", ".json") and path.is_file():
-        items, listed = list(_of_manifest(path)), True
+    if path.suffix.lower() in (".jsonl", ".json") and path.is_file():
+        items = list(_of_manifest(path))  # one by one: then files with unknown suffixes are tried as well
+        suffixes = {_suffix(i) for i in items}
+        kind = kind or _usual_kind(suffixes)
+        wanted = KINDS[kind] | (suffixes - KINDS["audio"] - KINDS["vision"])
+        items = [i for i in items if _suffix(i) in wanted]
     elif path.is_file():
         items = [_of_file(path.name, path)]
-    elif glob.has_magic(str(source)):
-        root = _root(str(source))
-        matches = (Path(p) for p in glob.glob(str(source), recursive=True))
-        items = [_of_file(p.relative_to(root).as_posix(), p) for p in matches if p.is_file()]
+        kind = kind or _usual_kind({_suffix(items[0])})
     else:
-        raise MediaError(f"{source}: no such file or folder")
-    suffixes = {_suffix(i) for i in items}
-    kind = kind or ("vision" if suffixes & KINDS["vision"] and not suffixes & AUDIO_SUFFIXES else "audio")
-    wanted = KINDS[kind] | (suffixes - KINDS["audio"] - KINDS["vision"] if listed else set())
-    items = sorted((i for i in items if _suffix(i) in wanted), key=lambda i: i.id)
+        files = _files(source)
+        kind = kind or _usual_kind({p.suffix.lower() for _, p in files})
+        used, left = split_media((p for _, p in files), KINDS[kind])
+        message = skipped(left, "pictures or video" if kind == "vision" else "audio or video")
+        if message:
+            warnings.warn(f"{source}: {message}", stacklevel=2)
+        chosen = set(used)
+        items = [_of_file(name, p) for name, p in files if p in chosen]
+    items = sorted(items, key=lambda i: i.id)
     if not items:
         raise MediaError(f"{source}: nothing to tokenize ({kind})")
     for before, after in itertools.pairwise(items):
         if before.id == after.id:
             raise CodecError(f"{source}: two clips have the id {after.id!r}")
     return kind, items
+
+
+def _files(source: str | Path) -> list[tuple[str, Path]]:
+    """Names and paths of the files of a folder or pattern."""
+    path = Path(source)
+    if path.is_dir():
+        return [(p.relative_to(path).as_posix(), p) for p in path.rglob("*") if p.is_file()]
+    if not glob.has_magic(str(source)):
+        raise MediaError(f"{source}: no such file or folder")
+    root = _root(str(source))
+    matches = (Path(p) for p in glob.glob(str(source), recursive=True))
+    return [(p.relative_to(root).as_posix(), p) for p in matches if p.is_file()]
+
+
+def _usual_kind(suffixes: set[str]) -> str:
+    """What files with such suffixes are tokenized as if nobody says."""
+    return "vision" if suffixes & KINDS["vision"] and not suffixes & AUDIO_SUFFIXES else "audio"
 
 
 def _suffix(item: Item) -> str:

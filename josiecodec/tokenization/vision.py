@@ -6,10 +6,10 @@ import itertools
 import tempfile
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..bitstream.header import check_limits
@@ -17,12 +17,12 @@ from ..bitstream.patch_payload import PatchRows
 from ..coding.jovio import Jovio
 from ..coding.vision_encoder import GroupEncoder
 from ..errors import CodecError, MediaError
-from ..media.images import IMAGE_SUFFIXES, load_image
-from ..media.video_reader import VideoReader
+from ..media.apart import ApartPool, shared_pool
 from ..settings import Rate
 from .audio import Encoded, read_ahead
 from .manifest import Item
 from .plan import Settings
+from .vision_reading import read_image, read_video
 
 IMAGES_AHEAD = 1  # per worker thread; one can be large
 LoadedItem = tuple[Item, Tensor | CodecError | None]
@@ -32,23 +32,23 @@ def encode_vision(
     codec: Jovio, items: Iterable[Item], settings: Settings
 ) -> Iterator[tuple[Item, Encoded | CodecError]]:
     """Codes int32 [patches, n_q], -1 for no level, and size of each clip, in order; or the error."""
-    for item, image in read_ahead(_load, items, settings.workers, IMAGES_AHEAD):
+    readers = shared_pool()
+
+    def load(item: Item) -> LoadedItem:
+        """The image of an item; None of a video, which is read while it is encoded."""
+        try:
+            image = readers.call(read_image, item.path)
+        except (CodecError, OSError) as error:
+            return item, MediaError(str(error))
+        return item, None if image is None else torch.from_numpy(image)
+
+    for item, image in read_ahead(load, items, settings.workers, IMAGES_AHEAD):
         if isinstance(image, CodecError):
             yield item, image
         elif image is not None:
             yield item, _encode_image(codec, image, settings)
         else:
-            yield item, _encode_video(codec, item, settings)
-
-
-def _load(item: Item) -> LoadedItem:
-    """The image of an item; None of a video, which is read while it is encoded."""
-    if Path(item.path).suffix.lower() not in IMAGE_SUFFIXES:
-        return item, None
-    try:
-        return item, load_image(item.path)
-    except (CodecError, OSError) as error:
-        return item, MediaError(str(error))
+            yield item, _encode_video(readers, codec, item, settings)
 
 
 def _encode_image(codec: Jovio, image: Tensor, settings: Settings) -> Encoded | CodecError:
@@ -58,14 +58,16 @@ def _encode_image(codec: Jovio, image: Tensor, settings: Settings) -> Encoded | 
         return error
 
 
-def _encode_video(codec: Jovio, item: Item, settings: Settings) -> Encoded | CodecError:
+def _encode_video(readers: ApartPool, codec: Jovio, item: Item, settings: Settings) -> Encoded | CodecError:
+    read = readers.stream(read_video, item.path, item.start, item.duration)
     try:
-        with VideoReader(item.path) as reader:
-            first = round(item.start * reader.rate)
-            last = None if item.duration is None else first + max(round(item.duration * reader.rate), 1)
-            return encode_clip(codec, itertools.islice(reader.pictures(), first, last), reader.rate, settings)
+        rate = next(read)
+        pictures = (torch.from_numpy(picture).permute(2, 0, 1).float() / 255 for picture in read)
+        return encode_clip(codec, pictures, rate, settings)
     except (CodecError, OSError) as error:
         return MediaError(str(error))
+    finally:
+        read.close()
 
 
 def encode_clip(codec: Jovio, pictures: Iterator[Tensor], rate: Fraction, settings: Settings) -> Encoded:

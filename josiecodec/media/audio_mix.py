@@ -1,0 +1,147 @@
+"""Mixing sound down to mono, with an eye on what goes wrong in it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..errors import MediaError
+from .audio_frames import Sound
+
+OPPOSITE = 10.0  # the difference of two channels has so many times the energy of their sum: they are of opposite phase
+AUDIBLE = 1e-8  # mean square below which nothing is decided
+HELD_SECONDS = 10.0  # until it is
+OVERSHOOT = 1.122  # of full scale (1 dB), which decoders of lossy formats reach by themselves
+
+
+class MonoMix:
+    """Mixes sound to mono, or picks a channel.
+
+    The weights are those of the layout (`audio_frames.mono_weights`). Two channels of opposite phase, which would
+    cancel out, are mixed with the second one inverted. Samples that are not finite count as silence.
+
+    Args:
+        name: of the file, for warnings.
+        rate: of the samples, in Hz.
+        channel: to pick, from 0 on; None for the mix.
+        gain: factor for all samples.
+        lossy: whether a little beyond full scale is nothing to be warned about.
+    """
+
+    def __init__(self, name: str, rate: int, channel: int | None = None, gain: float = 1.0, lossy: bool = False):
+        self.name, self.channel, self.gain = name, channel, gain
+        self.peak = 0.0
+        self._limit = OVERSHOOT if lossy else 1.0001
+        self._room = HELD_SECONDS * rate  # samples that may still be held back
+        self._held: list[Sound] = []
+        self._inverted = self._told = False
+        self._sum = self._difference = 0.0  # energies of two channels
+        self._count = 0
+
+    def __call__(self, sound: Sound) -> Iterator[np.ndarray]:
+        """Take samples in, give mono samples [n] out.
+
+        Raises:
+            MediaError: if there is no such channel.
+        """
+        samples = sound.samples
+        energy = float(np.vdot(samples, samples))
+        if not math.isfinite(energy):
+            samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+            sound = Sound(samples, sound.weights)
+            energy = float(np.vdot(samples, samples))
+        if self.channel is not None:
+            yield self._scaled(self._picked(samples, sound.weights))
+            return
+        if len(sound.weights) == 1:
+            yield self._scaled(samples[:, 0])
+            return
+        mono = samples @ sound.weights
+        if len(sound.weights) == 2:
+            self._weigh(mono, energy)
+            if self._looks_opposite() and not self._inverted and self._room > 0:
+                self._held.append(sound)
+                self._room -= len(samples)
+                return
+            yield from self._released()
+            if self._inverted:
+                mono = _difference(sound)
+        yield self._scaled(mono)
+
+    def finish(self) -> Iterator[np.ndarray]:
+        """What was held back; and warn of what was seen."""
+        yield from self._released()
+        if self._looks_opposite() and not self._inverted:
+            warnings.warn(
+                f"{self.name}: its two channels are in opposite phase over much of its length and cancel out in the "
+                "mix to mono; take one channel",
+                stacklevel=2,
+            )
+        if self.peak > self._limit:
+            warnings.warn(
+                f"{self.name}: samples reach {self.peak:.2f} times full scale ({20 * math.log10(self.peak):+.1f} dB); "
+                "they are encoded as they are and clipped when decoded; --normalize scales the recording to full scale",
+                stacklevel=2,
+            )
+
+    def _weigh(self, mono: np.ndarray, energy: float) -> None:
+        mixed = float(np.vdot(mono, mono))
+        self._sum += mixed
+        self._difference += max(energy / 2 - mixed, 0.0)
+        self._count += len(mono)
+        if self._inverted and self._sum > self._difference:
+            self._inverted = False
+            warnings.warn(f"{self.name}: its channels are no longer in opposite phase", stacklevel=2)
+
+    def _looks_opposite(self) -> bool:
+        return self._difference > max(OPPOSITE * self._sum, AUDIBLE * self._count)
+
+    def _released(self) -> Iterator[np.ndarray]:
+        """What was held back, once it is decided what becomes of it."""
+        held, self._held = self._held, []
+        if held and self._looks_opposite():
+            self._inverted = True
+            if not self._told:
+                warnings.warn(
+                    f"{self.name}: its two channels are in opposite phase and would cancel out in the mix to mono; the "
+                    "second one is inverted",
+                    stacklevel=2,
+                )
+            self._told = True
+        for sound in held:
+            yield self._scaled(_difference(sound) if self._inverted else sound.samples @ sound.weights)
+
+    def _picked(self, samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        assert self.channel is not None
+        if self.channel >= samples.shape[1]:
+            if not self._told:
+                warnings.warn(
+                    f"{self.name}: has no channel {self.channel} in parts; the mix is taken there", stacklevel=2
+                )
+            self._told = True
+            return samples @ weights
+        return np.ascontiguousarray(samples[:, self.channel])
+
+    def _scaled(self, mono: np.ndarray) -> np.ndarray:
+        if self.gain != 1.0:
+            mono = mono * np.float32(self.gain)
+        if len(mono):
+            self.peak = max(self.peak, float(mono.max()), -float(mono.min()))
+        return mono
+
+
+def check_channel(name: str, channel: int | None, channels: int) -> None:
+    """Make sure that a file has a channel.
+
+    Raises:
+        MediaError: if it has not.
+    """
+    if channel is not None and not 0 <= channel < channels:
+        raise MediaError(f"{name}: has {channels} channel(s), none with the number {channel}")
+
+
+def _difference(sound: Sound) -> np.ndarray:
+    return (sound.samples[:, 0] - sound.samples[:, 1]) * np.float32(0.5)

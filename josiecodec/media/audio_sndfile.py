@@ -1,0 +1,153 @@
+"""Sound that libsndfile reads: WAV, AIFF, AU, CAF, NIST, Ogg and others. Samples are counted, no length is believed."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from ..errors import MediaError
+from .audio_frames import Sound, mono_weights
+from .audio_layout import layout_of
+from .audio_parts import Claim, Part, ogg_end, read_claim
+
+BLOCK = 1 << 16  # samples per channel read at a time
+RAW = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # subtypes whose samples can be read without their header
+CLAIMS = ("FLAC", "OGG")  # formats that can be longer than they claim
+OPUS_MARGIN = 9600  # samples (0.2 s) that a stream may begin with and that are none
+MAX_LENGTH = 1 << 40  # samples; what is more says "not known"
+
+
+class NotForSndfile(Exception):
+    """libsndfile cannot read this; FFmpeg may."""
+
+
+class SndfileSource:
+    """An open file of libsndfile; attributes as of `ContainerSource`.
+
+    Args:
+        source: path or seekable binary file.
+        name: for messages.
+
+    Raises:
+        NotForSndfile: if it cannot be opened, or is left to FFmpeg.
+    """
+
+    tracks, track, begin = 1, 1, 0.0
+
+    def __init__(self, source: Any, name: str):
+        self.name, self._source = name, source
+        claim, end = read_claim(source), ogg_end(source)  # before libsndfile has its place in the file
+        self._part: Part | None = None
+        try:
+            self._file = soundfile.SoundFile(_name(source))
+        except (soundfile.LibsndfileError, TypeError, RuntimeError, OSError):
+            raise NotForSndfile from None
+        file = self._file
+        self.rate, self.channels = file.samplerate, file.channels
+        self.codec = f"{file.format}/{file.subtype}".lower()
+        self.lossy = not file.subtype.startswith((*RAW, "ALAC"))
+        unseekable_gsm = file.subtype == "GSM610" and not file.seekable()  # of an odd number of bytes
+        if file.subtype.startswith("MPEG") or unseekable_gsm or (file.format == "OGG" and self.channels > 2):
+            self.close()
+            raise NotForSndfile
+        if not 1 <= self.rate <= 1_000_000 or self.channels < 1:
+            self.close()
+            raise MediaError(f"{name}: {self.rate} Hz with {self.channels} channels is no audio")
+        self.length = file.frames if 0 <= file.frames < MAX_LENGTH else None
+        if file.format == "OGG":  # libsndfile names what it can reach, not what should be there
+            unit = 48000 if file.subtype == "OPUS" else self.rate
+            self.length = max(self.length or 0, (end - OPUS_MARGIN) * self.rate // unit)
+        self._use_header(claim)
+        self.layout = _layout(source, self.channels)
+
+    def _use_header(self, claim: Claim | None) -> None:
+        """See whether there are more samples than the header says, or fewer."""
+        file = self._file
+        if claim is None or not file.subtype.startswith(RAW):
+            if not file.frames and _size(self._source) > 1024 and (claim is None or claim.unfinished):
+                self.close()
+                raise NotForSndfile
+            return
+        width = {"8": 1, "S8": 1, "U8": 1, "16": 2, "24": 3, "32": 4}.get(file.subtype.removeprefix("PCM_"), 0)
+        width = width or {"FLOAT": 4, "DOUBLE": 8}.get(file.subtype, 1)
+        frame = width * self.channels
+        if (claim.unfinished or claim.claimed is None) and claim.there // frame > (self.length or 0):
+            kind = file.subtype
+            self._file.close()
+            self._part = Part(self._source, claim.start)
+            self._file = soundfile.SoundFile(
+                self._part, "r", self.rate, self.channels, kind, "BIG" if claim.big_endian else "LITTLE", "RAW"
+            )
+            self.length = claim.there // frame
+            told = (claim.claimed or 0) / frame / self.rate
+            warnings.warn(
+                f"{self.name}: its header was never finished: it names {told:.2f} s, there are "
+                f"{self.length / self.rate:.2f} s, and all of them are read",
+                stacklevel=2,
+            )
+        elif claim.claimed is not None and claim.claimed - claim.there > frame * self.rate / 10:
+            warnings.warn(
+                f"{self.name}: cut off: {claim.there / frame / self.rate:.2f} of "
+                f"{claim.claimed / frame / self.rate:.2f} s are there",
+                stacklevel=2,
+            )
+
+    def sounds(self, first: int = 0) -> Iterator[Sound]:
+        """The samples from `first` on.
+
+        Raises:
+            NotForSndfile: if reading fails.
+        """
+        weights = mono_weights(self.layout, self.channels)
+        try:
+            if first > self._file.frames and self._file.format in CLAIMS:
+                raise NotForSndfile
+            if self._file.seekable():  # also to 0: else libsndfile gives the priming samples of Opus, which are none
+                self._file.seek(min(first, self._file.frames))
+                first = 0
+            while True:
+                samples = self._file.read(out=np.empty((BLOCK, self.channels), np.float32))
+                if not len(samples):
+                    return
+                if len(samples) > first:
+                    yield Sound(samples[first:], weights)
+                first = max(first - len(samples), 0)
+        except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError):
+            raise NotForSndfile from None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        if self._part is not None:
+            self._part.close()
+
+
+def _name(source: Any) -> Any:
+    """A path as libsndfile opens it even if it is not UTF-8; anything else as it is."""
+    if hasattr(source, "seek"):
+        source.seek(0)
+    return os.fsencode(source) if isinstance(source, str) and os.name == "posix" else source
+
+
+def _size(source: Any) -> int:
+    with Part(source) as file:
+        return file.seek(0, os.SEEK_END)
+
+
+def _layout(source: Any, channels: int) -> str:
+    """The layout of more than two channels, as FFmpeg finds it in the header."""
+    if channels <= 2:
+        return ("mono", "stereo")[channels - 1]
+    import av
+
+    try:
+        with Part(source) as file, av.open(file) as container:
+            name, found = layout_of(container.streams.audio[0])
+            return name if found == channels else f"{channels} channels"
+    except (av.FFmpegError, IndexError, ValueError, OSError):
+        return f"{channels} channels"

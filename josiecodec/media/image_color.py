@@ -1,0 +1,116 @@
+"""Colours of pictures to sRGB: by their ICC profile with LittleCMS, else by the numbers that AVIF and HEIF carry."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .color_math import UNSPECIFIED, is_srgb, to_srgb
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SAME = 1  # levels by which a profile may differ from sRGB and still be sRGB, whose values stay as they are
+_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
+_NCLX_FORMATS = ("AVIF", "HEIF")
+
+
+def in_srgb(image: Image.Image, name: str) -> Image.Image:
+    """A picture as RGB or RGBA in sRGB.
+
+    Its ICC profile counts first, then the H.273 numbers of AVIF and HEIF (Display P3, PQ, HLG); without both it is
+    taken for sRGB. A profile that cannot be used is ignored with a warning.
+    """
+    profile, (primaries, transfer) = image.info.get("icc_profile"), _numbers(image)
+    alpha = "A" in image.mode or "a" in image.mode or "transparency" in image.info
+    if image.mode in ("P", "PA", "LA", "La", "RGBa", "1"):
+        image = image.convert("RGBA" if alpha else "L" if image.mode == "1" else "RGB")
+    if image.mode == "LAB" and not profile:
+        return _convert(image, _lab(), name) or image.convert("L").convert("RGB")
+    if profile:
+        converted = _convert(image, profile, name)
+        if converted is not None:
+            return converted
+    rgb = image.convert("RGBA" if alpha else "RGB")
+    if not profile and not is_srgb(primaries, transfer):
+        return _by_numbers(rgb, primaries, transfer)
+    return rgb
+
+
+def _convert(image: Image.Image, profile: Any, name: str) -> Image.Image | None:
+    """RGB or RGBA by a profile; None if it cannot be used, or changes nothing."""
+    from PIL import ImageCms
+
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if isinstance(profile, bytes) else profile
+        space = _SPACES.get(source.profile.xcolor_space)
+        alpha = image.getchannel("A") if image.mode == "RGBA" else None
+        colors = image.convert("RGB") if image.mode in ("RGBA", "RGBX", "YCbCr", "HSV") else image
+        if space == "L" and colors.mode == "RGB":  # a grey picture whose palette or alpha made it RGB
+            colors = colors.convert("L")
+        if space != colors.mode:
+            raise ImageCms.PyCMSError(f"it is for {source.profile.xcolor_space.strip()}, the picture is {colors.mode}")
+        transform = ImageCms.buildTransform(
+            source,
+            ImageCms.createProfile("sRGB"),
+            colors.mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.HIGHRESPRECALC,
+        )
+        if colors.mode == "RGB" and _is_identity(transform):
+            return None
+        out = ImageCms.applyTransform(colors, transform)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, AttributeError) as error:
+        warnings.warn(f"{name}: its colour profile cannot be used, taken for sRGB ({error})", stacklevel=5)
+        return None
+    if out is None:  # never, as it is not done in place
+        return None
+    if alpha is not None:
+        out.putalpha(alpha)
+    return out
+
+
+def _is_identity(transform: Any) -> bool:
+    """Whether a transform changes no colour by more than a rounding error."""
+    from PIL import Image, ImageCms
+
+    steps = np.linspace(0, 255, 9).round().astype(np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(27, 27, 3)
+    out = ImageCms.applyTransform(Image.fromarray(grid), transform)
+    return out is not None and bool(np.abs(np.asarray(out).astype(int) - grid).max() <= SAME)
+
+
+def _lab() -> Any:
+    from PIL import ImageCms
+
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+
+
+def _numbers(image: Image.Image) -> tuple[int, int]:
+    """Primaries and transfer function of AVIF and HEIF by H.273."""
+    nclx = image.info.get("nclx_profile")
+    if isinstance(nclx, dict):
+        return int(nclx.get("color_primaries", UNSPECIFIED)), int(nclx.get("transfer_characteristics", UNSPECIFIED))
+    return UNSPECIFIED, UNSPECIFIED
+
+
+def nclx_numbers(head: bytes) -> tuple[int, int] | None:
+    """Primaries and transfer function in the `colr` box of an AVIF or HEIF file, from its beginning; None without."""
+    found = head.find(b"colrnclx")
+    if found < 0 or len(head) < found + 12:
+        return None
+    return int.from_bytes(head[found + 8 : found + 10], "big"), int.from_bytes(head[found + 10 : found + 12], "big")
+
+
+def _by_numbers(image: Image.Image, primaries: int, transfer: int) -> Image.Image:
+    from PIL import Image
+
+    alpha = image.getchannel("A") if image.mode == "RGBA" else None
+    out = Image.fromarray(to_srgb(np.asarray(image.convert("RGB")), primaries, transfer))
+    if alpha is not None:
+        out.putalpha(alpha)
+    return out

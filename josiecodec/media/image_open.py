@@ -1,0 +1,117 @@
+"""Opening picture files with Pillow: which formats, which plugins, and what is said where one is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from ..errors import MediaError
+from .image_color import nclx_numbers
+from .signatures import is_heif, is_jxl
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_SUFFIXES = """png apng jpg jpeg jpe jfif mpo webp avif avifs heic heif hif jxl bmp dib tif tiff gif ppm pgm pbm pnm pfm
+jp2 j2k jpx jpc jpf j2c tga qoi psd ico pcx dds sgi"""
+IMAGE_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
+ANIMATED_FORMATS = frozenset(["GIF", "PNG", "WEBP", "AVIF"])
+MAX_PIXELS = 1 << 28
+HEAD = 4096  # bytes that say what a file is
+_TGA_SUFFIXES = (".tga", ".icb", ".vda", ".vst")
+_NEVER = ("EPS", "MPEG", "WMF", "HDF5", "BUFR", "GRIB")  # no pixels in them, or another program would be run
+# plugin of Pillow: what it reads, its package
+_PLUGINS = {"pillow_heif": ("HEIF and HEIC", "pillow-heif"), "pillow_jxl": ("JPEG XL", "pillow-jxl-plugin")}
+
+
+@contextlib.contextmanager
+def opened(source: str | Path | IO[bytes]) -> Iterator[Image.Image]:
+    """An image file, open; what goes wrong while it is used is a MediaError too.
+
+    Raises:
+        MediaError: if it cannot be read, has more than 2^28 pixels, or needs a plugin that is not installed.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    name = name_of(source)
+    with contextlib.ExitStack() as stack:
+        try:
+            file: IO[bytes] = source if hasattr(source, "read") else stack.enter_context(open(source, "rb"))  # type: ignore
+            head = file.read(HEAD)
+            file.seek(0)
+            _use_plugins(head, name)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # large images are judged below
+                image = _open(file, Path(name).suffix.lower())
+            if image.width * image.height > MAX_PIXELS:
+                raise MediaError(f"{name}: {image.width} x {image.height} pixels are too many")
+            numbers = nclx_numbers(head) if image.format in ("AVIF", "HEIF") else None
+            if numbers is not None and "nclx_profile" not in image.info:
+                image.info["nclx_profile"] = dict(zip(("color_primaries", "transfer_characteristics"), numbers))
+            yield image
+        except FileNotFoundError:
+            raise MediaError(f"{name}: no such file") from None
+        except MediaError:
+            raise
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError) as error:
+            raise MediaError(f"{name}: not an image that can be read ({_reason(error, name)})") from None
+        except (
+            RuntimeError,
+            KeyError,
+            AttributeError,
+            ArithmeticError,
+            MemoryError,
+            Image.DecompressionBombError,
+        ) as e:
+            raise MediaError(f"{name}: not an image that can be read ({_reason(e, name)})") from None
+
+
+def _open(file: IO[bytes], suffix: str) -> Image.Image:
+    from PIL import Image
+
+    Image.init()
+    formats = [f for f in Image.ID if f not in _NEVER and (f != "TGA" or suffix in _TGA_SUFFIXES)]
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        return Image.open(file, formats=formats)
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _use_plugins(head: bytes, name: str) -> None:
+    for module, needed in (("pillow_heif", is_heif(head)), ("pillow_jxl", is_jxl(head))):
+        if not needed:
+            continue
+        kind, package = _PLUGINS[module]
+        try:
+            plugin: Any = importlib.import_module(module)
+        except ImportError:
+            raise MediaError(f"{name}: {kind} pictures need a plugin: pip install {package}") from None
+        if module == "pillow_heif":
+            plugin.register_heif_opener()
+
+
+def name_of(source: str | Path | IO[bytes]) -> str:
+    """What to call a file or stream in messages."""
+    return str(source) if isinstance(source, (str, Path)) else str(getattr(source, "name", "image"))
+
+
+def frame_count(image: Image.Image) -> int:
+    """How many pictures are in a file, pages and frames of an animation alike."""
+    return int(getattr(image, "n_frames", 1))
+
+
+def is_animation(image: Image.Image) -> bool:
+    """Whether a file holds pictures that are shown one after the other."""
+    return image.format in ANIMATED_FORMATS and frame_count(image) > 1
+
+
+def _reason(error: BaseException, name: str) -> str:
+    if type(error).__name__ == "UnidentifiedImageError":
+        return "its format is not known, or it is damaged"
+    text = str(error).replace(name, "it").splitlines()
+    return text[0] if text and text[0] else type(error).__name__

@@ -1,0 +1,38 @@
+"""Animated GIF, PNG, WebP and AVIF as the pictures of a video."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from .image_open import frame_count, opened
+from .images import flat_rgb
+
+MIN_DURATION, USUAL_DURATION = 0.011, 0.1  # seconds: what says less is shown so long, as browsers do
+
+
+def animation_frames(path: str | Path) -> Iterator[tuple[float, float, np.ndarray]]:
+    """(time, duration, uint8 [H, W, 3]) of the pictures, in order; transparency is put on white, with one warning.
+
+    Raises:
+        MediaError: if the file cannot be read.
+    """
+    name, time, warned = str(path), 0.0, False
+    with opened(path) as image:
+        first = 1 if image.info.get("default_image") else 0  # shown only by what knows no animations
+        for number in range(first, frame_count(image)):
+            image.seek(number)
+            image.load()
+            duration = float(image.info.get("duration") or 0) / 1000
+            duration = duration if duration >= MIN_DURATION else USUAL_DURATION
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                pixels = flat_rgb(image, name)
+            for warning in caught if not warned else ():
+                warnings.warn(warning.message, stacklevel=2)
+                warned = True
+            yield time, duration, pixels
+            time += duration
