@@ -36,18 +36,20 @@ LAYERS = {
         "coding": "errors atomic config fingerprint settings network nn quantization media audio vision entropy "
         "bitstream",
         "hub": "errors atomic config fingerprint shipped settings nn quantization audio vision entropy coding",
+        "files": "errors settings shipped media bitstream coding hub",
+        "display": "errors shipped nn media bitstream hub",
         "export": "errors atomic nn audio coding",
         "datasets": "errors atomic config",
         "tokenization": "errors atomic settings media bitstream coding hub datasets",
         "metrics": "errors nn media",
-        "evaluation": "errors atomic settings nn media bitstream coding hub metrics",
+        "evaluation": "errors atomic settings display media bitstream coding hub metrics",
         "training.core": "errors atomic config nn quantization coding hub",
         "training.audio": "errors atomic config settings nn quantization media audio coding hub metrics training.core",
         "training.vision": "errors atomic config settings nn quantization media vision coding hub metrics "
         "training.core",
         "training.entropy": "errors atomic fingerprint quantization entropy bitstream audio vision coding hub "
         "training.core training.audio training.vision",
-        "__init__": "errors settings bitstream coding hub",
+        "__init__": "errors settings media bitstream coding hub files datasets",
     },
     "josielm": {
         "model": "",

@@ -10,14 +10,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from ..atomic import write_bytes
+from ..display import mel_levels, spectrogram
 from ..errors import CodecError
 from ..media.audio_reader import load_audio
 from ..media.images import save_image
-from ..nn.spectra import mel_filterbank
 from .items import SAMPLE_RATE, Item, evenly_spaced
 from .round_trip import SUFFIX
 
@@ -33,8 +30,6 @@ PLOTS = {
     "video": [["kbps", "psnr", "PSNR, dB"], ["kbps", "difference_psnr", "PSNR of frame differences, dB"]],
 }
 PAGE_TITLE = "<title>Codecs compared</title>"
-# Colour map of spectrograms, dark to bright.
-COLORS = torch.tensor([[0.0, 0.0, 0.02], [0.27, 0.06, 0.42], [0.65, 0.17, 0.39], [0.95, 0.45, 0.2], [0.99, 0.99, 0.75]])
 
 
 def write_page(folder: Path, items: list[Item], rows: list[dict[str, Any]], lines: list[dict[str, Any]]) -> None:
@@ -90,31 +85,21 @@ def _files(media: Path, stem: str, item: Item, rows: list[dict[str, Any]]) -> di
         shutil.copyfile(row["decoded"], copy)
         scores = {name: row[name] for name in ("kbps", "bpp", "pesq_wb", "stoi", "psnr", "ms_ssim") if row.get(name)}
         versions.append({"name": row["codec"], "source": copy, **scores})
-    out = []
+    out, top = [], None
     for version in versions:
         path: Path = version["source"]
         entry = {**version, "source": f"media/{path.name}"}
         if item.kind == "audio":
             image = path.with_suffix(".png")
-            save_image(spectrogram(load_audio(path, SAMPLE_RATE).samples[0]), image)
+            wave = load_audio(path, SAMPLE_RATE).samples[0]
+            top = float(mel_levels(wave, SAMPLE_RATE).max()) if top is None else top  # that of the original for all
+            save_image(spectrogram(wave, SAMPLE_RATE, top=top), image)
             entry["spectrogram"] = f"media/{image.name}"
         elif item.kind == "video":
             playable = _playable(path)
             entry["source"] = f"media/{playable.name}"
         out.append(entry)
     return {"kind": item.kind, "name": item.name, "versions": out}
-
-
-def spectrogram(wave: Tensor, height: int = 96) -> Tensor:
-    """Mel spectrogram of a waveform [T] as an image [3, height, W]: low bands at the bottom, 70 dB of range."""
-    window = torch.hann_window(1024)
-    spectrum = torch.stft(wave, 1024, 256, window=window, center=True, pad_mode="constant", return_complex=True).abs()
-    power = (spectrum.t() @ mel_filterbank(513, height, SAMPLE_RATE)).clamp_min(1e-5).log10() * 20
-    level = ((power - power.max() + 70) / 70).clamp(0, 1).t().flip(0)
-    position = level * (len(COLORS) - 1)
-    low = position.floor().long().clamp_max(len(COLORS) - 2)
-    fraction = (position - low).unsqueeze(-1)
-    return (COLORS[low] * (1 - fraction) + COLORS[low + 1] * fraction).permute(2, 0, 1)
 
 
 def _playable(path: Path) -> Path:
