@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .media.video_reader import load_video
     from .settings import EncoderSettings, Rate
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Audio",
     "CodecError",
