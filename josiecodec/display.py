@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -51,6 +52,13 @@ def spectrogram(wave: Tensor, sample_rate: int, height: int = 96, top: float | N
     low = position.floor().long().clamp_max(len(COLORS) - 2)
     fraction = (position - low).unsqueeze(-1)
     return (COLORS[low] * (1 - fraction) + COLORS[low + 1] * fraction).permute(2, 0, 1)
+
+
+def mel_axis(sample_rate: int) -> list[tuple[str, float]]:
+    """Labels of the frequency axis of `spectrogram` and their places, 0 at the bottom to 1 at the top."""
+    top = math.log10(1 + sample_rate / 2 / 700)
+    marks = [hz for hz in (0, 500, 1000, 2000, 4000, 8000, 16000) if hz <= sample_rate / 2]
+    return [(f"{hz / 1000:g}", round(math.log10(1 + hz / 700) / top, 4)) for hz in marks]
 
 
 def audio_html(audio: Audio) -> str:

@@ -42,7 +42,7 @@ LAYERS = {
         "datasets": "errors atomic config",
         "tokenization": "errors atomic settings media bitstream coding hub datasets",
         "metrics": "errors nn media",
-        "evaluation": "errors atomic settings display media bitstream coding hub metrics",
+        "evaluation": "errors atomic fingerprint shipped settings display media bitstream coding hub metrics",
         "training.core": "errors atomic config nn quantization coding hub",
         "training.audio": "errors atomic config settings nn quantization media audio coding hub metrics training.core",
         "training.vision": "errors atomic config settings nn quantization media vision coding hub metrics "

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import write_bytes
-from ..display import mel_levels, spectrogram
+from ..display import mel_axis, mel_levels, spectrogram
 from ..errors import CodecError
 from ..media.audio_reader import load_audio
 from ..media.images import save_image
+from ..media.video_reader import VideoReader
 from .items import SAMPLE_RATE, Item, evenly_spaced
+from .provenance import provenance
 from .round_trip import SUFFIX
 
 FILES_SHOWN = 6  # of each kind
@@ -59,8 +61,13 @@ def write_page(folder: Path, items: list[Item], rows: list[dict[str, Any]], line
         chosen = evenly_spaced([item for item in items if item.kind == kind and item.name in by_file], FILES_SHOWN)
         shown += [_files(media, f"{kind}{number}", item, by_file[item.name]) for number, item in enumerate(chosen)]
     labels = {kind: list(dict.fromkeys(item.label for item in items if item.kind == kind)) for kind in kinds}
-    data = {"kinds": kinds, "plots": {kind: PLOTS[kind] for kind in kinds}, "labels": labels, "means": lines}
-    data["files"] = shown
+    data: dict[str, Any] = {
+        "kinds": kinds,
+        "plots": {kind: PLOTS[kind] for kind in kinds},
+        "labels": labels,
+        "means": lines,
+    }
+    data |= {"files": shown, "provenance": provenance([line["codec"] for line in lines]), "axis": mel_axis(SAMPLE_RATE)}
     template = (Path(__file__).parent / "assets" / "page.html").read_text(encoding="utf-8")
     # "<" cannot end the script it stands in.
     text = json.dumps(data).replace("<", "\\u003c")
@@ -85,6 +92,7 @@ def _files(media: Path, stem: str, item: Item, rows: list[dict[str, Any]]) -> di
         shutil.copyfile(row["decoded"], copy)
         scores = {name: row[name] for name in ("kbps", "bpp", "pesq_wb", "stoi", "psnr", "ms_ssim") if row.get(name)}
         versions.append({"name": row["codec"], "source": copy, **scores})
+    versions[0]["facts"] = _facts(item, original)
     out, top = [], None
     for version in versions:
         path: Path = version["source"]
@@ -94,12 +102,28 @@ def _files(media: Path, stem: str, item: Item, rows: list[dict[str, Any]]) -> di
             wave = load_audio(path, SAMPLE_RATE).samples[0]
             top = float(mel_levels(wave, SAMPLE_RATE).max()) if top is None else top  # that of the original for all
             save_image(spectrogram(wave, SAMPLE_RATE, top=top), image)
+            entry["seconds"] = round(len(wave) / SAMPLE_RATE, 3)
             entry["spectrogram"] = f"media/{image.name}"
         elif item.kind == "video":
             playable = _playable(path)
             entry["source"] = f"media/{playable.name}"
         out.append(entry)
     return {"kind": item.kind, "name": item.name, "versions": out}
+
+
+def _facts(item: Item, path: Path) -> str:
+    """What the original is, in a few words."""
+    size = path.stat().st_size
+    if item.kind == "audio":
+        seconds = item.load()[0].shape[-1] / SAMPLE_RATE
+        return f"{seconds:.2f} s, {SAMPLE_RATE} Hz mono, {16 * SAMPLE_RATE / 1000:g} kbit/s as 16-bit samples"
+    if item.kind == "image":
+        height, width = item.load()[0].shape[-2:]
+        return f"{width} x {height} pixels, {8 * size / (height * width):.3g} bits per pixel as lossless PNG"
+    with VideoReader(path) as reader:
+        (height, width), rate, count = reader.size, float(reader.rate), reader.expected
+    length = f", {count / rate:.2f} s, {8 * size * rate / count / 1000:.4g} kbit/s as it is" if count else ""
+    return f"{width} x {height} pixels, {rate:g} pictures per second{length}"
 
 
 def _playable(path: Path) -> Path:
