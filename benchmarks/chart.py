@@ -19,17 +19,24 @@ from josiecodec.atomic import write_bytes
 
 ROOT = Path(__file__).parents[1]
 MODEL = "jodio-24k-v2"
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 430, 52, 118, 16, 76
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 430, 52, 100, 16, 92
 X_RANGE, Y_RANGE = (0.18, 20.0), (1.0, 4.0)
 X_TICKS, Y_TICKS = (0.2, 0.5, 1, 2, 5, 10, 20), (1, 1.5, 2, 2.5, 3, 3.5, 4)
 COLORS = ("#d1495b", "#2e86c1", "#3a9e5c", "#7a7f87", "#e08e0b", "#8e5bb5", "#159a9c")
 NAMES = {"opus": "Opus", "codec2": "Codec 2", "mp3": "MP3"}
+# Where a name stands beside the curve, so that none covers another: number of the point, anchor, right of and above it.
+LABELS = {MODEL: (2, "end", -10, 6), "Mimi": (1, "end", -8, 8), "EnCodec": (1, "end", -9, 4)}
 STYLE = """
  text { font: 13px system-ui, sans-serif; fill: #3c4248 } .back { fill: #fff } .grid { stroke: #dfe1dd }
  .line { fill: none; stroke-width: 2 } .own { stroke-width: 3 } .hollow { fill: #fff }
  @media (prefers-color-scheme: dark) {
   text { fill: #c9ced3 } .back, .hollow { fill: #15171a } .grid { stroke: #363b41 }
  }"""
+
+CAPTION = (
+    "PESQ-WB of speech. Filled: measured here, means of 74 clips, rates of whole files.",
+    "Hollow and dashed: as published for LibriSpeech test-clean, rates of the codes alone.",
+)
 
 Points = list[tuple[float, float]]
 
@@ -82,7 +89,6 @@ def chart(own: dict[str, Points], others: dict[str, Points]) -> str:
         _, y = place(X_RANGE[0], tick)
         out.append(f'<path class="grid" d="M{left} {y}H{right}"/>')
         out.append(f'<text x="{left - 8}" y="{y + 4}" text-anchor="end">{tick:g}</text>')
-    labels: list[tuple[float, float, str, str]] = []
     for number, (name, points) in enumerate([*own.items(), *others.items()]):
         color, known = COLORS[number % len(COLORS)], name in own
         places = [place(x, y) for x, y in points]
@@ -97,19 +103,16 @@ def chart(own: dict[str, Points], others: dict[str, Points]) -> str:
                 f'<circle cx="{x}" cy="{y}" r="4.5" {fill} stroke="{color}" stroke-width="2">'
                 f"<title>{title}</title></circle>"
             )
-        labels.append((*places[-1], name, color))
-    used: list[tuple[float, float]] = []
-    for x, y, name, color in sorted(labels, key=lambda label: label[1]):
-        while any(abs(y - v) < 15 and abs(x - u) < 90 for u, v in used):
-            y += 15  # names that would cover each other go below each other
-        used.append((x, y))
-        out.append(f'<text x="{x + 9}" y="{y + 4}" style="fill:{color};font-weight:600">{escape(name)}</text>')
+        point, anchor, across, up = LABELS.get(name, (-1, "start", 9, -4))
+        x, y = places[point]
+        out.append(
+            f'<text x="{x + across}" y="{y - up}" text-anchor="{anchor}" style="fill:{color};font-weight:600">'
+            f"{escape(name)}</text>"
+        )
     middle = (left + right) / 2
-    out.append(f'<text x="{middle}" y="{HEIGHT - 38}" text-anchor="middle">kbit/s</text>')
-    out.append(
-        f'<text x="{left}" y="{HEIGHT - 12}">PESQ-WB. Filled: measured here, 74 clips of speech, whole files. '
-        "Hollow: as published, another test set, codes alone.</text>"
-    )
+    out.append(f'<text x="{middle}" y="{HEIGHT - 52}" text-anchor="middle">kbit/s</text>')
+    for line, text in enumerate(CAPTION):
+        out.append(f'<text x="{left}" y="{HEIGHT - 26 + 17 * line}">{text}</text>')
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
