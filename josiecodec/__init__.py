@@ -2,10 +2,13 @@
 
 import josiecodec
 
+josiecodec.encode_file("talk.wav", "talk.josie", kbps=2.5)    # any audio, image or video
+josiecodec.decode_file("talk.josie", "back.wav")
+
 codec = josiecodec.load("jodio-24k-v3")
-codes = codec.encode(waveform)          # [B, 1, T] at 24 kHz -> [B, K, F]
-waveform = codec.decode(codes)
-data = codec.compress(waveform, rate=josiecodec.Rate(kbps=2.5))    # the bytes of a .josie file
+codes = codec.encode(waveform, sample_rate=16000)    # [B, 1, T] -> [B, K, F]
+waveform = codec.decode(codes)                       # at codec.sample_rate, 24 kHz
+data = codec.compress(waveform, kbps=2.5)            # the bytes of a .josie file
 file = josiecodec.TokenFile.read("talk.josie")
 """
 
@@ -20,32 +23,51 @@ if TYPE_CHECKING:
     from .bitstream.josie_file import TokenFile
     from .coding.jodio import Jodio
     from .coding.jovio import Jovio
+    from .datasets.dataset import TokenDataset
+    from .files import decode_file, encode_file
     from .hub.publish import push_to_hub
     from .hub.store import load, save_pretrained
+    from .media.audio_reader import Audio, load_audio
+    from .media.images import load_image
+    from .media.video_reader import load_video
     from .settings import EncoderSettings, Rate
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
+    "Audio",
     "CodecError",
     "EncoderSettings",
     "Jodio",
     "Jovio",
     "Rate",
+    "TokenDataset",
     "TokenFile",
     "__version__",
+    "decode_file",
+    "encode_file",
     "load",
+    "load_audio",
+    "load_image",
+    "load_video",
     "push_to_hub",
     "save_pretrained",
 ]
 
 # Imported when they are asked for: a wrong argument on the command line should not wait for torch.
 _MODULES = {
+    "Audio": ".media.audio_reader",
     "Jodio": ".coding.jodio",
     "Jovio": ".coding.jovio",
     "EncoderSettings": ".settings",
     "Rate": ".settings",
     "TokenFile": ".bitstream.josie_file",
+    "TokenDataset": ".datasets.dataset",
+    "decode_file": ".files",
+    "encode_file": ".files",
     "load": ".hub.store",
+    "load_audio": ".media.audio_reader",
+    "load_image": ".media.images",
+    "load_video": ".media.video_reader",
     "push_to_hub": ".hub.publish",
     "save_pretrained": ".hub.store",
 }

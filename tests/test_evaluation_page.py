@@ -17,15 +17,18 @@ import soundfile
 from kit.evaluation import recordings
 from kit.vision import scene
 
+from josiecodec.display import mel_axis, mel_levels, spectrogram
 from josiecodec.errors import CodecError
 from josiecodec.evaluation import table
 from josiecodec.evaluation.codecs import AUDIO, VISION
 from josiecodec.evaluation.items import find_audio, find_vision
 from josiecodec.evaluation.page import write_page
+from josiecodec.evaluation.provenance import provenance
 from josiecodec.evaluation.run import compare
 from josiecodec.media.images import load_image, save_image
 from josiecodec.media.video_reader import load_video
 from josiecodec.media.video_writer import VideoWriter
+from josiecodec.shipped import WEIGHTS, fingerprint_of
 
 
 @pytest.fixture
@@ -61,8 +64,27 @@ frame.addEventListener("load", async () => {
   const slider = page.querySelector("input[type=range]");
   if (slider) {
     slider.value = 20; slider.dispatchEvent(new Event("input"));
-    found.cut = page.querySelector(".pair").style.getPropertyValue("--cut");
+    const pair = page.querySelector(".pair"), cut = () => pair.style.getPropertyValue("--cut");
+    found.cut = cut();
+    const box = pair.getBoundingClientRect(), at = {clientX: box.left + .7 * box.width, pointerId: 1, bubbles: true};
+    pair.setPointerCapture = () => {};
+    pair.dispatchEvent(new PointerEvent("pointerdown", at));
+    found.dragged = Math.round(parseFloat(cut()));
+    pair.dispatchEvent(new KeyboardEvent("keydown", {key: "2", bubbles: true}));
+    found.keyed = [cut(), page.querySelector("select").value];
+  } else {
+    const [one, two] = media;
+    for (const m of [one, two])  // the server of the test knows no ranges, so that media cannot seek
+      Object.defineProperty(m, "currentTime", {value: m === one ? 0.25 : 0, writable: true});
+    page.body.dispatchEvent(new KeyboardEvent("keydown", {key: "1", bubbles: true}));
+    found.position = two.currentTime;
+    found.axes = page.querySelectorAll(".spectrum .hz span").length;
   }
+  const notes = [...page.querySelectorAll("small")].map(s => s.textContent);
+  found.facts = notes.filter(t => /Hz mono|pixels/.test(t)).length;
+  found.provenance = [...page.querySelectorAll("dt")].map(d => d.textContent);
+  found.sticky = frame.contentWindow.getComputedStyle(page.querySelector("td")).position;
+  found.columns = [...page.querySelectorAll("table")].map(t => [...t.querySelectorAll("th")].map(c => c.textContent));
   const text = "FOUND" + JSON.stringify(found) + "END";
   document.body.append(Object.assign(document.createElement("pre"), {textContent: text}));
 });
@@ -89,6 +111,18 @@ def in_chromium(page: Path, profile: Path) -> dict:
     shown = json.loads(found.group(1).replace("&lt;", "<").replace("&amp;", "&"))
     assert shown["wide"] <= 1200
     assert shown.get("cut") in (None, "20%")
+    assert shown["sticky"] == "sticky"
+    assert shown["provenance"][0] == "command"
+    assert shown["facts"]
+    for columns in shown["columns"]:
+        assert len(set(columns)) == len(columns)
+        assert not {"encode, s", "encode, s/s"} <= set(columns)
+    if "cut" in shown:
+        assert shown["dragged"] == 70
+        assert shown["keyed"] == ["0%", "1"]
+    else:
+        assert shown["position"] == pytest.approx(0.25, abs=0.05)
+        assert shown["axes"]
     return shown
 
 
@@ -138,6 +172,24 @@ def test_the_page_shows_everything(kind, sounds, tmp_path):
         assert all(found["media"])
         assert len(found["media"]) == (3 * 3 if kind == "audio" else 2)
         assert len(found["images"]) == (3 * 3 if kind == "audio" else 2)
+
+
+def test_where_figures_come_from():
+    lines = dict(provenance(["jodio-24k-v3@9", "jodio-24k-v3@17", "opus@6"]))
+    assert set(lines) == {"command", "versions", "model jodio-24k-v3", "machine", "date"}
+    assert lines["model jodio-24k-v3"] == fingerprint_of(WEIGHTS / "jodio-24k-v3")[:16]
+    assert "torch" in lines["versions"]
+
+
+def test_spectrograms_share_a_scale(sounds, tmp_path):
+    items = find_audio(sounds)[:1]
+    loud = mel_levels(items[0].load()[0], 24000)
+    quiet = spectrogram(items[0].load()[0] / 100, 24000, top=float(loud.max()))
+    assert quiet.mean() < 0.7 * spectrogram(items[0].load()[0], 24000, top=float(loud.max())).mean()
+    places = [place for _, place in mel_axis(24000)]
+    assert places == sorted(places)
+    assert places[0] == 0
+    assert places[-1] < 1
 
 
 def test_the_folder_of_a_page_needs_nothing_else(sounds, tmp_path):

@@ -38,18 +38,22 @@ LAYERS = {
         "bitstream",
         "hub": "errors atomic config fingerprint weight_files shipped settings nn quantization audio vision entropy "
         "coding",
+        "files": "errors settings shipped media bitstream coding hub",
+        "display": "errors shipped nn media bitstream hub",
+        "panels": "media display",
         "export": "errors atomic nn audio coding",
         "datasets": "errors atomic config",
         "tokenization": "errors atomic settings media bitstream coding hub datasets",
         "metrics": "errors nn media",
-        "evaluation": "errors atomic settings nn media bitstream coding hub metrics",
-        "training.core": "errors atomic config nn quantization coding hub",
-        "training.audio": "errors atomic config settings nn quantization media audio coding hub metrics training.core",
-        "training.vision": "errors atomic config settings nn quantization media vision coding hub metrics "
+        "evaluation": "errors atomic fingerprint shipped settings display media bitstream coding hub metrics",
+        "training.core": "errors atomic config nn quantization media coding hub",
+        "training.audio": "errors atomic config settings nn quantization media audio coding hub panels metrics "
+        "training.core",
+        "training.vision": "errors atomic config settings nn quantization media vision coding hub panels metrics "
         "training.core",
         "training.entropy": "errors atomic fingerprint quantization entropy bitstream audio vision coding hub "
         "training.core training.audio training.vision",
-        "__init__": "errors settings bitstream coding hub",
+        "__init__": "errors settings media bitstream coding hub files datasets",
     },
     "josielm": {
         "model": "",

@@ -87,12 +87,25 @@ def test_from_a_folder_to_a_language_model(tmp_path):
     assert soundfile.info(tmp_path / "babble.wav").frames == 5 * RATE
 
 
+def test_five_lines_go_from_file_to_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("talk.wav", speechlike(65)[0, 0].numpy(), RATE)
+    code = blocks("python")[0]
+    assert TEXT.index(code) < TEXT.index("```sh")  # it comes first
+    assert len(code.strip().splitlines()) <= 5
+    exec(code, {})
+    assert soundfile.info("back.wav").frames == 65 * 1920
+    assert "TokenFile(TokenStream(audio, 5.20 s, 65 frames" in capsys.readouterr().out
+
+
 def test_the_python_blocks_run():
     names: dict = {}
-    exec(blocks("python")[0], names)  # the README's own code
+    exec(blocks("python")[1], names)  # the README's own code, each block by itself
     assert names["codes"].shape == (1, 9, 13)
     assert names["back"].shape == (1, 24000)
-    exec(blocks("python")[1], names)
+    assert names["other"].shape[-1] == 19
+    names = {}
+    exec(blocks("python")[2], names)
     assert names["codes"].shape == (1, 8, 17, 30)
     assert names["back"].shape == (3, 270, 480)
 

@@ -109,7 +109,11 @@ def test_validation_is_logged(recordings, tmp_path):
     scores = entries[-1]["valid"]
     assert {"mel@1", "mel@4", "mel@6", "entropy_bits/0", "used/5"} <= set(scores)
     assert (tmp_path / "spectrogram.png").stat().st_size > 1000
-    assert list(tmp_path.glob("events.out.tfevents.*"))
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert events.Tags()["images"] == ["spectrogram"]
+    assert {"excerpt/original", "excerpt/n_q 1"} <= set(events.Tags()["audio"])
 
 
 def test_the_decoder_can_be_trained_alone(recordings, tmp_path):

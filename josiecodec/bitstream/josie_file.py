@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,13 @@ class TokenStream:
     info: StreamInfo
     codes: np.ndarray | PatchRows
 
+    def __repr__(self) -> str:
+        i = self.info
+        if isinstance(i, VisionInfo):
+            size = f"{i.width} x {i.height}" + (f", {self.seconds:.2f} s" if i.rate else "")
+            return f"TokenStream(vision, {size}, {i.levels} levels of {i.model})"
+        return f"TokenStream({i.kind}, {self.seconds:.2f} s, {self.units} frames x {i.levels} levels of {i.model})"
+
     @property
     def units(self) -> int:
         """Frames (audio) or rows of patches (vision) that are there."""
@@ -54,6 +62,13 @@ class TokenFile:
 
     streams: list[TokenStream]
     problems: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        problems = f", problems: {'; '.join(self.problems)}" if self.problems else ""
+        return f"TokenFile({', '.join(map(repr, self.streams))}{problems})"
+
+    def _repr_html_(self) -> str:
+        return str(import_module("josiecodec.display").file_html(self))  # it stands above this module
 
     @classmethod
     def read(cls, path: str | Path, salvage: bool = False, tables: Tables | None = None) -> TokenFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -81,6 +82,24 @@ class TokenCodec(CodecNetwork):
     def known_tables(self) -> Tables:
         """Its entropy tables by its fingerprint, as files are read and written with."""
         return {} if self.tables is None else {self.fingerprint: self.tables}
+
+    def __repr__(self) -> str:
+        """One line; `torch.nn.Module.__repr__(codec)` lists all modules."""
+        c = self.config
+        parameters = sum(p.numel() for p in self.parameters()) / 1e6
+        return (
+            f"{type(self).__name__}({c.name!r}, {self.describe()}, {self.n_q} levels of {self.codebook_size} codes, "
+            f"{parameters:.1f} M parameters, {self.device})"
+        )
+
+    @abstractmethod
+    def describe(self) -> str:
+        """What it codes, in a few words."""
+
+    @property
+    @abstractmethod
+    def codebook_size(self) -> int:
+        """Codes in each codebook."""
 
     def check_maker(self, info: StreamInfo) -> None:
         """Make sure that this is the model that made a stream.

@@ -8,45 +8,52 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.network import CHUNK_FRAMES, JodioNetwork
+from ..audio.network import CHUNK_FRAMES
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream
 from ..bitstream.josie_file import TokenFile, TokenStream
 from ..errors import CodesError, FormatError
+from ..media.audio_reader import Audio
 from ..nn.conv import pad_to_multiple
 from ..nn.streaming import State
 from ..settings import EncoderSettings, Rate, fitting_rate
+from .audio_door import AudioDoor
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import TokenCodec
+from .door import asked_rate, audio_tensor
 from .layer_rate import LayerAnalysis, fit_layers
 
 
-class Jodio(JodioNetwork, TokenCodec):
+class Jodio(AudioDoor, TokenCodec):
     """A neural audio codec. See `JodioConfig` for its parts and `josiecodec.load` for trained ones."""
 
     kind = "audio"
 
     def compress(
         self,
-        x: Tensor,
+        x: Tensor | np.ndarray | Audio,
         n_q: int | None = None,
         *,
         rate: Rate | None = None,
         settings: EncoderSettings | None = None,
+        sample_rate: int | None = None,
+        kbps: float | None = None,
     ) -> bytes:
         """Encode one waveform to the bytes of a `.josie` file.
 
         Args:
-            x: [T], [1, T] or [1, 1, T], in [-1, 1] at `sample_rate`.
+            x: [T], [1, T] or [1, 1, T], in [-1, 1], tensor or NumPy array; or what `load_audio` gives.
             n_q: levels; None for those of the settings, or of `rate`.
             rate: what the file may take, in place of `n_q`.
             settings: of the encoder; None for `self.settings`.
+            sample_rate: of `x` in Hz, which is resampled where it is not the model's; None if it is.
+            kbps: the same as `rate=Rate(kbps=...)`.
 
         Raises:
             CodesError: on a wrong shape or type, or `n_q` out of range.
             CodecError: if both `n_q` and `rate` are given, or a rate that audio cannot have or keep.
         """
-        rate = fitting_rate("audio", n_q, rate)
-        x = self.waveform(x)
+        rate = fitting_rate("audio", n_q, asked_rate(rate, kbps))
+        x = self.waveform(audio_tensor(x, sample_rate, self.sample_rate))
         if len(x) != 1:
             raise CodesError(f"compress takes one waveform at a time, not {len(x)}")
         if rate.kbps is None:

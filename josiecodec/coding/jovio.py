@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from fractions import Fraction
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,25 +15,28 @@ from ..bitstream.josie_file import TokenFile
 from ..bitstream.patch_payload import PatchRows
 from ..errors import CodesError, FormatError
 from ..settings import EncoderSettings, Rate, fitting_rate
-from ..vision.network import JovioNetwork
 from .codec import TokenCodec
+from .door import as_tensor, asked_rate
 from .vision_decoder import GroupDecoder
+from .vision_door import VisionDoor
 from .vision_encoder import GroupEncoder, write_pictures
 
 
-class Jovio(JovioNetwork, TokenCodec):
+class Jovio(VisionDoor, TokenCodec):
     """A neural codec of images and video. See `JovioConfig` for its parts and `josiecodec.load` for trained ones."""
 
     kind = "vision"
 
     def compress(
         self,
-        x: Tensor,
+        x: Tensor | np.ndarray,
         n_q: int | None = None,
         *,
         rate: Rate | None = None,
         settings: EncoderSettings | None = None,
         pictures_per_second: Fraction | int = 25,
+        bpp: float | None = None,
+        kbps: float | None = None,
     ) -> bytes:
         """Encode one image or video to the bytes of a `.josie` file.
 
@@ -42,13 +46,15 @@ class Jovio(JovioNetwork, TokenCodec):
             rate: what the file may take, in place of `n_q`.
             settings: of the encoder; None for `self.settings`.
             pictures_per_second: of a video.
+            bpp, kbps: the same as `rate=Rate(bpp=...)` and `rate=Rate(kbps=...)`.
 
         Raises:
             CodesError: on a wrong shape or type, or `n_q` out of range.
             CodecError: if both `n_q` and `rate` are given, or a rate that an image cannot have.
         """
+        x = as_tensor(x, "pictures")
         video, still = self.pictures(x if _has_batch_axis(x) else x.unsqueeze(0))
-        rate = fitting_rate("image" if still else "video", n_q, rate)
+        rate = fitting_rate("image" if still else "video", n_q, asked_rate(rate, kbps, bpp))
         if len(video) != 1:
             raise CodesError(f"compress takes one image or video at a time, not {len(video)}")
         if not still and not (video.shape[2] and pictures_per_second > 0):
@@ -117,4 +123,4 @@ class Jovio(JovioNetwork, TokenCodec):
 
 def _has_batch_axis(x: Tensor) -> bool:
     """Whether [1, 3, H, W] or [B, 3, T, H, W]; of four axes the first is one, or three, the colours of a video."""
-    return not isinstance(x, Tensor) or x.dim() == 5 or (x.dim() == 4 and x.shape[0] == 1)
+    return x.dim() == 5 or (x.dim() == 4 and x.shape[0] == 1)

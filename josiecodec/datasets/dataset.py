@@ -15,16 +15,18 @@ import json
 import re
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Literal, overload
 
 import numpy as np
+from torch.utils.data import Dataset
 
 from ..atomic import remove_leftovers, write_bytes
 from ..config import from_dict, to_dict
 from ..errors import CodecError, CodesError, ConfigError, FormatError, ModelError
+from .clips import Batch, Clip, Crop, collate
 from .shard_file import ShardFile, open_shard_file, write_shard_file
 
 VERSION = 1
@@ -116,37 +118,6 @@ def done_shards(folder: str | Path) -> list[int]:
     return sorted(int(p.stem) for p in Path(folder).iterdir() if _DONE.fullmatch(p.name))
 
 
-@dataclass(frozen=True)
-class Clip:
-    """One clip: a recording, a part of one, an image or a video.
-
-    Attributes:
-        codes: uint16 [frames, n_q]; of vision [patches, n_q], see `levels`.
-        meta: its metadata, one line of the jsonl: id, source, start, duration, n_frames and more.
-        levels: uint8 [patches], of vision: level count of each row, its other codes being 0; None for audio.
-    """
-
-    codes: np.ndarray
-    meta: dict[str, Any]
-    levels: np.ndarray | None = None
-
-    @property
-    def signed(self) -> np.ndarray:
-        """Codes as int64 [rows, n_q], -1 where a patch has no further level: what `Jovio.decode` takes."""
-        codes = self.codes.astype(np.int64)
-        if self.levels is None:
-            return codes
-        return np.where(np.arange(codes.shape[1]) < self.levels[:, None], codes, -1)
-
-
-class Crop(NamedTuple):
-    """A part of a clip: `dataset[Crop(clip, start, frames)]` is `dataset.crop(clip, start, frames)`."""
-
-    clip: int
-    start: int
-    frames: int
-
-
 class ShardWriter:
     """Writes the shards of a dataset; any number of processes can write different ones at a time.
 
@@ -223,8 +194,10 @@ def _line(meta: dict[str, Any]) -> bytes:
         raise CodesError(f"clip {meta.get('id')!r}: its metadata are not JSON ({error})") from None
 
 
-class ClipSource(ABC):
-    """Clips by index: `source[i]` is a `Clip`, `source[Crop(i, start, frames)]` an array of codes.
+class ClipSource(Dataset, ABC):
+    """Clips by index, a `torch.utils.data.Dataset`.
+
+    `source[i]` is a `Clip`, `source[Crop(i, start, frames)]` an array of codes.
 
     Attributes:
         info: the model that made the codes.
@@ -238,6 +211,17 @@ class ClipSource(ABC):
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def __repr__(self) -> str:
+        i, rows = self.info, int(self.lengths.sum())
+        what = f"{rows} patches"
+        if not i.is_vision:
+            what = f"{rows} frames ({rows * i.frame_rate[1] / i.frame_rate[0] / 3600:.3g} h)"
+        return f"{type(self).__name__}({len(self)} clips, {what}, {self.n_q} levels of {i.codec})"
+
+    def collate(self, samples: Sequence[Clip | np.ndarray]) -> Batch:
+        """`collate` of its samples, for a `DataLoader`."""
+        return collate(samples)
 
     @overload
     def __getitem__(self, i: int) -> Clip: ...

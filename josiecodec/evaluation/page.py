@@ -10,15 +10,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from ..atomic import write_bytes
+from ..display import mel_axis, mel_levels, spectrogram
 from ..errors import CodecError
 from ..media.audio_reader import load_audio
 from ..media.images import save_image
-from ..nn.spectra import mel_filterbank
+from ..media.video_reader import VideoReader
 from .items import SAMPLE_RATE, Item, evenly_spaced
+from .provenance import provenance
 from .round_trip import SUFFIX
 
 FILES_SHOWN = 6  # of each kind
@@ -33,8 +32,6 @@ PLOTS = {
     "video": [["kbps", "psnr", "PSNR, dB"], ["kbps", "difference_psnr", "PSNR of frame differences, dB"]],
 }
 PAGE_TITLE = "<title>Codecs compared</title>"
-# Colour map of spectrograms, dark to bright.
-COLORS = torch.tensor([[0.0, 0.0, 0.02], [0.27, 0.06, 0.42], [0.65, 0.17, 0.39], [0.95, 0.45, 0.2], [0.99, 0.99, 0.75]])
 
 
 def write_page(folder: Path, items: list[Item], rows: list[dict[str, Any]], lines: list[dict[str, Any]]) -> None:
@@ -64,8 +61,13 @@ def write_page(folder: Path, items: list[Item], rows: list[dict[str, Any]], line
         chosen = evenly_spaced([item for item in items if item.kind == kind and item.name in by_file], FILES_SHOWN)
         shown += [_files(media, f"{kind}{number}", item, by_file[item.name]) for number, item in enumerate(chosen)]
     labels = {kind: list(dict.fromkeys(item.label for item in items if item.kind == kind)) for kind in kinds}
-    data = {"kinds": kinds, "plots": {kind: PLOTS[kind] for kind in kinds}, "labels": labels, "means": lines}
-    data["files"] = shown
+    data: dict[str, Any] = {
+        "kinds": kinds,
+        "plots": {kind: PLOTS[kind] for kind in kinds},
+        "labels": labels,
+        "means": lines,
+    }
+    data |= {"files": shown, "provenance": provenance([line["codec"] for line in lines]), "axis": mel_axis(SAMPLE_RATE)}
     template = (Path(__file__).parent / "assets" / "page.html").read_text(encoding="utf-8")
     # "<" cannot end the script it stands in.
     text = json.dumps(data).replace("<", "\\u003c")
@@ -90,13 +92,17 @@ def _files(media: Path, stem: str, item: Item, rows: list[dict[str, Any]]) -> di
         shutil.copyfile(row["decoded"], copy)
         scores = {name: row[name] for name in ("kbps", "bpp", "pesq_wb", "stoi", "psnr", "ms_ssim") if row.get(name)}
         versions.append({"name": row["codec"], "source": copy, **scores})
-    out = []
+    versions[0]["facts"] = _facts(item, original)
+    out, top = [], None
     for version in versions:
         path: Path = version["source"]
         entry = {**version, "source": f"media/{path.name}"}
         if item.kind == "audio":
             image = path.with_suffix(".png")
-            save_image(spectrogram(load_audio(path, SAMPLE_RATE).samples[0]), image)
+            wave = load_audio(path, SAMPLE_RATE).samples[0]
+            top = float(mel_levels(wave, SAMPLE_RATE).max()) if top is None else top  # that of the original for all
+            save_image(spectrogram(wave, SAMPLE_RATE, top=top), image)
+            entry["seconds"] = round(len(wave) / SAMPLE_RATE, 3)
             entry["spectrogram"] = f"media/{image.name}"
         elif item.kind == "video":
             playable = _playable(path)
@@ -105,16 +111,19 @@ def _files(media: Path, stem: str, item: Item, rows: list[dict[str, Any]]) -> di
     return {"kind": item.kind, "name": item.name, "versions": out}
 
 
-def spectrogram(wave: Tensor, height: int = 96) -> Tensor:
-    """Mel spectrogram of a waveform [T] as an image [3, height, W]: low bands at the bottom, 70 dB of range."""
-    window = torch.hann_window(1024)
-    spectrum = torch.stft(wave, 1024, 256, window=window, center=True, pad_mode="constant", return_complex=True).abs()
-    power = (spectrum.t() @ mel_filterbank(513, height, SAMPLE_RATE)).clamp_min(1e-5).log10() * 20
-    level = ((power - power.max() + 70) / 70).clamp(0, 1).t().flip(0)
-    position = level * (len(COLORS) - 1)
-    low = position.floor().long().clamp_max(len(COLORS) - 2)
-    fraction = (position - low).unsqueeze(-1)
-    return (COLORS[low] * (1 - fraction) + COLORS[low + 1] * fraction).permute(2, 0, 1)
+def _facts(item: Item, path: Path) -> str:
+    """What the original is, in a few words."""
+    size = path.stat().st_size
+    if item.kind == "audio":
+        seconds = item.load()[0].shape[-1] / SAMPLE_RATE
+        return f"{seconds:.2f} s, {SAMPLE_RATE} Hz mono, {16 * SAMPLE_RATE / 1000:g} kbit/s as 16-bit samples"
+    if item.kind == "image":
+        height, width = item.load()[0].shape[-2:]
+        return f"{width} x {height} pixels, {8 * size / (height * width):.3g} bits per pixel as lossless PNG"
+    with VideoReader(path) as reader:
+        (height, width), rate, count = reader.size, float(reader.rate), reader.expected
+    length = f", {count / rate:.2f} s, {8 * size * rate / count / 1000:.4g} kbit/s as it is" if count else ""
+    return f"{width} x {height} pixels, {rate:g} pictures per second{length}"
 
 
 def _playable(path: Path) -> Path:

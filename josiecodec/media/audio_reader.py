@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import IO
 
@@ -40,6 +41,13 @@ class Audio:
     sample_rate: int
     original_rate: int
     original_channels: int
+
+    def __repr__(self) -> str:
+        channels, length = self.samples.shape
+        return f"Audio({length / self.sample_rate:.2f} s, {self.sample_rate} Hz, {channels} channel(s))"
+
+    def _repr_html_(self) -> str:
+        return str(import_module("josiecodec.display").audio_html(self))  # it stands above this module
 
 
 class AudioReader(SampleReader):

@@ -95,7 +95,10 @@ class AudioTrainer(CodecTrainer):
         levels = tuple(sorted({1, self.default_levels, self.config.model.base_levels}))
         scores = validate(self.average, self.excerpts, levels)
         self.log({"valid": scores})
-        spectrogram_picture(self.average, self.excerpts[0].wave, self.folder / "spectrogram.png")
+        picture = self.folder / "spectrogram.png"
+        waves = spectrogram_picture(self.average, self.excerpts[0].wave, picture, (levels[0], self.default_levels))
+        rate = self.config.model.sample_rate
+        self.show({"spectrogram": picture}, {f"excerpt/{name}": (wave, rate) for name, wave in waves.items()})
         shown = ("pesq_wb", "stoi", "mel", "si_sdr")
         for n in levels:
             self.report(f"  n_q {n:2d}  " + "  ".join(f"{k} {scores.get(f'{k}@{n}', float('nan')):.3f}" for k in shown))

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from ...coding.jodio import Jodio
+from ...media.images import save_image
 from ...metrics.audio import mel_distance, pesq, si_sdr, stoi
+from ...panels import spectrogram_panels
 from ..core.usage import usage_scores
 from .data import Recordings
 
@@ -81,16 +83,15 @@ def validate(model: Jodio, excerpts: list[Excerpt], levels: tuple[int, ...] = (1
 
 
 @torch.no_grad()
-def spectrogram_picture(model: Jodio, wave: Tensor, path: str | Path, n_q: int | None = None) -> None:
-    """Save a PNG with the log spectrogram of `wave` [T] above that of its decoded self."""
-    from PIL import Image
+def spectrogram_picture(model: Jodio, wave: Tensor, path: str | Path, levels: tuple[int, ...]) -> dict[str, Tensor]:
+    """Save a PNG with the mel spectrograms of `wave` [T] and of its decoded selves, with axes, on one scale.
 
-    device = next(model.parameters()).device
-    decoded = model.decode(model.encode(wave[None, None].to(device), n_q), len(wave))[0, 0].cpu()
-    rows = []
-    for samples in (wave, decoded):
-        spectrum = torch.stft(samples, 1024, 256, window=torch.hann_window(1024), return_complex=True)
-        level = (spectrum.abs() + 1e-4).log10().flip(0)
-        rows.append(((level + 3) / 5).clamp(0, 1) * 255)
-    picture = torch.cat([rows[0], torch.full((4, rows[0].shape[1]), 255.0), rows[1]])
-    Image.fromarray(picture.byte().numpy()).save(path)
+    Returns:
+        the waveforms [T] by name, "original" first.
+    """
+    waves = {"original": wave.cpu()}
+    for n in levels:
+        codes = model.encode(wave[None, None].to(model.device), n)
+        waves[f"n_q {n}"] = model.decode(codes, len(wave))[0, 0].cpu()
+    save_image(spectrogram_panels(list(waves.items()), model.sample_rate), path)
+    return waves

@@ -258,6 +258,11 @@ class Trainer(ABC):
         if self.rank == 0:
             self._log.write({"step": self.step, "minutes": round(self.seconds / 60, 3), **entry})
 
+    def show(self, pictures: dict[str, Path], sounds: dict[str, tuple[Tensor, int]]) -> None:
+        """Let TensorBoard show files of pictures, and waveforms [T] with their rate, at the present step."""
+        if self.rank == 0:
+            self._log.show(self.step, pictures, sounds)
+
     def save(self) -> None:
         """Write the checkpoint, and the model as the loader of its kind reads it."""
         own = self.process_state()

@@ -6,6 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from ...media.images import load_image
+
 
 class RunLog:
     """Appends to `log.jsonl` in the folder of a run."""
@@ -18,17 +22,32 @@ class RunLog:
         """Add an entry; it has a `step`, numbers, and maybe tables of numbers."""
         with open(self.folder / "log.jsonl", "a", encoding="utf-8") as f:
             f.write(json.dumps(entry) + "\n")
-        if self._board is None:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                return
-            self._board = SummaryWriter(str(self.folder))
+        if not self._open():
+            return
         for name, value in entry.items():
             numbers = {f"{name}/{k}": v for k, v in value.items()} if isinstance(value, dict) else {name: value}
             for key, number in numbers.items():
                 if isinstance(number, (int, float)) and key != "step":
                     self._board.add_scalar(key, number, entry["step"])
+
+    def show(self, step: int, pictures: dict[str, Path], sounds: dict[str, tuple[Tensor, int]]) -> None:
+        """Add files of pictures, and waveforms [T] with their sample rate, to the events."""
+        if not self._open():
+            return
+        for name, path in pictures.items():
+            self._board.add_image(name, load_image(path), step)
+        for name, (wave, rate) in sounds.items():
+            self._board.add_audio(name, wave[None].clamp(-1, 1), step, rate)
+
+    def _open(self) -> bool:
+        """Whether there are events to write to."""
+        if self._board is None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                return False
+            self._board = SummaryWriter(str(self.folder))
+        return True
 
 
 class Means:

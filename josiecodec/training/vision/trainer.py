@@ -197,6 +197,7 @@ class VisionTrainer(CodecTrainer):
         scores = validate(self.average, self.valid, tuple(levels))
         self.log({"valid": scores})
         contact_sheet(self.average, self.valid[:4], self.folder / "pictures.png", tuple(levels[::2]))
+        self.show({"pictures": self.folder / "pictures.png"}, {})
         self.report("  psnr  " + "  ".join(f"n_q {n}: {scores[f'psnr@{n}']:.2f}" for n in levels))
         return scores
 

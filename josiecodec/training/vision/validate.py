@@ -10,6 +10,7 @@ from torch import Tensor
 from ...coding.jovio import Jovio
 from ...media.images import save_image
 from ...metrics.vision import mse, to_psnr
+from ...panels import labelled_columns
 from ..core.usage import usage_scores
 from .data import Pictures
 
@@ -58,4 +59,4 @@ def contact_sheet(model: Jovio, pictures: list[Tensor], path: str | Path, levels
         shown = [picture] + [model.decode(model.encode(x, n), (h, w))[0].cpu() for n in levels]
         for column, x in enumerate(shown):
             sheet[:, row * height : row * height + h, column * width : column * width + w] = x
-    save_image(sheet, path)
+    save_image(labelled_columns(sheet, ["original", *(f"n_q {n}" for n in levels)]), path)

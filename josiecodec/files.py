@@ -1,0 +1,206 @@
+"""From file to file: any audio, image or video to a `.josie` file, and back.
+
+import josiecodec
+
+josiecodec.encode_file("talk.wav", "talk.josie", kbps=2.5)
+josiecodec.decode_file("talk.josie", "back.wav")
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .bitstream.container import TokenReader
+from .bitstream.header import StreamInfo, VisionInfo
+from .coding import audio, image, video
+from .coding.codec import Progress, Result, TokenCodec
+from .coding.door import asked_rate
+from .coding.jodio import Jodio
+from .coding.jovio import Jovio
+from .errors import CodecError, MediaError, ModelError
+from .hub.store import load
+from .media.images import IMAGE_SUFFIXES
+from .media.kinds import kind_of
+from .media.video_reader import VIDEO_SUFFIXES, VideoReader
+from .settings import EncoderSettings, Rate
+from .shipped import find_fingerprint
+
+SUFFIX = ".josie"
+DEFAULTS = {"audio": "jodio-24k-v3", "vision": "jovio-16"}
+
+
+def encode_file(
+    source: str | Path,
+    target: str | Path | None = None,
+    *,
+    n_q: int | None = None,
+    kbps: float | None = None,
+    bpp: float | None = None,
+    rate: Rate | None = None,
+    settings: EncoderSettings | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    codecs: Sequence[TokenCodec] = (),
+) -> Result:
+    """Encode an audio, image or video file to a `.josie` file, in bounded memory.
+
+    Args:
+        source: the media file; what is in it decides what it is.
+        target: the `.josie` file, or a folder for it; None for the name of `source` with the suffix `.josie`.
+        n_q: number of levels, the same in all frames or patches.
+        kbps: of audio and video, thousands of bits per second of the whole file.
+        bpp: of images and video, bits per pixel (and picture) of the whole file.
+        rate: any of these as a `Rate`; without one the model's default holds.
+        settings: of the encoder; None for those of the model.
+        overwrite: replace `target` if it exists.
+        progress: is told the share that is done, now and then.
+        codecs: models to use, at most one for audio and one for vision; else those of the package. With a model for
+            audio alone a video gives its audio.
+
+    Returns:
+        what became of it; `target` has its name only when it is complete.
+
+    Raises:
+        CodecError: if `target` exists, is no `.josie` file or lies in no folder, or if the rate cannot be kept.
+        MediaError: if `source` cannot be read.
+        ModelError: if the models given cannot encode it.
+    """
+    source = Path(source)
+    if not source.is_file():
+        raise MediaError(f"{source}: {'a folder, not a file' if source.is_dir() else 'no such file'}")
+    target = _target(source, target, SUFFIX, overwrite)
+    if target.suffix.lower() != SUFFIX:
+        raise CodecError(f"{target}: encoded files are called {target.with_suffix(SUFFIX).name}")
+    rate = asked_rate(rate, kbps, bpp)
+    given = _by_kind(codecs)
+    kind = kind_of(source)
+    if kind == "video" and given and "vision" not in given:
+        kind = "audio"
+    if kind == "audio":
+        done = audio.encode_file(
+            _audio_model(given, source), source, target, n_q, rate=rate, settings=settings, progress=progress
+        )
+        wanted = rate.kbps if rate is not None else None
+        got = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
+        if wanted is not None and got < wanted / 1.2 and done.n_q == _audio_model(given, source).n_q:
+            warnings.warn(f"{source}: {got:.2f} kbit/s is all that the model can use, not {wanted:g}", stacklevel=2)
+        return done
+    vision = given.get("vision", None) or (_default("vision") if not given else None)
+    if vision is None:
+        raise ModelError(f"{source}: {kind} needs a model of vision, not {next(iter(given.values()))!r}")
+    if kind == "image":
+        return image.encode_image(vision, source, target, n_q, rate=rate, settings=settings)
+    with VideoReader(source) as reader:
+        silent = reader.audio_offset is None
+    track = None if silent else given.get("audio") or _default("audio")
+    return video.encode_video(vision, track, source, target, n_q, rate=rate, settings=settings, progress=progress)
+
+
+def decode_file(
+    source: str | Path,
+    target: str | Path | None = None,
+    *,
+    n_q: int | None = None,
+    sample_rate: int | None = None,
+    salvage: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    codecs: Sequence[TokenCodec] = (),
+) -> Result:
+    """Decode a `.josie` file to an audio, image or video file.
+
+    Args:
+        source: the `.josie` file.
+        target: the media file, whose suffix says the format, or a folder for it; None for the name of `source` with
+            the suffix .wav, .png or .mp4.
+        n_q: use at most so many levels.
+        sample_rate: of an audio file, in Hz; None for the model's.
+        salvage: make do with what is whole in a damaged file, see `Result.problems`.
+        overwrite: replace `target` if it exists.
+        progress: is told the share that is done, now and then.
+        codecs: models that made the file; else those of the package.
+
+    Returns:
+        what became of it; `target` has its name only when it is complete.
+
+    Raises:
+        CodecError: if `target` exists or lies in no folder.
+        FormatError: if the file is damaged (and not to be salvaged), or no `.josie` file.
+        ModelError: if its model is not at hand.
+        MediaError: if `target` cannot be written.
+    """
+    source = Path(source)
+    if not source.is_file():
+        raise MediaError(f"{source}: {'a folder, not a file' if source.is_dir() else 'no such file'}")
+    with TokenReader(source) as reader:
+        streams = {s.kind: s for s in reversed(reader.streams)}
+    pictures, sound = streams.get("vision"), streams.get("audio")
+    suffix = ".wav" if not isinstance(pictures, VisionInfo) else ".mp4" if pictures.rate else ".png"
+    target = _target(source, target, suffix, overwrite)
+    suffix, given = target.suffix.lower(), _by_kind(codecs)
+    if pictures is not None and suffix in IMAGE_SUFFIXES:
+        return image.decode_image(_maker(given, pictures), source, target, n_q, salvage)
+    if pictures is not None and suffix in VIDEO_SUFFIXES:
+        track = None if sound is None else _maker(given, sound)
+        return video.decode_video(_maker(given, pictures), track, source, target, n_q, salvage, progress)
+    if sound is None:
+        raise MediaError(f"{target}: {source} has no audio, and this is no image or video file")
+    return audio.decode_file(_maker(given, sound), source, target, n_q, sample_rate, salvage, progress)
+
+
+def _target(source: Path, target: str | Path | None, suffix: str, overwrite: bool) -> Path:
+    """Where a file goes.
+
+    Raises:
+        CodecError: if something would be replaced unasked, or the folder does not exist.
+    """
+    path = source.with_suffix(suffix) if target is None else Path(target)
+    if path.is_dir():
+        path = path / source.with_suffix(suffix).name
+    if not path.parent.is_dir():
+        raise CodecError(f"{path}: there is no folder {path.parent}")
+    if path.exists():
+        if path.resolve() == source.resolve():
+            raise CodecError(f"{path} is both input and output")
+        if not overwrite:
+            raise CodecError(f"{path} already exists; overwrite=True replaces it")
+    return path
+
+
+def _by_kind(codecs: Sequence[TokenCodec]) -> dict[str, Any]:
+    """Models by what they code.
+
+    Raises:
+        ModelError: if there are two of a kind.
+    """
+    given: dict[str, Any] = {}
+    for codec in codecs:
+        if codec.kind in given:
+            raise ModelError(f"two models of {codec.kind}: {given[codec.kind]!r} and {codec!r}")
+        given[codec.kind] = codec
+    return given
+
+
+def _audio_model(given: dict[str, Any], source: Path) -> Jodio:
+    if given and "audio" not in given:
+        raise ModelError(f"{source}: audio needs a model of audio, not {next(iter(given.values()))!r}")
+    return given.get("audio") or _default("audio")
+
+
+def _maker(given: dict[str, Any], info: StreamInfo) -> Any:
+    """The model that made a stream."""
+    return given.get(info.kind) or _loaded(str(find_fingerprint(info.fingerprint, info.model)))
+
+
+def _default(kind: str) -> Any:
+    return _loaded(DEFAULTS[kind])
+
+
+@lru_cache(maxsize=4)
+def _loaded(name: str) -> Jodio | Jovio:
+    """A model of the package; kept, for folders of files are a loop over these functions."""
+    return load(name)
