@@ -187,6 +187,14 @@ def test_pictures_of_plugins(tmp_path, module, name):
     assert error(tmp_path / name) < 2
 
 
+def test_grey_pictures_with_profiles_of_colors(tmp_path):
+    Image.fromarray(chart()).convert("L").save(tmp_path / "x.png", icc_profile=profile(12))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = levels(tmp_path / "x.png")
+    assert np.abs(found - np.asarray(Image.fromarray(chart()).convert("L"))[..., None]).max() <= 1.01
+
+
 def test_cmyk_is_converted_by_its_profile_or_by_rule(tmp_path):
     image = Image.fromarray(chart()).convert("CMYK")
     image.save(tmp_path / "x.tif")

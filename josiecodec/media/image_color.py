@@ -51,6 +51,8 @@ def _convert(image: Image.Image, profile: Any, name: str) -> Image.Image | None:
         colors = image.convert("RGB") if image.mode in ("RGBA", "RGBX", "YCbCr", "HSV") else image
         if space == "L" and colors.mode == "RGB":  # a grey picture whose palette or alpha made it RGB
             colors = colors.convert("L")
+        elif space == "RGB" and colors.mode == "L":  # a grey picture with the profile of its camera
+            colors = colors.convert("RGB")
         if space != colors.mode:
             raise ImageCms.PyCMSError(f"it is for {source.profile.xcolor_space.strip()}, the picture is {colors.mode}")
         transform = ImageCms.buildTransform(
