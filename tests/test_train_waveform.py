@@ -160,3 +160,10 @@ def test_command(folder, tmp_path):
     run(*again)
     assert load(tmp_path / "out2").config == model.config
     assert "already" in run(*again, "--set", "levels=3", code=2)
+    said = run(*again[:3], tmp_path / "out3", *again[4:], "--envelope-minutes", 0.01)
+    assert "envelope loss" in said
+    enveloped = load(tmp_path / "out3")
+    assert (enveloped.base_levels, enveloped.n_q) == (4, 8)
+    assert enveloped.config.waveform.by_frame
+    assert torch.equal(enveloped.encode(x, 4), load(tmp_path / "out2").encode(x, 4))
+    assert enveloped.decode(enveloped.encode(x, 8)).shape == x.shape
