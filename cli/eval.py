@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
+from .entry import Suggesting
 from .options import Path_, common, given_tables, use_device
 
 
-@click.group("eval")
+@click.group("eval", cls=Suggesting)
 def eval_group() -> None:
     """Measure rate and quality of models and other codecs."""
 

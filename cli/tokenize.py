@@ -76,7 +76,7 @@ def tokenize(
     from josiecodec.tokenization.tokenize import ERRORS_FILE
     from josiecodec.tokenization.tokenize import tokenize as tokenize_here
 
-    from .jobs import Models
+    from .models import Models
 
     plan = make_plan(source, kind, shard_clips)
     if adaptive and plan.kind == "audio":

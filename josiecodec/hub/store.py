@@ -23,7 +23,7 @@ from ..entropy.tables_file import read_tables
 from ..errors import CodecError, ModelError
 from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE, WEIGHTS_FILE, of_tensors
 from ..nn.conv import fold_weight_norm, restore_weight_norm
-from ..shipped import WEIGHTS, available, fingerprint_of
+from ..shipped import find_local, fingerprint_of
 from .config_files import TYPES, Config, Layout, config_alone, config_bytes, json_bytes, layout_of, read_config
 from .limits import AllocationLimit
 from .mimi_config import read_mimi_config, write_mimi_config
@@ -120,18 +120,9 @@ def find(name: str | Path, revision: str | None = None) -> Path:
         return fetch(str(name), revision)
     if revision is not None:
         raise ModelError(f"{name}: only repositories ({PREFIX}org/repo) have revisions")
-    for place in (Path(name), WEIGHTS / str(name)):
-        if (place / WEIGHTS_FILE).is_file() and (place / CONFIG_FILE).is_file():
-            return place
-    if Path(name).is_file() and Path(name).suffix == ".safetensors":
-        return Path(name)
-    if Path(name).is_dir():
-        raise ModelError(f"{name}: no {CONFIG_FILE} and {WEIGHTS_FILE} in this folder")
-    known = ", ".join(available()) or "none"
-    raise ModelError(
-        f"no model {str(name)!r}: neither a folder nor a repository ({PREFIX}org/repo) nor a model of the "
-        f"package ({known})"
-    )
+    place = find_local(name)
+    assert place is not None
+    return place
 
 
 def save(
