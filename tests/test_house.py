@@ -40,8 +40,8 @@ LAYERS = {
         "datasets": "errors atomic config",
         "tokenization": "errors atomic settings media bitstream coding hub datasets",
         "metrics": "errors nn media",
-        "evaluation": "errors atomic settings nn media bitstream coding hub metrics",
-        "training.core": "errors atomic config nn quantization coding hub",
+        "evaluation": "errors atomic shipped settings nn media bitstream coding hub metrics",
+        "training.core": "errors atomic config shipped nn quantization coding hub",
         "training.audio": "errors atomic config settings nn quantization media audio coding hub metrics training.core",
         "training.vision": "errors atomic config settings nn quantization media vision coding hub metrics "
         "training.core",

@@ -8,6 +8,7 @@ Face hub, `hf:org/repo`, are fetched by `remote.py`.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -93,7 +94,8 @@ def _read(place: Path) -> tuple[Any, list[str], Origin | None]:
     layout, config = layout_of(place), read_config(place)
     weights_file = place if place.is_file() else place / WEIGHTS_FILE
     numbers, dtype = measure(weights_file)
-    with AllocationLimit(numbers):
+    with AllocationLimit(numbers), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch's on tensors without elements; they do not fit below
         model = _made(config, place)
     normed = [name for name, part in model.named_modules() if parametrize.is_parametrized(part, "weight")]
     model.load_state_dict(for_model(model, read_tensors(weights_file), layout, weights_file))
