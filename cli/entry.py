@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 import warnings
 from typing import Any
 
 import click
+
+
+class Suggesting(click.Group):
+    """A group that says which command was meant, whatever the version of click does by itself."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the command, or name those that are like it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1) if args else []
+            if close and close[0] not in error.message:
+                raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) from None
+            raise
 
 
 def enter(group: click.Group) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from .entry import Suggesting
 from .options import Path_, common, given_tables, use_device
+from .progress import Progress
 
 
-@click.group("eval")
+@click.group("eval", cls=Suggesting)
 def eval_group() -> None:
     """Measure rate and quality of models and other codecs."""
 
@@ -43,22 +44,32 @@ def _numbers(text: str, option: str, kind: Callable[[str], Any]) -> list[Any]:
 
 
 def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given: Any) -> int:
-    """Run a comparison, print its means, and write tables and page. Returns 2 if a codec failed on every file."""
-    import tempfile
+    """Run a comparison, print its means, and write tables and page.
 
-    from tqdm import tqdm
+    Returns 2 if a codec failed on every file, or was left out.
+    """
+    import tempfile
 
     from josiecodec.evaluation import table
     from josiecodec.evaluation.codecs import expand
     from josiecodec.evaluation.page import write_page
+    from josiecodec.evaluation.requirements import check_codecs, check_packages
     from josiecodec.evaluation.run import compare
 
     if given["codecs"]:
         names = list(dict.fromkeys([*names, *expand(given["codecs"], kinds)]))
+    check_packages(names, kinds, given.get("wer", False))
+    check_codecs(names, kinds)
     use_device(given["device"], None)
     with tempfile.TemporaryDirectory() as temporary:
+        left_out: list[str] = []
         folder = given["out"] or Path(temporary)
-        with tqdm(total=len(names) * len(items), unit="file", disable=not sys.stderr.isatty()) as bar:
+        with Progress(len(names) * len(items), "file") as bar:
+
+            def report(text: str) -> None:
+                left_out.append(text)
+                bar.say(text, error=True)
+
             rows = compare(
                 names,
                 kinds,
@@ -69,18 +80,20 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
                 workers=given["workers"],
                 wer=given.get("wer", False),
                 progress=bar.update,
-                report=lambda text: tqdm.write(text, file=sys.stderr),
+                report=report,
             )
         lines = table.means(rows)
-        for line in [*rows, *lines] if given["as_json"] else lines:
-            click.echo(json.dumps(line) if given["as_json"] else table.format_line(line))
+        for line in [*rows, *lines] if given["as_json"] else ():
+            click.echo(json.dumps(line))
+        if not given["as_json"]:
+            click.echo(table.format_table(lines))
         for text in table.problems(rows):
             click.echo(f"note: {text}", err=True)
         if given["out"]:
             table.write(given["out"], rows, lines)
         if given["html"]:
             write_page(given["html"], items, rows, lines)
-    return 0 if all(line["files"] for line in lines) else 2
+    return 0 if all(line["files"] for line in lines) and not left_out else 2
 
 
 @eval_group.command("audio")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .jobs import Models, Output, check_source, plan, run
-from .options import Path_, common, reading_options, use_device
+from .decoding import check_file, decode_one, default_suffix
+from .jobs import Manner, Output, announce, run
+from .models import Models, check_used, given_kinds
+from .options import common, manner_options, reading_options, sources_options, use_device
+from .targets import Rules, make_plan
 
 if TYPE_CHECKING:
     from josiecodec import EncoderSettings, Rate
@@ -24,8 +26,7 @@ Progress = Callable[[float], None]
 
 
 @click.command()
-@click.argument("source", type=Path_)
-@click.argument("target", type=Path_, required=False)
+@sources_options
 @click.option(
     "--model", "models", multiple=True, help="Name of a model, or its folder; one for audio and one for vision."
 )
@@ -45,11 +46,11 @@ Progress = Callable[[float], None]
 )
 @click.option("--no-audio", is_flag=True, help="Leave out the audio of videos.")
 @reading_options
-@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@manner_options
 @common
 def encode(
-    source: Path,
-    target: Path | None,
+    paths: tuple[str, ...],
+    output: str | None,
     models: tuple[str, ...],
     n_q: int | None,
     kbps: float | None,
@@ -60,37 +61,67 @@ def encode(
     normalize: bool,
     salvage: bool,
     overwrite: bool,
+    skip_existing: bool,
+    dry: bool,
+    quiet: bool,
+    verbose: bool,
     device: str,
     threads: int | None,
     as_json: bool,
 ) -> int:
     """Encode SOURCE, an audio, image or video file of any format, to TARGET, a .josie file.
 
-    SOURCE may be a folder: every media file in it is encoded to the same relative path in TARGET.
-    "-" is standard input (audio) or output. Without TARGET the file is written beside SOURCE.
+    SOURCE may be a folder: every media file in it is encoded to the same relative path in TARGET, a folder.
+    Several SOURCES need a folder as TARGET, the last argument or -o. "-" is standard input (audio) or output.
+    Without TARGET the file is written beside SOURCE.
     Give at most one of --n-q, --kbps and --bpp; without any the model's default holds.
     """
-    check_source(source)
-    if target is None and str(source) == "-":
-        raise click.UsageError("standard input needs a TARGET")
     if sum(v is not None for v in (n_q, kbps, bpp)) > 1:
         raise click.UsageError("give only one of --n-q, --kbps and --bpp")
+    given = given_kinds(models)
+    has_vision = "vision" in given or Models((), device).has("vision")
+    what = 'encode makes a .josie file, "-" or a folder of .josie files'
+
+    def wanted() -> frozenset[str]:
+        from josiecodec.media.kinds import IMAGE_SUFFIXES, MEDIA_SUFFIXES
+
+        return MEDIA_SUFFIXES if has_vision else MEDIA_SUFFIXES - IMAGE_SUFFIXES
+
+    rules = Rules(lambda _: ".josie", wanted, lambda suffix: suffix == ".josie", what, overwrite, skip_existing)
+    planned = make_plan(paths, output, rules)
+    for start, _ in planned.jobs:
+        if start.suffix.lower() == ".josie":
+            raise click.UsageError(f"{start} is a .josie file already; trim makes it smaller")
+    manner = Manner(as_json, quiet, verbose, dry)
+    if announce(planned, manner):
+        return 0
+    _check_models(given, [start for start, _ in planned.jobs], paths[0])
     from josiecodec import Rate
     from josiecodec.media.audio_reader import Reading
-    from josiecodec.media.images import IMAGE_SUFFIXES
-    from josiecodec.media.kinds import MEDIA_SUFFIXES
 
     rate = Rate(n_q, bpp, kbps)
-    has_vision = Models(models, use_device(device, threads)).has("vision")
-    jobs = plan(
-        source,
-        target,
-        lambda _: ".josie",
-        MEDIA_SUFFIXES if has_vision else MEDIA_SUFFIXES - IMAGE_SUFFIXES,
-        overwrite,
-    )
+    _models(models, device, threads)
     reading = Reading(audio_track, salvage, normalize)
-    return run(jobs, Encoding(models, device, threads, rate, beams, no_audio, reading), as_json, isolated=True)
+    return run(planned, Encoding(models, device, threads, rate, beams, no_audio, reading), manner, isolated=True)
+
+
+def _check_models(given: dict[str, str], starts: list[Path], what: str) -> None:
+    """Refuse a model that no file needs, which would leave them all to the default one without a word."""
+    if not given:
+        return
+    from josiecodec.errors import MediaError
+    from josiecodec.media.kinds import kind_of
+
+    needed: set[str] = set()
+    for start in starts:
+        try:
+            kind = "audio" if str(start) == "-" else kind_of(start)
+        except MediaError:  # told when its turn comes
+            return
+        needed |= {"audio": {"audio"}, "image": {"vision"}, "video": {"audio", "vision"}}[kind]
+        if set(given) <= needed:
+            return
+    check_used(given, needed, what)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,12 +169,19 @@ def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress
     codec = models.to_encode("audio")
     settings = _settings(codec, how.beams)
     done = encode_file(codec, str(start), out, rate=how.rate, settings=settings, reading=how.reading, progress=progress)
+    rate_kbps = how.rate.kbps
     kbps = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
+    problems = (
+        []
+        if done.n_q < codec.n_q or rate_kbps is None or kbps > 0.95 * rate_kbps
+        else [f"{rate_kbps:g} kbit/s not reached: all {done.n_q} levels of the model take {kbps:.3g}"]
+    )
     return {
         "kind": "audio",
         "seconds": round(done.seconds, 3),
         "bytes": done.size,
         "kbps": round(kbps, 3),
+        "problems": problems + _mixed(out, how),
         "codes_kbps": round(codec.bitrate(done.n_q) / 1000, 4),
         "n_q": done.n_q,
         "shown": f"{done.seconds:.1f} s -> {done.size} bytes, {kbps:.2f} kbit/s, {done.n_q} levels",
@@ -192,9 +230,21 @@ def _encode_video(models: Models, start: Path, out: Any, how: Encoding, progress
         "kbps": round(kbps, 3),
         "bpp": round(bpp, 5),
         "n_q": done.n_q,
-        "problems": _missed(kbps, how.rate.kbps, "kbit/s") + _missed(bpp, how.rate.bpp, "bits per pixel"),
+        "problems": _missed(kbps, how.rate.kbps, "kbit/s")
+        + _missed(bpp, how.rate.bpp, "bits per pixel")
+        + _mixed(out, how),
         "shown": f"{done.seconds:.1f} s -> {done.size} bytes, {kbps:.2f} kbit/s",
     }
+
+
+def _mixed(out: Any, how: Encoding) -> list[str]:
+    """A warning where channels of the original are not kept: files hold one."""
+    from josiecodec.bitstream.container import TokenReader
+    from josiecodec.bitstream.header import AudioInfo
+
+    with TokenReader(out.getvalue() if hasattr(out, "getvalue") else out, codes=False) as reader:
+        channels = max((s.original_channels for s in reader.streams if isinstance(s, AudioInfo)), default=1)
+    return [f"its {channels} channels are mixed to one; the codec is mono"] if channels > 1 else []
 
 
 def _missed(got: float, wanted: float | None, unit: str) -> list[str]:
@@ -205,8 +255,7 @@ def _missed(got: float, wanted: float | None, unit: str) -> list[str]:
 
 
 @click.command()
-@click.argument("source", type=Path_)
-@click.argument("target", type=Path_, required=False)
+@sources_options
 @click.option("--model", "models", multiple=True, help="Folder of the model, if it does not ship with the package.")
 @click.option("--n-q", type=click.IntRange(1), help="Use at most this many levels.")
 @click.option(
@@ -214,17 +263,21 @@ def _missed(got: float, wanted: float | None, unit: str) -> list[str]:
 )
 @click.option("--format", "suffix", help="File format if TARGET has no suffix.  [default: wav, png, mp4]")
 @click.option("--salvage", is_flag=True, help="Decode the intact blocks of a damaged file.")
-@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@manner_options
 @common
 def decode(
-    source: Path,
-    target: Path | None,
+    paths: tuple[str, ...],
+    output: str | None,
     models: tuple[str, ...],
     n_q: int | None,
     sample_rate: int | None,
     suffix: str | None,
     salvage: bool,
     overwrite: bool,
+    skip_existing: bool,
+    dry: bool,
+    quiet: bool,
+    verbose: bool,
     device: str,
     threads: int | None,
     as_json: bool,
@@ -232,74 +285,31 @@ def decode(
     """Decode SOURCE, a .josie file, to TARGET, an audio, image or video file; the suffix is the format.
 
     Audio: WAV, FLAC, OGG, Opus, MP3, M4A ...; images: PNG, JPEG, WebP ...; video: MP4, MOV, and MKV without loss.
-    SOURCE may be a folder. "-" is standard input or output. Without TARGET the file is written beside SOURCE.
+    SOURCE may be a folder, or several files with a folder as TARGET, the last argument or -o. "-" is standard input
+    or output. Without TARGET the file is written beside SOURCE.
     """
-    if target is None and str(source) == "-":
-        raise click.UsageError("standard input needs a TARGET")
     if suffix is not None and not suffix.strip(".").isalnum():
         raise click.BadParameter(f"--format takes a suffix like flac, not {suffix!r}")
-    given = None if suffix is None else f".{suffix.strip('.')}"
-    jobs = plan(source, target, lambda path: given or _default_suffix(path), frozenset({".josie"}), overwrite)
+    ending = None if suffix is None else f".{suffix.strip('.')}"
+    given = given_kinds(models)
+    rules = Rules(
+        lambda path: ending or default_suffix(path),
+        lambda: frozenset({".josie"}),
+        lambda suffix: suffix not in ("", ".josie"),
+        'decode makes a media file, whose suffix is its format, "-" or a folder of such files',
+        overwrite,
+        skip_existing,
+        media=True,
+    )
+    planned = make_plan(paths, output, rules)
+    manner = Manner(as_json, quiet, verbose, dry)
+    if announce(planned, manner):
+        return 0
+    if len(planned.jobs) == 1 and str(planned.jobs[0][0]) != "-":
+        check_file(planned.jobs[0][0], given)
     known = Models(models, use_device(device, threads))
 
     def work(start: Path, end: Path, progress: Progress) -> Work:
-        return _decode(known, start, end, n_q, sample_rate, salvage, progress)
+        return decode_one(known, start, end, n_q, sample_rate, salvage, progress)
 
-    return run(jobs, work, as_json)
-
-
-def _default_suffix(path: Path) -> str:
-    """The format a .josie file is decoded to if none is given; a damaged one is refused when its turn comes."""
-    from josiecodec.bitstream.container import TokenReader
-    from josiecodec.bitstream.header import VisionInfo
-    from josiecodec.errors import FormatError
-
-    if not path.is_file():
-        return ".wav"
-    try:
-        with TokenReader(path) as reader:
-            pictures = next((s for s in reader.streams if isinstance(s, VisionInfo)), None)
-    except FormatError:
-        return ".wav"
-    return ".wav" if pictures is None else ".mp4" if pictures.rate else ".png"
-
-
-def _decode(
-    models: Models,
-    start: Path,
-    end: Path,
-    n_q: int | None,
-    sample_rate: int | None,
-    salvage: bool,
-    progress: Progress,
-) -> Work:
-    from josiecodec.bitstream.container import TokenReader
-    from josiecodec.coding.audio import decode_file
-    from josiecodec.coding.image import decode_image
-    from josiecodec.coding.video import decode_video
-    from josiecodec.media.images import IMAGE_SUFFIXES
-    from josiecodec.media.video_reader import VIDEO_SUFFIXES
-    from josiecodec.media.video_writer import WRITABLE_VIDEO
-
-    data: Any = sys.stdin.buffer.read() if str(start) == "-" else str(start)
-    with TokenReader(data) as reader:
-        streams = {s.kind: s for s in reversed(reader.streams)}
-    suffix, vision, audio = end.suffix.lower(), streams.get("vision"), streams.get("audio")
-    if vision is not None and suffix in IMAGE_SUFFIXES:
-        kind, done = "image", decode_image(models.to_decode(vision), data, end, n_q, salvage)
-    elif vision is not None and suffix in WRITABLE_VIDEO:
-        track = None if audio is None else models.to_decode(audio)
-        kind, done = "video", decode_video(models.to_decode(vision), track, data, end, n_q, salvage, progress)
-    elif vision is not None and suffix in VIDEO_SUFFIXES:
-        raise click.UsageError(f"{end.name}: video can be written as {', '.join(sorted(WRITABLE_VIDEO))}")
-    elif audio is not None:
-        kind, done = "audio", decode_file(models.to_decode(audio), data, end, n_q, sample_rate, salvage, progress)
-    else:
-        raise click.UsageError(f"{start} has no audio, and {end.name} is no image or video file")
-    return {
-        "kind": kind,
-        "seconds": round(done.seconds, 3),
-        "bytes": done.size,
-        "problems": list(done.problems),
-        "shown": f"{done.seconds:.1f} s" if done.seconds else f"{done.size} bytes",
-    }
+    return run(planned, work, manner)

@@ -1,4 +1,4 @@
-"""`info`, `trim` and `models`: what needs no network to run."""
+"""`info` and `trim`: what needs no network to run."""
 
 from __future__ import annotations
 
@@ -42,12 +42,17 @@ def info(files: tuple[Path, ...], salvage: bool, as_json: bool) -> int:
 
 def is_media(path: Path) -> bool:
     """Whether a file is to be described as a media file: neither its name nor its first bytes say .josie."""
+    return path.is_file() and path.suffix.lower() != ".josie" and not _is_josie(path)
+
+
+def _is_josie(path: Path) -> bool:
+    """Whether the first bytes of a file say .josie."""
     from josiecodec.bitstream.header import MAGIC
 
-    if not path.is_file() or path.suffix.lower() == ".josie":
+    if not path.is_file():
         return False
     with open(path, "rb") as file:
-        return file.read(len(MAGIC)) != MAGIC
+        return file.read(len(MAGIC)) == MAGIC
 
 
 def _show_media(path: Path, as_json: bool) -> None:
@@ -65,8 +70,15 @@ def _show_media(path: Path, as_json: bool) -> None:
 
 def _show_josie(path: Path, salvage: bool, as_json: bool) -> None:
     from josiecodec.bitstream.scan import summarise
+    from josiecodec.errors import FormatError
 
-    summaries, problems = summarise(path, salvage)
+    try:
+        summaries, problems = summarise(path, salvage)
+    except FormatError as error:
+        named = str(error) if str(path) in str(error) else f"{path}: {error}"
+        raise FormatError(
+            named if salvage or not _is_josie(path) else f"{named}; --salvage shows what is intact"
+        ) from None
     size = path.stat().st_size
     streams = [_described(summary) for summary in summaries]
     if as_json:
@@ -142,24 +154,42 @@ def _described(summary: Any) -> dict[str, Any]:
     "--model", "folders", type=Path_, multiple=True, help="Folder of the model, if it does not ship with the package."
 )
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def trim(
-    source: Path, target: Path, n_q: int | None, kbps: float | None, folders: tuple[Path, ...], overwrite: bool
+    source: Path,
+    target: Path,
+    n_q: int | None,
+    kbps: float | None,
+    folders: tuple[Path, ...],
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Copy SOURCE to TARGET with fewer levels, without decoding: a lower bitrate."""
-    from josiecodec.bitstream.scan import trim_file
-
     if (n_q is None) == (kbps is None):
         raise click.UsageError("give either --n-q or --kbps")
     if target.is_dir():
         raise click.UsageError(f"{target} is a folder")
+    if target.suffix.lower() != ".josie":
+        raise click.UsageError(f"{target} is no target: trim makes a .josie file")
     if kbps is not None and not kbps < float("inf"):
         raise click.BadParameter("--kbps must be finite")
     if target.exists() and not overwrite:
         raise click.UsageError(f"{target} already exists; --overwrite replaces it")
+    from josiecodec.bitstream.scan import trim_file
+    from josiecodec.errors import FormatError
+
     tables = given_tables(folders)
     levels = n_q if n_q is not None else _levels_within(source, kbps or 0.0, tables)
-    trim_file(source, target, levels, tables)
-    click.echo(f"{source} -> {target}: {source.stat().st_size} -> {target.stat().st_size} bytes")
+    before = source.stat().st_size if source.is_file() else 0
+    try:
+        trim_file(source, target, levels, tables)
+    except FormatError as error:
+        raise FormatError(str(error) if str(source) in str(error) else f"{source}: {error}") from None
+    after = target.stat().st_size
+    if as_json:
+        click.echo(json.dumps({"input": str(source), "output": str(target), "bytes_before": before, "bytes": after}))
+        return
+    click.echo(f"{source} -> {target}: {before} -> {after} bytes")
 
 
 def _levels_within(source: Path, kbps: float, tables: Tables) -> int:
@@ -178,55 +208,3 @@ def _levels_within(source: Path, kbps: float, tables: Tables) -> int:
     own = find_tables(info, tables)
     rates = level_rates(codes.T, info.codebook_size, info.sample_rate / info.frame_size, own)
     return fit_levels(lambda n: (file.trimmed(n).to_bytes(tables), stream.seconds), rates, kbps)[0]
-
-
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-def models(as_json: bool) -> None:
-    """List the trained models of the package."""
-    from josiecodec.audio.config import JodioConfig
-    from josiecodec.hub.config_files import read_config
-    from josiecodec.shipped import WEIGHTS, available, fingerprint_of
-
-    for name in available():
-        config = read_config(WEIGHTS / name)
-        entry, shown = _audio_model(config) if isinstance(config, JodioConfig) else _vision_model(config)
-        digits = fingerprint_of(WEIGHTS / name)
-        line = (
-            json.dumps({"name": name, "fingerprint": digits, **entry}) if as_json else f"{name}: {shown}, {digits[:12]}"
-        )
-        click.echo(line)
-
-
-def _audio_model(config: Any) -> tuple[dict[str, Any], str]:
-    """An audio model described for programs, and for people."""
-    rate = config.sample_rate / config.frame_size
-    bits = (config.quantizer.codebook_size - 1).bit_length() * rate / 1000
-    entry = {
-        "kind": "audio",
-        "sample_rate": config.sample_rate,
-        "frame_rate": rate,
-        "levels": config.n_q,
-        "default_n_q": config.encoding.n_q,
-        "kbps_per_level": bits,
-    }
-    shown = (
-        f"{config.sample_rate} Hz, {rate:g} frames/s, 1 to {config.n_q} levels = {bits:g} to "
-        f"{bits * config.n_q:g} kbit/s, default {config.encoding.n_q} = {bits * config.encoding.n_q:g}"
-    )
-    return entry, shown
-
-
-def _vision_model(config: Any) -> tuple[dict[str, Any], str]:
-    """The same for a vision model."""
-    bits = (config.quantizer.codebook_size - 1).bit_length() / config.patch**2
-    entry = {
-        "kind": "vision",
-        "patch": config.patch,
-        "group": config.group,
-        "levels": config.n_q,
-        "default_n_q": config.encoding.n_q,
-        "bpp_per_level": bits,
-    }
-    shown = f"images and video, 1 to {config.n_q} levels = {bits:.3f} to {bits * config.n_q:.3f} bits per pixel"
-    return entry, shown

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from .entry import enter
+from .catalogue import models
+from .entry import Suggesting, enter
 from .eval import eval_group
 from .files import decode, encode
-from .inspect import info, models, trim
+from .inspect import info, trim
 from .share import export, push, save
 from .tokenize import tokenize
 from .tokens import tokens_group
@@ -15,7 +16,7 @@ from .train import train_group
 from .train_waveform import waveform
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Suggesting, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="josiecodec")
 def cli() -> None:
     """Encode audio, images and video to .josie files of tokens, and decode them again."""

@@ -25,6 +25,26 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def sources_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """SOURCE... [TARGET] and -o; read by `targets.make_plan`."""
+    function = click.option("-o", "--output", metavar="TARGET", help="Target file or folder; then all arguments are "
+                            "sources.")(function)  # fmt: skip
+    return click.argument("paths", metavar="SOURCE... [TARGET]", type=click.Path(), nargs=-1, required=True)(function)
+
+
+def manner_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--overwrite, --skip-existing, --dry-run, -q, -v."""
+    for option in (
+        click.option("-v", "--verbose", is_flag=True, help="Also print how long each file took."),
+        click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings alone."),
+        click.option("--dry-run", "dry", is_flag=True, help="Print what would be done, and do nothing."),
+        click.option("--skip-existing", is_flag=True, help="Leave out what is already there; resumes a folder."),
+        click.option("--overwrite", is_flag=True, help="Replace existing files."),
+    ):
+        function = option(function)
+    return function
+
+
 def given_tables(folders: tuple[Path, ...]) -> Tables:
     """Entropy tables of models that did not come with the package, from their folders."""
     from josiecodec.entropy.tables_file import read_tables

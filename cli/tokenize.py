@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from .options import Path_, common, use_device
+from .progress import Progress
 
 
 class ShardPart(click.ParamType):
@@ -67,8 +67,6 @@ def tokenize(
     """
     if actors is not None and engine != "ray":
         raise click.UsageError("--actors needs --engine ray")
-    from tqdm import tqdm
-
     import josiecodec
     from josiecodec.datasets.dataset import done_shards
     from josiecodec.tokenization.plan import Settings, make_plan
@@ -76,7 +74,7 @@ def tokenize(
     from josiecodec.tokenization.tokenize import ERRORS_FILE
     from josiecodec.tokenization.tokenize import tokenize as tokenize_here
 
-    from .jobs import Models
+    from .models import Models
 
     plan = make_plan(source, kind, shard_clips)
     if adaptive and plan.kind == "audio":
@@ -90,11 +88,11 @@ def tokenize(
     before = set(done_shards(target)) if target.is_dir() else set()
     waiting = sum(len(plan.shards[i]) for i in share if i not in before)
     began, seconds = time.monotonic(), [0.0]
-    with tqdm(total=waiting, unit="clip", disable=not sys.stderr.isatty()) as bar:
+    with Progress(waiting, "clip") as bar:
 
         def progress(clips: int, more: float) -> None:
             seconds[0] += more
-            bar.set_postfix_str(_speed(seconds[0], time.monotonic() - began), refresh=False)
+            bar.note(_speed(seconds[0], time.monotonic() - began))
             bar.update(clips)
 
         if engine == "ray":

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from .entry import Suggesting
 from .options import Path_, use_device
 
 
-@click.group("tokens")
+@click.group("tokens", cls=Suggesting)
 def tokens_group() -> None:
     """Datasets of tokens, as `tokenize` makes them: show, verify, decode and export them."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .entry import Suggesting
 from .options import Path_, use_device
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from josiecodec.training.audio.data import Recordings
 
 
-@click.group("train")
+@click.group("train", cls=Suggesting)
 def train_group() -> None:
     """Train a codec on your own recordings, images or videos."""
 

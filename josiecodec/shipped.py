@@ -1,18 +1,58 @@
-"""The models that came with the package, found by name and fingerprint."""
+"""The models that came with the package, found by name and fingerprint, and what a model is, without torch."""
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 
 from .errors import ModelError
 from .fingerprint import CONFIG_FILE, of_folder, same_fingerprint
-from .weight_files import WEIGHTS, has_weights
+from .weight_files import WEIGHTS, WEIGHTS_FILE, has_weights
 
 
 def available() -> list[str]:
     """Names of the models that came with the package."""
     return sorted(p.parent.name for p in WEIGHTS.glob(f"*/{CONFIG_FILE}") if has_weights(p.parent))
+
+
+def find_local(name: str | Path) -> Path | None:
+    """The folder of a model, or the file of one in Kyutai's layout; None for a repository of the hub ("hf:...").
+
+    Raises:
+        ModelError: if there is none.
+    """
+    if str(name).startswith("hf:"):
+        return None
+    for place in (Path(name), WEIGHTS / str(name)):
+        if has_weights(place) and (place / CONFIG_FILE).is_file():
+            return place
+    if Path(name).is_file() and Path(name).suffix == ".safetensors":
+        return Path(name)
+    if Path(name).is_dir():
+        raise ModelError(f"{name}: no {CONFIG_FILE} and {WEIGHTS_FILE} in this folder")
+    known = ", ".join(available()) or "none"
+    raise ModelError(
+        f"no model {str(name)!r}: neither a folder nor a repository (hf:org/repo) nor a model of the package ({known})"
+    )
+
+
+def settings_of(folder: Path) -> dict[str, Any]:
+    """`config.json` of a model as it stands there; empty if it cannot be read."""
+    try:
+        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def model_kind(place: Path) -> Literal["audio", "vision"] | None:
+    """What the model in a folder or file is for; None if that cannot be seen."""
+    values = settings_of(place)
+    if place.is_file() or values.get("type") == "jodio" or values.get("model_type") == "mimi":
+        return "audio"
+    return "vision" if values.get("type") == "jovio" else None
 
 
 def find_shipped(fingerprint: str, name: str) -> Path | None:
@@ -41,7 +81,7 @@ def find_fingerprint(fingerprint: str, name: str) -> Path:
     if folder is None:
         raise ModelError(
             f"the file was made by model {name} ({fingerprint[:12]}), which did not come with this version; give its "
-            "folder or repository"
+            "folder (on the command line --model FOLDER) or repository"
         )
     return folder
 

@@ -45,8 +45,8 @@ LAYERS = {
         "datasets": "errors atomic config",
         "tokenization": "errors atomic settings media bitstream coding hub datasets",
         "metrics": "errors nn media",
-        "evaluation": "errors atomic fingerprint shipped settings display media bitstream coding hub metrics",
-        "training.core": "errors atomic config nn quantization media coding hub",
+        "evaluation": "errors atomic fingerprint shipped settings display nn media bitstream coding hub metrics",
+        "training.core": "errors atomic config shipped nn quantization media coding hub",
         "training.audio": "errors atomic config settings nn quantization media audio coding hub panels metrics "
         "training.core",
         "training.vision": "errors atomic config settings nn quantization media vision coding hub panels metrics "

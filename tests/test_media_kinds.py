@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import soundfile
-from josiecodec_cli.jobs import plan
+from josiecodec_cli.targets import Rules, make_plan
 from kit.films import chart, film
 from PIL import Image
 
@@ -84,7 +84,8 @@ def test_files_of_a_folder(tmp_path):
 
 def test_folders_say_what_they_skip(tmp_path, capsys):
     folder = mixed_folder(tmp_path / "m")
-    jobs = plan(folder, tmp_path / "out", lambda _: ".josie", MEDIA_SUFFIXES, False)
+    rules = Rules(lambda _: ".josie", lambda: MEDIA_SUFFIXES, lambda suffix: suffix == ".josie", "")
+    jobs = make_plan((str(folder), str(tmp_path / "out")), None, rules).jobs
     assert [end.name for _, end in jobs] == ["a.josie", "b.josie", "c.josie"]
     assert "3 files skipped, not media: .txt (2), .xml (1)" in capsys.readouterr().err
 

@@ -16,7 +16,7 @@ from josiecodec.weight_files import SHARED_FILE, WEIGHTS_FILE, share, weights_by
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A package with two models that differ in their decoder alone."""
-    for module in ("weight_files", "shipped", "hub.store"):
+    for module in ("weight_files", "shipped"):
         monkeypatch.setattr(f"josiecodec.{module}.WEIGHTS", tmp_path)
     model = tiny_model()
     save(model, tmp_path / "new", torch.float32)

@@ -32,7 +32,7 @@ def tables_for(info: StreamInfo, given: Tables | None) -> EntropyTables:
     if tables is None:
         raise ModelError(
             f"the codes are coded with tables of model {info.model} ({info.fingerprint[:12]}), which did not come with "
-            "this version; give its folder"
+            "this version; give its folder (on the command line --model FOLDER)"
         )
     return tables
 

@@ -230,6 +230,8 @@ def decode_file(
                 writer.write(resampler(part))
                 if progress and info.length:
                     progress(written / info.length)
+            if salvage and not written and info.length != 0:
+                raise FormatError("no block of it is whole: there is nothing to salvage")
             writer.write(resampler(torch.zeros(0), last=True))
         size = Path(target).stat().st_size if str(target) != "-" else 0
         return Result(written / codec.sample_rate, size, tuple(reader.problems))

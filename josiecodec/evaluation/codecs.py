@@ -114,6 +114,11 @@ def _known(kinds: tuple[str, ...]) -> dict[str, tuple[Factory, tuple[str, ...]]]
     return audio_codecs.KNOWN if "audio" in kinds else vision_codecs.KNOWN
 
 
+def known_names(kinds: tuple[str, ...]) -> list[str]:
+    """Names of the codecs that are not ours."""
+    return list(_known(kinds))
+
+
 def _from_python(path: str, setting: str) -> Any:
     """A codec of the user's: what is named makes it from its setting, and may fail in any way."""
     module, _, name = path.partition(":")

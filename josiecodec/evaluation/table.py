@@ -18,6 +18,10 @@ RATES = ("kbps", "payload_kbps", "bpp", "payload_bpp")
 SCORES = ("pesq_wb", "pesq_nb", "stoi", "si_sdr", "mel", "wer", "psnr", "ms_ssim", "difference_psnr")
 ORDER = (*RATES, *SCORES, "encode_rtf", "decode_rtf", "encode_s", "decode_s")
 DRAWS = 2000  # of the bootstrap
+MIN_FILES = 3  # for an interval: fewer say nothing about other files
+WIDTH = 100  # columns of a terminal
+_SHORT = {"difference_psnr": "diff_psnr", "encode_rtf": "enc_rtf", "decode_rtf": "dec_rtf", "encode_s": "enc_s",
+          "decode_s": "dec_s"}  # fmt: skip
 
 
 class Rows:
@@ -49,8 +53,8 @@ class Rows:
 def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One line for each codec and label: means over the files, and 95 % intervals as `NAME_low` and `NAME_high`.
 
-    The intervals are bootstrap percentiles over files. `errors` counts files that a codec failed on, `unscored` those
-    of the others for which some score could not be computed.
+    The intervals are bootstrap percentiles over files, left out below three files. `errors` counts files that a codec
+    failed on, `unscored` those of the others for which some score could not be computed.
     """
     lines = []
     for codec, label in dict.fromkeys((row["codec"], row["label"]) for row in rows):
@@ -63,6 +67,8 @@ def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             values = np.array([row[name] for row in done if row.get(name) is not None])
             if len(values):
                 line[name] = round(float(values.mean()), 5)
+                if len(values) < MIN_FILES:
+                    continue
                 drawn = np.random.default_rng(0).choice(values, (DRAWS, len(values))).mean(1)
                 low, high = np.percentile(drawn, (2.5, 97.5))
                 line[f"{name}_low"], line[f"{name}_high"] = round(float(low), 5), round(float(high), 5)
@@ -93,17 +99,42 @@ def write(folder: Path, rows: list[dict[str, Any]], lines: list[dict[str, Any]])
         write_bytes(folder / f"{name}.csv", file.getvalue().encode())
 
 
-def format_line(line: dict[str, Any]) -> str:
-    """A line of means as text."""
-    out = [f"{line['codec']:22s} {line['label']:8s} {line['files']:3d} files"]
-    for name in ORDER:
-        if name in line and not name.startswith("payload"):
-            half = (line[f"{name}_high"] - line[f"{name}_low"]) / 2
-            out.append(f"{name} {line[name]:.4g} ±{half:.2g}")
-    for name in ("errors", "unscored"):
-        if line[name]:
-            out.append(f"{name} {line[name]}")
-    return "  ".join(out)
+def format_table(lines: list[dict[str, Any]]) -> str:
+    """Means as a table for a terminal: a row of means for each codec, and below it half the width of the intervals."""
+    shown = [name for name in ORDER if not name.startswith("payload") and any(name in line for line in lines)]
+    heads = [_SHORT.get(name, name) for name in shown]
+    labels = [f"{line['codec']} {line['label']}".strip() for line in lines]
+    first = min(max(map(len, [*labels, "codec"])), 30)
+    cells = [9] * len(shown)
+    per = max(1, (WIDTH - first - 7) // 9)
+    out = []
+    for begin in range(0, len(shown), per):  # what does not fit beside each other is a table of its own
+        names, widths = shown[begin : begin + per], cells[begin : begin + per]
+        titles = heads[begin : begin + per]
+        out.append(f"{'codec':{first}}  files" + "".join(f"{t:>{w}}" for t, w in zip(titles, widths)))
+        for line, label in zip(lines, labels):
+            if len(label) > first:
+                out.append(label)
+            start = f"{'' if len(label) > first else label:{first}}  {line['files']:5}"
+            out.append(start + "".join(f"{_mean(line, n):>{w}}" for n, w in zip(names, widths)))
+            halves = [_half(line, n) for n in names]
+            out.append((" " * (first + 7) + "".join(f"{h:>{w}}" for h, w in zip(halves, widths))).rstrip())
+        out.append("")
+    for line, label in zip(lines, labels):
+        bad = [f"{line[name]} {name}" for name in ("errors", "unscored") if line[name]]
+        if bad:
+            out.append(f"{label}: {', '.join(bad)}")
+    return "\n".join(out).rstrip()
+
+
+def _mean(line: dict[str, Any], name: str) -> str:
+    return f"{line[name]:.4g}" if name in line else ""
+
+
+def _half(line: dict[str, Any], name: str) -> str:
+    if name not in line:
+        return ""
+    return f"±{(line[f'{name}_high'] - line[f'{name}_low']) / 2:.2g}" if f"{name}_high" in line else "±n/a"
 
 
 def problems(rows: list[dict[str, Any]]) -> list[str]:

@@ -10,7 +10,9 @@ import contextlib
 import hashlib
 import importlib
 import json
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +104,8 @@ class _Repository:
 
         try:
             here = self.cached(file)
-            path = Path(hub.hf_hub_download(self.name, file, revision=self.revision, local_files_only=here))
+            with _quiet():  # without a network it prints a line for each of its many attempts
+                path = Path(hub.hf_hub_download(self.name, file, revision=self.revision, local_files_only=here))
         except LocalEntryNotFoundError:
             raise ModelError(
                 f"{PREFIX}{self.name}: not all of it is in the local cache, and the hub cannot be reached"
@@ -115,6 +118,18 @@ class _Repository:
         self.revision = path.relative_to(snapshots).parts[0]
         _check_hash(path)
         return path
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the warnings that huggingface_hub logs; what fails in the end is an error anyway."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _check_hash(path: Path) -> None:

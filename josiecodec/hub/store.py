@@ -8,6 +8,7 @@ Face hub, `hf:org/repo`, are fetched by `remote.py`.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -23,8 +24,8 @@ from ..entropy.tables_file import read_tables
 from ..errors import CodecError, ModelError
 from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE, of_tensors
 from ..nn.conv import fold_weight_norm, restore_weight_norm
-from ..shipped import WEIGHTS, available, fingerprint_of
-from ..weight_files import WEIGHTS_FILE, has_weights, weights_bytes
+from ..shipped import find_local, fingerprint_of
+from ..weight_files import WEIGHTS_FILE, weights_bytes
 from .config_files import TYPES, Config, Layout, config_alone, config_bytes, json_bytes, layout_of, read_config
 from .limits import AllocationLimit
 from .mimi_config import read_mimi_config, write_mimi_config
@@ -96,7 +97,8 @@ def _read(place: Path) -> tuple[Any, list[str], Origin | None]:
     where = place if place.is_file() else place / WEIGHTS_FILE
     weights = where if where.is_file() else weights_bytes(place)
     numbers, dtype = measure(weights)
-    with AllocationLimit(numbers):
+    with AllocationLimit(numbers), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch's on tensors without elements; they do not fit below
         model = _made(config, place)
     normed = [name for name, part in model.named_modules() if parametrize.is_parametrized(part, "weight")]
     model.load_state_dict(for_model(model, read_tensors(weights), layout, where))
@@ -123,18 +125,9 @@ def find(name: str | Path, revision: str | None = None) -> Path:
         return fetch(str(name), revision)
     if revision is not None:
         raise ModelError(f"{name}: only repositories ({PREFIX}org/repo) have revisions")
-    for place in (Path(name), WEIGHTS / str(name)):
-        if has_weights(place) and (place / CONFIG_FILE).is_file():
-            return place
-    if Path(name).is_file() and Path(name).suffix == ".safetensors":
-        return Path(name)
-    if Path(name).is_dir():
-        raise ModelError(f"{name}: no {CONFIG_FILE} and {WEIGHTS_FILE} in this folder")
-    known = ", ".join(available()) or "none"
-    raise ModelError(
-        f"no model {str(name)!r}: neither a folder nor a repository ({PREFIX}org/repo) nor a model of the "
-        f"package ({known})"
-    )
+    place = find_local(name)
+    assert place is not None
+    return place
 
 
 def save(

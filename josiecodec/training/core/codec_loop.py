@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,21 @@ from ...errors import ModelError
 from ...hub.store import save
 from ...quantization.rvq import ResidualVectorQuantizer
 from ...quantization.vq import VectorQuantizer
+from ...shipped import available
 from .loop import Trainer
+
+MAX_NAME = 64  # bytes in the header of a file
+
+
+def run_name(name: str, folder: Path) -> str:
+    """The name of the model that a run makes: that of its settings, unless a model of the package is called so.
+
+    Files carry the name, and whoever reads them would look for the model that came with the package.
+    """
+    if name not in available():
+        return name
+    own = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-") or "run"
+    return f"{name}-{own}"[:MAX_NAME]
 
 
 class CodecTrainer(Trainer):
@@ -101,11 +117,19 @@ class CodecTrainer(Trainer):
         speed = steps * self.config.batch * self.world * self.unit[1] / seconds
         shown = " ".join(f"{k} {v:.3f}" for k, v in values.items() if k != "grad_norm")
         rounded = {name: round(value, 5) for name, value in values.items()}
-        return {self.unit[0]: round(speed, 1), **rounded}, f"{speed:5.1f}/s  {shown}"
+        return {
+            self.unit[0]: round(speed, 1),
+            **rounded,
+        }, f"{speed:.1f} {self.unit[0].replace('_per_second', '/s').replace('_', ' ')}  {shown}"
 
     def save_model(self) -> None:
-        """Write the averaged weights as a model that `josiecodec.load` reads."""
-        save(self.average, self.folder / "model")
+        """Write the averaged weights as a model that `josiecodec.load` reads, with a name of its own."""
+        own = dataclasses.replace(self.average.config, name=run_name(self.average.config.name, self.folder))
+        kept, self.average.config = self.average.config, own
+        try:
+            save(self.average, self.folder / "model")
+        finally:
+            self.average.config = kept
 
     def state(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:
         return {"model": self.model, "average": self.average}, {"optimizer": self.optimizer}

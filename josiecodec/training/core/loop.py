@@ -251,7 +251,16 @@ class Trainer(ABC):
         self._logged_at = self.seconds
         entry, gist = self.entry(steps, seconds, values)
         self.log(entry)
-        self.report(f"step {self.step} {self.progress:6.1%} {gist}")
+        self.report(f"step {self.step} {self.progress:6.1%} {self._left()} left  {gist}")
+
+    def _left(self) -> str:
+        """The time that the run still takes, by what it took so far."""
+        if self.minutes:
+            seconds = 60 * self.minutes - self.seconds
+        else:
+            seconds = self.seconds * (1 - self.progress) / max(self.progress, 1e-9)
+        minutes = max(0, round(seconds / 60))
+        return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
     def log(self, entry: dict[str, Any]) -> None:
         """Log an entry at the present step; only the first process does."""

@@ -66,4 +66,4 @@ def _difference(name: str, was: Any, is_: Any) -> str:
         )
     if is_ is _MISSING:
         return f"the run was begun with {name} = {was!r}, a setting that no longer exists; it cannot be resumed"
-    return f"the run was begun with {name} = {was!r}, not {is_!r}; --change {name}=... changes it"
+    return f"the run has {name} = {was!r}, not {is_!r}; --change {name}=... changes it"

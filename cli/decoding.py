@@ -1,0 +1,118 @@
+"""Decoding one `.josie` file: which model made it, and what kind of media it becomes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .models import Models, check_used
+
+Work = dict[str, Any]
+Progress = Callable[[float], None]
+
+
+def check_file(path: Path, given: dict[str, str]) -> None:
+    """Refuse a file that is none, or whose model is not known, before torch is imported.
+
+    Args:
+        path: of the file.
+        given: models that were named, by kind.
+
+    Raises:
+        FormatError, ModelError: if it cannot be decoded.
+    """
+    from josiecodec.bitstream.container import TokenReader
+    from josiecodec.errors import FormatError
+    from josiecodec.shipped import find_fingerprint
+
+    try:
+        with TokenReader(path, codes=False) as reader:
+            streams = reader.streams
+    except FormatError as error:
+        raise FormatError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+    check_used(given, {s.kind for s in streams}, str(path))
+    for stream in streams:
+        if stream.kind not in given:
+            find_fingerprint(stream.fingerprint, stream.model)
+
+
+def default_suffix(path: Path) -> str:
+    """The format a .josie file is decoded to if none is given; a damaged one is refused when its turn comes."""
+    from josiecodec.bitstream.container import TokenReader
+    from josiecodec.bitstream.header import VisionInfo
+    from josiecodec.errors import FormatError
+
+    if not path.is_file():
+        return ".wav"
+    try:
+        with TokenReader(path) as reader:
+            pictures = next((s for s in reader.streams if isinstance(s, VisionInfo)), None)
+    except FormatError:
+        return ".wav"
+    return ".wav" if pictures is None else ".mp4" if pictures.rate else ".png"
+
+
+def decode_one(
+    models: Models,
+    start: Path,
+    end: Path,
+    n_q: int | None,
+    sample_rate: int | None,
+    salvage: bool,
+    progress: Progress,
+) -> Work:
+    """Decode `start` to `end`."""
+    from josiecodec.bitstream.container import TokenReader
+    from josiecodec.errors import FormatError
+
+    data: Any = sys.stdin.buffer.read() if str(start) == "-" else str(start)
+    with TokenReader(data) as reader:
+        streams = {s.kind: s for s in reversed(reader.streams)}
+    try:
+        kind, done = _decoded(models, streams, data, start, end, n_q, sample_rate, salvage, progress)
+    except FormatError as error:
+        hint = "" if salvage else "; --salvage decodes what is intact"
+        raise FormatError(f"{error}{hint}") from None
+    return {
+        "kind": kind,
+        "seconds": round(done.seconds, 3),
+        "bytes": done.size,
+        "problems": list(done.problems),
+        "shown": f"{done.seconds:.1f} s" if done.seconds else f"{done.size} bytes",
+    }
+
+
+def _decoded(
+    models: Models,
+    streams: dict[str, Any],
+    data: Any,
+    start: Path,
+    end: Path,
+    n_q: int | None,
+    sample_rate: int | None,
+    salvage: bool,
+    progress: Progress,
+) -> tuple[str, Any]:
+    """What kind of media was made, and the result."""
+    from josiecodec.coding.audio import decode_file
+    from josiecodec.coding.image import decode_image
+    from josiecodec.coding.video import decode_video
+    from josiecodec.media.images import IMAGE_SUFFIXES
+    from josiecodec.media.video_reader import VIDEO_SUFFIXES
+    from josiecodec.media.video_writer import WRITABLE_VIDEO
+
+    suffix, vision, audio = end.suffix.lower(), streams.get("vision"), streams.get("audio")
+    if vision is not None and suffix in IMAGE_SUFFIXES:
+        return "image", decode_image(models.to_decode(vision), data, end, n_q, salvage)
+    if vision is not None and suffix in WRITABLE_VIDEO:
+        track = None if audio is None else models.to_decode(audio)
+        return "video", decode_video(models.to_decode(vision), track, data, end, n_q, salvage, progress)
+    if vision is not None and suffix in VIDEO_SUFFIXES:
+        raise click.UsageError(f"{end.name}: video can be written as {', '.join(sorted(WRITABLE_VIDEO))}")
+    if audio is not None:
+        return "audio", decode_file(models.to_decode(audio), data, end, n_q, sample_rate, salvage, progress)
+    raise click.UsageError(f"{start} has no audio, and {end.name} is no image or video file")
