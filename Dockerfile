@@ -1,10 +1,12 @@
-# josiecodec on CPUs:
+# josiecodec in a container:
 #   docker build -t josiecodec .
 #   docker run --rm -v "$PWD:/data" josiecodec encode talk.wav talk.josie
 FROM python:3.11-slim
 
-# The wheel of PyTorch without CUDA: a quarter of the size of the default one with its libraries.
-RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu torch
+# PyTorch's index of wheels without CUDA, a quarter of the size of the default ones with their libraries:
+#   docker build --build-arg TORCH_INDEX=... -t josiecodec .
+ARG TORCH_INDEX=""
+RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
 
 COPY pyproject.toml README.md LICENSE /src/
 COPY josiecodec /src/josiecodec
