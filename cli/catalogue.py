@@ -46,7 +46,7 @@ def described(folder: Path) -> dict[str, Any]:
             "kind": "audio",
             "sample_rate": config["sample_rate"],
             "frame_rate": rate,
-            "levels": 1 + quantizer["acoustic_levels"] + (config.get("waveform") or {"levels": 0})["levels"],
+            "levels": 1 + quantizer["acoustic_levels"] + _levels_after(config),
             "default_n_q": default,
             "kbps_per_level": bits * rate / 1000,
         }
@@ -58,6 +58,12 @@ def described(folder: Path) -> dict[str, Any]:
         "default_n_q": default,
         "bpp_per_level": bits / config["patch"] ** 2,
     }
+
+
+def _levels_after(config: dict[str, Any]) -> int:
+    """Levels of the layers after the base."""
+    waveform, envelope = config.get("waveform") or {"levels": 0}, config.get("envelope") or {"positions": []}
+    return waveform["levels"] + len(envelope["positions"])
 
 
 def _audio(e: dict[str, Any]) -> str:

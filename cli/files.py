@@ -171,6 +171,7 @@ def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress
     done = encode_file(codec, str(start), out, rate=how.rate, settings=settings, reading=how.reading, progress=progress)
     rate_kbps = how.rate.kbps
     kbps = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
+    by_frame = "up to " if rate_kbps is not None and codec.by_frame and done.n_q == codec.n_q else ""
     problems = (
         []
         if done.n_q < codec.n_q or rate_kbps is None or kbps > 0.95 * rate_kbps
@@ -184,7 +185,7 @@ def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress
         "problems": problems + _mixed(out, how),
         "codes_kbps": round(codec.bitrate(done.n_q) / 1000, 4),
         "n_q": done.n_q,
-        "shown": f"{done.seconds:.1f} s -> {done.size} bytes, {kbps:.2f} kbit/s, {done.n_q} levels",
+        "shown": f"{done.seconds:.1f} s -> {done.size} bytes, {kbps:.2f} kbit/s, {by_frame}{done.n_q} levels",
     }
 
 
