@@ -15,12 +15,13 @@ Work = dict[str, Any]
 Progress = Callable[[float], None]
 
 
-def check_file(path: Path, given: dict[str, str]) -> None:
+def check_file(path: Path, given: dict[str, str], names: tuple[str, ...] = ()) -> None:
     """Refuse a file that is none, or whose model is not known, before torch is imported.
 
     Args:
         path: of the file.
         given: models that were named, by kind.
+        names: all that were named.
 
     Raises:
         FormatError, ModelError: if it cannot be decoded.
@@ -35,6 +36,8 @@ def check_file(path: Path, given: dict[str, str]) -> None:
     except FormatError as error:
         raise FormatError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     check_used(given, {s.kind for s in streams}, str(path))
+    if any(name.startswith("hf:") for name in names):
+        return  # of which kind these are is seen when they are loaded
     for stream in streams:
         if stream.kind not in given:
             find_fingerprint(stream.fingerprint, stream.model)

@@ -307,7 +307,7 @@ def decode(
     if announce(planned, manner):
         return 0
     if len(planned.jobs) == 1 and str(planned.jobs[0][0]) != "-":
-        check_file(planned.jobs[0][0], given)
+        check_file(planned.jobs[0][0], given, models)
     known = Models(models, use_device(device, threads))
 
     def work(start: Path, end: Path, progress: Progress) -> Work:

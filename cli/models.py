@@ -74,13 +74,15 @@ def given_kinds(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def check_used(given: dict[str, str], kinds: set[str], what: str) -> None:
-    """Make sure that every model that was named is of use; another one would be used in its place otherwise.
+    """Make sure that a model that was named is of use; another one would be used in its place otherwise.
 
     Args:
         given: as `given_kinds`.
         kinds: "audio", "vision" or both, that are needed.
         what: needs them.
     """
+    if kinds.intersection(given):
+        return  # of several models those are used that are needed
     for kind, name in given.items():
         if kind not in kinds:
             other = "" if not kinds else f", and there is no {_media_of(kind)} in {what}"

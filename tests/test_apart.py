@@ -73,6 +73,14 @@ def test_results_errors_and_warnings_come_back(capfd):
         assert np.array_equal(apart.call(apart_work.array, 10), np.arange(10))
 
 
+def test_it_follows_the_caller_to_other_folders(tmp_path, monkeypatch):
+    with Apart() as apart:
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            monkeypatch.chdir(tmp_path / name)
+            assert apart.call(os.getcwd) == str(tmp_path / name)
+
+
 def test_a_process_that_dies_is_named_and_another_one_takes_over():
     with Apart() as apart:
         for _ in range(2):

@@ -266,7 +266,7 @@ def test_eval_tells_codecs_of_ours_from_those_of_others(cache, tmp_path):
     codec = build(f"{NAME}@3", ("audio",))
     x = speechlike(5)[0, 0]
     assert len(codec.decode(codec.encode(x, RATE), RATE)) == len(x)
-    assert codec.n_q == 3
+    assert codec.rate.n_q == 3
     (tmp_path / "peer").mkdir()
     (tmp_path / "peer" / "config.json").write_text('{"model_type": "encodec"}')
     fill_cache(cache, "me/peer", tmp_path / "peer")

@@ -69,7 +69,7 @@ class Apart:
         assert process.stdout is not None
         done = False
         try:
-            pickle.dump((function, args), process.stdin, pickle.HIGHEST_PROTOCOL)
+            pickle.dump((os.getcwd(), function, args), process.stdin, pickle.HIGHEST_PROTOCOL)
             process.stdin.flush()
             while True:
                 kind, value, told = pickle.load(process.stdout)
@@ -201,7 +201,8 @@ def serve() -> None:
     os.dup2(2, 1)  # whatever libraries print is no reply
     try:
         while True:
-            function, args = pickle.load(sys.stdin.buffer)
+            folder, function, args = pickle.load(sys.stdin.buffer)
+            os.chdir(folder)  # the caller may have gone elsewhere since the last call
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", UserWarning)
                 try:
