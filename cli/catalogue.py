@@ -28,7 +28,7 @@ def models(as_json: bool) -> None:
 def described(folder: Path) -> dict[str, Any]:
     """A model of the package described for programs.
 
-    The classes of configurations would say the same, but need torch (`tests/test_cli_models.py` compares).
+    The classes of configurations would say the same, but need torch (`tests/test_cli_targets.py` compares).
     """
     from josiecodec.fingerprint import ENCODER_FILE
     from josiecodec.shipped import model_kind, settings_of
