@@ -18,7 +18,7 @@ from ...audio.envelope_layer import FLOOR, EnvelopeLayer, EnvelopeLayerConfig
 from ...coding.jodio import Jodio
 from ...errors import ModelError
 from .data import Recordings
-from .waveform_layer import HELD_OUT, Report
+from .waveform_layer import HELD_OUT, Report, with_base
 
 MIN_VARIANCE = 1e-6
 SILENT = 1e-3  # share of a recording's mean energy below which a frame does not count for the axes
@@ -78,24 +78,11 @@ def envelopes(model: Jodio, recordings: Recordings, frames: int, report: Report 
     Raises:
         ModelError: if the model has no envelope layer, or there are no such recordings.
     """
-    layer, model = _layer(model), model.eval()
+    layer = _layer(model)
     found = Envelopes([], [])
-    begin = said = time.monotonic()
-    seconds = 0.0
-    for segment in recordings.segments:
-        length = segment.length // model.frame_size * model.frame_size
-        if length < frames * model.frame_size:
-            continue
-        wave = recordings.waveform(segment)[None, None, :length].to(model.device)
-        base = model.decode(model.encode(wave, model.base_levels))
+    for wave, base in with_base(model, recordings, frames, report):
         for part, kept in ((wave, found.original), (base, found.base)):
             kept.append(layer.log_energies(part)[0].half().cpu())
-        seconds += length / model.sample_rate
-        if time.monotonic() - said > 30:
-            said = time.monotonic()
-            report(f"base of {seconds:.0f} s of recordings, {seconds / (said - begin):.0f} s a second")
-    if not found.original:
-        raise ModelError(f"there is no recording of {frames * model.frame_size / model.sample_rate:g} s")
     return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -120,8 +120,25 @@ def low_bands(model: Jodio, recordings: Recordings, frames: int, report: Report 
     Raises:
         ModelError: if the model has no waveform layer, or there are no such recordings.
     """
-    layer, model = _layer(model), model.eval()
+    layer = _layer(model)
     found = LowBands([], [])
+    for wave, base in with_base(model, recordings, frames, report):
+        low = torch.cat([layer.decimate(part) for part in (wave, base)])
+        found.original.append(low[0].half().cpu())
+        found.base.append(low[1].half().cpu())
+    return found
+
+
+@torch.no_grad()
+def with_base(
+    model: Jodio, recordings: Recordings, frames: int, report: Report = print
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Whole frames of each recording of at least so many, and their decoded base, both [1, 1, F * frame_size].
+
+    Raises:
+        ModelError: if there are no such recordings.
+    """
+    model.eval()
     begin = said = time.monotonic()
     seconds = 0.0
     for segment in recordings.segments:
@@ -129,17 +146,13 @@ def low_bands(model: Jodio, recordings: Recordings, frames: int, report: Report 
         if length < frames * model.frame_size:
             continue
         wave = recordings.waveform(segment)[None, None, :length].to(model.device)
-        base = model.decode(model.encode(wave, model.base_levels))
-        low = torch.cat([layer.decimate(part) for part in (wave, base)])
-        found.original.append(low[0].half().cpu())
-        found.base.append(low[1].half().cpu())
+        yield wave, model.decode(model.encode(wave, model.base_levels))
         seconds += length / model.sample_rate
         if time.monotonic() - said > 30:
             said = time.monotonic()
             report(f"base of {seconds:.0f} s of recordings, {seconds / (said - begin):.0f} s a second")
-    if not found.original:
+    if not seconds:
         raise ModelError(f"there is no recording of {frames * model.frame_size / model.sample_rate:g} s")
-    return found
 
 
 class LowBandSampler:
