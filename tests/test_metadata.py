@@ -39,3 +39,14 @@ def test_every_changed_format_is_promised():
     promise = (ROOT / "CHANGELOG.md").read_text().split("## What stays readable")[1].split("\n## ")[0]
     for text in ("`.josie` version 1", "`.josie` version 2", "datasets, version 1", "format 1 and 2"):
         assert text in promise
+
+
+def test_all_files_of_the_package_are_installed():
+    """What is no Python file has to be named in pyproject.toml, or it is missing from an installation."""
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
+    named = set()
+    for package, patterns in data.items():
+        folder = ROOT.joinpath(*package.split("."))
+        named |= {path for pattern in patterns for path in folder.glob(pattern)}
+    files = {p for p in (ROOT / "josiecodec").rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    assert {p for p in files if p.suffix != ".py"} == {p for p in named if "josiecodec" in p.parts}
