@@ -21,7 +21,9 @@ MAX_HEADER = 1 << 24  # bytes
 
 def has_weights(folder: Path) -> bool:
     """Whether a folder has weights, whole or shared; only models of the package share theirs."""
-    return (folder / WEIGHTS_FILE).is_file() or (folder.parent == WEIGHTS and (folder / SHARED_FILE).is_file())
+    return (folder / WEIGHTS_FILE).is_file() or (
+        folder.resolve().parent == WEIGHTS.resolve() and (folder / SHARED_FILE).is_file()
+    )
 
 
 def weights_bytes(folder: Path) -> bytes:
