@@ -10,7 +10,7 @@ right colour, but not at the right moment. The layer sends what is missing as ga
 
 Both sides know the base, so nothing but codes is sent. The transform is fixed (principal axes of such differences); a
 network says from the base what to expect of each of its numbers, and the bits go where it expects most (`bit_plan.py`).
-Levels are embedded, and a code of 0 leaves everything as it is.
+Levels are embedded, and a code of 0 adds nothing to what is expected.
 
 Time. Windows end with their hop, so that a frame's codes need nothing after the frame. The decoded waveform is a hop
 late.

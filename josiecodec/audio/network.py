@@ -4,7 +4,7 @@
                                               +-> acoustic residual stack +
 
 F = ceil(T / frame_size). Codes are [B, K, F], the semantic level first. These levels are the base. A model may
-have more after them, which code the waveform of the low band given the decoded base, see `waveform_layer.py`.
+have more after them, which code what the decoded base lacks, see `waveform_layer.py` and `envelope_layer.py`.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class AudioStream:
         speaker.play(stream.decode(codes))
         speaker.play(stream.finish())            # what is still to come
 
-    With codes of a waveform layer `decode` is a frame late, and `finish` gives the last one. Else samples come at once,
+    With levels after the base `decode` is some frames late, and `finish` gives the last ones. Else samples come at once,
     and `finish` has nothing to give.
 
     On the CPU the codes and samples are those of `Jodio.encode` and `Jodio.decode` on the whole
@@ -95,7 +95,7 @@ class AudioStream:
     def decode(self, codes: Tensor) -> Tensor:
         """Take codes [B, K, f]; return their samples [B, 1, f * frame_size].
 
-        A stream that began with more levels than the base has (`codec.base_levels`) comes a frame late: what comes out
+        A stream that began with more levels than the base has (`codec.base_levels`) comes late: what comes out
         is what is complete now, nothing for its first frame. It may go on with fewer levels.
 
         Raises:
