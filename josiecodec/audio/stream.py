@@ -42,8 +42,8 @@ class AudioStream:
         speaker.play(stream.decode(codes))
         speaker.play(stream.finish())            # what is still to come
 
-    With levels after the base `decode` is some frames late, and `finish` gives the last ones. Else samples come at once,
-    and `finish` has nothing to give.
+    With levels after the base `decode` is some frames late, and `finish` gives the last ones. Else samples come at
+    once, and `finish` has nothing to give.
 
     On the CPU the codes and samples are those of `Jodio.encode` and `Jodio.decode` on the whole
     recording. The codec itself is not changed: any number of streams can share it.
