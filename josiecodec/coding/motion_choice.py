@@ -1,0 +1,93 @@
+"""Choices of the encoder for one predicted picture: modes, vectors and levels at a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..bitstream.motion_syntax import MotionPicture
+from ..vision.motion_field import MotionField, cells_of, compensate, fetch, windows
+from ..vision.motion_planes import PAD, PATCH, Planes
+from ..vision.motion_residual import MAX_MAGNITUDE, add_residual, step_size, to_blocks, transform
+from ..vision.motion_search import patches, search, vector_bits
+
+LAMBDA = 0.13  # of squared error over squared step
+PRICE = 0.4  # of absolute error over step
+CHROMA_WEIGHT = 3.8  # squared errors of RGB that one of chroma makes
+TWO_BITS = 1.5  # what it costs to say that two references are used
+
+
+@dataclass
+class Seen:
+    """A picture as it is searched.
+
+    Attributes:
+        planes: the original, or what the decoder will have.
+        small: luma at a quarter of the resolution.
+    """
+
+    planes: Planes
+    small: np.ndarray
+
+
+def choose_motion(
+    picture: Seen, references: Sequence[Seen], hints: Sequence[Sequence[np.ndarray]], size: float
+) -> tuple[MotionField, list[np.ndarray]]:
+    """How to predict a picture, and the vectors found [h, w, 2] for each reference."""
+    price = PRICE * size
+    found = [
+        search(picture.planes, picture.small, r.planes, r.small, hint, price) for r, hint in zip(references, hints)
+    ]
+    vectors = [v for v, _ in found]
+    bits = [vector_bits(v[:, :, None], v)[..., 0] for v in vectors]
+    costs = [e + price * b for (_, e), b in zip(found, bits)]
+    h, w = picture.planes.grid
+    use = np.zeros((h, w), np.uint8)
+    if len(references) == 2:
+        top, left = PATCH * np.arange(h)[:, None], PATCH * np.arange(w)
+        parts = [
+            fetch(windows(r.planes.reference.y, PATCH), PAD, top, left, v).astype(np.int16)
+            for r, v in zip(references, vectors)
+        ]
+        both = np.abs((parts[0] + parts[1] + 1 >> 1) - patches(picture.planes.y)).sum((2, 3), dtype=np.int32)
+        costs.append(both + price * (bits[0] + bits[1]))
+        costs = [costs[0] + price * TWO_BITS, costs[1] + price * TWO_BITS, costs[2]]
+    best = np.stack(costs).argmin(0)
+    use = (best + 1).astype(np.uint8)
+    field = np.stack([np.where((use >> r & 1)[..., None] > 0, v, 0) for r, v in enumerate(vectors)]).astype(np.int16)
+    return MotionField(cells_of(use), np.stack([cells_of(v) for v in field])), vectors
+
+
+def quantized(difference: np.ndarray, step: int, weight: float = LAMBDA) -> np.ndarray:
+    """Levels int16 [h, w, 6, 64] of what a prediction leaves over, blocks int16 [h, w, 6, 8, 8], by error and bits."""
+    coefficients = transform(difference)
+    sizes = np.array([step_size(step, n > 3) / 16 for n in range(6)], np.float32)[:, None]
+    x = np.abs(coefficients) / sizes
+    price = np.array([weight] * 4 + [weight * (sizes[0, 0] / sizes[5, 0]) ** 2 / CHROMA_WEIGHT] * 2, np.float32)[:, None]
+    place = np.arange(64, dtype=np.float32)
+    bits = 4.0 + place / 12
+    levels = np.floor(x + 0.35)
+    levels = np.where((levels == 1) & (2 * x - 1 < price * bits), 0, levels)
+    gain = np.where(levels > 0, x * x - (x - levels) ** 2 - price * (bits + 1.5 * np.log2(np.maximum(levels, 1))), 0)
+    block = gain.sum(-1) - 1.5 * price[:, 0]
+    levels[block <= 0] = 0
+    block = np.where(block > 0, block, 0) * (weight / price[:, 0])
+    levels[block.sum(-1) <= 3.0 * weight] = 0
+    return (np.minimum(levels, MAX_MAGNITUDE) * np.sign(coefficients)).astype(np.int16)
+
+
+def code_picture(
+    picture: Seen, references: Sequence[Seen], field: MotionField, step: int, layer: int
+) -> tuple[MotionPicture, Planes]:
+    """What is written of a picture with a field, and what a decoder will see."""
+    prediction = compensate([r.planes.reference for r in references], field)
+    levels = quantized(_difference(picture.planes, prediction), step)
+    decoded = add_residual(prediction, levels, step)
+    return MotionPicture(layer, len(references), field.uses, field.vectors, levels), decoded
+
+
+def _difference(picture: Planes, prediction: Planes) -> np.ndarray:
+    a = to_blocks(picture.y, picture.u, picture.v).astype(np.int16)
+    return a - to_blocks(prediction.y, prediction.u, prediction.v)
