@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..bitstream.motion_syntax import MotionPicture
-from ..vision.motion_field import MotionField, cells_of, compensate, fetch, windows
-from ..vision.motion_planes import PAD, PATCH, Planes
+from ..vision.motion_field import MotionField, cells_of, compensate
+from ..vision.motion_planes import Planes
 from ..vision.motion_residual import MAX_MAGNITUDE, add_residual, step_size, to_blocks, transform
-from ..vision.motion_search import patches, search, vector_bits
+from ..vision.motion_search import search
+from .motion_merge import settle
 
 LAMBDA = 0.13  # of squared error over squared step
 PRICE = 0.4  # of absolute error over step
 CHROMA_WEIGHT = 3.8  # squared errors of RGB that one of chroma makes
-TWO_BITS = 1.5  # what it costs to say that two references are used
 
 
 @dataclass
@@ -41,23 +41,10 @@ def choose_motion(
         search(picture.planes, picture.small, r.planes, r.small, hint, price) for r, hint in zip(references, hints)
     ]
     vectors = [v for v, _ in found]
-    bits = [vector_bits(v[:, :, None], v)[..., 0] for v in vectors]
-    costs = [e + price * b for (_, e), b in zip(found, bits)]
-    h, w = picture.planes.grid
-    use = np.zeros((h, w), np.uint8)
-    if len(references) == 2:
-        top, left = PATCH * np.arange(h)[:, None], PATCH * np.arange(w)
-        parts = [
-            fetch(windows(r.planes.reference.y, PATCH), PAD, top, left, v).astype(np.int16)
-            for r, v in zip(references, vectors)
-        ]
-        both = np.abs((parts[0] + parts[1] + 1 >> 1) - patches(picture.planes.y)).sum((2, 3), dtype=np.int32)
-        costs.append(both + price * (bits[0] + bits[1]))
-        costs = [costs[0] + price * TWO_BITS, costs[1] + price * TWO_BITS, costs[2]]
-    best = np.stack(costs).argmin(0)
-    use = (best + 1).astype(np.uint8)
-    field = np.stack([np.where((use >> r & 1)[..., None] > 0, v, 0) for r, v in enumerate(vectors)]).astype(np.int16)
-    return MotionField(cells_of(use), np.stack([cells_of(v) for v in field])), vectors
+    motions = settle(picture.planes, [r.planes for r in references], vectors, size, LAMBDA * size * size)
+    parts = [motions[..., 1 + 2 * r : 3 + 2 * r] for r in range(len(references))]
+    field = np.stack([cells_of(v) for v in parts]).astype(np.int16)
+    return MotionField(cells_of(motions[..., 0].astype(np.uint8)), field), vectors
 
 
 def quantized(difference: np.ndarray, step: int, weight: float = LAMBDA) -> np.ndarray:
