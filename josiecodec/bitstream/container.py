@@ -27,13 +27,15 @@ from .bitpacking import pack, packed_size, unpack
 from .end_record import END_START, end_record
 from .header import MAX_HEADER, MAX_PATCHES, StreamInfo, VisionInfo, read_header, write_header
 from .model_tables import find_tables, tables_for
-from .patch_payload import MAX_BLOCK_UNITS, PatchRows, block_parts, pack_rows, unpack_rows
+from .motion_payload import MotionRows
+from .patch_payload import BLOCK_PATCHES, MAX_BLOCK_UNITS, PatchRows, block_parts, pack_rows, unpack_rows
 from .varint import get_varint, put_varint
 
 BLOCK_FRAMES = 100  # of audio, in a block
 MAX_PAYLOAD = 1 << 19
 BLOCK_START = 0x42
-FIXED_LENGTH, FIXED_LENGTH_PATCHES, RANGE_CODED, RANGE_CODED_PATCHES = 0, 1, 2, 3  # payload codings
+FIXED_LENGTH, FIXED_LENGTH_PATCHES, RANGE_CODED, RANGE_CODED_PATCHES, MOTION = 0, 1, 2, 3, 4  # payload codings
+_OF_VISION, _OF_AUDIO = (FIXED_LENGTH_PATCHES, RANGE_CODED_PATCHES, MOTION), (FIXED_LENGTH, RANGE_CODED)
 _MAX_BLOCK = 32 + MAX_PAYLOAD  # bytes that a block can take
 
 
@@ -45,15 +47,15 @@ class Block:
         stream: its index in the header.
         first: index of its first unit: frame (audio) or row of patches (vision).
         units: how many of them.
-        codes: uint16 [frames, levels] (audio), or `PatchRows` (vision); from a reader that leaves codes out,
-            range-coded ones are all zeros.
+        codes: uint16 [frames, levels] (audio), `PatchRows` (vision), or `MotionRows` (pictures of a video with
+            motion); from a reader that leaves codes out, range-coded ones are all zeros.
         size, coding: bytes of the payload and how it is coded, of a block that was read.
     """
 
     stream: int
     first: int
     units: int
-    codes: np.ndarray | PatchRows
+    codes: np.ndarray | PatchRows | MotionRows
     size: int = 0
     coding: int | None = None
 
@@ -133,6 +135,18 @@ class TokenWriter:
         for part in block_parts(rows):
             payload, coded = pack_rows(part, info.levels, info.codebook_size, self.tables[stream])
             self._put(stream, RANGE_CODED_PATCHES if coded else FIXED_LENGTH_PATCHES, len(part.counts), payload)
+
+    def add_pictures(self, stream: int, pictures: MotionRows) -> None:
+        """Append pictures to a vision stream of a video with motion, in the order in which they are decoded.
+
+        Raises:
+            CodesError: if they do not fit it.
+        """
+        info = self.streams[stream]
+        if not isinstance(info, VisionInfo) or pictures.rows != info.rows or not _may_move(info, info.rows):
+            raise CodesError(f"pictures of a video with motion do not fit stream {stream}")
+        for part in pictures.split(MAX_BLOCK_UNITS, BLOCK_PATCHES, info.columns):
+            self._put(stream, MOTION, part.units, part.to_bytes())
 
     def close(self, lengths: list[int] | None = None) -> None:
         """Write what waits, the end record, and the exact lengths (in samples) into the header.
@@ -303,15 +317,13 @@ class TokenReader:
         if stream >= len(self.streams):
             raise FormatError(f"block of stream {stream}, which the header does not have")
         info = self.streams[stream]
-        if coding not in (
-            (FIXED_LENGTH_PATCHES, RANGE_CODED_PATCHES) if isinstance(info, VisionInfo) else (FIXED_LENGTH, RANGE_CODED)
-        ):
+        if coding not in (_OF_VISION if isinstance(info, VisionInfo) else _OF_AUDIO):
             raise FormatError(f"payload coding {coding} in a stream of kind {info.kind!r}")
         first, position = get_varint(data, at + 2, 1 << 48)
         units, position = get_varint(data, position, MAX_BLOCK_UNITS)
         size, position = get_varint(data, position, MAX_PAYLOAD)
         if isinstance(info, VisionInfo):
-            fits = units > 0 and units * info.columns <= MAX_PATCHES
+            fits = _may_move(info, units) if coding == MOTION else units > 0 and units * info.columns <= MAX_PATCHES
         else:
             fixed_length = packed_size(units * info.levels, info.codebook_size)
             fits = units > 0 and (size == fixed_length if coding == FIXED_LENGTH else size < fixed_length)
@@ -328,8 +340,11 @@ class TokenReader:
             tables = tables_for(info, self.tables)
             if info.levels > len(tables.levels):
                 raise FormatError("more levels than the model has tables for")
-        codes: np.ndarray | PatchRows
-        if isinstance(info, VisionInfo):
+        codes: np.ndarray | PatchRows | MotionRows
+        if coding == MOTION:
+            assert isinstance(info, VisionInfo)
+            codes = MotionRows.from_bytes(payload, units, info.rows)
+        elif isinstance(info, VisionInfo):
             coded = coding == RANGE_CODED_PATCHES
             codes = unpack_rows(payload, units, info.columns, info.levels, info.codebook_size, coded, tables)
         elif coding == FIXED_LENGTH:
@@ -387,3 +402,8 @@ class TokenReader:
         if not salvage:
             raise FormatError(text)
         self.problems.append(text)
+
+
+def _may_move(info: VisionInfo, units: int) -> bool:
+    """Whether so many rows of patches may be a picture of a video with motion."""
+    return info.rate > 0 and info.group == 1 and units > 0 and units * info.columns <= MAX_PATCHES

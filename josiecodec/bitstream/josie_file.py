@@ -14,6 +14,7 @@ from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
 from .container import TokenReader, TokenWriter
 from .header import StreamInfo, VisionInfo
+from .motion_payload import MotionRows
 from .patch_payload import PatchRows
 from .scan import available_length, check_length, contiguous_blocks, seconds
 
@@ -26,12 +27,12 @@ class TokenStream:
 
     Attributes:
         info: an `AudioInfo` or a `VisionInfo`.
-        codes: uint16 [levels, frames], the semantic level first (audio), or `PatchRows` with the rows of all
-            frame groups one below the other (vision).
+        codes: uint16 [levels, frames], the semantic level first (audio), `PatchRows` with the rows of all
+            frame groups one below the other (vision), or `MotionRows` (a video with motion).
     """
 
     info: StreamInfo
-    codes: np.ndarray | PatchRows
+    codes: np.ndarray | PatchRows | MotionRows
 
     def __repr__(self) -> str:
         i = self.info
@@ -43,6 +44,8 @@ class TokenStream:
     @property
     def units(self) -> int:
         """Frames (audio) or rows of patches (vision) that are there."""
+        if isinstance(self.codes, MotionRows):
+            return self.codes.units
         return len(self.codes.counts) if isinstance(self.codes, PatchRows) else self.codes.shape[1]
 
     @property
@@ -137,6 +140,8 @@ class TokenFile:
         streams = []
         for s in self.streams:
             keep = min(levels, s.info.levels)
+            if isinstance(s.codes, MotionRows):
+                raise CodesError("levels of a video with motion cannot be left out: what is predicted needs them")
             codes = s.codes.trimmed(keep) if isinstance(s.codes, PatchRows) else s.codes[:keep]
             streams.append(TokenStream(replace(s.info, levels=keep), codes))
         return TokenFile(streams)
@@ -147,14 +152,21 @@ class TokenFile:
             if isinstance(s.codes, PatchRows):
                 for group in s.codes.split(s.info.rows if isinstance(s.info, VisionInfo) else 1):
                     writer.add_rows(index, group)
+            elif isinstance(s.codes, MotionRows):
+                writer.add_pictures(index, s.codes)
             else:
                 writer.add(index, s.codes.T)
             lengths.append(available_length(s.info, s.units) if s.info.length is None else s.info.length)
         writer.close(lengths)
 
 
-def _joined(info: StreamInfo, blocks: list[Any]) -> np.ndarray | PatchRows:
+def _joined(info: StreamInfo, blocks: list[Any]) -> np.ndarray | PatchRows | MotionRows:
     if isinstance(info, VisionInfo):
+        moving = [isinstance(b, MotionRows) for b in blocks]
+        if any(moving):
+            if not all(moving):
+                raise FormatError("a video with motion among frame groups without")
+            return MotionRows([picture for block in blocks for picture in block.pictures], info.rows)
         return PatchRows.joined(blocks, info.columns)
     codes = np.concatenate(blocks) if blocks else np.zeros((0, info.levels), np.uint16)
     return np.ascontiguousarray(codes.T)

@@ -95,7 +95,9 @@ class PictureSyntax:
                     wanted = [_motion(uses, vectors, 2 * i + a, 2 * j + b, refs) for a in (0, 1) for b in (0, 1)]
                 skipped = 0
                 if refs:
-                    skipped = self._motion(coder, contexts, cells, i, j, refs, wanted, any(pattern), skipped_left + skipped_above[j])
+                    skipped = self._motion(
+                        coder, contexts, cells, i, j, refs, wanted, any(pattern), skipped_left + skipped_above[j]
+                    )
                 if reading and refs:
                     for n in range(4):
                         use, vector = cells[2 * i + n // 2][2 * j + n % 2]  # type: ignore[misc]
@@ -150,7 +152,9 @@ class PictureSyntax:
                 for c in range(2 * refs):
                     if use >> (c >> 1) & 1:
                         difference = wanted[n][1][c] - guess[c] if wanted else 0
-                        vector[c] = guess[c] + _difference(coder, contexts, _VECTOR + 20 * (c & 1) + 10 * (n > 0), difference)
+                        vector[c] = guess[c] + _difference(
+                            coder, contexts, _VECTOR + 20 * (c & 1) + 10 * (n > 0), difference
+                        )
                 motions.append((use, tuple(vector)))
             if not split:
                 motions *= 4

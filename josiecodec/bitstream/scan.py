@@ -12,6 +12,7 @@ from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
 from .container import Block, TokenReader, TokenWriter
 from .header import AudioInfo, StreamInfo, VisionInfo
+from .motion_payload import MotionRows
 from .patch_payload import PatchRows
 
 
@@ -23,6 +24,7 @@ class Summary:
         info: its header.
         units: frames (audio) or rows of patches (vision) that are there.
         patches, skipped, levels: of a vision stream: patches, those without codes, and the sum of all level counts.
+        pictures, keys: of a video with motion: pictures, and those that can be decoded by themselves.
     """
 
     info: StreamInfo
@@ -30,6 +32,8 @@ class Summary:
     patches: int = 0
     skipped: int = 0
     levels: int = 0
+    pictures: int = 0
+    keys: int = 0
 
     @property
     def seconds(self) -> float:
@@ -52,6 +56,9 @@ def summarise(path: str | Path, salvage: bool = False) -> tuple[list[Summary], l
                 summary.patches += block.codes.counts.size
                 summary.skipped += int((block.codes.counts == 0).sum())
                 summary.levels += int(block.codes.counts.sum(dtype=np.int64))
+            elif isinstance(block.codes, MotionRows):
+                summary.pictures += len(block.codes.pictures)
+                summary.keys += sum(p.key for p in block.codes.pictures)
         for summary in summaries:
             check_length(reader, summary.info, summary.units, salvage)
         return summaries, reader.problems
@@ -80,6 +87,8 @@ def trim_file(source: str | Path, target: str | Path, levels: int, tables: Table
                 reached[block.stream] += block.units
                 if isinstance(block.codes, PatchRows):
                     writer.add_rows(block.stream, block.codes.trimmed(streams[block.stream].levels))
+                elif isinstance(block.codes, MotionRows):
+                    raise CodesError("levels of a video with motion cannot be left out: what is predicted needs them")
                 else:
                     writer.add(block.stream, block.codes[:, : streams[block.stream].levels])
             for info, units in zip(streams, reached):

@@ -13,6 +13,7 @@ from ..entropy.tables_file import Tables
 from ..errors import CodesError
 from .container import TokenReader
 from .model_tables import find_tables
+from .motion_payload import MotionRows
 from .patch_payload import PatchRows
 
 
@@ -56,6 +57,8 @@ def code_usage(paths: Iterable[str | Path], given: Tables | None = None) -> Usag
                 usage = Usage(np.zeros((levels, size), np.int64), None if tables is None else np.zeros(levels))
             _widen(usage, levels)
             for block in reader.blocks():
+                if isinstance(block.codes, MotionRows):
+                    raise CodesError(f"{path}: a video with motion, whose codes are not those of levels")
                 _add(usage, block.codes, tables)
     if usage is None:
         raise CodesError("no files")

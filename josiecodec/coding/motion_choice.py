@@ -52,7 +52,9 @@ def quantized(difference: np.ndarray, step: int, weight: float = LAMBDA) -> np.n
     coefficients = transform(difference)
     sizes = np.array([step_size(step, n > 3) / 16 for n in range(6)], np.float32)[:, None]
     x = np.abs(coefficients) / sizes
-    price = np.array([weight] * 4 + [weight * (sizes[0, 0] / sizes[5, 0]) ** 2 / CHROMA_WEIGHT] * 2, np.float32)[:, None]
+    price = np.array([weight] * 4 + [weight * (sizes[0, 0] / sizes[5, 0]) ** 2 / CHROMA_WEIGHT] * 2, np.float32)[
+        :, None
+    ]
     place = np.arange(64, dtype=np.float32)
     bits = 4.0 + place / 12
     levels = np.floor(x + 0.35)
@@ -70,11 +72,12 @@ def code_picture(
 ) -> tuple[MotionPicture, Planes]:
     """What is written of a picture with a field, and what a decoder will see."""
     prediction = compensate([r.planes.reference for r in references], field)
-    levels = quantized(_difference(picture.planes, prediction), step)
+    levels = quantized(difference(picture.planes, prediction), step)
     decoded = add_residual(prediction, levels, step)
     return MotionPicture(layer, len(references), field.uses, field.vectors, levels), decoded
 
 
-def _difference(picture: Planes, prediction: Planes) -> np.ndarray:
+def difference(picture: Planes, prediction: Planes) -> np.ndarray:
+    """What a prediction leaves over, blocks int16 [h, w, 6, 8, 8]."""
     a = to_blocks(picture.y, picture.u, picture.v).astype(np.int16)
     return a - to_blocks(prediction.y, prediction.u, prediction.v)

@@ -26,7 +26,9 @@ def _zigzag() -> np.ndarray:
 
 
 SCAN = _zigzag()
-_COSINES = np.array([[np.cos((2 * x + 1) * k * np.pi / 16) / (8**0.5 if k == 0 else 2) for x in range(8)] for k in range(8)])
+_COSINES = np.array(
+    [[np.cos((2 * x + 1) * k * np.pi / 16) / (8**0.5 if k == 0 else 2) for x in range(8)] for k in range(8)]
+)
 _INTEGER = np.rint(_COSINES * (1 << _BITS))  # whole numbers as float64: exact, and fast to multiply
 
 

@@ -26,7 +26,12 @@ def coarse(y: np.ndarray) -> np.ndarray:
 
 
 def search(
-    picture: Planes, small: np.ndarray, other: Planes, other_small: np.ndarray, hints: Sequence[np.ndarray], price: float
+    picture: Planes,
+    small: np.ndarray,
+    other: Planes,
+    other_small: np.ndarray,
+    hints: Sequence[np.ndarray],
+    price: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vectors from a picture to another.
 
@@ -117,7 +122,9 @@ def _coarse_search(small: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np
     shifts = 2 * REACH + 1
     sums = np.empty((shifts, shifts, h, w), np.float32)
     for a in range(shifts):
-        part = np.lib.stride_tricks.sliding_window_view(padded[a : a + rows], columns, axis=1)  # [rows, shifts, columns]
+        part = np.lib.stride_tricks.sliding_window_view(
+            padded[a : a + rows], columns, axis=1
+        )  # [rows, shifts, columns]
         d = np.abs(part - small[:, None])
         d = d.reshape(h, 4, shifts, columns).sum(1, dtype=np.int16)
         d = d[..., 0::4] + d[..., 1::4] + d[..., 2::4] + d[..., 3::4]

@@ -1,0 +1,145 @@
+"""Payload of a block of a video with motion: pictures, each with a head, maybe a base, and the bits of its syntax.
+
+A *key picture* is coded by itself: a base, which is a frame group like any other, and levels on top of it. All others
+are predicted from one or two pictures that were decoded before, in any order of time. See docs/format.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import FormatError
+from .varint import get_varint, put_varint
+
+MAX_AWAY = 64  # pictures between a picture and those that it is predicted from, and its place among the coded ones
+MAX_BASE = 1 << 19  # bytes
+MOST_KEPT = 8  # decoded pictures that later ones may refer to
+
+
+@dataclass(frozen=True)
+class PictureHead:
+    """What a payload begins with.
+
+    Attributes:
+        layer: 0 of a key picture, 1 if others are predicted from it, 2 if none is.
+        step: of the levels, see `vision/motion_residual.py`.
+        later: by how many pictures it is shown later than it is decoded; 0 of a key picture.
+        references: by how many pictures each of them is shown later than this one (negative: earlier); at most two.
+        base: of a key picture, the payload of its frame group; empty for grey.
+        coded: whether the codes of the base are range coded.
+    """
+
+    layer: int
+    step: int
+    later: int = 0
+    references: tuple[int, ...] = ()
+    base: bytes = b""
+    coded: bool = False
+
+
+@dataclass(frozen=True)
+class MotionPayload:
+    """One picture as it is written.
+
+    Attributes:
+        head: see there.
+        bits: its modes, vectors and levels, see `motion_syntax.PictureSyntax`.
+    """
+
+    head: PictureHead
+    bits: bytes
+
+    @property
+    def key(self) -> bool:
+        """Whether it can be decoded by itself."""
+        return self.head.layer == 0
+
+    def to_bytes(self) -> bytes:
+        """Its part of the payload of a block."""
+        h = self.head
+        out = bytes([h.layer | len(h.references) << 2 | h.coded << 4, h.step])
+        if self.key:
+            return out + put_varint(len(h.base)) + h.base + self.bits
+        return out + b"".join(put_varint(_unsigned(n)) for n in (h.later, *h.references)) + self.bits
+
+    @staticmethod
+    def from_bytes(data: bytes) -> MotionPayload:
+        """The inverse of `to_bytes`.
+
+        Raises:
+            FormatError: if it is not in order.
+        """
+        if len(data) < 2:
+            raise FormatError("a picture without a head")
+        layer, references, coded = data[0] & 3, data[0] >> 2 & 3, data[0] >> 4
+        if layer > 2 or references > 2 or coded > 1 or (layer == 0) != (references == 0) or (layer and coded):
+            raise FormatError(f"a picture of unknown kind {data[0]}")
+        if layer == 0:
+            size, at = get_varint(data, 2, MAX_BASE)
+            if at + size > len(data):
+                raise FormatError("the base of a key picture is cut off")
+            head = PictureHead(0, data[1], base=data[at : at + size], coded=bool(coded))
+            return MotionPayload(head, data[at + size :])
+        numbers, at = [], 2
+        for _ in range(1 + references):
+            number, at = get_varint(data, at, 2 * MAX_AWAY)
+            numbers.append(_signed(number))
+        if 0 in numbers[1:]:
+            raise FormatError("a picture that is predicted from itself")
+        return MotionPayload(PictureHead(layer, data[1], numbers[0], tuple(numbers[1:])), data[at:])
+
+
+@dataclass(frozen=True)
+class MotionRows:
+    """Pictures of a stream with motion, in the order in which they are decoded.
+
+    Attributes:
+        pictures: one or more.
+        rows: of patches, of each picture.
+    """
+
+    pictures: list[MotionPayload]
+    rows: int
+
+    @property
+    def units(self) -> int:
+        """Rows of patches of all pictures."""
+        return len(self.pictures) * self.rows
+
+    def split(self, rows: int, patches: int, columns: int) -> list[MotionRows]:
+        """Parts of at most so many rows and patches, but at least one picture."""
+        count = max(1, min(rows, patches // columns) // self.rows)
+        return [MotionRows(self.pictures[i : i + count], self.rows) for i in range(0, len(self.pictures), count)]
+
+    def to_bytes(self) -> bytes:
+        """The payload of a block."""
+        parts = [p.to_bytes() for p in self.pictures]
+        return b"".join(put_varint(len(p)) + p for p in parts)
+
+    @staticmethod
+    def from_bytes(data: bytes, units: int, rows: int) -> MotionRows:
+        """The inverse of `to_bytes`.
+
+        Raises:
+            FormatError: if it does not hold so many units, or is not in order.
+        """
+        if not rows or units % rows:
+            raise FormatError(f"{units} rows of patches are no whole pictures")
+        pictures, at = [], 0
+        for _ in range(units // rows):
+            size, at = get_varint(data, at, len(data))
+            if at + size > len(data):
+                raise FormatError("a picture is cut off")
+            pictures.append(MotionPayload.from_bytes(data[at : at + size]))
+            at += size
+        if at != len(data):
+            raise FormatError("bytes behind the last picture of a block")
+        return MotionRows(pictures, rows)
+
+
+def _unsigned(n: int) -> int:
+    return 2 * n if n >= 0 else -2 * n - 1
+
+
+def _signed(n: int) -> int:
+    return -(n + 1 >> 1) if n & 1 else n >> 1

@@ -1,0 +1,287 @@
+"""From pictures to a video with motion at a wanted rate.
+
+Pictures come in windows of some seconds. A window is coded twice: first to learn what it takes, then with steps that
+make it fit, which are corrected after every few pictures. Within a window all pictures have the same quality, but for
+what the hierarchy gives: a key picture is the finest, since all that follows is predicted from it, then come every
+eighth, fourth and second picture, each predicted from the finer ones before and behind it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..bitstream.motion_payload import MotionPayload, MotionRows, PictureHead
+from ..bitstream.motion_syntax import MotionPicture, PictureSyntax
+from ..bitstream.patch_payload import PatchRows, pack_rows
+from ..entropy.adaptive_bits import BitEncoder
+from ..entropy.code_tables import EntropyTables
+from ..nn.streaming import State
+from ..settings import EncoderSettings, Rate
+from ..vision.grouping import padded, to_groups
+from ..vision.motion_planes import Planes, to_planes, to_rgb
+from ..vision.motion_residual import MAX_STEP, add_residual, step_size
+from ..vision.motion_search import coarse
+from ..vision.network import JovioNetwork
+from .motion_choice import LAMBDA, Seen, choose_motion, code_picture, difference, quantized
+from .motion_pictures import Decoded, base_planes, grey
+from .rate_control import RowEncoder
+
+DISTANCE = 8  # pictures from one that is predicted from the past alone to the next
+FINER = (-13, 0, 6, 10, 14)  # steps of key pictures, of every eighth picture, and of those between
+WINDOW_PIXELS = 1 << 25  # of all pictures of a window
+WINDOW = 64  # pictures, at most
+KEY_SECONDS = 10.0
+HALVES = 13.5  # steps that halve the bits, about
+BASE_LAMBDA = 8.0  # of a base beside that of the levels: it is only to be a beginning
+CUT, CUT_RATIO = 18.0, 3.0  # change of coarse luma at a cut, and beside that of the picture before
+BLOCK_BYTES = 18  # of a block without its payload, and in the end record
+
+
+@dataclass
+class _Run:
+    """A window as it was coded.
+
+    Attributes:
+        state: behind it.
+        parts: its pictures, a few at a time.
+        needs: bits that each part would take at step 0, as far as they follow the step.
+    """
+
+    state: Decoded
+    parts: list[list[MotionPayload]] = field(default_factory=list)
+    needs: list[float] = field(default_factory=list)
+    bits: float = 0.0
+
+
+class MotionEncoder:
+    """Encodes the pictures of a video for a file.
+
+    Args:
+        network: the model, for the bases of key pictures.
+        rate: what they may take, see `settings.fitting_rate`; no number of levels.
+        size: height and width of the pictures.
+        pictures_per_second: of the video.
+        settings: of the encoder; None for those of the network.
+        tables: entropy tables of the model, if it has any.
+        key_seconds: after which a key picture comes at the latest.
+    """
+
+    def __init__(
+        self,
+        network: JovioNetwork,
+        rate: Rate,
+        size: tuple[int, int],
+        pictures_per_second: Fraction,
+        *,
+        settings: EncoderSettings | None = None,
+        tables: EntropyTables | None = None,
+        key_seconds: float = KEY_SECONDS,
+    ):
+        self.network, self.rate, self.size, self.per_second = network, rate, size, pictures_per_second
+        self.settings = settings or network.settings
+        self.tables = tables
+        self.levels = network.n_q
+        self.overhead = 0.0  # bits that the rest of the file takes, out of the same budget
+        self.taken = 0  # pictures
+        self.key_every = max(1, round(key_seconds * pictures_per_second))
+        self._grid = network.grid(*size)
+        pixels = 256 * self._grid[0] * self._grid[1]
+        self._window_size = max(DISTANCE, min(WINDOW, WINDOW_PIXELS // pixels) // DISTANCE * DISTANCE)
+        self._state = Decoded()
+        self._waiting: list[Seen] = []  # the pictures of the window
+        self._keys: set[int] = set()  # pictures that are to be key pictures
+        self._last_key = 0
+        self._change = 0.0
+        self._before: np.ndarray | None = None  # coarse luma of the last picture
+        self._step = self._first_step()
+        self._left = 0.0  # bits that earlier windows left over
+        self._bases: dict[tuple[int, int], tuple[bytes, bool, Planes]] = {}
+
+    def _first_step(self) -> float:
+        if self.rate.bpp is None and self.rate.kbps is None:
+            rd_lambda = self.rate.rd_lambda or self.settings.rd_lambda
+            return min(max(16 * math.log2(255 * math.sqrt(rd_lambda / LAMBDA)), 0.0), MAX_STEP - 20.0)
+        per_pixel = (self.rate.bits(self.size[0] * self.size[1], 100, 100 / float(self.per_second)) or 1.0) / (
+            100 * self.size[0] * self.size[1]
+        )
+        return min(max(90 - HALVES * math.log2(per_pixel / 0.05), 10.0), MAX_STEP - 20.0)
+
+    @property
+    def waiting(self) -> int:
+        """Pictures of the window that has begun."""
+        return len(self._waiting)
+
+    def add(self, picture: Tensor) -> list[MotionRows]:
+        """Take a picture [3, H, W]; give the pictures that are done, if any."""
+        planes = to_planes(picture.cpu().numpy())
+        seen = Seen(planes, coarse(planes.y))
+        self._plan(seen)
+        self._waiting.append(seen)
+        self.taken += 1
+        return self._window() if len(self._waiting) >= self._window_size else []
+
+    def finish(self) -> list[MotionRows]:
+        """What is left."""
+        return self._window() if self._waiting else []
+
+    def _plan(self, seen: Seen) -> None:
+        """Whether a picture is to be a key picture: the first, the first behind a cut, and one in so many."""
+        change = 0.0 if self._before is None else float(np.abs(seen.small - self._before).mean())
+        cut = change > CUT and change > CUT_RATIO * self._change
+        if self._before is None or cut or self.taken - self._last_key >= self.key_every:
+            self._keys.add(self.taken)
+            self._last_key = self.taken
+        self._before, self._change = seen.small, change
+
+    def _window(self) -> list[MotionRows]:
+        """Code the pictures that wait."""
+        count, first = len(self._waiting), self.taken - len(self._waiting)
+        seconds = float(count / self.per_second)
+        budget = self.rate.bits(self.size[0] * self.size[1], count, seconds)
+        if budget is None:
+            run = self._run(first, lambda _: self._step)
+        else:
+            budget += self._left - self.overhead
+            self.overhead = 0.0
+            trial = self._run(first, self._corrected(budget, None))
+            wanted = self._fitting(trial.needs, budget)
+            run = self._run(first, self._corrected(budget, trial.needs, wanted))
+            self._left = budget - run.bits
+            self._step = self._fitting(run.needs, max(budget, 1.0))
+        self._state = run.state
+        self._waiting, self._bases = [], {}
+        self._keys = {k for k in self._keys if k >= self.taken}
+        return [MotionRows(part, self._grid[0]) for part in run.parts]
+
+    def _fitting(self, needs: list[float], budget: float) -> float:
+        step = HALVES * math.log2(max(sum(needs), 1.0) / max(budget, 1.0))
+        return min(max(step, -FINER[0]), MAX_STEP - FINER[-1])
+
+    def _corrected(
+        self, budget: float, needs: list[float] | None, wanted: float | None = None
+    ) -> Callable[[_Run], float]:
+        """The step of the next part, by what is left of the budget."""
+
+        def step(run: _Run) -> float:
+            done = len(run.needs)
+            if needs is None or wanted is None:
+                return self._step if not done else self._fitting([sum(run.needs) / self._share(done)], budget)
+            rest = sum(needs[done:]) * (sum(run.needs) / max(sum(needs[:done]), 1.0) if done else 1.0)
+            return min(max(self._fitting([rest], budget - run.bits), wanted - 12), wanted + 12)
+
+        return step
+
+    def _share(self, done: int) -> float:
+        parts = -(-len(self._waiting) // DISTANCE)
+        return min(1.0, done / max(parts, 1))
+
+    def _run(self, first: int, step: Callable[[_Run], float]) -> _Run:
+        """Code the window with the step that is said before each part."""
+        run = _Run(self._state.copy())
+        end = first + len(self._waiting)
+        at = first
+        vectors: dict[tuple[int, int], np.ndarray] = {}
+        while at < end:
+            base = step(run)
+            part: list[MotionPayload] = []
+            if at in self._keys:
+                part.append(self._key(run.state, at, self._waiting[at - first], _whole(base + FINER[0])))
+                last = at
+            else:
+                last = at - 1
+            until = min(last + DISTANCE, end - 1, min((k for k in self._keys if k > at), default=end) - 1)
+            for shown, references, depth in _order(last, until):
+                seen = self._waiting[shown - first]
+                where = _whole(base + FINER[min(depth, len(FINER) - 1)])
+                used = any(shown in r for _, r, _ in _order(last, until)) or depth == 1
+                part.append(self._between(run.state, vectors, shown, references, seen, where, 1 if used else 2))
+            at = until + 1
+            bits = 8 * (sum(len(p.to_bytes()) + 2 for p in part) + BLOCK_BYTES)
+            run.parts.append(part)
+            run.needs.append(bits * 2 ** (base / HALVES))
+            run.bits += bits
+        return run
+
+    def _key(self, state: Decoded, shown: int, seen: Seen, step: int) -> MotionPayload:
+        state.syntax, state.kept = PictureSyntax(*self._grid), {}
+        base, coded, prediction = self._base(shown, seen.planes, step)
+        levels = quantized(difference(seen.planes, prediction), step)
+        picture = MotionPicture.empty(0, 0, *self._grid)
+        picture.levels = levels
+        encoder = BitEncoder()
+        state.syntax.code(encoder, picture)
+        state.keep(shown, add_residual(prediction, levels, step), 0)
+        return MotionPayload(PictureHead(0, step, base=base, coded=coded), encoder.finish())
+
+    @torch.no_grad()
+    def _base(self, shown: int, planes: Planes, step: int) -> tuple[bytes, bool, Planes]:
+        """The base of a key picture: its payload, whether it is range coded, and what it shows."""
+        rough = step // 8 * 8
+        if (shown, rough) not in self._bases:
+            network = self.network
+            picture = torch.from_numpy(to_rgb(planes, *self.size)).to(network.device)
+            groups = to_groups(padded(picture[None, :, None], network.patch), network.config.group)
+            encoder = RowEncoder(network, self.settings, self.tables, self.levels)
+            rd_lambda = BASE_LAMBDA * LAMBDA * (step_size(rough, False) / 16 / 255) ** 2
+            rows: PatchRows = encoder.with_lambda([network.latent(groups, State())[0, 0]], rd_lambda)[0].rows
+            payload, coded = pack_rows(rows, self.levels, network.codebook_size, self.tables)
+            shows = base_planes(network, rows, *self.size) if rows.counts.any() else grey(*self._grid)
+            self._bases[shown, rough] = payload, coded, shows
+        return self._bases[shown, rough]
+
+    def _between(
+        self,
+        state: Decoded,
+        vectors: dict[tuple[int, int], np.ndarray],
+        shown: int,
+        references: tuple[int, ...],
+        seen: Seen,
+        step: int,
+        layer: int,
+    ) -> MotionPayload:
+        known = [Seen(state.kept[r], coarse(state.kept[r].y)) for r in references]
+        hints = [_hints(vectors, shown, r) for r in references]
+        motion, found = choose_motion(seen, known, hints, step_size(step, False) / 16)
+        for r, v in zip(references, found):
+            vectors[shown, r] = v
+        picture, planes = code_picture(seen, known, motion, step, layer)
+        encoder = BitEncoder()
+        assert state.syntax is not None
+        state.syntax.code(encoder, picture)
+        head = PictureHead(layer, step, shown - state.coded, tuple(r - shown for r in references))
+        state.keep(shown, planes, layer)
+        return MotionPayload(head, encoder.finish())
+
+
+def _whole(step: float) -> int:
+    return min(max(round(step), 0), MAX_STEP)
+
+
+def _order(last: int, until: int) -> list[tuple[int, tuple[int, ...], int]]:
+    """The pictures behind `last`, the last that is known, in the order of decoding: place, references, depth."""
+    if until <= last:
+        return []
+    out: list[tuple[int, tuple[int, ...], int]] = [(until, (last,), 1)]
+
+    def between(a: int, b: int, depth: int) -> None:
+        middle = (a + b) // 2
+        if middle > a:
+            out.append((middle, (a, b), depth))
+            between(a, middle, depth + 1)
+            between(middle, b, depth + 1)
+
+    between(last, until, 2)
+    return out
+
+
+def _hints(vectors: dict[tuple[int, int], np.ndarray], shown: int, reference: int) -> list[np.ndarray]:
+    """Vectors found for other pictures lately, as long as they would be from this picture to its reference."""
+    near = [(a, b) for a, b in list(vectors)[-6:] if abs(a - shown) <= DISTANCE // 2]
+    return [np.rint(vectors[k] * ((shown - reference) / (k[0] - k[1]))).astype(np.int32) for k in near[-3:]]

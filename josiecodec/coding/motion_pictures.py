@@ -1,0 +1,124 @@
+"""Pictures of a video with motion, as encoder and decoder step through them: what both must know and do alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from ..bitstream.motion_payload import MOST_KEPT, MotionPayload
+from ..bitstream.motion_syntax import MotionPicture, PictureSyntax
+from ..bitstream.patch_payload import PatchRows, unpack_rows
+from ..entropy.adaptive_bits import BitDecoder
+from ..entropy.code_tables import EntropyTables
+from ..entropy.range_coder import check_end
+from ..errors import FormatError
+from ..nn.streaming import State
+from ..vision.motion_field import MotionField, compensate
+from ..vision.motion_planes import Planes, to_planes
+from ..vision.motion_residual import MAX_STEP, add_residual
+from ..vision.network import JovioNetwork
+from .reconstruct import reconstruct
+
+GREY = 128
+
+
+@dataclass
+class Decoded:
+    """What is known at some place of a stream.
+
+    Attributes:
+        syntax: with contexts as they have adapted; None before the first key picture.
+        kept: the last pictures that others may be predicted from, by when they are shown.
+        coded: pictures so far, those before the first included.
+    """
+
+    syntax: PictureSyntax | None = None
+    kept: dict[int, Planes] = field(default_factory=dict)
+    coded: int = 0
+
+    def copy(self) -> Decoded:
+        """The same, to go on by itself."""
+        return Decoded(None if self.syntax is None else self.syntax.copy(), dict(self.kept), self.coded)
+
+    def keep(self, shown: int, planes: Planes, layer: int) -> None:
+        """Note a picture that was decoded."""
+        self.coded += 1
+        if layer < 2:
+            self.kept[shown] = planes
+            while len(self.kept) > MOST_KEPT:
+                del self.kept[next(iter(self.kept))]
+
+
+@torch.no_grad()
+def base_planes(network: JovioNetwork, rows: PatchRows, height: int, width: int) -> Planes:
+    """The base of a key picture from its rows of patches."""
+    group = reconstruct(network, rows, None)
+    x = network.synthesize(group.latent[None, None], group.effective_levels[None, None], State())[0, 0, :3]
+    return to_planes(x[:, :height, :width].clamp(0, 1).float().cpu().numpy())
+
+
+def grey(h: int, w: int) -> Planes:
+    """A picture of h x w patches that shows nothing."""
+    return Planes(*(np.full((h * n, w * n), GREY, np.uint8) for n in (16, 8, 8)))
+
+
+class PictureDecoder:
+    """Decodes pictures one after the other from a key picture on.
+
+    Args:
+        network: the model that made the bases of key pictures.
+        height, width: of the pictures.
+        levels: that patches of a base may have.
+        tables: entropy tables of the model, if it has any.
+    """
+
+    def __init__(
+        self, network: JovioNetwork, height: int, width: int, levels: int, tables: EntropyTables | None
+    ):
+        self.network, self.height, self.width = network, height, width
+        self.levels, self.tables = levels, tables
+        self.h, self.w = network.grid(height, width)
+        self.state = Decoded()
+
+    def decode(self, payload: MotionPayload) -> tuple[int, Planes]:
+        """When a picture is shown, and what it shows.
+
+        Raises:
+            FormatError: if it is not in order, or if what it is predicted from is not there.
+        """
+        head, state = payload.head, self.state
+        if head.step > MAX_STEP:
+            raise FormatError(f"a step of {head.step}")
+        shown = state.coded + head.later
+        if payload.key:
+            state.syntax, state.kept = PictureSyntax(self.h, self.w), {}
+            references, prediction = [], self._base(payload)
+        else:
+            if state.syntax is None or any(shown + n not in state.kept for n in head.references):
+                raise FormatError(f"picture {shown} is predicted from one that is not there")
+            references, prediction = [state.kept[shown + n] for n in head.references], None
+        picture = MotionPicture.empty(head.layer, len(references), self.h, self.w)
+        decoder = BitDecoder(payload.bits)
+        state.syntax.code(decoder, picture)
+        check_end(decoder)
+        if prediction is None:
+            prediction = compensate([r.reference for r in references], MotionField(picture.uses, picture.vectors))
+        planes = add_residual(prediction, picture.levels, head.step)
+        state.keep(shown, planes, head.layer)
+        return shown, planes
+
+    def _base(self, payload: MotionPayload) -> Planes:
+        if not payload.head.base:
+            return grey(self.h, self.w)
+        coded = payload.head.coded
+        if coded and self.tables is None:
+            raise FormatError("a base that is range coded, by a model without tables")
+        size = self.network.codebook_size
+        rows = unpack_rows(payload.head.base, self.h, self.w, self.levels, size, coded, self.tables)
+        if (rows.codes >= size).any():
+            raise FormatError("a code that the codebook does not have")
+        return base_planes(self.network, rows, self.height, self.width)
+
+
