@@ -14,7 +14,7 @@ import click
 from .decoding import check_file, decode_one, default_suffix
 from .jobs import Manner, Output, announce, run
 from .models import Models, check_used, given_kinds
-from .options import common, manner_options, reading_options, sources_options, use_device
+from .options import common, manner_options, reading_options, sources_options, use_device, video_options
 from .targets import Rules, make_plan
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ Progress = Callable[[float], None]
     "--beams", type=click.IntRange(1), help="Hypotheses of the beam search: quality for time.  [default: model's]"
 )
 @click.option("--no-audio", is_flag=True, help="Leave out the audio of videos.")
+@video_options
 @reading_options
 @manner_options
 @common
@@ -57,6 +58,7 @@ def encode(
     bpp: float | None,
     beams: int | None,
     no_audio: bool,
+    key_seconds: float,
     audio_track: int | None,
     normalize: bool,
     salvage: bool,
@@ -102,7 +104,8 @@ def encode(
     rate = Rate(n_q, bpp, kbps)
     _models(models, device, threads)
     reading = Reading(audio_track, salvage, normalize)
-    return run(planned, Encoding(models, device, threads, rate, beams, no_audio, reading), manner, isolated=True)
+    how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds)
+    return run(planned, how, manner, isolated=True)
 
 
 def _check_models(given: dict[str, str], starts: list[Path], what: str) -> None:
@@ -135,6 +138,7 @@ class Encoding:
     beams: int | None
     no_audio: bool
     reading: Reading
+    key_seconds: float
 
     def __call__(self, start: Path, end: Path, progress: Progress) -> Work:
         from josiecodec.media.kinds import kind_of
@@ -220,6 +224,7 @@ def _encode_video(models: Models, start: Path, out: Any, how: Encoding, progress
         settings=_settings(vision, how.beams),
         audio_settings=None if audio is None else _settings(audio, how.beams),
         reading=how.reading,
+        key_seconds=how.key_seconds,
         progress=progress,
     )
     kbps = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0

@@ -199,16 +199,17 @@ def trim(
 
 def _levels_within(source: Path, kbps: float, tables: Tables) -> int:
     """The most levels with which a file of audio takes no more than a bitrate, all of it."""
+    import numpy as np
+
     from josiecodec.bitstream.header import AudioInfo
     from josiecodec.bitstream.josie_file import TokenFile
     from josiecodec.bitstream.model_tables import find_tables
-    from josiecodec.bitstream.patch_payload import PatchRows
     from josiecodec.coding.audio_rate_control import fit_levels, level_rates
 
     file = TokenFile.read(source, tables=tables)
     stream = file.streams[0]
     info, codes = stream.info, stream.codes
-    if len(file.streams) > 1 or not isinstance(info, AudioInfo) or isinstance(codes, PatchRows):
+    if len(file.streams) > 1 or not isinstance(info, AudioInfo) or not isinstance(codes, np.ndarray):
         raise click.UsageError("--kbps is for files with audio only; use --n-q")
     own = find_tables(info, tables)
     rates = level_rates(codes.T, info.codebook_size, info.sample_rate / info.frame_size, own)

@@ -84,3 +84,14 @@ def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def video_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--key-seconds: where the files of videos can be entered."""
+    return click.option(
+        "--key-seconds",
+        type=click.FloatRange(0, min_open=True),
+        default=10.0,
+        show_default=True,
+        help="Video: seconds after which a picture that needs no other comes at the latest.",
+    )(function)

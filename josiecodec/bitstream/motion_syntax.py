@@ -82,7 +82,7 @@ class PictureSyntax:
         contexts = self.contexts[picture.layer]
         uses = picture.uses.tolist()
         vectors = [[[tuple(v) for v in row] for row in plane] for plane in picture.vectors.tolist()]
-        coded = picture.levels.any(-1).tolist()
+        coded: list[list[list[int]]] = np.any(picture.levels, axis=-1).astype(int).tolist()
         cells: list[list[Motion | None]] = [[None] * (2 * w) for _ in range(2 * h)]
         nothing, patterns_above = [0] * BLOCKS, [[0] * BLOCKS for _ in range(w)]
         skipped_above = [0] * w

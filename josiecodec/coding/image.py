@@ -15,7 +15,7 @@ from ..media.images import load_image, save_image
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .codec import Result
 from .jovio import Jovio
-from .vision_decoder import GroupDecoder
+from .motion_codec import VideoDecoder
 from .vision_encoder import GroupEncoder, write_pictures
 
 
@@ -82,7 +82,7 @@ def decode_image(
 
 def _first_picture(codec: Jovio, reader: TokenReader, n_q: int | None, salvage: bool) -> Tensor:
     index = find_stream(reader.streams, "vision")
-    decoder = GroupDecoder(codec, codec.check_stream(reader.streams[index]), n_q, salvage)
+    decoder = VideoDecoder(codec, codec.check_stream(reader.streams[index]), n_q, salvage)
     for block in reader.blocks(salvage):
         if block.stream == index and block.first < decoder.info.rows:
             for picture in decoder.push(block):

@@ -12,14 +12,13 @@ from torch import Tensor
 from ..bitstream.container import Block, TokenWriter
 from ..bitstream.header import StreamInfo, VisionInfo, find_stream
 from ..bitstream.josie_file import TokenFile
-from ..bitstream.patch_payload import PatchRows
 from ..errors import CodesError, FormatError
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .codec import TokenCodec
 from .door import as_tensor, asked_rate
-from .vision_decoder import GroupDecoder
+from .motion_codec import MOTION_GROUP, VideoDecoder, video_encoder
 from .vision_door import VisionDoor
-from .vision_encoder import GroupEncoder, write_pictures
+from .vision_encoder import write_pictures
 
 
 class Jovio(VisionDoor, TokenCodec):
@@ -60,8 +59,8 @@ class Jovio(VisionDoor, TokenCodec):
         if not still and not (video.shape[2] and pictures_per_second > 0):
             raise CodesError("a video has at least one picture, and so many per second")
         size, per_second = (video.shape[-2], video.shape[-1]), Fraction(0 if still else pictures_per_second)
-        encoder = GroupEncoder(self, rate, size, per_second, settings=settings, tables=self.tables)
-        info = self.stream_info(size, encoder.levels, video.shape[2], per_second)
+        encoder = video_encoder(self, rate, size, per_second, settings=settings)
+        info = self.stream_info(size, encoder.levels, video.shape[2], per_second, encoder.group)
         out = io.BytesIO()
         write_pictures(TokenWriter(out, [info], self.known_tables), encoder, video[0].unbind(1))
         return out.getvalue()
@@ -81,17 +80,17 @@ class Jovio(VisionDoor, TokenCodec):
         file = TokenFile.from_bytes(data, tables=self.known_tables)
         stream = file.streams[find_stream([s.info for s in file.streams], "vision")]
         info, rows = self.check_stream(stream.info), stream.codes
-        assert isinstance(rows, PatchRows)
-        decoder = GroupDecoder(self, info, n_q)
+        assert not isinstance(rows, np.ndarray)
+        decoder = VideoDecoder(self, info, n_q)
         pictures = [*decoder.push(Block(0, 0, stream.units, rows)), *decoder.finish()]
         if not pictures:
             return torch.zeros(3, 0, info.height, info.width)
         return torch.stack(pictures, 1) if info.rate else pictures[0]
 
     def stream_info(
-        self, size: tuple[int, int], levels: int, pictures: int | None, rate: Fraction = Fraction(0)
+        self, size: tuple[int, int], levels: int, pictures: int | None, rate: Fraction = Fraction(0), group: int = 0
     ) -> VisionInfo:
-        """The header of a stream of pictures of a height and width that this model makes."""
+        """The header of a stream of pictures of a height and width that this model makes; `group` 0 for its own."""
         return VisionInfo(
             model=self.config.name,
             fingerprint=self.fingerprint,
@@ -102,7 +101,7 @@ class Jovio(VisionDoor, TokenCodec):
             height=size[0],
             rate=rate,
             patch=self.patch,
-            group=self.config.group,
+            group=group or self.config.group,
         )
 
     def check_stream(self, info: StreamInfo) -> VisionInfo:
@@ -115,8 +114,8 @@ class Jovio(VisionDoor, TokenCodec):
         self.check_maker(info)
         if not isinstance(info, VisionInfo):
             raise FormatError(f"a stream of kind {info.kind!r} is not vision")
-        settings = (info.codebook_size, info.patch, info.group)
-        if settings != (self.codebook_size, self.patch, self.config.group) or info.levels > self.n_q:
+        settings, fits = (info.codebook_size, info.patch), info.group in (self.config.group, MOTION_GROUP)
+        if settings != (self.codebook_size, self.patch) or not fits or info.levels > self.n_q:
             raise FormatError("the stream's settings contradict its model's")
         return info
 

@@ -88,6 +88,7 @@ class MotionEncoder:
         self.settings = settings or network.settings
         self.tables = tables
         self.levels = network.n_q
+        self.group = 1  # every picture by itself
         self.overhead = 0.0  # bits that the rest of the file takes, out of the same budget
         self.taken = 0  # pictures
         self.key_every = max(1, round(key_seconds * pictures_per_second))

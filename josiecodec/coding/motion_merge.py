@@ -82,11 +82,11 @@ def _vector_bits(own: np.ndarray, near: np.ndarray, refs: int) -> np.ndarray:
     """Bits of the differences of motions [n, F, 1 + 2 R] to what is expected beside near ones [n, 4, 1 + 2 R]."""
     total = np.zeros(own.shape[:2])
     for r in range(refs):
-        used = (near[:, :3, 0] >> r & 1).astype(bool)
+        used: np.ndarray = (near[:, :3, 0] >> r & 1).astype(bool)
         vectors = near[:, :3, 1 + 2 * r : 3 + 2 * r]
         first = np.take_along_axis(vectors, used.argmax(1)[:, None, None], 1)[:, 0]
-        expected = np.where(used.any(1)[:, None], first, 0)
-        expected = np.where(used.all(1)[:, None], np.sort(vectors, 1)[:, 1], expected)
+        expected = np.where(np.any(used, axis=1, keepdims=True), first, 0)
+        expected = np.where(np.all(used, axis=1, keepdims=True), np.sort(vectors, 1)[:, 1], expected)
         difference = np.abs(own[:, :, 1 + 2 * r : 3 + 2 * r] - expected[:, None])
         total += np.where(own[:, :, 0] >> r & 1, _BITS[np.minimum(difference, len(_BITS) - 1)].sum(-1), 0)
     return total

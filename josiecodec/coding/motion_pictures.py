@@ -74,9 +74,7 @@ class PictureDecoder:
         tables: entropy tables of the model, if it has any.
     """
 
-    def __init__(
-        self, network: JovioNetwork, height: int, width: int, levels: int, tables: EntropyTables | None
-    ):
+    def __init__(self, network: JovioNetwork, height: int, width: int, levels: int, tables: EntropyTables | None):
         self.network, self.height, self.width = network, height, width
         self.levels, self.tables = levels, tables
         self.h, self.w = network.grid(height, width)
@@ -120,5 +118,3 @@ class PictureDecoder:
         if (rows.codes >= size).any():
             raise FormatError("a code that the codebook does not have")
         return base_planes(self.network, rows, self.height, self.width)
-
-

@@ -26,8 +26,8 @@ from .audio import BlockDecoder, encode_blocks, normalizing_gain
 from .codec import Progress, Result
 from .jodio import Jodio
 from .jovio import Jovio
-from .vision_decoder import GroupDecoder
-from .vision_encoder import END_BYTES, GroupEncoder
+from .motion_codec import KEY_SECONDS, VideoDecoder, video_encoder
+from .vision_encoder import END_BYTES, put
 
 
 def encode_video(
@@ -42,6 +42,7 @@ def encode_video(
     audio_n_q: int | None = None,
     audio_settings: EncoderSettings | None = None,
     reading: Reading | None = None,
+    key_seconds: float = KEY_SECONDS,
     progress: Progress | None = None,
 ) -> Result:
     """Encode a video file, with its audio, to a `.josie` file, window by window in bounded memory.
@@ -57,6 +58,7 @@ def encode_video(
         audio_n_q: levels of the audio; None for those of its settings.
         audio_settings: of the encoder of the audio; None for those of its model.
         reading: how the audio is read: which track, whether to salvage, whether to scale it to full scale.
+        key_seconds: after which a picture that needs no other comes at the latest, where a file can be entered.
         progress: is told the share that is done, now and then.
 
     Raises:
@@ -67,8 +69,9 @@ def encode_video(
     rate = fitting_rate("video", n_q, rate)
     with VideoReader(source, reading) as reader:
         per_second = reader.rate
-        pictures = GroupEncoder(vision, rate, reader.size, per_second, settings=settings, tables=vision.tables)
-        streams: list[StreamInfo] = [vision.stream_info(reader.size, pictures.levels, None, per_second)]
+        pictures = video_encoder(vision, rate, reader.size, per_second, settings=settings, key_seconds=key_seconds)
+        info = vision.stream_info(reader.size, pictures.levels, None, per_second, pictures.group)
+        streams: list[StreamInfo] = [info]
         track = None
         if audio is not None and reader.sound is not None:
             levels = audio.levels(audio_n_q, audio_settings)
@@ -78,16 +81,14 @@ def encode_video(
         with TokenWriter(target, streams, _tables(vision, audio)) as writer:
             pictures.overhead = 8 * (writer.size + END_BYTES)
             for picture in reader.pictures():
-                for rows in pictures.add(picture):
-                    writer.add_rows(0, rows)
+                put(writer, 0, pictures.add(picture))
                 if track is not None and not pictures.waiting:
                     pictures.overhead += track.encode(writer, float(pictures.taken / per_second))
                 if progress and reader.expected:
                     progress(min(pictures.taken / reader.expected, 1.0))
             if track is not None:  # before the last window, whose budget it comes out of
                 pictures.overhead += track.encode(writer, None)
-            for rows in pictures.finish():
-                writer.add_rows(0, rows)
+            put(writer, 0, pictures.finish())
             writer.close([pictures.taken] + ([] if track is None else [track.length]))
             pixels = pictures.taken * reader.size[0] * reader.size[1]
             return Result(float(pictures.taken / per_second), writer.size, pixels=pixels, n_q=rate.n_q)
@@ -191,10 +192,10 @@ def decode_video(
 
 def _decoders(
     vision: Jovio, audio: Jodio | None, streams: list[StreamInfo], n_q: int | None, salvage: bool
-) -> tuple[tuple[int, GroupDecoder], tuple[int, BlockDecoder] | None]:
+) -> tuple[tuple[int, VideoDecoder], tuple[int, BlockDecoder] | None]:
     """The first stream of each kind and what decodes it."""
     index = find_stream(streams, "vision")
-    pictures = (index, GroupDecoder(vision, vision.check_stream(streams[index]), n_q, salvage))
+    pictures = (index, VideoDecoder(vision, vision.check_stream(streams[index]), n_q, salvage))
     for i, info in enumerate(streams):
         if isinstance(info, AudioInfo) and audio is not None:
             return pictures, (i, BlockDecoder(audio, audio.check_stream(info), None, salvage))

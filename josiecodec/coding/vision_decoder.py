@@ -38,6 +38,8 @@ class GroupDecoder:
     def __init__(self, network: JovioNetwork, info: VisionInfo, n_q: int | None = None, salvage: bool = False):
         if n_q is not None and n_q < 1:
             raise CodesError(f"at least one level must be used, not {n_q}")
+        if info.group != network.config.group:
+            raise FormatError(f"frame groups of {info.group} pictures, by a model of groups of {network.config.group}")
         self.network, self.info, self.salvage = network, info, salvage
         self.n_q = None if n_q is None or n_q >= info.levels else n_q
         self.shown = 0  # pictures
@@ -54,7 +56,8 @@ class GroupDecoder:
         Raises:
             FormatError: if it does not follow on the last one.
         """
-        assert isinstance(block.codes, PatchRows)
+        if not isinstance(block.codes, PatchRows):
+            raise FormatError("a picture with motion among frame groups without")
         if block.first != self.reached:
             if not self.salvage:
                 raise FormatError(f"row {self.reached} of patches is missing")

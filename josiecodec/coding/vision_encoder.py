@@ -6,13 +6,15 @@ What is predicted from what goes on from window to window, so there are no seams
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ..bitstream.container import TokenWriter
+from ..bitstream.motion_payload import MotionRows
 from ..bitstream.patch_payload import PatchRows
 from ..entropy.code_tables import EntropyTables
 from ..nn.streaming import State
@@ -24,6 +26,32 @@ from .rate_control import RowEncoder
 WINDOW = 64  # groups that share a budget
 BATCH_PIXELS = 1 << 20  # pixels of all the groups that go through the network together
 END_BYTES = 24  # an end record, about
+
+
+class PictureEncoder(Protocol):
+    """What turns pictures into what a file holds: groups without motion, or pictures with.
+
+    Attributes:
+        levels: that a patch may have.
+        group: pictures of a frame group, as the header says.
+        taken: pictures so far.
+        overhead: bits that the rest of the file takes, out of the same budget.
+    """
+
+    levels: int
+    group: int
+    taken: int
+    overhead: float
+
+    @property
+    def waiting(self) -> int:
+        """How much of the window that has begun is there."""
+
+    def add(self, picture: Tensor) -> Sequence[PatchRows | MotionRows]:
+        """Take a picture [3, H, W]; give what is done."""
+
+    def finish(self) -> Sequence[PatchRows | MotionRows]:
+        """What is left."""
 
 
 class GroupEncoder:
@@ -62,6 +90,7 @@ class GroupEncoder:
         self.overhead = overhead
         self.rows = RowEncoder(network, self.settings, tables, self.levels, predict)
         self.taken = 0  # pictures
+        self.group = network.config.group
         self._state = State()
         self._waiting: list[Tensor] = []  # pictures of no group yet
         self._groups: list[Tensor] = []  # [1, 1, 6, H, W], not encoded yet
@@ -122,12 +151,19 @@ class GroupEncoder:
         return [g.rows for g in groups]
 
 
-def write_pictures(writer: TokenWriter, encoder: GroupEncoder, pictures: Iterable[Tensor]) -> None:
+def put(writer: TokenWriter, stream: int, parts: Sequence[PatchRows | MotionRows]) -> None:
+    """Write what an encoder of pictures gave."""
+    for part in parts:
+        if isinstance(part, MotionRows):
+            writer.add_pictures(stream, part)
+        else:
+            writer.add_rows(stream, part)
+
+
+def write_pictures(writer: TokenWriter, encoder: PictureEncoder, pictures: Iterable[Tensor]) -> None:
     """Write pictures [3, H, W] as the only stream of a file, and close it."""
     encoder.overhead = 8 * (writer.size + END_BYTES)
     for picture in pictures:
-        for rows in encoder.add(picture):
-            writer.add_rows(0, rows)
-    for rows in encoder.finish():
-        writer.add_rows(0, rows)
+        put(writer, 0, encoder.add(picture))
+    put(writer, 0, encoder.finish())
     writer.close([encoder.taken])
