@@ -38,6 +38,10 @@ FINER = (-13, 0, 6, 10, 14)  # steps of key pictures, of every eighth picture, a
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
 WINDOW = 64  # pictures, at most
 KEY_SECONDS = 10.0
+MAX_TRIES = 4
+TOLERANCE = 0.015  # of a rate
+EVEN = 8  # by how much steps may differ within a window that is as it should be
+FREEDOM = 12  # by how much they may differ from the one that was meant
 HALVES = 13.5  # steps that halve the bits, about
 BASE_LAMBDA = 8.0  # of a base beside that of the levels: it is only to be a beginning
 CUT, CUT_RATIO = 18.0, 3.0  # change of coarse luma at a cut, and beside that of the picture before
@@ -50,14 +54,47 @@ class _Run:
 
     Attributes:
         state: behind it.
+        count: parts that there will be, about.
         parts: its pictures, a few at a time.
-        needs: bits that each part would take at step 0, as far as they follow the step.
+        sizes: bits of each part.
+        steps: of each part.
     """
 
     state: Decoded
+    count: int
     parts: list[list[MotionPayload]] = field(default_factory=list)
-    needs: list[float] = field(default_factory=list)
-    bits: float = 0.0
+    sizes: list[float] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
+
+    @property
+    def bits(self) -> float:
+        """Of all parts so far."""
+        return sum(self.sizes)
+
+    @property
+    def mean(self) -> float:
+        """The step, on the mean of the bits."""
+        return sum(n * s for n, s in zip(self.sizes, self.steps)) / max(self.bits, 1e-9)
+
+
+def _corrected(step: float, budget: float, halves: float, before: _Run | None) -> Callable[[_Run], float]:
+    """The step of the next part, by what is left of the budget and what the window took before."""
+
+    def at(run: _Run) -> float:
+        done = len(run.parts)
+        if not done:
+            return step
+        if before is None:
+            if done == 1:
+                return step
+            rest = (run.count - done) * sum(run.sizes[1:]) / (done - 1)
+        else:
+            rest = sum(n * 2 ** ((s - step) / halves) for n, s in zip(before.sizes[done:], before.steps[done:]))
+        left = max(budget - run.bits, budget / 50)
+        corrected = step + halves * math.log2(max(rest, 1.0) / left)
+        return min(max(corrected, step - FREEDOM, -FINER[0]), step + FREEDOM, MAX_STEP - FINER[-1])
+
+    return at
 
 
 class MotionEncoder:
@@ -149,43 +186,38 @@ class MotionEncoder:
         if budget is None:
             run = self._run(first, lambda _: self._step)
         else:
-            budget += self._left - self.overhead
+            run = self._within(first, max(budget + self._left - self.overhead, 1.0))
             self.overhead = 0.0
-            trial = self._run(first, self._corrected(budget, None))
-            wanted = self._fitting(trial.needs, budget)
-            run = self._run(first, self._corrected(budget, trial.needs, wanted))
-            self._left = budget - run.bits
-            self._step = self._fitting(run.needs, max(budget, 1.0))
         self._state = run.state
         self._waiting, self._bases = [], {}
         self._keys = {k for k in self._keys if k >= self.taken}
         return [MotionRows(part, self._grid[0]) for part in run.parts]
 
-    def _fitting(self, needs: list[float], budget: float) -> float:
-        step = HALVES * math.log2(max(sum(needs), 1.0) / max(budget, 1.0))
-        return min(max(step, -FINER[0]), MAX_STEP - FINER[-1])
-
-    def _corrected(
-        self, budget: float, needs: list[float] | None, wanted: float | None = None
-    ) -> Callable[[_Run], float]:
-        """The step of the next part, by what is left of the budget."""
-
-        def step(run: _Run) -> float:
-            done = len(run.needs)
-            if needs is None or wanted is None:
-                return self._step if not done else self._fitting([sum(run.needs) / self._share(done)], budget)
-            rest = sum(needs[done:]) * (sum(run.needs) / max(sum(needs[:done]), 1.0) if done else 1.0)
-            return min(max(self._fitting([rest], budget - run.bits), wanted - 12), wanted + 12)
-
-        return step
-
-    def _share(self, done: int) -> float:
-        parts = -(-len(self._waiting) // DISTANCE)
-        return min(1.0, done / max(parts, 1))
+    def _within(self, first: int, budget: float) -> _Run:
+        """Code the window so that it takes about so many bits."""
+        step, halves, best = self._step, HALVES, math.inf
+        runs: list[_Run] = []
+        chosen = None
+        for _ in range(MAX_TRIES):
+            run = self._run(first, _corrected(step, budget, halves, runs[-1] if runs else None))
+            runs.append(run)
+            off = abs(math.log(run.bits / budget))
+            if off < best:
+                best, chosen = off, run
+            if best < TOLERANCE and max(run.steps) - min(run.steps) < EVEN:
+                break
+            if len(runs) > 1 and abs(run.mean - runs[-2].mean) > 1:
+                halves = (run.mean - runs[-2].mean) / math.log2(max(runs[-2].bits, 1) / run.bits or 1e-9)
+                halves = min(max(halves, HALVES / 2), 4 * HALVES) if halves > 0 else HALVES
+            step = run.mean + halves * math.log2(run.bits / budget)
+            step = min(max(step, -FINER[0]), MAX_STEP - FINER[-1])
+        assert chosen is not None
+        self._step, self._left = chosen.mean, budget - chosen.bits
+        return chosen
 
     def _run(self, first: int, step: Callable[[_Run], float]) -> _Run:
         """Code the window with the step that is said before each part."""
-        run = _Run(self._state.copy())
+        run = _Run(self._state.copy(), -(-len(self._waiting) // DISTANCE))
         end = first + len(self._waiting)
         at = first
         vectors: dict[tuple[int, int], np.ndarray] = {}
@@ -206,8 +238,8 @@ class MotionEncoder:
             at = until + 1
             bits = 8 * (sum(len(p.to_bytes()) + 2 for p in part) + BLOCK_BYTES)
             run.parts.append(part)
-            run.needs.append(bits * 2 ** (base / HALVES))
-            run.bits += bits
+            run.sizes.append(bits)
+            run.steps.append(base)
         return run
 
     def _key(self, state: Decoded, shown: int, seen: Seen, step: int) -> MotionPayload:
