@@ -154,10 +154,9 @@ def test_what_stands_still_is_not_coded_again():
     codec = model(CONV)
     x = scene(96, 96)[0].expand(-1, 9, -1, -1)
     file = TokenFile.from_bytes(codec.compress(x, rate=Rate(rd_lambda=0.05), pictures_per_second=10))
-    rows = file.streams[0].codes
-    assert isinstance(rows, PatchRows)
-    later = rows.counts.reshape(5, -1)[1:]
-    assert (later == 0).mean() > 0.9
+    first, *later = file.streams[0].codes.pictures
+    assert first.key
+    assert sum(len(p.bits) for p in later) < len(later) + len(first.bits) / 8
     back = codec.decompress(file.to_bytes())
     assert (back[:, 7] - back[:, 5]).abs().mean() < 0.002
 
