@@ -11,11 +11,11 @@ from ..bitstream.motion_syntax import MotionPicture
 from ..vision.motion_field import MotionField, cells_of, compensate
 from ..vision.motion_planes import Planes
 from ..vision.motion_residual import MAX_MAGNITUDE, add_residual, step_size, to_blocks, transform
-from ..vision.motion_search import search
+from ..vision.motion_search import refine, search
 from .motion_merge import settle
 
-LAMBDA = 0.13  # of squared error over squared step
-PRICE = 0.4  # of absolute error over step
+LAMBDA = 0.09  # of squared error over squared step
+PRICE = 0.25  # of absolute error over step
 CHROMA_WEIGHT = 3.8  # squared errors of RGB that one of chroma makes
 
 
@@ -33,12 +33,26 @@ class Seen:
 
 
 def choose_motion(
-    picture: Seen, references: Sequence[Seen], hints: Sequence[Sequence[np.ndarray]], size: float
+    picture: Seen,
+    references: Sequence[Seen],
+    hints: Sequence[Sequence[np.ndarray]],
+    size: float,
+    known: Sequence[np.ndarray | None],
 ) -> tuple[MotionField, list[np.ndarray]]:
-    """How to predict a picture, and the vectors found [h, w, 2] for each reference."""
+    """How to predict a picture, and the vectors found [h, w, 2] for each reference.
+
+    Args:
+        picture, references: the picture and up to two others.
+        hints: for each reference vectors to try.
+        size: of a step.
+        known: for each reference vectors that were found for it at another step, if there are any.
+    """
     price = PRICE * size
     found = [
-        search(picture.planes, picture.small, r.planes, r.small, hint, price) for r, hint in zip(references, hints)
+        search(picture.planes, picture.small, r.planes, r.small, hint, price)
+        if had is None
+        else refine(picture.planes, r.planes, had, price)
+        for r, hint, had in zip(references, hints, known)
     ]
     vectors = [v for v, _ in found]
     motions = settle(picture.planes, [r.planes for r in references], vectors, size, LAMBDA * size * size)

@@ -3,7 +3,7 @@
 Pictures come in windows of some seconds. A window is coded twice: first to learn what it takes, then with steps that
 make it fit, which are corrected after every few pictures. Within a window all pictures have the same quality, but for
 what the hierarchy gives: a key picture is the finest, since all that follows is predicted from it, then come every
-eighth, fourth and second picture, each predicted from the finer ones before and behind it.
+sixteenth, eighth, fourth and second picture, each predicted from the finer ones before and behind it.
 """
 
 from __future__ import annotations
@@ -33,17 +33,18 @@ from .motion_choice import LAMBDA, Seen, choose_motion, code_picture, difference
 from .motion_pictures import Decoded, base_planes, grey
 from .rate_control import RowEncoder
 
-DISTANCE = 8  # pictures from one that is predicted from the past alone to the next
-FINER = (-13, 0, 6, 10, 14)  # steps of key pictures, of every eighth picture, and of those between
+DISTANCE = 16  # pictures from one that is predicted from the past alone to the next
+FINER = (-16, 0, 7, 11, 15, 16)  # steps of key pictures, of every sixteenth picture, and of those between
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
-WINDOW = 64  # pictures, at most
+WINDOW = 256  # pictures, at most
 KEY_SECONDS = 10.0
 MAX_TRIES = 4
 TOLERANCE = 0.015  # of a rate
+ENOUGH = 2  # parts that show what a window takes
 EVEN = 8  # by how much steps may differ within a window that is as it should be
 FREEDOM = 12  # by how much they may differ from the one that was meant
 HALVES = 13.5  # steps that halve the bits, about
-BASE_LAMBDA = 8.0  # of a base beside that of the levels: it is only to be a beginning
+BASE_LAMBDA = 20.0  # of a base beside that of the levels: it is only to be a beginning
 CUT, CUT_RATIO = 18.0, 3.0  # change of coarse luma at a cut, and beside that of the picture before
 BLOCK_BYTES = 18  # of a block without its payload, and in the end record
 
@@ -77,6 +78,10 @@ class _Run:
         return sum(n * s for n, s in zip(self.sizes, self.steps)) / max(self.bits, 1e-9)
 
 
+class _AnotherStep(Exception):
+    """A first run is far from its budget: its argument is the step that would be right."""
+
+
 def _corrected(step: float, budget: float, halves: float, before: _Run | None) -> Callable[[_Run], float]:
     """The step of the next part, by what is left of the budget and what the window took before."""
 
@@ -92,6 +97,8 @@ def _corrected(step: float, budget: float, halves: float, before: _Run | None) -
             rest = sum(n * 2 ** ((s - step) / halves) for n, s in zip(before.sizes[done:], before.steps[done:]))
         left = max(budget - run.bits, budget / 50)
         corrected = step + halves * math.log2(max(rest, 1.0) / left)
+        if before is None and done == ENOUGH and abs(corrected - step) > EVEN / 2:
+            raise _AnotherStep(step + halves * math.log2((run.bits + rest) / budget))
         return min(max(corrected, step - FREEDOM, -FINER[0]), step + FREEDOM, MAX_STEP - FINER[-1])
 
     return at
@@ -140,6 +147,7 @@ class MotionEncoder:
         self._before: np.ndarray | None = None  # coarse luma of the last picture
         self._step = self._first_step()
         self._left = 0.0  # bits that earlier windows left over
+        self._found: dict[tuple[int, int], np.ndarray] = {}  # vectors of the window, from one picture to another
         self._bases: dict[tuple[int, int], tuple[bytes, bool, Planes]] = {}
 
     def _first_step(self) -> float:
@@ -189,7 +197,7 @@ class MotionEncoder:
             run = self._within(first, max(budget + self._left - self.overhead, 1.0))
             self.overhead = 0.0
         self._state = run.state
-        self._waiting, self._bases = [], {}
+        self._waiting, self._bases, self._found = [], {}, {}
         self._keys = {k for k in self._keys if k >= self.taken}
         return [MotionRows(part, self._grid[0]) for part in run.parts]
 
@@ -199,7 +207,11 @@ class MotionEncoder:
         runs: list[_Run] = []
         chosen = None
         for _ in range(MAX_TRIES):
-            run = self._run(first, _corrected(step, budget, halves, runs[-1] if runs else None))
+            try:
+                run = self._run(first, _corrected(step, budget, halves, runs[-1] if runs else None))
+            except _AnotherStep as error:
+                step = min(max(error.args[0], -FINER[0]), MAX_STEP - FINER[-1])
+                continue
             runs.append(run)
             off = abs(math.log(run.bits / budget))
             if off < best:
@@ -211,7 +223,8 @@ class MotionEncoder:
                 halves = min(max(halves, HALVES / 2), 4 * HALVES) if halves > 0 else HALVES
             step = run.mean + halves * math.log2(run.bits / budget)
             step = min(max(step, -FINER[0]), MAX_STEP - FINER[-1])
-        assert chosen is not None
+        if chosen is None:
+            chosen = self._run(first, lambda _: step)
         self._step, self._left = chosen.mean, budget - chosen.bits
         return chosen
 
@@ -281,9 +294,11 @@ class MotionEncoder:
     ) -> MotionPayload:
         known = [Seen(state.kept[r], coarse(state.kept[r].y)) for r in references]
         hints = [_hints(vectors, shown, r) for r in references]
-        motion, found = choose_motion(seen, known, hints, step_size(step, False) / 16)
+        had = [self._found.get((shown, r)) for r in references]
+        motion, found = choose_motion(seen, known, hints, step_size(step, False) / 16, had)
         for r, v in zip(references, found):
             vectors[shown, r] = v
+            self._found.setdefault((shown, r), v)
         picture, planes = code_picture(seen, known, motion, step, layer)
         encoder = BitEncoder()
         assert state.syntax is not None

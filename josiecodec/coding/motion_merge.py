@@ -16,7 +16,7 @@ from ..vision.motion_search import LONGEST
 
 TAKEN_OVER = np.array([0.3, 1.6, 2.8, 3.6])  # bits of the first, second ... candidate
 NEW, OF_TWO = 3.5, 1.0  # bits of a motion that is not taken over, and of saying which references it uses
-SATURATION = 8.0  # coefficients of a patch that take the bits when errors are large
+SATURATION = 16.0  # coefficients of a patch that take the bits when errors are large
 _BITS = np.array([1.0] + [2.0 * np.floor(np.log2(n)) + 2.7 for n in range(1, 8 * LONGEST + 8)])
 
 

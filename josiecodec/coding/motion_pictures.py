@@ -30,7 +30,7 @@ class Decoded:
 
     Attributes:
         syntax: with contexts as they have adapted; None before the first key picture.
-        kept: the last pictures that others may be predicted from, by when they are shown.
+        kept: the latest pictures that others may be predicted from, by when they are shown.
         coded: pictures so far, those before the first included.
     """
 
@@ -48,7 +48,7 @@ class Decoded:
         if layer < 2:
             self.kept[shown] = planes
             while len(self.kept) > MOST_KEPT:
-                del self.kept[next(iter(self.kept))]
+                del self.kept[min(self.kept)]
 
 
 @torch.no_grad()

@@ -53,8 +53,26 @@ def search(
     best = errors.argmin(-1)
     vectors = np.stack(tried, 2)[np.arange(h)[:, None], np.arange(w), best].astype(np.int32)
     error = errors.min(-1)
-    for round_ in (8, 4, 0, 2, 0, 1, 0):
-        moves = vectors[:, :, None] + round_ * _AROUND if round_ else neighbours(vectors)
+    return _refined(blocks, squares, vectors, error, (8, 4, 0, 2, 0, 1, 0), price)
+
+
+def refine(picture: Planes, other: Planes, vectors: np.ndarray, price: float) -> tuple[np.ndarray, np.ndarray]:
+    """As `search`, around vectors that are nearly right: those to the same picture at another quality."""
+    blocks, squares = patches(picture.y), windows(other.reference.y, PATCH)
+    return _refined(blocks, squares, vectors, absolute_errors(blocks, squares, vectors), (0, 1), price)
+
+
+def _refined(
+    blocks: np.ndarray,
+    squares: np.ndarray,
+    vectors: np.ndarray,
+    error: np.ndarray,
+    rounds: Sequence[int],
+    price: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Try so many quarters of a pixel around in each round, or (0) the vectors of the neighbours."""
+    for size in rounds:
+        moves = vectors[:, :, None] + size * _AROUND if size else neighbours(vectors)
         vectors, error = _improve(blocks, squares, vectors, error, moves, price)
     return vectors, error
 
