@@ -107,9 +107,17 @@ class MotionRows:
         return len(self.pictures) * self.rows
 
     def split(self, rows: int, patches: int, columns: int) -> list[MotionRows]:
-        """Parts of at most so many rows and patches, but at least one picture."""
+        """Parts for blocks: each begins with a key picture, or with one that is predicted from the past alone (if that
+        does not follow a key picture), and has at most so many rows and patches, but at least one picture.
+        """
         count = max(1, min(rows, patches // columns) // self.rows)
-        return [MotionRows(self.pictures[i : i + count], self.rows) for i in range(0, len(self.pictures), count)]
+        parts: list[list[MotionPayload]] = []
+        for n, picture in enumerate(self.pictures):
+            opens = picture.key or (len(picture.head.references) == 1 and not self.pictures[n - 1].key)
+            if not parts or opens or len(parts[-1]) == count:
+                parts.append([])
+            parts[-1].append(picture)
+        return [MotionRows(part, self.rows) for part in parts]
 
     def to_bytes(self) -> bytes:
         """The payload of a block."""

@@ -75,3 +75,59 @@ def add_residual(prediction: Planes, levels: np.ndarray, step: int) -> Planes:
         residual = np.floor(whole / shift + 0.5).astype(np.int32)
         blocks[where] = np.clip(blocks[where] + residual, 0, 255).astype(np.uint8)
     return Planes(*(np.ascontiguousarray(p) for p in from_blocks(blocks)))
+
+
+# Levels as tokens ----------------------------------------------------------------------------------
+
+CODES = 2048  # of the one codebook; the last few are not used
+_LARGE = 21  # places of a block, the lowest frequencies, that have codes of large magnitude, too
+_MAGNITUDES = (16, 4, 2, 1)
+
+
+def to_codes(levels: np.ndarray) -> np.ndarray:
+    """Levels int16 [h, w, 6, 64] as codes int16 [K, h, w], -1 where a patch has no further one.
+
+    A code adds a magnitude to one coefficient: with `at` = 64 times the block plus the place in scan order it is
+    4 `at` + 2 (magnitude 2) + 1 (negative); in the first 21 places of a block magnitudes 4 and 16 have the codes
+    1536 + 4 (21 block + place) + 2 (magnitude 16) + 1 (negative). Those of a patch go by `at`, large ones first.
+    """
+    h, w = levels.shape[:2]
+    flat = levels.reshape(h * w, BLOCKS * SIZE)
+    patch, at = np.nonzero(flat)
+    value = flat[patch, at].astype(np.int64)
+    rest, negative = np.abs(value), (value < 0).astype(np.int64)
+    block, place = at // SIZE, at % SIZE
+    patches, ats, orders, codes = [], [], [], []
+    for order, magnitude in enumerate(_MAGNITUDES):
+        large = magnitude > 2
+        count = np.where(place < _LARGE, rest // magnitude, 0) if large else rest // magnitude
+        rest = rest - count * magnitude
+        first = 1536 + 4 * (_LARGE * block + place) if large else 4 * at
+        code = first + 2 * (magnitude in (2, 16)) + negative
+        patches.append(patch.repeat(count))
+        ats.append(at.repeat(count))
+        orders.append(np.full(int(count.sum()), order))
+        codes.append(code.repeat(count))
+    owner, code = np.concatenate(patches), np.concatenate(codes)
+    sequence = np.lexsort((np.concatenate(orders), np.concatenate(ats), owner))
+    owner, code = owner[sequence], code[sequence]
+    counts = np.bincount(owner, minlength=h * w)
+    rank = np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner]
+    out = np.full((int(counts.max(initial=0)), h * w), -1, np.int16)
+    out[rank, owner] = code
+    return out.reshape(-1, h, w)
+
+
+def from_codes(codes: np.ndarray) -> np.ndarray:
+    """The inverse of `to_codes`; codes that are not used add nothing."""
+    h, w = codes.shape[1:]
+    levels = np.zeros((h * w, BLOCKS * SIZE), np.int64)
+    _, patch = np.nonzero(codes.reshape(-1, h * w) >= 0)
+    code = codes.reshape(-1, h * w)[codes.reshape(-1, h * w) >= 0].astype(np.int64)
+    large = code >= 1536
+    rest = np.where(large, code - 1536, code) // 4
+    at = np.where(large, rest // _LARGE * SIZE + rest % _LARGE, rest)
+    magnitude = np.where(large, 4, 1) << np.where(large, 2, 1) * (code >> 1 & 1)
+    known = at < BLOCKS * SIZE
+    np.add.at(levels, (patch[known], at[known]), np.where(code & 1, -magnitude, magnitude)[known])
+    return levels.clip(-MAX_MAGNITUDE, MAX_MAGNITUDE).astype(np.int16).reshape(h, w, BLOCKS, SIZE)

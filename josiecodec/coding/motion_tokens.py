@@ -1,0 +1,104 @@
+"""Videos with motion as tokens: all that their files say, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..bitstream.josie_file import TokenFile
+from ..bitstream.motion_payload import MotionPayload, MotionRows, PictureHead
+from ..bitstream.motion_syntax import MotionPicture, PictureSyntax
+from ..bitstream.patch_payload import PatchRows, pack_rows, unpack_rows
+from ..entropy.adaptive_bits import BitDecoder, BitEncoder
+from ..entropy.range_coder import check_end
+from ..errors import CodesError, FormatError
+from ..vision.motion_residual import from_codes, to_codes
+from .jovio import Jovio
+
+
+@dataclass(frozen=True)
+class PictureTokens:
+    """One picture of h x w patches, and 2 h x 2 w cells.
+
+    Attributes:
+        shown: its place in time, in pictures.
+        layer: 0 of a key picture, 1 if others are predicted from it, 2 if none is.
+        step: of the levels: its size doubles every 16.
+        references: the places in time of the pictures that it is predicted from: none, one or two.
+        uses: uint8 [2 h, 2 w], bit r: reference r is used; 3: the mean of two; 0: none.
+        vectors: int16 [R, 2 h, 2 w, 2], down and right, in quarters of a pixel.
+        codes: int16 [K, h, w] below 2048, -1 where a patch has no further level; see `motion_residual.to_codes`.
+        base: of a key picture, the frame group below the levels, in codes of the model; None for grey.
+    """
+
+    shown: int
+    layer: int
+    step: int
+    references: tuple[int, ...]
+    uses: np.ndarray
+    vectors: np.ndarray
+    codes: np.ndarray
+    base: PatchRows | None
+
+
+def motion_tokens(codec: Jovio, data: bytes) -> Iterator[PictureTokens]:
+    """The pictures of a `.josie` file of a video with motion, in the order in which they are decoded.
+
+    Raises:
+        FormatError: on damaged data, or if it holds no video with motion.
+        ModelError: if another model made it.
+    """
+    stream = next((s for s in TokenFile.from_bytes(data, tables=codec.known_tables).streams if _moving(s)), None)
+    if stream is None or not isinstance(stream.codes, MotionRows):
+        raise FormatError("no video with motion in this file")
+    info = codec.check_stream(stream.info)
+    h, w = info.rows, info.columns
+    syntax = PictureSyntax(h, w)
+    for number, payload in enumerate(stream.codes.pictures):
+        head, base = payload.head, None
+        if payload.key:
+            syntax = PictureSyntax(h, w)
+            if head.base:
+                tables = codec.tables if head.coded else None
+                base = unpack_rows(head.base, h, w, info.levels, codec.codebook_size, head.coded, tables)
+        picture = MotionPicture.empty(head.layer, len(head.references), h, w)
+        decoder = BitDecoder(payload.bits)
+        syntax.code(decoder, picture)
+        check_end(decoder)
+        shown = number + head.later
+        references = tuple(shown + n for n in head.references)
+        codes = to_codes(picture.levels)
+        yield PictureTokens(shown, head.layer, head.step, references, picture.uses, picture.vectors, codes, base)
+
+
+def from_motion_tokens(codec: Jovio, pictures: list[PictureTokens]) -> MotionRows:
+    """The inverse: what `TokenStream.codes` of a video with motion holds.
+
+    Raises:
+        CodesError: if the pictures are of different sizes, or the first is no key picture.
+    """
+    if not pictures or pictures[0].layer:
+        raise CodesError("a video with motion begins with a key picture")
+    h, w = pictures[0].codes.shape[1:]
+    syntax = PictureSyntax(h, w)
+    payloads = []
+    for number, p in enumerate(pictures):
+        if p.codes.shape[1:] != (h, w) or p.uses.shape != (2 * h, 2 * w) or len(p.vectors) != len(p.references):
+            raise CodesError(f"picture {number} does not fit the first one")
+        base, coded = b"", False
+        if not p.layer:
+            syntax = PictureSyntax(h, w)
+            if p.base is not None:
+                base, coded = pack_rows(p.base, codec.n_q, codec.codebook_size, codec.tables)
+        encoder = BitEncoder()
+        syntax.code(encoder, MotionPicture(p.layer, len(p.references), p.uses, p.vectors, from_codes(p.codes)))
+        references = tuple(r - p.shown for r in p.references)
+        head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded)
+        payloads.append(MotionPayload(head, encoder.finish()))
+    return MotionRows(payloads, h)
+
+
+def _moving(stream: object) -> bool:
+    return isinstance(getattr(stream, "codes", None), MotionRows)
