@@ -67,8 +67,9 @@ def decode_one(
     sample_rate: int | None,
     salvage: bool,
     progress: Progress,
+    stretch: tuple[float, float | None] = (0.0, None),
 ) -> Work:
-    """Decode `start` to `end`."""
+    """Decode `start` to `end`; of a video a stretch from so many seconds on, so many long."""
     from josiecodec.bitstream.container import TokenReader
     from josiecodec.errors import FormatError
 
@@ -76,7 +77,7 @@ def decode_one(
     with TokenReader(data) as reader:
         streams = {s.kind: s for s in reversed(reader.streams)}
     try:
-        kind, done = _decoded(models, streams, data, start, end, n_q, sample_rate, salvage, progress)
+        kind, done = _decoded(models, streams, data, start, end, n_q, sample_rate, salvage, progress, stretch)
     except FormatError as error:
         hint = "" if salvage else "; --salvage decodes what is intact"
         raise FormatError(f"{error}{hint}") from None
@@ -99,21 +100,27 @@ def _decoded(
     sample_rate: int | None,
     salvage: bool,
     progress: Progress,
+    stretch: tuple[float, float | None],
 ) -> tuple[str, Any]:
     """What kind of media was made, and the result."""
     from josiecodec.coding.audio import decode_file
     from josiecodec.coding.image import decode_image
     from josiecodec.coding.video import decode_video
+    from josiecodec.coding.video_stretch import Stretch
     from josiecodec.media.images import IMAGE_SUFFIXES
     from josiecodec.media.video_reader import VIDEO_SUFFIXES
     from josiecodec.media.video_writer import WRITABLE_VIDEO
 
     suffix, vision, audio = end.suffix.lower(), streams.get("vision"), streams.get("audio")
+    if stretch != (0.0, None) and (vision is None or suffix not in WRITABLE_VIDEO):
+        raise click.UsageError("--start and --seconds are for videos")
     if vision is not None and suffix in IMAGE_SUFFIXES:
         return "image", decode_image(models.to_decode(vision), data, end, n_q, salvage)
     if vision is not None and suffix in WRITABLE_VIDEO:
         track = None if audio is None else models.to_decode(audio)
-        return "video", decode_video(models.to_decode(vision), track, data, end, n_q, salvage, progress)
+        return "video", decode_video(
+            models.to_decode(vision), track, data, end, n_q, salvage, progress, Stretch(*stretch)
+        )
     if vision is not None and suffix in VIDEO_SUFFIXES:
         raise click.UsageError(f"{end.name}: video can be written as {', '.join(sorted(WRITABLE_VIDEO))}")
     if audio is not None:

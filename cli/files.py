@@ -14,7 +14,15 @@ import click
 from .decoding import check_file, decode_one, default_suffix
 from .jobs import Manner, Output, announce, run
 from .models import Models, check_used, given_kinds
-from .options import common, manner_options, reading_options, sources_options, use_device, video_options
+from .options import (
+    common,
+    manner_options,
+    reading_options,
+    sources_options,
+    stretch_options,
+    use_device,
+    video_options,
+)
 from .targets import Rules, make_plan
 
 if TYPE_CHECKING:
@@ -269,6 +277,7 @@ def _missed(got: float, wanted: float | None, unit: str) -> list[str]:
 )
 @click.option("--format", "suffix", help="File format if TARGET has no suffix.  [default: wav, png, mp4]")
 @click.option("--salvage", is_flag=True, help="Decode the intact blocks of a damaged file.")
+@stretch_options
 @manner_options
 @common
 def decode(
@@ -279,6 +288,8 @@ def decode(
     sample_rate: int | None,
     suffix: str | None,
     salvage: bool,
+    begin: float,
+    seconds: float | None,
     overwrite: bool,
     skip_existing: bool,
     dry: bool,
@@ -316,6 +327,6 @@ def decode(
     known = Models(models, use_device(device, threads))
 
     def work(start: Path, end: Path, progress: Progress) -> Work:
-        return decode_one(known, start, end, n_q, sample_rate, salvage, progress)
+        return decode_one(known, start, end, n_q, sample_rate, salvage, progress, (begin, seconds))
 
     return run(planned, work, manner)

@@ -95,3 +95,13 @@ def video_options(function: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Video: seconds after which a picture that needs no other comes at the latest.",
     )(function)
+
+
+def stretch_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--start, --seconds: what of a video is decoded."""
+    for option in (
+        click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Video: decode so many seconds."),
+        click.option("--start", "begin", type=click.FloatRange(0), default=0.0, help="Video: from so many seconds on."),
+    ):
+        function = option(function)
+    return function

@@ -75,6 +75,11 @@ class VideoDecoder:
         """Pictures so far."""
         return 0 if self._decoder is None else self._decoder.shown
 
+    @property
+    def lost(self) -> int:
+        """Pictures with motion that could not be decoded."""
+        return self._decoder.lost if isinstance(self._decoder, MotionDecoder) else 0
+
     def push(self, block: Block) -> Iterator[Tensor]:
         """The pictures that a block completes.
 

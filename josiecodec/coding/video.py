@@ -27,6 +27,7 @@ from .codec import Progress, Result
 from .jodio import Jodio
 from .jovio import Jovio
 from .motion_codec import KEY_SECONDS, VideoDecoder, video_encoder
+from .video_stretch import Stretch, entry
 from .vision_encoder import END_BYTES, put
 
 
@@ -150,6 +151,7 @@ def decode_video(
     n_q: int | None = None,
     salvage: bool = False,
     progress: Progress | None = None,
+    stretch: Stretch | None = None,
 ) -> Result:
     """Decode a `.josie` file with a video to a video file, block by block.
 
@@ -160,43 +162,73 @@ def decode_video(
         n_q: use at most so many levels of the pictures.
         salvage: make do with what is whole in a damaged file: gaps become silence and patches that stand still.
         progress: is told the share that is done, now and then.
+        stretch: what of it is wanted; None for all. A video with motion is decoded from the key picture before on.
 
     Raises:
+        CodecError: if the stretch begins behind the end.
         FormatError: if the file is damaged (and not to be salvaged).
         ModelError: if another model made it.
         MediaError: if the video cannot be written.
     """
+    stretch = stretch or Stretch()
+    if not stretch.whole and not isinstance(source, (str, Path, bytes)):
+        source = source.read()  # it is gone through twice
     with TokenReader(source, _tables(vision, audio)) as reader:
-        pictures, track = _decoders(vision, audio, reader.streams, n_q, salvage)
-        info = pictures[1].info
-        rate = audio.sample_rate if audio is not None and track is not None else None
+        index = find_stream(reader.streams, "vision")
+        info = vision.check_stream(reader.streams[index])
         if info.length == 0:
             raise FormatError("no picture in this file")
+        if not info.rate:
+            raise FormatError("an image, not a video")
+        first, last = stretch.pictures(info)
+        begin = entry(source, index, first, salvage) if first else 0
+        pictures = VideoDecoder(vision, info, n_q, salvage, first)
+        track = _sound_decoder(audio, reader.streams, salvage)
+        rate = audio.sample_rate if audio is not None and track is not None else None
         with VideoWriter(target, (info.height, info.width), info.rate, rate) as writer:
+            written = _Written(writer, first, last)
             for block in reader.blocks(salvage):
-                if block.stream == pictures[0]:
-                    for picture in pictures[1].push(block):
-                        writer.write(picture)
+                if block.stream == index and block.first >= begin and pictures.shown < last:
+                    written.pictures(pictures, pictures.push(block))
                     if progress and info.length:
-                        progress(pictures[1].shown / info.length)
+                        progress(pictures.shown / info.length)
                 elif track is not None and block.stream == track[0]:
-                    for part in track[1].push(block):
-                        writer.write_audio(part)
-            for picture in pictures[1].finish():
-                writer.write(picture)
-            for part in track[1].finish() if track is not None else ():
-                writer.write_audio(part)
-        seconds = float(pictures[1].shown / info.rate) if info.rate else 0.0
-        return Result(seconds, Path(target).stat().st_size, tuple(reader.problems))
+                    written.sound(stretch, track[1].push(block), rate or 1)
+            if pictures.shown < last:
+                written.pictures(pictures, pictures.finish())
+            if track is not None:
+                written.sound(stretch, track[1].finish(), rate or 1)
+        if pictures.lost:
+            reader.problems.append(f"{pictures.lost} pictures cannot be decoded and show the one before")
+        return Result(float(written.count / info.rate), Path(target).stat().st_size, tuple(reader.problems))
 
 
-def _decoders(
-    vision: Jovio, audio: Jodio | None, streams: list[StreamInfo], n_q: int | None, salvage: bool
-) -> tuple[tuple[int, VideoDecoder], tuple[int, BlockDecoder] | None]:
-    """The first stream of each kind and what decodes it."""
-    index = find_stream(streams, "vision")
-    pictures = (index, VideoDecoder(vision, vision.check_stream(streams[index]), n_q, salvage))
+class _Written:
+    """What was written to a video file."""
+
+    def __init__(self, writer: VideoWriter, first: int, last: float):
+        self.writer, self.first, self.last = writer, first, last
+        self.count = 0  # pictures
+        self._samples = 0  # of sound that were decoded
+
+    def pictures(self, decoder: VideoDecoder, pictures: Iterator[Tensor]) -> None:
+        """Write those of the stretch."""
+        for picture in pictures:
+            if self.first < decoder.shown <= self.last:  # it has been counted
+                self.writer.write(picture)
+                self.count += 1
+
+    def sound(self, stretch: Stretch, parts: Iterator[Tensor], sample_rate: int) -> None:
+        """Write the samples of the stretch."""
+        for part in parts:
+            for kept in stretch.kept(iter([part]), self._samples, sample_rate):
+                self.writer.write_audio(kept)
+            self._samples += part.shape[-1]
+
+
+def _sound_decoder(audio: Jodio | None, streams: list[StreamInfo], salvage: bool) -> tuple[int, BlockDecoder] | None:
+    """The first stream of sound and what decodes it."""
     for i, info in enumerate(streams):
         if isinstance(info, AudioInfo) and audio is not None:
-            return pictures, (i, BlockDecoder(audio, audio.check_stream(info), None, salvage))
-    return pictures, None
+            return i, BlockDecoder(audio, audio.check_stream(info), None, salvage)
+    return None
