@@ -12,6 +12,7 @@ import numpy as np
 
 from ..entropy.adaptive_bits import BitDecoder, Coder, Contexts, escape
 from ..errors import FormatError
+from .motion_starts import STARTS
 
 BLOCKS, SIZE = 6, 64
 MAX_LEVEL = 2047
@@ -65,7 +66,7 @@ Motion = tuple[int, tuple[int, ...]]  # which references a cell uses; down and r
 class PictureSyntax:
     """Writes or reads pictures of one size, one after the other from a key picture on."""
 
-    def __init__(self, h: int, w: int, starts: tuple[bytes, ...] = ()):
+    def __init__(self, h: int, w: int, starts: tuple[bytes, ...] = STARTS):
         self.h, self.w = h, w
         self.contexts = [Contexts(CONTEXTS, starts[i] if starts else b"") for i in range(_LAYERS)]
 

@@ -14,6 +14,7 @@ from .motion_planes import PATCH, Planes
 BLOCKS, SIZE = 6, 64  # blocks of a patch, coefficients of a block
 MAX_MAGNITUDE = 2047  # of a coefficient, in steps
 MAX_STEP = 160
+EDGES = (16, 6, 4)  # of a step, in 16ths: jumps and slopes beside them that are smoothed, and the most that is moved
 CHROMA_FINER = 8  # by how many steps chroma, whose errors spread over four pixels, is quantized finer
 _SIXTEENTHS = (4096, 4277, 4467, 4664, 4871, 5087, 5312, 5547, 5793, 6049, 6317, 6597, 6889, 7194, 7512, 7845)
 _UNIT = 16  # steps are multiples of 1 / _UNIT
@@ -74,7 +75,27 @@ def add_residual(prediction: Planes, levels: np.ndarray, step: int) -> Planes:
         shift = 2.0 ** (2 * _BITS) * _UNIT
         residual = np.floor(whole / shift + 0.5).astype(np.int32)
         blocks[where] = np.clip(blocks[where] + residual, 0, 255).astype(np.uint8)
-    return Planes(*(np.ascontiguousarray(p) for p in from_blocks(blocks)))
+    y, u, v = (np.ascontiguousarray(p) for p in from_blocks(blocks))
+    if coded.any():
+        h, w = coded.shape[:2]
+        luma = coded[..., :4].reshape(h, w, 2, 2).transpose(0, 2, 1, 3).reshape(2 * h, 2 * w)
+        _smooth_edges(y, luma, step)
+    return Planes(y, u, v)
+
+
+def _smooth_edges(plane: np.ndarray, coded: np.ndarray, step: int) -> None:
+    """Take small jumps off the edges between cells one of which has levels; upright edges first, then level ones."""
+    size = step_size(step, False)
+    jump, flat, most = (size * n >> 8 for n in EDGES)
+    for x, has in ((plane.T, coded.T), (plane, coded)):
+        rows = x.reshape(len(x) // 8, 8, -1)
+        near = (has[:-1] | has[1:]).repeat(8, 1)
+        b, a, c, d = (r.astype(np.int32) for r in (rows[:-1, 6], rows[:-1, 7], rows[1:, 0], rows[1:, 1]))
+        step_across = c - a
+        apply = near & (np.abs(step_across) < jump) & (np.abs(b - a) < flat) & (np.abs(d - c) < flat)
+        change = np.clip(3 * step_across + (b - d) + 4 >> 3, -most, most) * apply
+        rows[:-1, 7] = np.clip(a + change, 0, 255).astype(np.uint8)
+        rows[1:, 0] = np.clip(c - change, 0, 255).astype(np.uint8)
 
 
 # Levels as tokens ----------------------------------------------------------------------------------
