@@ -326,10 +326,10 @@ class JodioNetwork(CodecNetwork):
             return base
         if state is None:
             state = State()
-            return torch.cat([self._decode_layers(rest, base, state), self.finish_frames(state, len(codes))], -1)
-        return self._decode_layers(rest, base, state)
+            return torch.cat([self.decode_layers(rest, base, state), self.finish_frames(state, len(codes))], -1)
+        return self.decode_layers(rest, base, state)
 
-    def _decode_layers(self, rest: Tensor, base: Tensor, state: State) -> Tensor:
+    def decode_layers(self, rest: Tensor, base: Tensor, state: State) -> Tensor:
         """Codes [B, L, F] of the levels after the base, and base, -> waveform, late as `decode_frames` says."""
         layer, envelope_layer = self.waveform_layer, self.envelope_layer
         assert layer is not None

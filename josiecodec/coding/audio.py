@@ -18,6 +18,8 @@ from torch import Tensor
 
 from ..atomic import write_bytes
 from ..audio.network import CHUNK_FRAMES
+from ..audio.resume import ResumedStream
+from ..audio.stream import AudioStream
 from ..bitstream.container import Block, TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, find_stream
 from ..errors import CodesError, FormatError, MediaError
@@ -234,7 +236,7 @@ def decode_file(
                 raise FormatError("no block of it is whole: there is nothing to salvage")
             writer.write(resampler(torch.zeros(0), last=True))
         size = Path(target).stat().st_size if str(target) != "-" else 0
-        return Result(written / codec.sample_rate, size, tuple(reader.problems))
+        return Result(written / codec.sample_rate, size, (*reader.problems, *decoder.problems))
 
 
 class BlockDecoder:
@@ -245,6 +247,9 @@ class BlockDecoder:
         info: header of the stream.
         n_q: use at most so many levels.
         salvage: frames that are missing become silence; else they are an error.
+
+    Attributes:
+        problems: where levels could not be used, see `audio/resume.py`.
     """
 
     def __init__(self, codec: Jodio, info: AudioInfo, n_q: int | None = None, salvage: bool = False):
@@ -254,7 +259,9 @@ class BlockDecoder:
         self.levels = min(info.levels, n_q or info.levels)
         self.reached = 0  # frames
         self.written = 0  # samples
-        self._stream = codec.streaming() if codec.config.causal else None
+        self.problems: list[str] = []
+        self._since = 0  # the frame behind the last gap
+        self._stream: AudioStream | ResumedStream | None = codec.streaming() if codec.config.causal else None
         self._whole: list[Tensor] = []  # of a codec that has to see everything at once
 
     def push(self, block: Block) -> Iterator[Tensor]:
@@ -273,7 +280,10 @@ class BlockDecoder:
                 return  # a block out of place cannot be trusted
             yield from self._cut(self._rest())
             yield from self._cut(_silence((block.first - self.reached) * self.codec.frame_size))
-            self.reached = block.first
+            self._report()
+            self.reached = self._since = block.first
+            if self.codec.config.causal:
+                self._stream = ResumedStream(self.codec, block.first)
         codes = torch.from_numpy(np.asarray(block.codes)[:, : self.levels].astype(np.int64))
         self.reached += block.units
         codes = codes.t()[None].to(self.codec.device)
@@ -289,9 +299,17 @@ class BlockDecoder:
             FormatError: if samples are missing.
         """
         yield from self._cut(self._rest())
+        self._report()
         length = self.info.length
         if length is not None and self.written < length and not self.salvage:
             raise FormatError(f"the file holds {self.written} of {length} samples")
+
+    def _report(self) -> None:
+        """Note if levels behind the last gap were not used."""
+        stream = self._stream
+        if isinstance(stream, ResumedStream) and not stream.found and self.levels > self.codec.base_levels:
+            start = self._since * self.codec.frame_size / self.codec.sample_rate
+            self.problems.append(f"from {start:.1f} s on, behind a gap, levels of the waveform cannot be used")
 
     def _rest(self) -> list[Tensor]:
         """What is still to come of the blocks so far; those after them are a new beginning."""
