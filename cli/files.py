@@ -182,7 +182,7 @@ def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress
         "seconds": round(done.seconds, 3),
         "bytes": done.size,
         "kbps": round(kbps, 3),
-        "problems": problems + _mixed(out, how),
+        "problems": problems + _unused(how.rate.n_q, done.n_q) + _mixed(out, how),
         "codes_kbps": round(codec.bitrate(done.n_q) / 1000, 4),
         "n_q": done.n_q,
         "shown": f"{done.seconds:.1f} s -> {done.size} bytes, {kbps:.2f} kbit/s, {by_frame}{done.n_q} levels",
@@ -246,6 +246,11 @@ def _mixed(out: Any, how: Encoding) -> list[str]:
     with TokenReader(out.getvalue() if hasattr(out, "getvalue") else out, codes=False) as reader:
         channels = max((s.original_channels for s in reader.streams if isinstance(s, AudioInfo)), default=1)
     return [f"its {channels} channels are mixed to one; the codec is mono"] if channels > 1 else []
+
+
+def _unused(asked: int | None, got: int) -> list[str]:
+    """A warning where levels were asked for that no decoder would use."""
+    return [f"{got} levels, not {asked}: so few of the waveform are not used"] if asked not in (None, got) else []
 
 
 def _missed(got: float, wanted: float | None, unit: str) -> list[str]:

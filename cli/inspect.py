@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,8 +179,10 @@ def trim(
     from josiecodec.bitstream.scan import trim_file
     from josiecodec.errors import FormatError
 
-    tables = given_tables(folders)
-    levels = n_q if n_q is not None else _levels_within(source, kbps or 0.0, tables)
+    tables, useful = given_tables(folders), _useful(source, folders)
+    levels = useful(n_q) if n_q is not None else _levels_within(source, kbps or 0.0, tables, useful)
+    if n_q not in (None, levels):
+        click.echo(f"warning: {source}: {levels} levels, not {n_q}: so few of the waveform are not used", err=True)
     before = source.stat().st_size if source.is_file() else 0
     try:
         trim_file(source, target, levels, tables)
@@ -192,7 +195,29 @@ def trim(
     click.echo(f"{source} -> {target}: {before} -> {after} bytes")
 
 
-def _levels_within(source: Path, kbps: float, tables: Tables) -> int:
+def _useful(source: Path, folders: tuple[Path, ...]) -> Callable[[int], int]:
+    """How many of so many levels of a file of audio are of use to a decoder, as far as its model is known."""
+    from josiecodec.audio.levels import useful_in
+    from josiecodec.bitstream.container import TokenReader
+    from josiecodec.bitstream.header import AudioInfo
+    from josiecodec.errors import CodecError
+    from josiecodec.fingerprint import of_folder, same_fingerprint
+    from josiecodec.shipped import find_shipped, settings_of
+
+    try:
+        with TokenReader(source, codes=False) as reader:
+            info = reader.streams[0]
+            if len(reader.streams) > 1 or not isinstance(info, AudioInfo):
+                return int
+        own = (folder for folder in folders if same_fingerprint(of_folder(folder), info.fingerprint))
+        folder = next(own, None) or find_shipped(info.fingerprint, info.model)
+    except (CodecError, OSError):  # told when it is trimmed
+        return int
+    values = {} if folder is None else settings_of(folder)
+    return lambda n: n if n >= info.levels else useful_in(values, n)
+
+
+def _levels_within(source: Path, kbps: float, tables: Tables, useful: Callable[[int], int]) -> int:
     """The most levels with which a file of audio takes no more than a bitrate, all of it."""
     from josiecodec.bitstream.header import AudioInfo
     from josiecodec.bitstream.josie_file import TokenFile
@@ -207,4 +232,4 @@ def _levels_within(source: Path, kbps: float, tables: Tables) -> int:
         raise click.UsageError("--kbps is for files with audio only; use --n-q")
     own = find_tables(info, tables)
     rates = level_rates(codes.T, info.codebook_size, info.sample_rate / info.frame_size, own)
-    return fit_levels(lambda n: (file.trimmed(n).to_bytes(tables), stream.seconds), rates, kbps)[0]
+    return fit_levels(lambda n: (file.trimmed(n).to_bytes(tables), stream.seconds), rates, kbps, useful)[0]

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from kit.audio import RATE, speechlike, tiny_config, tiny_model, tiny_waveform
+from kit.audio import BASE, POSITIONS, RATE, layered_model, speechlike, tiny_config, tiny_model, tiny_waveform
 
 from josiecodec.audio.envelope_layer import EnvelopeLayer, EnvelopeLayerConfig
-from josiecodec.audio.low_band_filter import LowBandFilterConfig
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.coding.audio import decode_file, encode_file
 from josiecodec.coding.jodio import Jodio
@@ -35,27 +34,13 @@ from josiecodec.training.audio.envelope_layer import (
 )
 from josiecodec.training.entropy.trainer import make_tables
 
-BASE, WAVEFORM, ENVELOPE = 6, 3, 2
+WAVEFORM, ENVELOPE = 3, 2
 ALL = BASE + WAVEFORM + ENVELOPE
-POSITIONS = (0, 2)
-
-
-def layered() -> Jodio:
-    """A tiny model with a waveform layer, a filter and an envelope layer, by frame, that do something."""
-    waveform = dataclasses.replace(
-        tiny_waveform(), by_frame=True, min_levels=2, filter=LowBandFilterConfig(width=32, blocks=1, expansion=1)
-    )
-    envelope = EnvelopeLayerConfig(positions=POSITIONS, width=32, blocks=1, expansion=1)
-    model = tiny_model(waveform=waveform, envelope=envelope)
-    torch.nn.init.normal_(model.waveform_layer.covariance.parts.weight, std=0.02)
-    torch.nn.init.normal_(model.waveform_layer.filter.output_proj.weight, std=0.01)
-    torch.nn.init.normal_(model.envelope_layer.output_proj.weight, std=0.01)
-    return model
 
 
 @pytest.fixture(scope="module")
 def model() -> Jodio:
-    return layered()
+    return layered_model()
 
 
 @pytest.fixture(scope="module")

@@ -176,7 +176,8 @@ class JodioNetwork(CodecNetwork):
                 not heard, and the codes of frames beyond `frames(length)` are zero.
 
         Returns:
-            int64 [B, n_q, frames(T)], the semantic level first. An item's codes are the same alone
+            int64 [B, n_q, frames(T)], the semantic level first; zeros at levels that no decoder would use
+            (`JodioConfig.useful_levels`). An item's codes are the same alone
             and in a padded batch. With a beam search (`settings.beams`) the codes of fewer levels
             need not be the first ones of more: `trim` gives those, `encode` better ones.
 

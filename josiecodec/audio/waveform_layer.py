@@ -226,7 +226,10 @@ class WaveformLayer(nn.Module):
         state: State | None = None,
         water_level: float | None = None,
     ) -> Tensor:
-        """Low bands [B, F * hops * hop] -> codes [B, levels, F]."""
+        """Low bands [B, F * hops * hop] -> codes [B, levels, F]; zeros where levels are too few to be used."""
+        if self.config.by_frame and levels < min(self.config.min_levels, self.config.levels):
+            frames = low.shape[1] // (self.hop * self.config.hops)
+            return torch.zeros(len(low), levels, frames, dtype=torch.long, device=low.device)
         transform = self.transform(base, state)
         plan = self.plan(transform, levels)
         counts = None

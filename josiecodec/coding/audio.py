@@ -54,7 +54,8 @@ def encode_file(
         codec: the model.
         source: path of the audio, "-" for standard input, or a seekable binary file.
         target: path of the `.josie` file, or a seekable binary file.
-        n_q: levels; None for those of the settings, or of `rate`.
+        n_q: levels, of which those that no decoder would use are left out (`JodioConfig.useful_levels`); None for those
+            of the settings, or of `rate`.
         rate: what the file may take, in place of `n_q`.
         settings: of the encoder; None for those of the model.
         reading: how the audio is read: which track, whether to salvage, whether to scale it to full scale.
@@ -68,13 +69,13 @@ def encode_file(
     """
     rate = fitting_rate("audio", n_q, rate)
     if rate.kbps is None and not (reading and reading.normalize):
-        levels = codec.levels(rate.n_q, settings)
+        levels = codec.config.useful_levels(codec.levels(rate.n_q, settings))
         with AudioReader(source, reading) as reader:
             return _encode(codec, reader, target, levels, settings, progress)
     with _reopening(source, reading) as reopen:
         gain = normalizing_gain(reopen) if reading and reading.normalize else 1.0
         if rate.kbps is None:
-            levels = codec.levels(rate.n_q, settings)
+            levels = codec.config.useful_levels(codec.levels(rate.n_q, settings))
             with reopen() as reader:
                 return _encode(codec, reader, target, levels, settings, progress, gain)
 
@@ -94,7 +95,7 @@ def encode_file(
                 blocks = reader.mono(codec.sample_rate, 0.0, PROBE_SECONDS, gain=gain)
                 probe = np.concatenate([codes for _, codes in encode_blocks(codec, blocks, codec.n_q, settings)])
             rates = level_rates(probe, codec.codebook_size, codec.frame_rate, codec.tables)
-            levels, data = fit_levels(encode, rates, rate.kbps)
+            levels, data = fit_levels(encode, rates, rate.kbps, codec.config.useful_levels)
     if isinstance(target, (str, Path)):
         write_bytes(target, data)
     else:

@@ -42,7 +42,8 @@ class Jodio(AudioDoor, TokenCodec):
 
         Args:
             x: [T], [1, T] or [1, 1, T], in [-1, 1], tensor or NumPy array; or what `load_audio` gives.
-            n_q: levels; None for those of the settings, or of `rate`.
+            n_q: levels, of which those that no decoder would use are left out (`JodioConfig.useful_levels`); None for
+                those of the settings, or of `rate`.
             rate: what the file may take, in place of `n_q`.
             settings: of the encoder; None for `self.settings`.
             sample_rate: of `x` in Hz, which is resampled where it is not the model's; None if it is.
@@ -57,7 +58,7 @@ class Jodio(AudioDoor, TokenCodec):
         if len(x) != 1:
             raise CodesError(f"compress takes one waveform at a time, not {len(x)}")
         if rate.kbps is None:
-            return self._file(x, self.levels(rate.n_q, settings), settings)
+            return self._file(x, self.config.useful_levels(self.levels(rate.n_q, settings)), settings)
         seconds = x.shape[-1] / self.sample_rate
         if self.by_frame and x.shape[-1]:
             parts = [self.analysis(x, settings)]
@@ -66,7 +67,8 @@ class Jodio(AudioDoor, TokenCodec):
                 return data
         probe = self.encode(x[..., : round(PROBE_SECONDS * self.sample_rate)], self.n_q, settings)
         rates = level_rates(probe[0].t().cpu().numpy(), self.codebook_size, self.frame_rate, self.tables)
-        return fit_levels(lambda n: (self._file(x, n, settings), seconds), rates, rate.kbps)[1]
+        useful = self.config.useful_levels
+        return fit_levels(lambda n: (self._file(x, n, settings), seconds), rates, rate.kbps, useful)[1]
 
     @property
     def by_frame(self) -> bool:
