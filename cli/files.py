@@ -248,7 +248,7 @@ def _mixed(out: Any, how: Encoding) -> list[str]:
     return [f"its {channels} channels are mixed to one; the codec is mono"] if channels > 1 else []
 
 
-def _unused(asked: int | None, got: int) -> list[str]:
+def _unused(asked: int | None, got: int | None) -> list[str]:
     """A warning where levels were asked for that no decoder would use."""
     return [f"{got} levels, not {asked}: so few of the waveform are not used"] if asked not in (None, got) else []
 
