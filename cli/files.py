@@ -172,11 +172,9 @@ def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress
     rate_kbps = how.rate.kbps
     kbps = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
     by_frame = "up to " if rate_kbps is not None and codec.by_frame and done.n_q == codec.n_q else ""
-    problems = (
-        []
-        if done.n_q < codec.n_q or rate_kbps is None or kbps > 0.95 * rate_kbps
-        else [f"{rate_kbps:g} kbit/s not reached: all {done.n_q} levels of the model take {kbps:.3g}"]
-    )
+    problems = []
+    if done.full and rate_kbps is not None and kbps <= 0.95 * rate_kbps:
+        problems.append(f"{rate_kbps:g} kbit/s not reached: all {done.n_q} levels of the model take {kbps:.3g}")
     return {
         "kind": "audio",
         "seconds": round(done.seconds, 3),

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..atomic import write_bytes
+from ..audio.layers import LayerInput
 from ..audio.network import CHUNK_FRAMES
 from ..audio.resume import ResumedStream
 from ..audio.stream import AudioStream
@@ -25,11 +26,11 @@ from ..bitstream.header import AudioInfo, find_stream
 from ..errors import CodesError, FormatError, MediaError
 from ..media.audio_reader import AudioReader, Reading, StreamResampler
 from ..media.audio_writer import AudioWriter
-from ..nn.streaming import State
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import Progress, Result
 from .jodio import Jodio
+from .layer_rate import Fitted
 
 MAX_GAP_SECONDS = 600  # filled in at a stretch
 MAX_IN_MEMORY = 1 << 26  # bytes of standard input; more goes to a temporary file
@@ -48,7 +49,8 @@ def encode_file(
 ) -> Result:
     """Encode an audio file to a `.josie` file, block by block.
 
-    With a rate in kbit/s the file is made with as many levels as fit it, which takes one to three passes.
+    With a rate in kbit/s the file is made with as many levels as fit it: of models by frame in one pass through the
+    audio (two if it is longer than 20 minutes), of others in one to three.
 
     Args:
         codec: the model.
@@ -79,29 +81,30 @@ def encode_file(
             with reopen() as reader:
                 return _encode(codec, reader, target, levels, settings, progress, gain)
 
-        def encode(levels: int, settings: EncoderSettings | None = settings) -> tuple[bytes, float]:
+        def encode(levels: int) -> tuple[bytes, float]:
             out = io.BytesIO()
             with reopen() as reader:
                 done = _encode(codec, reader, out, levels, settings, progress, gain)
             return out.getvalue(), done.seconds
 
-        data, levels = None, codec.n_q
+        fitted, levels = None, codec.n_q
         if codec.by_frame:
-            with reopen() as reader:
-                analyses = list(analysis_blocks(codec, reader.mono(codec.sample_rate, gain=gain), settings))
-            data = codec.fit_layers(lambda chosen: encode(codec.n_q, chosen), analyses, rate.kbps, settings)
-        if data is None:
+            fitted = _fit_layers(codec, reopen, rate.kbps, settings, progress, gain)
+            levels = codec.base_levels if fitted is None else levels
+        if fitted is None:
             with reopen() as reader:
                 blocks = reader.mono(codec.sample_rate, 0.0, PROBE_SECONDS, gain=gain)
-                probe = np.concatenate([codes for _, codes in encode_blocks(codec, blocks, codec.n_q, settings)])
+                probe = np.concatenate([codes for _, codes in encode_blocks(codec, blocks, levels, settings)])
             rates = level_rates(probe, codec.codebook_size, codec.frame_rate, codec.tables)
             levels, data = fit_levels(encode, rates, rate.kbps, codec.config.useful_levels)
+            fitted = Fitted(data, levels == codec.n_q)
+    data = fitted.data
     if isinstance(target, (str, Path)):
         write_bytes(target, data)
     else:
         target.write(data)
     with TokenReader(data, codes=False) as file:
-        return Result((file.streams[0].length or 0) / codec.sample_rate, len(data), n_q=levels)
+        return Result((file.streams[0].length or 0) / codec.sample_rate, len(data), n_q=levels, full=fitted.full)
 
 
 def _encode(
@@ -166,13 +169,44 @@ def encode_blocks(
     yield 0, stream.flush()[0].t().cpu().numpy()
 
 
-def analysis_blocks(
-    codec: Jodio, blocks: Iterator[Tensor], settings: EncoderSettings | None = None
-) -> Iterator[tuple[np.ndarray, ...]]:
-    """Sample blocks -> what `Jodio.analysis` says of them, in bounded memory."""
-    state = State()
-    for part in _regrouped(blocks, CHUNK_FRAMES * codec.frame_size):
-        yield codec.analysis(codec.waveform(part).to(codec.device), settings, state)
+def _fit_layers(
+    codec: Jodio,
+    reopen: Callable[[], AudioReader],
+    kbps: float,
+    settings: EncoderSettings | None,
+    progress: Progress | None,
+    gain: float,
+) -> Fitted | None:
+    """`Jodio.fit_layers` of a file, block by block."""
+    length, info = 0, codec.stream_info(codec.n_q, None)
+
+    def pieces() -> Iterator[LayerInput]:
+        nonlocal length, info
+        with reopen() as reader:
+            info = codec.stream_info(codec.n_q, None, reader.sample_rate, min(reader.channels, 65535))
+            expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
+            parts = _regrouped(reader.mono(codec.sample_rate, gain=gain), CHUNK_FRAMES * codec.frame_size)
+            length = 0
+
+            def blocks() -> Iterator[Tensor]:
+                nonlocal length
+                for part in parts:
+                    length += len(part)
+                    yield part[None, None]
+
+            for piece in codec.layer_inputs(blocks(), settings):
+                yield piece
+                if progress and expected:
+                    progress(min(length / expected, 1.0))
+
+    def write(codes: np.ndarray) -> tuple[bytes, float]:
+        out = io.BytesIO()
+        with TokenWriter(out, [info], codec.known_tables) as writer:
+            writer.add(0, codes)
+            writer.close([length])
+        return out.getvalue(), length / codec.sample_rate
+
+    return codec.fit_layers(pieces, write, kbps, settings)
 
 
 def _regrouped(blocks: Iterator[Tensor], size: int) -> Iterator[Tensor]:
