@@ -6,7 +6,7 @@ A frame in which nothing is to be heard has none of them in a model by frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,9 +14,8 @@ from torch import Tensor
 from ..nn.streaming import State, Streaming, with_past
 from ..settings import EncoderSettings
 from .bit_plan import ShapedVectors
-
-if TYPE_CHECKING:
-    from .network import JodioNetwork
+from .envelope_layer import EnvelopeLayer
+from .waveform_layer import WaveformLayer
 
 QUIET = 1e-8  # mean square, 80 dB below full scale: frames that stay below have no levels after the base
 MOMENTS = 8  # of a frame, of which the loudest counts
@@ -38,6 +37,22 @@ class Loudness(Streaming):
         return torch.maximum(loudest[:, 1:], loudest[:, :-1])
 
 
+class Layered(Protocol):
+    """A network with layers after its base; `loudness` is None where all frames have as many levels."""
+
+    @property
+    def frame_size(self) -> int: ...
+    @property
+    def base_levels(self) -> int: ...
+    @property
+    def waveform_layer(self) -> WaveformLayer | None: ...
+    @property
+    def envelope_layer(self) -> EnvelopeLayer | None: ...
+    @property
+    def loudness(self) -> Loudness | None: ...
+    def layer_rows(self, n_q: int) -> tuple[list[int], list[int]]: ...
+
+
 @dataclass
 class LayerInput:
     """A piece of a recording as the layers after the base see it.
@@ -56,7 +71,7 @@ class LayerInput:
 
 
 def encode_layers(
-    network: JodioNetwork, x: Tensor, base: Tensor, n_q: int, state: State | None, settings: EncoderSettings
+    network: Layered, x: Tensor, base: Tensor, n_q: int, state: State | None, settings: EncoderSettings
 ) -> Tensor:
     """Waveform and decoded base, both [B, 1, F * frame_size] -> codes [B, n_q - base_levels, F]."""
     layer, envelope_layer = network.waveform_layer, network.envelope_layer
@@ -74,7 +89,7 @@ def encode_layers(
     return rest if quiet is None else rest * ~quiet.unsqueeze(1)
 
 
-def analyse_layers(network: JodioNetwork, x: Tensor, base: Tensor, codes: Tensor, state: State) -> LayerInput:
+def analyse_layers(network: Layered, x: Tensor, base: Tensor, codes: Tensor, state: State) -> LayerInput:
     """Waveform and decoded base of codes -> what there is to code. See `LayerInput`."""
     layer, envelope_layer = network.waveform_layer, network.envelope_layer
     assert layer is not None
@@ -90,7 +105,7 @@ def analyse_layers(network: JodioNetwork, x: Tensor, base: Tensor, codes: Tensor
 
 @torch.no_grad()
 def search_layers(
-    network: JodioNetwork, piece: LayerInput, waveform: Tensor, envelope: Tensor, beams: int
+    network: Layered, piece: LayerInput, waveform: Tensor, envelope: Tensor, beams: int
 ) -> tuple[Tensor, Tensor]:
     """Codes with every number of levels of the layers up to those given for each frame.
 
@@ -112,7 +127,7 @@ def search_layers(
     return found, envelope_layer.paths(envelope_vectors, envelope, beams)
 
 
-def quiet_frames(network: JodioNetwork, x: Tensor, state: State | None) -> Tensor | None:
+def quiet_frames(network: Layered, x: Tensor, state: State | None) -> Tensor | None:
     """Frames in which nothing is to be heard, [B, F]; None of models whose frames all have as many levels."""
     if network.loudness is None:
         return None

@@ -8,16 +8,13 @@ recording is not too long; else it is made again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ..audio.layers import LayerInput, search_layers
+from ..audio.network import JodioNetwork
 from .layer_rate import LayerAnalysis
-
-if TYPE_CHECKING:
-    from .jodio import Jodio
 
 KEPT_FRAMES = 15000  # of which the vectors to code are kept, about 3.3 kB each
 
@@ -55,14 +52,14 @@ class LayerSearch:
 
     Args:
         codec: a model by frame.
-        pieces: what `Jodio.layer_inputs` gives; called again if the recording is long.
+        pieces: what `analyse_frames` gives; called again if the recording is long.
         beams: hypotheses kept.
 
     Attributes:
         analysis: what decides about levels.
     """
 
-    def __init__(self, codec: Jodio, pieces: Callable[[], Iterable[LayerInput]], beams: int):
+    def __init__(self, codec: JodioNetwork, pieces: Callable[[], Iterable[LayerInput]], beams: int):
         self.codec, self.beams = codec, beams
         kept: list[LayerInput] | None = []
         found: list[tuple[np.ndarray, ...]] = []
