@@ -90,7 +90,7 @@ class PatchRows:
         return pieces if len(self.counts) else []
 
     def trimmed(self, levels: int) -> PatchRows:
-        """The same with at most `levels` levels of each patch; a detail layer goes with the levels that it refers to."""
+        """The same with at most `levels` levels of each patch; a detail layer goes with the levels it refers to."""
         if not self.counts.size or int(self.counts.max()) <= levels:
             return self
         counts = self.counts.reshape(-1).astype(np.int64)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..bitstream.patch_payload import PatchRows
+from ..vision.detail_layer import known_step
 from ..vision.network import JovioNetwork
 from ..vision.tiling import tiled
 from .detail import DetailCoder
@@ -37,7 +38,7 @@ def with_detail(network: JovioNetwork, base: Tensor, rows: PatchRows) -> Tensor:
         if step >= 0:
 
             def filtered(b: Tensor, r: Tensor, step: int = int(step)) -> Tensor:
-                return layer.filtered(b, r, step)
+                return layer.filtered(b, r, torch.tensor([known_step(step)], device=b.device))
 
             run: Callable[..., Tensor] = filtered
             whole = tiled(run, (base, residual), (patch, patch), patch, layer.margin)

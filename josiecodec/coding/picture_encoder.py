@@ -1,12 +1,13 @@
 """Still pictures with a detail layer: base and detail at one lambda, or so that both fit a budget.
 
-The finer the step of the detail, the less a level of the base is worth, but they go together: `step_for` says which step
-suits which lambda. At low rates the base alone is best, and a picture is coded as without the layer.
+The finer the step of the detail, the less a level of the base is worth, but they go together: `step_for` says which
+step suits which lambda. At low rates the base alone is best, and a picture is coded as without the layer.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..vision.detail_layer import FINEST, PER_OCTAVE, STEPS, step_size
 from ..vision.grouping import padded, to_groups
 from ..vision.network import JovioNetwork
 from .detail import ChosenDetail, DetailCoder
-from .rate_control import ROUGH_BEAMS, RowEncoder
+from .rate_control import RowEncoder
 from .reconstruct import Group, base_codes
 from .vision_encoder import END_BYTES, GroupEncoder
 
@@ -30,7 +31,9 @@ USUAL_LAMBDA, USUAL_STEP = 0.04, 60.0  # that go together; lambda grows as the s
 COARSEST = 118  # index of the last step that is better than base alone
 SAMPLED = 1024  # patches that sizes are estimated from
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
-CLOSE = 0.006  # of a size
+CLOSE = 0.004  # of the logarithm of a size
+DEARER = 1.35  # by which the price of a bit is raised to see what it gives
+NEAR_ENOUGH = 14  # steps between that which the base was coded for and that which fits
 MAX_TRIES = 7
 
 
@@ -43,6 +46,19 @@ def step_for(rd_lambda: float) -> int:
     """The step that suits a lambda of the base; of those beyond `COARSEST` the base alone is better."""
     size = max(rd_lambda / USUAL_LAMBDA * USUAL_STEP, FINEST)
     return min(STEPS - 1, round(PER_OCTAVE * math.log2(size / FINEST)))
+
+
+@dataclass(frozen=True)
+class Fineness:
+    """How finely the detail is coded.
+
+    Attributes:
+        step: index of the step.
+        bit_price: of a bit, in units of the step squared.
+    """
+
+    step: int
+    bit_price: float = BIT_PRICE
 
 
 class DetailEncoder:
@@ -90,20 +106,22 @@ class DetailEncoder:
             rd_lambda = self.rate.rd_lambda or self.settings.rd_lambda
             step = step_for(rd_lambda)
             base = _Base(self, picture, latent, rd_lambda, self.settings.beams)
-            return [base.group.rows if step > COARSEST else base.with_detail(step)]
+            return [base.group.rows if step > COARSEST else base.with_detail(Fineness(step))]
         return self._within(picture, latent, bits - self.overhead)
 
     def _within(self, picture: Tensor, latent: Tensor, bits: float) -> list[PatchRows]:
         per_pixel = max(bits, 1.0) / (self.size[0] * self.size[1])
-        first = 0.016 * per_pixel**-0.85  # what usually suits such a rate
-        step = step_for(first)
-        if step <= COARSEST + PER_OCTAVE:
-            rough = _Base(self, picture, latent, lambda_for(min(step, COARSEST)), ROUGH_BEAMS)
-            step = rough.fitting_step(bits, min(step, COARSEST))
-            if step <= COARSEST:
-                base = _Base(self, picture, latent, lambda_for(step), self.settings.beams)
-                step = base.fitting_step(bits, step)
-                return [base.with_detail(min(step, STEPS - 1))]
+        step = step_for(0.016 * per_pixel**-0.85)  # what usually suits such a rate
+        for last in (False, True):
+            if step > COARSEST + PER_OCTAVE:
+                break
+            base = _Base(self, picture, latent, lambda_for(min(step, COARSEST)), self.settings.beams)
+            fitting = base.fitting(bits, min(step, COARSEST))
+            if fitting is None:
+                break
+            if last or abs(fitting.step - step) <= NEAR_ENOUGH:
+                return [base.with_detail(*base.corrected(bits, fitting))]
+            step = fitting.step
         alone = RowEncoder(self.network, self.settings, self.tables, self.levels, False)
         return [alone.within([latent], bits)[0].rows]
 
@@ -132,7 +150,7 @@ class _Base:
         self.gain = 1.0  # of bits of the whole over those of the sample
         self._wanted: dict[tuple[int, int], np.ndarray] = {}
 
-    def choose(self, part: tuple[int, int], step: int) -> ChosenDetail:
+    def choose(self, part: tuple[int, int], at: Fineness) -> ChosenDetail:
         """The detail of some rows of patches."""
         first, last = part
         wanted = self._wanted.get(part)
@@ -143,50 +161,64 @@ class _Base:
             if part in self.sample:
                 self._wanted[part] = wanted
         here = self.latents[first:last], self.counts[first:last]
-        return self.encoder.coder.choose(*here, wanted / step_size(step), step, BIT_PRICE)
+        return self.encoder.coder.choose(*here, wanted / step_size(at.step), at.step, at.bit_price)
 
-    def estimated_bits(self, step: int) -> float:
-        """Bits of the detail, about."""
+    def estimated_bits(self, at: Fineness) -> float:
+        """Bits of base and detail together, about."""
         sampled = sum(last - first for first, last in self.sample)
-        bits = sum(self.choose(part, step).bits for part in self.sample)
-        return self.gain * bits * len(self.counts) / sampled
+        bits = sum(self.choose(part, at).bits for part in self.sample)
+        return self.gain * bits * len(self.counts) / sampled + self.bits + 8 * (END_BYTES + 4 * len(self.parts))
 
-    def fitting_step(self, bits: float, step: int) -> int:
-        """The step at which base and detail take about so many bits; more than `COARSEST` if none is coarse enough."""
-        wanted = bits - self.bits - 8 * (END_BYTES + 3 * len(self.parts))
-        low, high, best, best_off = -1, COARSEST + 1, COARSEST + 1, math.inf
+    def fitting(self, bits: float, step: int) -> Fineness | None:
+        """The fineness at which base and detail take about so many bits; None if none is coarse enough."""
+        low, high = -1, COARSEST + 1  # too many bits, too few
         points: list[tuple[int, float]] = []
-        step = min(max(step, 0), COARSEST)
-        for _ in range(MAX_TRIES):
-            taken = self.estimated_bits(step)
-            off = math.log(max(taken, 1.0) / max(wanted, 1.0))
-            share = abs(taken - wanted) / max(bits, 1.0)
-            if share < best_off:
-                best, best_off = step, share
-            if share < CLOSE or wanted <= 0 and step >= COARSEST:
-                break
+        while high - low > 1 and len(points) < MAX_TRIES:
+            points.append((step, math.log(self.estimated_bits(Fineness(step)) / max(bits, 1.0))))
+            off = points[-1][1]
             low, high = (step, high) if off > 0 else (low, step)
-            points.append((step, off))
-            slope = -0.033
-            if len(points) > 1 and points[-1][0] != points[-2][0]:
-                measured = (points[-1][1] - points[-2][1]) / (points[-1][0] - points[-2][0])
-                slope = measured if -0.2 < measured < -0.01 else slope
+            if abs(off) < CLOSE:
+                return Fineness(step)
+            slope = -0.025
+            if len(points) > 1:
+                measured = (off - points[-2][1]) / (step - points[-2][0])
+                slope = measured if -0.2 < measured < -0.004 else slope
             following = round(min(max(step - off / slope, -1e6), 1e6))
-            if not low < following < high:
-                following = (low + high) // 2
-            if not low < following < high:
-                break
-            step = following
-        too_much = low >= COARSEST
-        return COARSEST + 1 if too_much else best
+            step = following if low < following < high else (low + high) // 2
+        if low >= COARSEST:
+            return None
+        # The finer of two neighbours, and each bit a little dearer.
+        finer = [(off, step) for step, off in points if off > 0]
+        if not finer:
+            return Fineness(max(min(points, key=lambda point: abs(point[1]))[0], 0))
+        off, step = min(finer)
+        dearer = Fineness(step, DEARER * BIT_PRICE)
+        gained = off - math.log(self.estimated_bits(dearer) / max(bits, 1.0))
+        share = min(off / max(gained, 1e-3), 2.0)
+        return Fineness(step, BIT_PRICE * DEARER**share)
 
-    def with_detail(self, step: int) -> PatchRows:
+    def corrected(self, bits: float, at: Fineness) -> tuple[Fineness, list[ChosenDetail]]:
+        """`at`, or what is better where the sample misled, and the detail of all parts."""
+        for _ in range(2):
+            chosen = [self.choose(part, at) for part in self.parts]
+            if self.sample == self.parts:
+                break
+            total = sum(c.bits for c in chosen)
+            sampled = sum(last - first for first, last in self.sample)
+            estimate = sum(self.choose(part, at).bits for part in self.sample) * len(self.counts) / sampled
+            gain = total / max(estimate, 1.0)
+            if abs(math.log(max(gain / self.gain, 1e-3))) < 2 * CLOSE:
+                break
+            self.gain = gain
+            at = self.fitting(bits, at.step) or at
+        return at, chosen
+
+    def with_detail(self, at: Fineness, chosen: list[ChosenDetail] | None = None) -> PatchRows:
         """The rows, with their detail."""
-        details = []
-        for part in self.parts:
-            chosen = self.choose(part, step)
-            details.append(DetailPart(part[0], part[1] - part[0], self.encoder.coder.pack(chosen)))
-        rows = self.group.rows
+        found = chosen or [self.choose(part, at) for part in self.parts]
+        pack = self.encoder.coder.pack
+        rows, parts = self.group.rows, zip(self.parts, found)
+        details = [DetailPart(first, last - first, pack(detail)) for (first, last), detail in parts]
         return PatchRows(rows.modes, rows.counts, rows.codes, tuple(details))
 
 

@@ -70,9 +70,13 @@ class DetailLayer(nn.Module):
         nn.init.zeros_(self.output_proj.bias)
 
     def numbers(self, name: str) -> np.ndarray:
+        """The same as `tensor`, as an array."""
+        return self.tensor(name).cpu().numpy()
+
+    def tensor(self, name: str) -> Tensor:
         """A tensor of whole numbers, by the name that `DetailNetwork` has for it."""
         buffer: Tensor = getattr(self, self.names[name])
-        return buffer.cpu().numpy()
+        return buffer
 
     def network(self) -> DetailNetwork:
         """The network that gives the scales of coefficients.
@@ -94,11 +98,12 @@ class DetailLayer(nn.Module):
         shrunk = symbols.float() - SHRINK * symbols.sign()
         return from_coefficients(shrunk[None]) * (step_size(step) / 255)
 
-    def filtered(self, base: Tensor, residual: Tensor, step: int) -> Tensor:
-        """Decoded base and residual, both [B, 3, H, W] of whole patches -> pictures of the same shape."""
+    def filtered(self, base: Tensor, residual: Tensor, known: Tensor) -> Tensor:
+        """Decoded base and residual, both [B, 3, H, W] of whole patches, and integers [B], the step as networks know it
+        -> pictures of the same shape."""
         fine = self.config.fine
         x = [merge((base - 0.5).permute(0, 2, 3, 1), fine), merge(residual.permute(0, 2, 3, 1) * RESIDUAL_SCALE, fine)]
-        y = self.input_proj(torch.cat(x, -1)) + self.step_embedding.weight[known_step(step)]
+        y = self.input_proj(torch.cat(x, -1)) + self.step_embedding(known)[:, None, None]
         y = self.output_proj(self.norm(self.filter_blocks(y)))
         return base + residual + unmerge(y, fine).permute(0, 3, 1, 2)
 

@@ -77,7 +77,6 @@ class DetailNetwork:
             scales of the coefficients of each pass, int64 [2 h, 2 w, n], and an array of the same shape to be filled
             with their symbols before the next pass is asked for.
         """
-        h, w, _ = latents.shape
         counts = np.minimum(counts.astype(np.int64), MAX_COUNT).repeat(2, 0).repeat(2, 1)
         x = self._layer(self._features(latents), "input")
         x += np.floor((self._n["count"][counts] + self._n["step"][step]) / WEIGHT)

@@ -213,8 +213,10 @@ class JovioNetwork(CodecNetwork):
         return total
 
     def whole_latents(self, codes: Tensor) -> Tensor:
-        """Codes [N, K] of the first levels (-1 for none) -> latents in units of 1 / `LATENT`, the same on every machine:
-        int64 [N, D]."""
+        """Codes [N, K] of the first levels (-1 for none) -> latents in whole units of 1 / `LATENT`, int64 [N, D].
+
+        They are the same on every machine.
+        """
         total = torch.zeros(len(codes), self.config.latent_dim, device=codes.device)
         for k in range(codes.shape[1]):
             quantizer, scale = self.rvq.level(k)
