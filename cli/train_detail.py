@@ -19,6 +19,7 @@ from .options import Path_, use_device
 )
 @click.option("--crops", type=click.IntRange(20), default=2000, show_default=True, help="Crops to learn from.")
 @click.option("--name", default="", help="Of the new model; that of the folder OUT if none is given.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, ...")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")
 def detail(
     model: str,
@@ -28,6 +29,7 @@ def detail(
     filter_minutes: float,
     crops: int,
     name: str,
+    device: str,
     threads: int | None,
 ) -> None:
     """Train a detail layer for still pictures on top of MODEL, and save both in the folder OUT.
@@ -51,7 +53,7 @@ def detail(
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise click.UsageError(f"{out} exists: give a new folder")
-    use_device("cpu", threads)
+    place = use_device(device, threads)
     torch.manual_seed(0)
     codec = load_for_training(model)
     if not isinstance(codec, Jovio):
@@ -59,6 +61,7 @@ def detail(
     codec = codec.eval().requires_grad_(False)
     if codec.detail is None:
         codec = add_detail_layer(codec, DetailConfig(), name or out.name)
+    codec = codec.to(place)
     found = detail_crops(codec, Pictures(*data, videos=False), DataConfig(), crops, report=click.echo)
     if minutes:
         click.echo(f"bits a pixel of pictures held out: {train_network(codec, found, minutes, report=click.echo):.4f}")

@@ -41,7 +41,13 @@ class DetailCrops:
 
     def chosen(self, index: Tensor) -> DetailCrops:
         """Some of them."""
+        index = index.to(self.pictures.device)
         return DetailCrops(self.pictures[index], self.bases[index], self.latents[index], self.counts[index])
+
+    def to(self, device: torch.device) -> DetailCrops:
+        """The same on a device."""
+        parts = (self.pictures, self.bases, self.latents, self.counts)
+        return DetailCrops(*(part.to(device) for part in parts))
 
     def floats(self) -> tuple[Tensor, Tensor]:
         """Pictures and bases as float [N, 3, S, S] in [0, 1]."""

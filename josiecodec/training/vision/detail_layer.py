@@ -97,14 +97,15 @@ def train_network(
     scales = layer.config.scales
     network = TrainedNetwork(codec, layer.config, tensors(layer))
     network.start_from(layer)
+    network.to(codec.device)
     kept = copy.deepcopy(network).requires_grad_(False)
-    learned, held_out = _split(crops)
+    learned, held_out = _split(crops.to(codec.device))
     random = torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(network.parameters(), config.lr, betas=(0.9, 0.98), weight_decay=0.01)
 
     def bits(model: TrainedNetwork, part: DetailCrops, step: Tensor) -> Tensor:
-        size = torch.tensor([step_size(int(s)) for s in step]).view(-1, 1, 1, 1)
-        known = torch.tensor([known_step(int(s)) for s in step])
+        size = torch.tensor([step_size(int(s)) for s in step], device=codec.device).view(-1, 1, 1, 1)
+        known = torch.tensor([known_step(int(s)) for s in step], device=codec.device)
         wanted, latents = part.missing() / size, part.latents.float()
         with torch.no_grad():
             first = (wanted.abs() + 0.38).floor() * wanted.sign()
@@ -144,12 +145,13 @@ def count_symbols(
     coder, found = DetailCoder(layer), []
     for number, step in enumerate(steps.tolist()):
         crop = crops.chosen(torch.tensor([number]))
-        wanted = crop.missing()[0].numpy() / step_size(step)
-        chosen = coder.choose(crop.latents[0].numpy().astype(np.int64), crop.counts[0].numpy(), wanted, step, BIT_PRICE)
+        wanted = crop.missing()[0].cpu().numpy() / step_size(step)
+        base = crop.latents[0].cpu().numpy().astype(np.int64), crop.counts[0].cpu().numpy()
+        chosen = coder.choose(*base, wanted, step, BIT_PRICE)
         found.append(torch.from_numpy(chosen.symbols.clip(-127, 127).astype(np.int8)))
         for table, values in chosen.streams:
             place = table * (2 * MAX_SYMBOL + 1) + values.clip(-MAX_SYMBOL, MAX_SYMBOL) + MAX_SYMBOL
-            counted += torch.from_numpy(np.bincount(place, minlength=counted.numel())).view(counted.shape)
+            counted += torch.from_numpy(np.bincount(place, minlength=counted.numel())).view(counted.shape).to(counted)
     # Either sign is as likely.
     layer.tensor("frequencies").copy_(frequencies(counted + counted.flip(1)))
     report(f"symbols of {len(crops)} crops counted")
@@ -169,6 +171,7 @@ def train_filter(
     config, layer = config or DetailTraining(), layer_of(codec)
     network = _FilterParts(copy.deepcopy(layer)).requires_grad_(True)
     kept = copy.deepcopy(network).requires_grad_(False)
+    crops, symbols = crops.to(codec.device), symbols.to(codec.device)
     order = torch.arange(len(crops))
     learned, held_out = order[order % HELD_OUT != 0], order[order % HELD_OUT == 0]
     random = torch.Generator().manual_seed(2)
@@ -182,7 +185,7 @@ def train_filter(
             top, left = (8 * int(torch.randint((side - cut) // 8 + 1, (), generator=random)) for _ in range(2))
             window = (..., slice(top, top + cut), slice(left, left + cut))
             pictures, bases, residuals = pictures[window], bases[window], residuals[window]
-        known = torch.tensor([known_step(int(steps[i])) for i in index.tolist()])
+        known = torch.tensor([known_step(int(steps[i])) for i in index.tolist()], device=codec.device)
         before = (pictures - bases - residuals).square().mean((1, 2, 3))
         after = (pictures - model.layer.filtered(bases, residuals, known)).square().mean((1, 2, 3))
         return -10 * ((after + 1e-6) / (before + 1e-6)).log10().mean()
