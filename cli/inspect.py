@@ -107,10 +107,11 @@ def _audio(s: dict[str, Any], size: int) -> list[str]:
 def _vision(s: dict[str, Any], size: int) -> list[str]:
     pixels = s["width"] * s["height"] * max(s["length"], 1)
     what = f"video, {s['length']} pictures at {s['pictures_per_second']:g}/s" if s["pictures_per_second"] else "image"
+    detail = f"{s['detail_bytes']} bytes of detail, " if "detail_bytes" in s else ""
     return [
         f"  vision: {s['width']} x {s['height']}, {what}",
         f"    {s['mean_levels']:.2f} levels per patch, {s['skipped']:.1%} of the patches skipped, "
-        f"{8 * size / pixels:.4f} bits per pixel the whole file",
+        f"{detail}{8 * size / pixels:.4f} bits per pixel the whole file",
     ]
 
 
@@ -138,12 +139,14 @@ def _described(summary: Any) -> dict[str, Any]:
             "original_channels": i.original_channels,
             "codes_kbps": i.bitrate / 1000,
         }
+    detail = {"detail_bytes": summary.detail_bytes} if summary.detail_bytes else {}
     return out | {
         "width": i.width,
         "height": i.height,
         "pictures_per_second": float(i.rate),
         "mean_levels": summary.levels / max(summary.patches, 1),
         "skipped": summary.skipped / max(summary.patches, 1),
+        **detail,
     }
 
 
