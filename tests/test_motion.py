@@ -251,7 +251,7 @@ def test_a_reference_that_is_not_there_is_an_error(codec):
 
 
 def test_blocks_of_motion_have_whole_pictures(data):
-    place = data.index(b"B\x04")
+    place = data.index(b"B\x06")
     raw = bytearray(data)
     assert raw[place + 2] == 0  # the first row
     raw[place + 3] -= 1  # a row less

@@ -63,7 +63,7 @@ def test_a_damaged_file_is_salvaged(codec, encoded, tmp_path):
     data = bytearray((encoded / "clip.josie").read_bytes())
     with TokenReader(bytes(data)) as reader:
         sizes = [b.size for b in reader.blocks()]
-    data[data.index(b"B\x04") + 12 + sizes[0] + 20] ^= 255  # in the second block
+    data[data.index(b"B\x06") + 12 + sizes[0] + 20] ^= 255  # in the second block
     (tmp_path / "bad.josie").write_bytes(data)
     with pytest.raises(FormatError):
         decode_video(codec, None, tmp_path / "bad.josie", tmp_path / "back.mkv")

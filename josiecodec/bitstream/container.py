@@ -28,14 +28,13 @@ from .end_record import END_START, end_record
 from .header import MAX_HEADER, MAX_PATCHES, StreamInfo, VisionInfo, read_header, write_header
 from .model_tables import find_tables, tables_for
 from .motion_payload import MotionRows
-from .patch_payload import BLOCK_PATCHES, MAX_BLOCK_UNITS, PatchRows, block_parts, pack_rows, unpack_rows
+from .patch_payload import BLOCK_PATCHES, MAX_BLOCK_UNITS, PatchRows, block_parts
+from .payload_codings import CODINGS, FIXED_LENGTH, MOTION, RANGE_CODED, WITH_TABLES, pack_patches, unpack_patches
 from .varint import get_varint, put_varint
 
 BLOCK_FRAMES = 100  # of audio, in a block
 MAX_PAYLOAD = 1 << 19
 BLOCK_START = 0x42
-FIXED_LENGTH, FIXED_LENGTH_PATCHES, RANGE_CODED, RANGE_CODED_PATCHES, MOTION = 0, 1, 2, 3, 4  # payload codings
-_OF_VISION, _OF_AUDIO = (FIXED_LENGTH_PATCHES, RANGE_CODED_PATCHES, MOTION), (FIXED_LENGTH, RANGE_CODED)
 _MAX_BLOCK = 32 + MAX_PAYLOAD  # bytes that a block can take
 
 
@@ -133,8 +132,8 @@ class TokenWriter:
         if not isinstance(info, VisionInfo) or rows.counts.shape[1:] != (info.columns,):
             raise CodesError(f"rows of patches do not fit stream {stream}")
         for part in block_parts(rows):
-            payload, coded = pack_rows(part, info.levels, info.codebook_size, self.tables[stream])
-            self._put(stream, RANGE_CODED_PATCHES if coded else FIXED_LENGTH_PATCHES, len(part.counts), payload)
+            coding, payload = pack_patches(part, info, self.tables[stream])
+            self._put(stream, coding, len(part.counts), payload)
 
     def add_pictures(self, stream: int, pictures: MotionRows) -> None:
         """Append pictures to a vision stream of a video with motion, in the order in which they are decoded.
@@ -317,7 +316,7 @@ class TokenReader:
         if stream >= len(self.streams):
             raise FormatError(f"block of stream {stream}, which the header does not have")
         info = self.streams[stream]
-        if coding not in (_OF_VISION if isinstance(info, VisionInfo) else _OF_AUDIO):
+        if coding not in CODINGS[info.kind]:
             raise FormatError(f"payload coding {coding} in a stream of kind {info.kind!r}")
         first, position = get_varint(data, at + 2, 1 << 48)
         units, position = get_varint(data, position, MAX_BLOCK_UNITS)
@@ -336,7 +335,7 @@ class TokenReader:
             raise FormatError("a block is damaged (checksum)")
         payload = data[position:end]
         tables = None
-        if coding in (RANGE_CODED, RANGE_CODED_PATCHES) and self.codes:
+        if coding in WITH_TABLES and self.codes:
             tables = tables_for(info, self.tables)
             if info.levels > len(tables.levels):
                 raise FormatError("more levels than the model has tables for")
@@ -345,8 +344,7 @@ class TokenReader:
             assert isinstance(info, VisionInfo)
             codes = MotionRows.from_bytes(payload, units, info.rows)
         elif isinstance(info, VisionInfo):
-            coded = coding == RANGE_CODED_PATCHES
-            codes = unpack_rows(payload, units, info.columns, info.levels, info.codebook_size, coded, tables)
+            codes = unpack_patches(coding, payload, units, info, tables)
         elif coding == FIXED_LENGTH:
             codes = unpack(payload, units, info.levels, info.codebook_size)
         elif tables is None:

@@ -17,8 +17,9 @@ from ..settings import EncoderSettings, Rate, fitting_rate
 from .codec import TokenCodec
 from .door import as_tensor, asked_rate
 from .motion_codec import MOTION_GROUP, VideoDecoder, video_encoder
+from .picture_encoder import still_encoder
 from .vision_door import VisionDoor
-from .vision_encoder import write_pictures
+from .vision_encoder import PictureEncoder, write_pictures
 
 
 class Jovio(VisionDoor, TokenCodec):
@@ -59,8 +60,14 @@ class Jovio(VisionDoor, TokenCodec):
         if not still and not (video.shape[2] and pictures_per_second > 0):
             raise CodesError("a video has at least one picture, and so many per second")
         size, per_second = (video.shape[-2], video.shape[-1]), Fraction(0 if still else pictures_per_second)
-        encoder = video_encoder(self, rate, size, per_second, settings=settings)
-        info = self.stream_info(size, encoder.levels, video.shape[2], per_second, encoder.group)
+        encoder: PictureEncoder
+        if still:
+            picture = still_encoder(self, rate, size, settings, self.tables)
+            encoder, levels, group = picture, picture.levels, 0
+        else:
+            moving = video_encoder(self, rate, size, per_second, settings=settings)
+            encoder, levels, group = moving, moving.levels, moving.group
+        info = self.stream_info(size, levels, video.shape[2], per_second, group)
         out = io.BytesIO()
         write_pictures(TokenWriter(out, [info], self.known_tables), encoder, video[0].unbind(1))
         return out.getvalue()

@@ -17,7 +17,7 @@ from .motion_decoder import MotionDecoder, no_levels_left_out
 from .motion_encoder import KEY_SECONDS, MotionEncoder
 from .vision_decoder import GroupDecoder
 from .vision_door import VisionDoor
-from .vision_encoder import GroupEncoder, PictureEncoder
+from .vision_encoder import GroupEncoder
 
 __all__ = ["KEY_SECONDS", "MOTION_GROUP", "VideoDecoder", "video_encoder"]
 
@@ -32,8 +32,8 @@ def video_encoder(
     *,
     settings: EncoderSettings | None = None,
     key_seconds: float = KEY_SECONDS,
-) -> PictureEncoder:
-    """What encodes the pictures of a video, or a still picture (0 per second).
+) -> MotionEncoder | GroupEncoder:
+    """What encodes the pictures of a video.
 
     Motion is for videos at a rate; the same number of levels in every patch, patches of another size than 16 and
     pictures of more patches than a block holds are coded without.
@@ -44,7 +44,7 @@ def video_encoder(
     if not key_seconds > 0:
         raise CodecError(f"key pictures come after a positive number of seconds, not {key_seconds}")
     h, w = codec.grid(*size)
-    if per_second > 0 and rate.n_q is None and codec.patch == PATCH and h * w <= MAX_PATCHES:
+    if rate.n_q is None and codec.patch == PATCH and h * w <= MAX_PATCHES:
         return MotionEncoder(
             codec, rate, size, per_second, settings=settings, tables=codec.tables, key_seconds=key_seconds
         )

@@ -200,7 +200,8 @@ def decode_video(
                 written.sound(stretch, track[1].finish(), rate or 1)
         if pictures.lost:
             reader.problems.append(f"{pictures.lost} pictures cannot be decoded and show the one before")
-        return Result(float(written.count / info.rate), Path(target).stat().st_size, tuple(reader.problems))
+        problems = (*reader.problems, *(track[1].problems if track is not None else ()))
+        return Result(float(written.count / info.rate), Path(target).stat().st_size, problems)
 
 
 class _Written:

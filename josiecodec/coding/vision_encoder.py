@@ -29,29 +29,18 @@ END_BYTES = 24  # an end record, about
 
 
 class PictureEncoder(Protocol):
-    """What turns pictures into what a file holds: groups without motion, or pictures with.
+    """What turns pictures into what a file holds: rows of patches, or pictures with motion.
 
     Attributes:
-        levels: that a patch may have.
-        group: pictures of a frame group, as the header says.
-        taken: pictures so far.
         overhead: bits that the rest of the file takes, out of the same budget.
+        taken: pictures so far.
     """
 
-    levels: int
-    group: int
-    taken: int
     overhead: float
+    taken: int
 
-    @property
-    def waiting(self) -> int:
-        """How much of the window that has begun is there."""
-
-    def add(self, picture: Tensor) -> Sequence[PatchRows | MotionRows]:
-        """Take a picture [3, H, W]; give what is done."""
-
-    def finish(self) -> Sequence[PatchRows | MotionRows]:
-        """What is left."""
+    def add(self, picture: Tensor) -> Sequence[PatchRows | MotionRows]: ...
+    def finish(self) -> Sequence[PatchRows | MotionRows]: ...
 
 
 class GroupEncoder:

@@ -90,7 +90,7 @@ def holds_video(path: str | Path) -> bool:
         if film_stream(container) is not None:
             return True
         if not container.streams.audio:
-            raise MediaError(f"{path}: neither pictures nor sound in it")
+            raise MediaError(f"{path}: {without_index(path) or 'neither pictures nor sound in it'}")
         return False
 
 

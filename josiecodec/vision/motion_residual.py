@@ -14,7 +14,7 @@ from .motion_planes import PATCH, Planes
 BLOCKS, SIZE = 6, 64  # blocks of a patch, coefficients of a block
 MAX_MAGNITUDE = 2047  # of a coefficient, in steps
 MAX_STEP = 160
-EDGES = (16, 6, 4)  # of a step, in 16ths: jumps and slopes beside them that are smoothed, and the most that is moved
+EDGES = (24, 10, 3)  # of a step, in 16ths: jumps and slopes beside them that are smoothed, and the most that is moved
 CHROMA_FINER = 8  # by how many steps chroma, whose errors spread over four pixels, is quantized finer
 _SIXTEENTHS = (4096, 4277, 4467, 4664, 4871, 5087, 5312, 5547, 5793, 6049, 6317, 6597, 6889, 7194, 7512, 7845)
 _UNIT = 16  # steps are multiples of 1 / _UNIT
@@ -64,7 +64,7 @@ def transform(blocks: np.ndarray) -> np.ndarray:
 def add_residual(prediction: Planes, levels: np.ndarray, step: int) -> Planes:
     """A prediction and levels int16 [h, w, 6, 64] in scan order -> the decoded picture."""
     blocks = to_blocks(prediction.y, prediction.u, prediction.v)
-    coded = levels.any(-1)
+    coded: np.ndarray = np.any(levels, axis=-1)
     if coded.any():
         where = np.nonzero(coded)
         size = np.where(where[2] < 4, step_size(step, False), step_size(step, True))
