@@ -38,7 +38,7 @@ FINER = (-16, 0, 7, 11, 15, 16)  # steps of key pictures, of every sixteenth pic
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
 WINDOW = 256  # pictures, at most
 KEY_SECONDS = 10.0
-MAX_TRIES = 4
+MAX_TRIES = 6
 TOLERANCE = 0.015  # of a rate
 ENOUGH = 2  # parts that show what a window takes
 EVEN = 8  # by how much steps may differ within a window that is as it should be
@@ -222,6 +222,10 @@ class MotionEncoder:
                 halves = (run.mean - runs[-2].mean) / math.log2(max(runs[-2].bits, 1) / run.bits or 1e-9)
                 halves = min(max(halves, HALVES / 2), 4 * HALVES) if halves > 0 else HALVES
             step = run.mean + halves * math.log2(run.bits / budget)
+            above = max((r.mean for r in runs if r.bits > budget), default=-math.inf)
+            below = min((r.mean for r in runs if r.bits <= budget), default=math.inf)
+            if above < below and not above < step < below:
+                step = (above + below) / 2
             step = min(max(step, -FINER[0]), MAX_STEP - FINER[-1])
         if chosen is None:
             chosen = self._run(first, lambda _: step)
