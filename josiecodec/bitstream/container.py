@@ -27,7 +27,7 @@ from .bitpacking import pack, packed_size, unpack
 from .end_record import END_START, end_record
 from .header import MAX_HEADER, MAX_PATCHES, StreamInfo, VisionInfo, read_header, write_header
 from .model_tables import find_tables, tables_for
-from .motion_payload import MotionRows
+from .motion_payload import MotionRows, may_move
 from .patch_payload import BLOCK_PATCHES, MAX_BLOCK_UNITS, PatchRows, block_parts
 from .payload_codings import CODINGS, FIXED_LENGTH, MOTION, RANGE_CODED, WITH_TABLES, pack_patches, unpack_patches
 from .varint import get_varint, put_varint
@@ -136,13 +136,9 @@ class TokenWriter:
             self._put(stream, coding, len(part.counts), payload)
 
     def add_pictures(self, stream: int, pictures: MotionRows) -> None:
-        """Append pictures to a vision stream of a video with motion, in the order in which they are decoded.
-
-        Raises:
-            CodesError: if they do not fit it.
-        """
+        """Append pictures with motion, in the order of decoding, to a stream that they fit; else `CodesError`."""
         info = self.streams[stream]
-        if not isinstance(info, VisionInfo) or pictures.rows != info.rows or not _may_move(info, info.rows):
+        if not isinstance(info, VisionInfo) or pictures.rows != info.rows or not may_move(info, info.rows):
             raise CodesError(f"pictures of a video with motion do not fit stream {stream}")
         for part in pictures.split(MAX_BLOCK_UNITS, BLOCK_PATCHES, info.columns):
             self._put(stream, MOTION, part.units, part.to_bytes())
@@ -322,7 +318,7 @@ class TokenReader:
         units, position = get_varint(data, position, MAX_BLOCK_UNITS)
         size, position = get_varint(data, position, MAX_PAYLOAD)
         if isinstance(info, VisionInfo):
-            fits = _may_move(info, units) if coding == MOTION else units > 0 and units * info.columns <= MAX_PATCHES
+            fits = may_move(info, units) if coding == MOTION else units > 0 and units * info.columns <= MAX_PATCHES
         else:
             fixed_length = packed_size(units * info.levels, info.codebook_size)
             fits = units > 0 and (size == fixed_length if coding == FIXED_LENGTH else size < fixed_length)
@@ -400,8 +396,3 @@ class TokenReader:
         if not salvage:
             raise FormatError(text)
         self.problems.append(text)
-
-
-def _may_move(info: VisionInfo, units: int) -> bool:
-    """Whether so many rows of patches may be a picture of a video with motion."""
-    return info.rate > 0 and info.group == 1 and units > 0 and units * info.columns <= MAX_PATCHES

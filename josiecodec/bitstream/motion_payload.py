@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import FormatError
+from .header import MAX_PATCHES, VisionInfo
 from .varint import get_varint, put_varint
 
 MAX_AWAY = 64  # pictures between a picture and those that it is predicted from, and its place among the coded ones
@@ -143,6 +144,11 @@ class MotionRows:
         if at != len(data):
             raise FormatError("bytes behind the last picture of a block")
         return MotionRows(pictures, rows)
+
+
+def may_move(info: VisionInfo, units: int) -> bool:
+    """Whether so many rows of patches may be pictures of a video with motion, as far as the header says."""
+    return info.rate > 0 and info.group == 1 and units > 0 and units * info.columns <= MAX_PATCHES
 
 
 def _unsigned(n: int) -> int:
