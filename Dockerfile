@@ -11,7 +11,7 @@ RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
 COPY pyproject.toml README.md LICENSE /src/
 COPY josiecodec /src/josiecodec
 COPY josielm /src/josielm
-COPY cli /src/cli
+COPY cli /src/josiecodec_cli
 RUN pip install --no-cache-dir /src && rm -rf /src
 
 RUN useradd --create-home user

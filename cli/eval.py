@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .entry import Suggesting
-from .options import Path_, common, given_tables, use_device
+from .options import Path_, common, given_tables, track_option, use_device
 from .progress import Progress
 
 
@@ -102,9 +102,12 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
 @click.option("--n-q", "levels", help="Numbers of levels, like 1,9.  [default: the model's]")
 @click.option("--kbps", "rates", help="Rates of whole files in kbit/s, like 1.2,2.4.")
 @click.option("--wer", is_flag=True, help="Also compute the word error rate of a speech recogniser (English).")
+@track_option
 @comparison
 @common
-def audio(folder: Path, model: str, levels: str | None, rates: str | None, **given: Any) -> int:
+def audio(
+    folder: Path, model: str, levels: str | None, rates: str | None, audio_track: int | None, **given: Any
+) -> int:
     """Encode and decode the recordings in FOLDER; print bitrates, PESQ, STOI, SI-SDR, mel distance and times.
 
     With a manifest.tsv in FOLDER each of its segments is used, else each file. Means have 95 % intervals.
@@ -114,7 +117,7 @@ def audio(folder: Path, model: str, levels: str | None, rates: str | None, **giv
 
     names = [f"{model}@{n}" for n in (_numbers(levels, "--n-q", int) if levels else [])]
     names += [f"{model}@{rate:g}k" for rate in (_numbers(rates, "--kbps", float) if rates else [])]
-    return _compare(AUDIO, names or [model], find_audio(folder, given["max_files"]), **given)
+    return _compare(AUDIO, names or [model], find_audio(folder, given["max_files"], audio_track), **given)
 
 
 @eval_group.command("vision")

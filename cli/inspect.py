@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import Path_, given_tables
+from .options import Path_, given_tables, track_option
 
 if TYPE_CHECKING:
     from josiecodec.entropy.tables_file import Tables
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("files", type=Path_, nargs=-1, required=True)
 @click.option("--salvage", is_flag=True, help="Describe the intact blocks of a damaged file.")
+@track_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-def info(files: tuple[Path, ...], salvage: bool, as_json: bool) -> int:
+def info(files: tuple[Path, ...], salvage: bool, audio_track: int | None, as_json: bool) -> int:
     """Show the contents of FILES: of .josie files, verifying the checksum of every block, and of media files.
 
     Media files are decoded as a whole: lengths are those of what is there, next to what the file claims.
@@ -30,7 +31,7 @@ def info(files: tuple[Path, ...], salvage: bool, as_json: bool) -> int:
     for path in files:
         try:
             if is_media(path):
-                _show_media(path, as_json)
+                _show_media(path, audio_track, as_json)
             else:
                 _show_josie(path, salvage, as_json)
         except (CodecError, OSError) as error:
@@ -56,10 +57,10 @@ def _is_josie(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
-def _show_media(path: Path, as_json: bool) -> None:
+def _show_media(path: Path, audio_track: int | None, as_json: bool) -> None:
     from josiecodec.media.describe import describe_media, media_lines
 
-    found = describe_media(path)
+    found = describe_media(path, audio_track)
     size = path.stat().st_size
     if as_json:
         click.echo(json.dumps({"file": str(path), "bytes": size, **found}))
@@ -106,10 +107,11 @@ def _audio(s: dict[str, Any], size: int) -> list[str]:
 def _vision(s: dict[str, Any], size: int) -> list[str]:
     pixels = s["width"] * s["height"] * max(s["length"], 1)
     what = f"video, {s['length']} pictures at {s['pictures_per_second']:g}/s" if s["pictures_per_second"] else "image"
+    detail = f"{s['detail_bytes']} bytes of detail, " if "detail_bytes" in s else ""
     return [
         f"  vision: {s['width']} x {s['height']}, {what}",
         f"    {s['mean_levels']:.2f} levels per patch, {s['skipped']:.1%} of the patches skipped, "
-        f"{8 * size / pixels:.4f} bits per pixel the whole file",
+        f"{detail}{8 * size / pixels:.4f} bits per pixel the whole file",
     ]
 
 
@@ -137,12 +139,14 @@ def _described(summary: Any) -> dict[str, Any]:
             "original_channels": i.original_channels,
             "codes_kbps": i.bitrate / 1000,
         }
+    detail = {"detail_bytes": summary.detail_bytes} if summary.detail_bytes else {}
     return out | {
         "width": i.width,
         "height": i.height,
         "pictures_per_second": float(i.rate),
         "mean_levels": summary.levels / max(summary.patches, 1),
         "skipped": summary.skipped / max(summary.patches, 1),
+        **detail,
     }
 
 

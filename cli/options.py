@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,33 @@ def given_tables(folders: tuple[Path, ...]) -> Tables:
     return {of_folder(f): read_tables(f / TABLES_FILE) for f in folders if (f / TABLES_FILE).is_file()}
 
 
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--json alone."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+
+
+def quiet_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """-q alone."""
+    return click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings alone.")(function)
+
+
+def track_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--audio-track alone."""
+    return click.option(
+        "--audio-track",
+        type=click.IntRange(1),
+        help="Track of audio to read, from 1 on; `info` lists them.  [default: the one flagged as default]",
+    )(function)
+
+
+def tell(entry: dict[str, Any], text: str, as_json: bool, quiet: bool = False) -> None:
+    """The result of a command: as JSON, as a line for people, or not at all."""
+    if as_json:
+        click.echo(json.dumps(entry))
+    elif not quiet:
+        click.echo(text)
+
+
 def use_device(device: str, threads: int | None) -> str:
     """Check that a device can be used, and set the number of threads.
 
@@ -76,11 +104,7 @@ def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--salvage", is_flag=True, help="Encode what is left of a media file that is badly damaged."),
         click.option("--normalize", is_flag=True, help="Audio: scale the recording so that its peak is at full scale."),
-        click.option(
-            "--audio-track",
-            type=click.IntRange(1),
-            help="Track of audio to encode, from 1 on; `info` lists them.  [default: the one flagged as default]",
-        ),
+        track_option,
     ):
         function = option(function)
     return function

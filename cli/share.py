@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import Path_
+from .options import Path_, json_option, quiet_option, tell
 
 LAYOUTS = click.Choice(["josiecodec", "transformers", "kyutai"])
 
@@ -18,7 +18,9 @@ LAYOUTS = click.Choice(["josiecodec", "transformers", "kyutai"])
     "--layout", type=LAYOUTS, default="josiecodec", show_default=True, help="File layout; the other two are for Mimi."
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing model.")
-def save(model: str, folder: Path, layout: str, overwrite: bool) -> None:
+@quiet_option
+@json_option
+def save(model: str, folder: Path, layout: str, overwrite: bool, quiet: bool, as_json: bool) -> None:
     """Write MODEL, a name, folder or repository (hf:org/repo), to FOLDER."""
     from josiecodec.fingerprint import CONFIG_FILE
     from josiecodec.hub.store import KYUTAI_FILE, copy
@@ -28,7 +30,8 @@ def save(model: str, folder: Path, layout: str, overwrite: bool) -> None:
     if existing and not overwrite:
         raise click.UsageError(f"{folder / existing[0]} already exists; --overwrite replaces it")
     written, fingerprint = copy(model, folder, layout)  # type: ignore[arg-type]
-    click.echo(f"{model} -> {written} ({fingerprint[:12]})")
+    entry = {"model": model, "output": str(written), "fingerprint": fingerprint}
+    tell(entry, f"{model} -> {written} ({fingerprint[:12]})", as_json, quiet)
 
 
 @click.command()
@@ -42,7 +45,18 @@ def save(model: str, folder: Path, layout: str, overwrite: bool) -> None:
 @click.option(
     "--card", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A model card to use instead."
 )
-def push(model: str, repository: str, layout: str, private: bool, licence: str | None, card: Path | None) -> None:
+@quiet_option
+@json_option
+def push(
+    model: str,
+    repository: str,
+    layout: str,
+    private: bool,
+    licence: str | None,
+    card: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Publish MODEL as REPOSITORY (org/name) on the Hugging Face hub, with a model card.
 
     You must be logged in: "hf auth login", or a token in HF_TOKEN.
@@ -58,7 +72,7 @@ def push(model: str, repository: str, layout: str, private: bool, licence: str |
         licence=licence,
         card=text,
     )
-    click.echo(f"{model} -> {address}")
+    tell({"model": model, "address": str(address)}, f"{model} -> {address}", as_json, quiet)
 
 
 @click.command()
@@ -67,7 +81,9 @@ def push(model: str, repository: str, layout: str, private: bool, licence: str |
 @click.option("--to", type=click.Choice(["onnx", "torchscript", "torch.export"]), default="onnx", show_default=True)
 @click.option("--n-q", type=click.IntRange(1), help="Number of levels.  [default: the model's]")
 @click.option("--overwrite", is_flag=True, help="Replace existing graphs.")
-def export(model: str, folder: Path, to: str, n_q: int | None, overwrite: bool) -> None:
+@quiet_option
+@json_option
+def export(model: str, folder: Path, to: str, n_q: int | None, overwrite: bool, quiet: bool, as_json: bool) -> None:
     """Write MODEL, an audio codec, to FOLDER as graphs for other runtimes, and compare them with it."""
     import josiecodec
     from josiecodec.export import REPORT, export_codec
@@ -76,7 +92,10 @@ def export(model: str, folder: Path, to: str, n_q: int | None, overwrite: bool) 
         raise click.UsageError(f"{folder / REPORT} already exists; --overwrite replaces it")
     report = export_codec(josiecodec.load(model), folder, to, n_q)  # type: ignore[arg-type]
     check = report["check"]
-    click.echo(
+    tell(
+        {"model": model, "output": str(folder), "format": to, "n_q": report["n_q"], **check},
         f"{model} -> {folder}: {report['n_q']} levels, {check['equal_codes']:.2%} of the codes equal, samples within "
-        f"{check['largest_difference']:.1e}"
+        f"{check['largest_difference']:.1e}",
+        as_json,
+        quiet,
     )

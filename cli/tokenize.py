@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .options import Path_, common, use_device
+from .options import Path_, common, quiet_option, tell, track_option, use_device
 from .progress import Progress
 
 
@@ -31,7 +30,8 @@ class ShardPart(click.ParamType):
 
 @click.command()
 @click.argument("source", metavar="INPUT")
-@click.argument("target", metavar="OUT", type=Path_)
+@click.argument("target", metavar="OUT", type=Path_, required=False)
+@click.option("-o", "--output", type=Path_, help="The same as OUT.")
 @click.option("--kind", type=click.Choice(["audio", "vision"]), help="Kind of tokens.  [default: audio if any]")
 @click.option("--model", help="Name of a model, or its folder.  [default: the one that ships]")
 @click.option("--n-q", type=click.IntRange(1), help="Levels to store.  [default: the model's]")
@@ -42,10 +42,16 @@ class ShardPart(click.ParamType):
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads that read files.")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--actors", type=click.IntRange(1), help="Of Ray.  [default: as many as there are CPUs or GPUs]")
+@track_option
+@click.option("--strict", is_flag=True, help="Exit with 2 if a file was left out.")
+@click.option("--dry-run", "dry", is_flag=True, help="Print what would be done, and do nothing.")
+@quiet_option
+@click.option("-v", "--verbose", is_flag=True, help="Also print a line for each shard.")
 @common
 def tokenize(
     source: str,
-    target: Path,
+    target: Path | None,
+    output: Path | None,
     kind: str | None,
     model: str | None,
     n_q: int | None,
@@ -56,15 +62,24 @@ def tokenize(
     workers: int,
     engine: str,
     actors: int | None,
+    audio_track: int | None,
+    strict: bool,
+    dry: bool,
+    quiet: bool,
+    verbose: bool,
     device: str,
     threads: int | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Tokenize INPUT, a folder, pattern or JSONL manifest of recordings, images or videos, to the dataset OUT.
 
     Run it again to resume after a stop or kill: complete shards are kept, the others are made. Several processes
-    can work on one dataset, each with its own --shard. Files that cannot be read are listed in OUT/errors.jsonl.
+    can work on one dataset, each with its own --shard. Files that cannot be read are listed in OUT/errors.jsonl, and
+    the exit code is 0 nevertheless unless --strict is given.
     """
+    folder = output or target
+    if folder is None or (output and target):
+        raise click.UsageError("give the dataset either as OUT or with -o")
     if actors is not None and engine != "ray":
         raise click.UsageError("--actors needs --engine ray")
     import josiecodec
@@ -76,19 +91,27 @@ def tokenize(
 
     from .models import Models
 
-    plan = make_plan(source, kind, shard_clips)
+    plan = make_plan(source, kind or (None if audio_track is None else "audio"), shard_clips, audio_track)
+    if audio_track is not None and plan.kind != "audio":
+        raise click.UsageError("--audio-track is for tokens of audio")
     if adaptive and plan.kind == "audio":
         raise click.UsageError("--adaptive is for vision; audio has --n-q levels in every frame")
     name = model or Models.DEFAULTS["audio" if plan.kind == "audio" else "vision"]
+    share = plan.share(*shard)
+    before = set(done_shards(folder)) if folder.is_dir() else set()
+    waiting = sum(len(plan.shards[i]) for i in share if i not in before)
+    if dry:
+        entry = {"input": source, "output": str(folder), "kind": plan.kind, "model": name, "clips": waiting}
+        entry |= {"shards": len(set(share) - before), "shards_planned": len(plan.shards)}
+        text = f"{source} -> {folder}: {waiting} {plan.kind} clips in {entry['shards']} of {len(plan.shards)} shards"
+        tell(entry, f"{text}, with {name}", as_json)
+        return 0
     if engine == "local":
         use_device(device, threads)
     codec = josiecodec.load(name, device if engine == "local" else "cpu")
     settings = Settings(codec.levels(n_q), adaptive, batch_seconds, workers)
-    share = plan.share(*shard)
-    before = set(done_shards(target)) if target.is_dir() else set()
-    waiting = sum(len(plan.shards[i]) for i in share if i not in before)
     began, seconds = time.monotonic(), [0.0]
-    with Progress(waiting, "clip") as bar:
+    with Progress(waiting, "clip", quiet) as bar:
 
         def progress(clips: int, more: float) -> None:
             seconds[0] += more
@@ -97,13 +120,13 @@ def tokenize(
 
         if engine == "ray":
             reports = tokenize_with_ray(
-                name, plan, target, settings, *shard, device=device, actors=actors, threads=threads or 1,
+                name, plan, folder, settings, *shard, device=device, actors=actors, threads=threads or 1,
                 on_shard=lambda report: progress(report.clips + report.bad, report.seconds),
             )  # fmt: skip
         else:
-            reports = tokenize_here(codec, plan, target, settings, *shard, on_clip=lambda more: progress(1, more))
+            reports = tokenize_here(codec, plan, folder, settings, *shard, on_clip=lambda more: progress(1, more))
     took = time.monotonic() - began
-    done = set(done_shards(target))
+    done = set(done_shards(folder))
     result = {
         "kind": plan.kind,
         "clips": sum(r.clips for r in reports),
@@ -116,12 +139,12 @@ def tokenize(
         "shards_done": len(done),
         "shards_planned": len(plan.shards),
     }
-    if as_json:
-        click.echo(json.dumps(result))
-        return
-    click.echo(_summary(target, result))
-    if result["bad"]:
-        click.echo(f"warning: {result['bad']} files left out, see {target / ERRORS_FILE}", err=True)
+    for report in reports if verbose and not as_json else ():
+        click.echo(f"shard {report.shard:05d}: {report.clips} clips, {report.bad} files left out")
+    tell(result, _summary(folder, result), as_json, quiet)
+    if result["bad"] and not as_json:
+        click.echo(f"warning: {result['bad']} files left out, see {folder / ERRORS_FILE}", err=True)
+    return 2 if strict and result["bad"] else 0
 
 
 def _speed(seconds: float, took: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .entry import Suggesting
-from .options import Path_, use_device
+from .options import Path_, json_option, quiet_option, tell, use_device
 
 
 @click.group("tokens", cls=Suggesting)
@@ -67,10 +67,23 @@ def _described(folder: Path, e: dict[str, Any]) -> list[str]:
 @click.option("--seed", type=int, default=0, help="Seed of the choice of clips.")
 @click.option("--model", help="Folder of the model, if it does not ship with the package.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+@quiet_option
+@json_option
 def verify(
-    folder: Path, against: Path | None, samples: int, tolerance: float, seed: int, model: str | None, device: str
+    folder: Path,
+    against: Path | None,
+    samples: int,
+    tolerance: float,
+    seed: int,
+    model: str | None,
+    device: str,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
-    """Check every shard of the dataset FOLDER: checksums, shapes, codes and metadata."""
+    """Check every shard of the dataset FOLDER: checksums, shapes, codes and metadata.
+
+    With --json what is wrong is listed there, too; the exit code is 2 then.
+    """
     from josiecodec.datasets.dataset import TokenDataset
     from josiecodec.datasets.verify import problems
     from josiecodec.errors import FormatError
@@ -79,23 +92,34 @@ def verify(
 
     expected = (read_plan(folder) or {}).get("shards")
     wrong = list(problems(folder, expected if isinstance(expected, int) else None))
-    for problem in wrong:
-        click.echo(f"problem: {problem}", err=True)
+    entry: dict[str, Any] = {"dataset": str(folder), "problems": wrong}
     if wrong:
+        _tell_problems(entry, as_json)
         raise FormatError(f"{folder}: {len(wrong)} problem(s)")
     dataset = TokenDataset(folder)
-    click.echo(f"{folder}: {len(dataset)} clips in {len(dataset.shards)} shards, all intact")
+    entry |= {"clips": len(dataset), "shards": len(dataset.shards)}
+    intact = f"{folder}: {len(dataset)} clips in {len(dataset.shards)} shards, all intact"
     if against is None:
+        tell(entry, intact, as_json, quiet)
         return
     again = compare(_model(dataset, model, use_device(device, None)), dataset, against, samples, seed)
     different = [c for c in again if c.equal is None or c.equal < 1 - tolerance]
-    for clip in different:
-        click.echo(f"problem: {clip.id}: {clip.problem}", err=True)
-    if different:
-        raise FormatError(f"{folder}: {len(different)} of {len(again)} clips differ from what {against} gives")
     lowest = min((c.equal for c in again if c.equal is not None), default=1.0)
+    entry |= {"compared": len(again), "different": len(different), "lowest_equal": lowest}
+    entry["problems"] = [f"{clip.id}: {clip.problem}" for clip in different]
+    if different:
+        _tell_problems(entry, as_json)
+        raise FormatError(f"{folder}: {len(different)} of {len(again)} clips differ from what {against} gives")
     equal = "the same codes" if lowest == 1 else f"at least {lowest:.4%} of the codes of each are equal"
-    click.echo(f"{len(again)} clips encoded again from {against}: {equal}")
+    tell(entry, f"{intact}\n{len(again)} clips encoded again from {against}: {equal}", as_json, quiet)
+
+
+def _tell_problems(entry: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(entry))
+        return
+    for problem in entry["problems"]:
+        click.echo(f"problem: {problem}", err=True)
 
 
 @tokens_group.command("export")
@@ -103,13 +127,16 @@ def verify(
 @click.argument("target", type=Path_)
 @click.option("--to", "kind", type=click.Choice(["parquet", "webdataset", "npy"]), required=True)
 @click.option("--n-q", type=click.IntRange(1), help="Levels to keep.  [default: all]")
-def export_command(folder: Path, target: Path, kind: str, n_q: int | None) -> None:
+@quiet_option
+@json_option
+def export_command(folder: Path, target: Path, kind: str, n_q: int | None, quiet: bool, as_json: bool) -> None:
     """Write the dataset FOLDER to TARGET, a new folder, in the format of other tools."""
     from josiecodec.datasets.dataset import TokenDataset
     from josiecodec.datasets.export import export
 
     count = export(TokenDataset(folder, n_q), target, kind)
-    click.echo(f"{folder} -> {target}: {count} clips")
+    entry = {"input": str(folder), "output": str(target), "format": kind, "clips": count}
+    tell(entry, f"{folder} -> {target}: {count} clips", as_json, quiet)
 
 
 @tokens_group.command("decode")
@@ -119,20 +146,37 @@ def export_command(folder: Path, target: Path, kind: str, n_q: int | None) -> No
 @click.option("--n-q", type=click.IntRange(1), help="Use at most this many levels.")
 @click.option("--model", help="Folder of the model, if it does not ship with the package.")
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
+@click.option("--skip-existing", is_flag=True, help="Leave TARGET if it exists.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+@quiet_option
+@json_option
 def decode(
-    folder: Path, target: Path, clip: str, n_q: int | None, model: str | None, overwrite: bool, device: str
+    folder: Path,
+    target: Path,
+    clip: str,
+    n_q: int | None,
+    model: str | None,
+    overwrite: bool,
+    skip_existing: bool,
+    device: str,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Decode one clip of the dataset FOLDER to TARGET: an audio, image, video or .josie file, by its suffix."""
     from josiecodec.datasets.dataset import TokenDataset
     from josiecodec.tokenization.decode import decode_clip
 
+    if target.exists() and skip_existing:
+        click.echo(f"{target} skipped, already there", err=True)
+        return
     if target.exists() and not overwrite:
-        raise click.UsageError(f"{target} already exists; --overwrite replaces it")
+        raise click.UsageError(f"{target} already exists; --skip-existing leaves it; another name keeps both")
     dataset = TokenDataset(folder, n_q)
     chosen = dataset[dataset.number_of(clip)]
     result = decode_clip(_model(dataset, model, use_device(device, None)), dataset.info, chosen, target)
-    click.echo(f"{chosen.meta.get('id')} -> {target}: {result.size} bytes")
+    name = chosen.meta.get("id")
+    entry = {"id": name, "output": str(target), "seconds": round(result.seconds, 3), "bytes": result.size}
+    tell(entry, f"{name} -> {target}: {result.size} bytes", as_json, quiet)
 
 
 def _model(dataset: Any, model: str | None, device: str) -> Any:

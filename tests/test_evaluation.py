@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import torch
 from kit.audio import RATE, speechlike, tiny_model
-from kit.evaluation import OWN, recordings
+from kit.evaluation import OWN, Deadly, recordings
 from kit.processes import run, run_cli
 from kit.vision import CONV, model, scene
 
@@ -207,6 +207,18 @@ def test_a_comparison_resumes_where_it_stopped(sounds, tmp_path, monkeypatch):
     assert [r["file"] for r in other if r.get("mel") != before[r["file"]].get("mel")] == ["0.wav"]
     with pytest.raises(CodecError, match="none of the codecs"):
         compare(["nosuch"], AUDIO, items, tmp_path / "other", report=messages.append)
+
+
+def test_files_that_take_a_process_down_are_errors_of_their_own(tmp_path):
+    for name in "abc":
+        soundfile.write(tmp_path / f"{name}.wav", speechlike(8)[0, 0].numpy(), RATE)
+    items = [Deadly("audio", str(tmp_path), f"{name}.wav") for name in "abc"]
+    said: list[str] = []
+    rows = {r["file"]: r for r in compare(["opus@12"], AUDIO, items, tmp_path / "out", report=said.append)}
+    assert rows["a.wav"]["error"].startswith("the process died")
+    assert rows["b.wav"]["error"].startswith("the process that compares it has died")
+    assert rows["c.wav"]["pesq_wb"] > 1
+    assert not said
 
 
 def test_means_have_intervals():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from kit.evaluation import recordings
+from kit.evaluation import InThisProcess, recordings
 from kit.vision import scene
 
 from josiecodec.display import mel_axis, mel_levels, spectrogram
@@ -29,6 +29,12 @@ from josiecodec.media.images import load_image, save_image
 from josiecodec.media.video_reader import load_video
 from josiecodec.media.video_writer import VideoWriter
 from josiecodec.shipped import WEIGHTS, fingerprint_of
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch):
+    monkeypatch.setattr("josiecodec.evaluation.run.ProcessPoolExecutor", InThisProcess)
+    monkeypatch.setattr("josiecodec.evaluation.round_trip.ProcessPoolExecutor", InThisProcess)
 
 
 @pytest.fixture

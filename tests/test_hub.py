@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import time
 
 import pytest
 import safetensors.torch
@@ -192,6 +193,27 @@ def test_a_hub_that_cannot_be_reached_takes_nothing(hub):
         push_to_hub(tiny_model(), "me/new", token="nothing")
     with pytest.raises(ModelError, match="cannot be reached"):
         load("hf:me/new")
+
+
+def test_without_a_network_nobody_waits(hub, monkeypatch):
+    hub.shutdown()
+    hub.server_close()
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    with pytest.raises(ModelError, match="cannot be reached"):
+        load("hf:me/new")
+    assert sum(waited) < 1
+
+
+def test_a_comparison_with_a_repository_that_cannot_be_had_does_not_begin(cache, tmp_path):
+    import soundfile
+
+    soundfile.write(tmp_path / "a.wav", speechlike(12)[0, 0].numpy(), RATE)
+    for name in ("hf:me/nothing@4", "transformers:me/nothing"):
+        error = run("eval", "audio", tmp_path, "--codecs", name, "--out", tmp_path / "out", code=2)
+        assert error.startswith(f"error: {name.split('@')[0]}: ")
+        assert "not " in error
+        assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["hf:", "hf:alone", "hf:a/b/c.bin", "hf:../x/y", "hf:a/b/../../etc.safetensors"])

@@ -11,6 +11,7 @@ import torch
 from kit.colors import hlg, in_primaries, pq
 from kit.films import chart, film, patch_means
 
+from josiecodec.media.video_color import SCALER, Colors, to_rgb
 from josiecodec.media.video_reader import VideoReader, load_video
 from josiecodec.media.video_writer import VideoWriter
 
@@ -55,6 +56,19 @@ def test_colors_by_their_tags(tmp_path, name, limit, changes):
     found = difference(tmp_path / name, changes.get("size", (64, 96)))
     assert np.abs(found).mean() <= limit
     assert abs(found.mean()) < 0.3
+
+
+@pytest.mark.parametrize("form", ["yuv420p", "yuvj422p", "nv12", "yuv444p10le", "yuva420p"])
+def test_the_fast_way_to_rgb_gives_the_values_of_the_slow_one(form):
+    noise = np.random.default_rng(1).integers(0, 256, (50, 71, 3), dtype=np.uint8)
+    frame = av.VideoFrame.from_ndarray(noise, format="rgb24").reformat(format=form)
+    for matrix, limited, size in ((1, True, (50, 71)), (6, False, (25, 90))):
+        found, _ = to_rgb(frame, size, Colors(matrix, 1, 1, limited))
+        limits = {} if "j" in form else {"src_color_range": 1 if limited else 2, "dst_color_range": 2}
+        wanted = frame.reformat(
+            size[1], size[0], "rgb24", src_colorspace={1: 1, 6: 5}[matrix], interpolation=SCALER, **limits
+        )
+        assert np.array_equal(found, wanted.to_ndarray())
 
 
 def test_highlights_of_hdr_are_compressed_without_a_change_of_hue(tmp_path):

@@ -27,6 +27,16 @@ def test_the_project_is_described():
     assert "mkdocs" in " ".join(project["optional-dependencies"]["docs"])
 
 
+def test_an_editable_install_is_a_path_that_type_checkers_follow():
+    """Setuptools falls back to an import hook if packages do not lie where their names say."""
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert tool["package-dir"] == {"": "."}
+    for package in tool["packages"]:
+        assert (ROOT / package.replace(".", "/") / "__init__.py").exists()
+    for package in ("josiecodec", "josielm"):
+        assert (ROOT / package / "py.typed").exists()
+
+
 def test_model_cards_begin_with_a_verdict():
     for name in available():
         title, verdict, *_ = (WEIGHTS / name / "README.md").read_text().split("\n\n")

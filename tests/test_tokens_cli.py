@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -18,6 +19,7 @@ from kit.vision import CONV, model, scene
 from josiecodec.coding.audio import decode_file
 from josiecodec.datasets.dataset import TokenDataset
 from josiecodec.errors import CodesError, ModelError
+from josiecodec.evaluation.items import find_audio
 from josiecodec.hub.store import load, save
 from josiecodec.media.audio_reader import load_audio
 from josiecodec.media.images import load_image, save_image
@@ -151,12 +153,74 @@ def test_damage_is_reported(dataset, tmp_path):
     assert "shard 00000: 00000.safetensors: not the bytes that were written" in output
 
 
+def test_results_are_there_for_programs(dataset, media, audio_model, tmp_path):
+    found = json.loads(run("tokens", "verify", dataset, "--against", media, "--model", audio_model, "--json"))
+    assert (found["clips"], found["shards"], found["compared"], found["problems"]) == (4, 3, 4, [])
+    assert found["lowest_equal"] == 1
+    found = json.loads(run("tokens", "export", dataset, tmp_path / "out", "--to", "npy", "--json"))
+    assert found == {"input": str(dataset), "output": str(tmp_path / "out"), "format": "npy", "clips": 4}
+    decode = ("tokens", "decode", dataset, tmp_path / "a.wav", "--clip", 0, "--model", audio_model)
+    found = json.loads(run(*decode, "--json"))
+    assert found["bytes"] == (tmp_path / "a.wav").stat().st_size
+    assert "--overwrite" not in run(*decode, code=2)
+    assert run_cli(*decode, "--skip-existing").stdout == ""
+    found = json.loads(run("save", audio_model, tmp_path / "model", "--json"))
+    assert Path(found["output"]) == tmp_path / "model"
+    folder = shutil.copytree(dataset, tmp_path / "d")
+    (folder / "00002.jsonl").unlink()
+    done = run_cli("tokens", "verify", folder, "--json", code=2)
+    assert json.loads(done.stdout)["problems"] == ["1 of 3 shards are not done yet"]
+
+
+def test_a_dry_run_and_a_strict_one(media, audio_model, tmp_path):
+    args = ("tokenize", media, "-o", tmp_path / "d", "--model", audio_model)
+    assert "6 audio clips in 1 of 1 shards" in run(*args, "--dry-run")
+    assert not (tmp_path / "d").exists()
+    assert run_cli(*args, "-q", "--strict", code=2).stdout == ""
+    assert run(*args, "--dry-run", "--json").count('"clips": 0') == 1
+    assert "either as OUT or with -o" in run("tokenize", media, tmp_path / "d", "-o", tmp_path / "e", code=2)
+
+
+@pytest.fixture(scope="module")
+def two_tracks(tmp_path_factory) -> Path:
+    """A film whose first track is silent, and whose second one is not."""
+    folder = tmp_path_factory.mktemp("tracks")
+    with av.open(str(folder / "a.mka"), "w", format="matroska") as file:
+        tracks = [file.add_stream("pcm_s16le", rate=RATE, layout="mono") for _ in range(2)]
+        for track, level in zip(tracks, (0, 8000)):
+            wave = (level * np.sin(np.arange(RATE) / 20)).astype(np.int16)[None]
+            frame = av.AudioFrame.from_ndarray(wave, "s16", "mono")
+            frame.sample_rate, frame.pts = RATE, 0
+            file.mux([*track.encode(frame), *track.encode(None)])
+    return folder
+
+
+def test_another_track_is_tokenized_shown_and_measured(two_tracks, audio_model, tmp_path):
+    film = two_tracks / "a.mka"
+    shown = [json.loads(run("info", film, "--audio-track", n, "--json"))["sound"] for n in (1, 2)]
+    assert [s["track"] for s in shown] == [1, 2]
+    assert shown[0]["peak"] < 1e-3 < shown[1]["peak"]
+    for n in (1, 2):
+        run("tokenize", two_tracks, tmp_path / str(n), "--model", audio_model, "--audio-track", n)
+    first, second = (TokenDataset(tmp_path / n)[0] for n in "12")
+    assert not np.array_equal(first.codes, second.codes)
+    assert second.meta["audio_track"] == 2
+    output = run("tokens", "verify", tmp_path / "2", "--against", two_tracks, "--model", audio_model)
+    assert "the same codes" in output
+    (tmp_path / "m.jsonl").write_text(json.dumps({"path": str(film), "audio_track": 2}))
+    run("tokenize", tmp_path / "m.jsonl", tmp_path / "3", "--model", audio_model)
+    assert np.array_equal(TokenDataset(tmp_path / "3")[0].codes, second.codes)
+    assert "has 2 track(s)" in run("info", film, "--audio-track", 3, code=2)
+    assert find_audio(two_tracks, audio_track=2)[0].load()[0].abs().max() > 0.2
+
+
 @pytest.mark.parametrize(
     ("args", "text"),
     [
         (["--shard", "3/2"], "'3/2' is not a part"),
         (["--kind", "vision"], "not for vision"),
         (["--adaptive"], "--adaptive is for vision"),
+        (["--kind", "vision", "--audio-track", 2], "--audio-track is for tokens of audio"),
         (["--actors", 2], "--actors needs --engine ray"),
     ],
 )

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -255,6 +256,17 @@ def test_two_processes_stay_together(folder, tmp_path):
     done = subprocess.run([*command, str(script)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert load(tmp_path / "run" / "model").config.name == "tiny-spectral"
+
+
+def test_every_name_in_a_line_of_training_is_explained_once(recordings, tmp_path):
+    said: list[str] = []
+    run = trainer(recordings, tmp_path)
+    run.report = said.append
+    run.run()
+    shown = {word for line in said if line.startswith("step") for word in re.findall(r"[a-z]\w+(?= -?\d+\.\d)", line)}
+    assert {"loss", "mel", "vq"} <= shown
+    for name in shown:
+        assert sum(f"{name}: " in line for line in said) == 1
 
 
 def test_schedules():

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import MediaError
-from ..media.audio_reader import load_audio
+from ..media.audio_reader import Reading, load_audio
 from ..media.images import load_image
 from ..media.kinds import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, kind_of
 from ..media.video_reader import load_video
@@ -29,6 +29,7 @@ class Item:
         offset, duration: of a recording, in seconds; a duration of 0 means to the end.
         label: its content by the manifest (speech, music, env ...); else its kind.
         language: by the manifest.
+        audio_track: of the file, from 1 on; None for the one that it flags as default, else the first.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Item:
     duration: float = 0.0
     label: str = ""
     language: str = ""
+    audio_track: int | None = None
 
     @property
     def name(self) -> str:
@@ -50,7 +52,8 @@ class Item:
             stat = (Path(self.folder) / self.path).stat()
         except OSError:
             return ""  # reported when it is read
-        return f"{stat.st_size} {stat.st_mtime_ns} {self.offset:g} {self.duration:g}"
+        track = "" if self.audio_track is None else f" track {self.audio_track}"
+        return f"{stat.st_size} {stat.st_mtime_ns} {self.offset:g} {self.duration:g}{track}"
 
     def load(self) -> tuple[Tensor, int | Fraction]:
         """Samples [T], an image [3, H, W] or a video [3, T, H, W]; and samples or pictures per second, 0 of an image.
@@ -63,14 +66,19 @@ class Item:
             return load_image(path), Fraction(0)
         if self.kind == "video":
             return load_video(path)
-        samples = load_audio(path, SAMPLE_RATE).samples[0].clamp(-1, 1)
+        samples = load_audio(path, SAMPLE_RATE, Reading(self.audio_track)).samples[0].clamp(-1, 1)
         first = round(self.offset * SAMPLE_RATE)
         length = round(self.duration * SAMPLE_RATE) or len(samples)
         return samples[first : first + length].clone(), SAMPLE_RATE
 
 
-def find_audio(folder: Path, max_files: int | None = None) -> list[Item]:
+def find_audio(folder: Path, max_files: int | None = None, audio_track: int | None = None) -> list[Item]:
     """Recordings of a folder: those of its `manifest.tsv` if there is one, else every file.
+
+    Args:
+        folder: of the recordings.
+        max_files: use at most so many, evenly spaced.
+        audio_track: number of the track to read, from 1 on.
 
     Raises:
         MediaError: if there is nothing, or the manifest cannot be read.
@@ -86,10 +94,13 @@ def find_audio(folder: Path, max_files: int | None = None) -> list[Item]:
                 except (ValueError, KeyError):
                     raise MediaError(f"{manifest}, line {line}: path, offset_s or duration_s is missing") from None
                 label, language = row.get("kind") or "speech", row.get("language") or ""
-                items.append(Item("audio", str(folder), path, offset, duration, label, language))
+                items.append(Item("audio", str(folder), path, offset, duration, label, language, audio_track))
     else:
         paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
-        items = [Item("audio", str(folder), str(p.relative_to(folder)), label="audio") for p in paths]
+        items = [
+            Item("audio", str(folder), str(p.relative_to(folder)), label="audio", audio_track=audio_track)
+            for p in paths
+        ]
     if not items:
         raise MediaError(f"no recordings in {folder}")
     return evenly_spaced(items, max_files)

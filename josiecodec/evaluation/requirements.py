@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+from pathlib import Path
 
 from ..errors import CodecError
+from ..hub.remote import PREFIX, cached_kind, fetch
 from ..hub.store import find
 from ..shipped import available, model_kind
+from . import audio_codecs
 from .codecs import AUDIO, build, known_names, split
 
 _MODULES = {"codec2": ("pycodec2",)}
@@ -40,7 +43,8 @@ def check_codecs(names: list[str], kinds: tuple[str, ...]) -> None:
     for name in names:
         base = split(name)[0]
         if base.startswith(("hf:", "transformers:")):
-            continue  # seen when its turn comes: to look means to load
+            check_repository(base)
+            continue
         if base in known or base.startswith("python:"):
             build(name, kinds)
             continue
@@ -53,3 +57,20 @@ def check_codecs(names: list[str], kinds: tuple[str, ...]) -> None:
             raise CodecError(f"{error}; {hint}") from None
         if kind not in (None, wanted):
             raise CodecError(f"{base} is a model for {kind}, not for {wanted}")
+
+
+def check_repository(name: str) -> None:
+    """Make sure that the model of a repository is here: hf:org/repo is fetched, transformers:org/repo has to be there.
+
+    Raises:
+        CodecError: if it cannot be had.
+    """
+    place = name.partition(":")[2]
+    if Path(place).is_dir():
+        return
+    kind = cached_kind(f"{PREFIX}{place}")
+    if name.startswith("transformers:"):
+        if kind is None:
+            raise CodecError(f"{name}: not in the local cache of the hub")
+    elif kind not in audio_codecs.RUN_BY_TRANSFORMERS:
+        fetch(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -53,7 +53,7 @@ def compare(
     folder.mkdir(parents=True, exist_ok=True)
     rows = Rows(folder / "rows.jsonl")
     used = []
-    with ProcessPoolExecutor(workers, get_context("spawn"), scores.start) as pool:
+    with _Scorers(workers) as scorers:
         for name in names:
             keys = {item.name: f"{version_key(name)} {item.version_key()}" for item in items}
             todo = [item for item in items if not _done(rows.rows.get((name, item.name)), keys[item.name], wer)]
@@ -62,7 +62,7 @@ def compare(
                 used.append(name)
                 continue
             try:
-                _run(name, kinds, todo, keys, folder, device, threads, wer, pool, rows, progress)
+                _run(name, kinds, todo, keys, folder, device, threads, wer, scorers, rows, progress)
             except CodecError as error:
                 report(f"left out: {error}")
                 progress(len(todo))
@@ -83,7 +83,7 @@ def _run(
     device: str,
     threads: int,
     wer: bool,
-    pool: ProcessPoolExecutor,
+    scorers: _Scorers,
     rows: Rows,
     progress: Callable[[int], None],
 ) -> None:
@@ -91,17 +91,56 @@ def _run(
     base = folder / "files" / _safe(name)
     made = list(round_trip(name, kinds, [(item, base / _safe(item.name)) for item in items], device, threads))
     progress(len(items) - len(made))
-    waiting = [(item, pool.submit(scores.score, item, row, wer)) for item, row in made]
-    for item, future in waiting:
-        try:
-            scored = future.result()
-        except BrokenProcessPool:
-            raise CodecError(f"{name}: a scoring process died (out of memory?)") from None
-        except Exception as error:  # the decoded file cannot be compared; one bad file must not end the run
-            scored = {"error": str(error) or type(error).__name__}
+    for item, scored in scorers.scored(made, wer):
         about = {"codec": name, "file": item.name, "label": item.label, "key": keys[item.name], "words": wer}
         rows.add(about | scored)
         progress(1)
+
+
+class _Scorers:
+    """Processes that compute scores. One that dies takes those of other files along, which are then computed again, one
+    at a time, so that only the file that did it has an error."""
+
+    def __init__(self, workers: int):
+        self.workers = workers
+        self._pool = self._new()
+
+    def _new(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self.workers, get_context("spawn"), scores.start)
+
+    def scored(self, made: list[tuple[Item, dict[str, Any]]], wer: bool) -> Iterator[tuple[Item, dict[str, Any]]]:
+        """Items with the rows of `scores.score`, in order."""
+        waiting = [(item, row, self._pool.submit(scores.score, item, row, wer)) for item, row in made]
+        for item, row, future in waiting:
+            try:
+                try:
+                    scored = future.result()
+                except BrokenProcessPool:
+                    scored = self._alone(item, row, wer)
+            except Exception as error:  # the decoded file cannot be compared; one bad file must not end the run
+                scored = {"error": str(error) or type(error).__name__}
+            yield item, scored
+
+    def _alone(self, item: Item, row: dict[str, Any], wer: bool) -> dict[str, Any]:
+        if self._broken():
+            self._pool = self._new()
+        try:
+            return self._pool.submit(scores.score, item, row, wer).result()
+        except BrokenProcessPool:
+            return {"error": "the process that compares it has died (out of memory?)"}
+
+    def _broken(self) -> bool:
+        try:
+            self._pool.submit(int).result()
+        except BrokenProcessPool:
+            return True
+        return False
+
+    def __enter__(self) -> _Scorers:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
 
 def _done(row: dict[str, Any] | None, key: str, wer: bool) -> bool:

@@ -92,6 +92,7 @@ class _Repository:
     def __init__(self, name: str, revision: str | None):
         self.name = name
         self.revision = revision
+        self._answers = False  # whether it was seen that the hub can be reached
 
     def cached(self, file: str) -> bool:
         """Whether a file is in the cache."""
@@ -104,12 +105,12 @@ class _Repository:
 
         try:
             here = self.cached(file)
+            if not here:
+                self._reach(file)
             with _quiet():  # without a network it prints a line for each of its many attempts
                 path = Path(hub.hf_hub_download(self.name, file, revision=self.revision, local_files_only=here))
         except LocalEntryNotFoundError:
-            raise ModelError(
-                f"{PREFIX}{self.name}: not all of it is in the local cache, and the hub cannot be reached"
-            ) from None
+            raise self._unreachable() from None
         except EntryNotFoundError:
             raise _NotThere(f"{PREFIX}{self.name}: there is no {file} in this repository") from None
         except hub_errors() as error:
@@ -118,6 +119,26 @@ class _Repository:
         self.revision = path.relative_to(snapshots).parts[0]
         _check_hash(path)
         return path
+
+    def _reach(self, file: str) -> None:
+        """Ask the hub for a file once: without a network a download tries for half a minute.
+
+        Raises:
+            ModelError: if it cannot be reached.
+        """
+        hub = huggingface_hub()
+        if self._answers or hub.constants.HF_HUB_OFFLINE:
+            return
+        try:
+            hub.get_hf_file_metadata(hub.hf_hub_url(self.name, file, revision=self.revision))
+        except transport_errors():
+            raise self._unreachable() from None
+        except hub_errors():
+            pass  # an answer, if not the one hoped for: the download says what is wrong
+        self._answers = True
+
+    def _unreachable(self) -> ModelError:
+        return ModelError(f"{PREFIX}{self.name}: not all of it is in the local cache, and the hub cannot be reached")
 
 
 @contextlib.contextmanager
@@ -154,11 +175,18 @@ def _check_hash(path: Path) -> None:
 
 def hub_errors() -> tuple[type[Exception], ...]:
     """What huggingface_hub raises: its own errors are of the first two kinds, those of the connection of the others."""
-    errors: list[type[Exception]] = [OSError, ValueError]
+    return OSError, ValueError, *_of_http("HTTPError")
+
+
+def transport_errors() -> tuple[type[Exception], ...]:
+    """What huggingface_hub raises where there is no connection."""
+    return ConnectionError, TimeoutError, *_of_http("TransportError")
+
+
+def _of_http(error: str) -> Iterator[type[Exception]]:
     for name in ("httpx", "httpx2"):  # which one it uses depends on its version
         with contextlib.suppress(ImportError):
-            errors.append(importlib.import_module(name).HTTPError)
-    return tuple(errors)
+            yield getattr(importlib.import_module(name), error)
 
 
 def first_line(error: Exception) -> str:

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from .stretch import stretched as at_length
+
 MIN_GAP = 0.05  # seconds between clock and samples that are let pass
 AHEAD = 5  # frames that must agree before the clock is followed: packets of live recordings jitter
 MAX_OVERLAP = 0.2  # seconds; a clock that jumps back further was begun anew
@@ -128,7 +130,5 @@ def stretched(samples: np.ndarray, owed: int) -> tuple[np.ndarray, int]:
     change = int(np.clip(owed, -STRETCH * count, STRETCH * count))
     if not change:
         return samples, owed
-    places = np.linspace(0, count - 1, count + change, dtype=np.float64)
-    grid = np.arange(count)
-    columns = [np.interp(places, grid, column) for column in samples.T]
-    return np.stack(columns, 1).astype(np.float32), owed - change
+    columns = [at_length(column, count + change) for column in samples.T]
+    return np.stack(columns, 1), owed - change

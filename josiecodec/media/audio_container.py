@@ -19,6 +19,7 @@ from .audio_clock import Clock, stretched
 from .audio_ends import Ends
 from .audio_frames import PackedSamples, Sound
 from .audio_layout import in_order, kept, layout_of
+from .mp4_index import without_index
 
 PREROLL = 2.0  # seconds decoded before a place that is jumped to, in which every codec gets into step
 MAX_DAMAGED = 0.1  # of the packets; a file with more is refused unless it is to be salvaged
@@ -61,7 +62,8 @@ class ContainerSource:
         try:
             self._container = av.open(source)
         except (av.FFmpegError, ValueError, OSError) as error:
-            raise MediaError(f"{name}: not an audio file that can be read ({reason(error)})") from None
+            why = without_index(source) or f"not an audio file that can be read ({reason(error)})"
+            raise MediaError(f"{name}: {why}") from None
         try:
             self.tracks, self.track, self.stream = _choose(self._container, name, track)
             self._open()

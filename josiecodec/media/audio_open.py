@@ -277,14 +277,20 @@ class SampleReader:
 
 
 def clip_samples(
-    path: str, sample_rate: int, start: float, duration: float | None, channel: int | None, most: float
+    path: str,
+    sample_rate: int,
+    start: float,
+    duration: float | None,
+    channel: int | None,
+    track: int | None,
+    most: float,
 ) -> np.ndarray | None:
     """A part of a recording as mono float32 [n], see `SampleReader.mono_samples`; None if it has more than `most`.
 
     Raises:
         MediaError: if it cannot be read.
     """
-    with SampleReader(path) as reader:
+    with SampleReader(path, Reading(track)) as reader:
         whole = None if reader.length is None else reader.length / reader.sample_rate - start
         if (duration or whole or 0.0) * sample_rate > most:
             return None
@@ -298,8 +304,8 @@ def clip_samples(
 
 
 def clip_blocks(
-    path: str, sample_rate: int, start: float, duration: float | None, channel: int | None
+    path: str, sample_rate: int, start: float, duration: float | None, channel: int | None, track: int | None
 ) -> Iterator[np.ndarray]:
     """The same piece by piece, of any length."""
-    with SampleReader(path) as reader:
+    with SampleReader(path, Reading(track)) as reader:
         yield from reader.mono_samples(sample_rate, start, duration, channel)

@@ -20,9 +20,11 @@ DIFFUSE_WHITE = 203.0  # cd/m2, of HDR
 PEAK, HLG_GAMMA = 1000.0, 1.2  # cd/m2 of the nominal display of BT.2100, and its system gamma; this becomes white
 KNEE = 0.9  # linear light up to which tone mapping changes nothing; what is brighter is compressed
 
+Point = tuple[float, float]
+Points = tuple[Point, Point, Point, Point]
 # chromaticities: red, green, blue, white
 _D65, _C, _DCI = (0.3127, 0.3290), (0.310, 0.316), (0.314, 0.351)
-_PRIMARIES = {
+_PRIMARIES: dict[int, Points] = {
     1: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), _D65),
     4: ((0.67, 0.33), (0.21, 0.71), (0.14, 0.08), _C),
     5: ((0.64, 0.33), (0.29, 0.60), (0.15, 0.06), _D65),
@@ -40,12 +42,17 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 _GAMMA_24 = (1, 6, 7, 11, 12, 14, 15)
 
 
-def is_srgb(primaries: int, transfer: int) -> bool:
+def chromaticities(primaries: int | Points) -> Points:
+    """Red, green, blue and white of primaries by H.273, or as they are; of unknown ones those of BT.709."""
+    return _PRIMARIES.get(primaries, _PRIMARIES[BT709]) if isinstance(primaries, int) else primaries
+
+
+def is_srgb(primaries: int | Points, transfer: int | float) -> bool:
     """Whether pictures with these numbers need no conversion; what is not specified counts as BT.709."""
     return primaries in (BT709, UNSPECIFIED, 0) and not _changes_grey(transfer)
 
 
-def to_srgb(rgb: np.ndarray, primaries: int, transfer: int) -> np.ndarray:
+def to_srgb(rgb: np.ndarray, primaries: int | Points, transfer: int | float) -> np.ndarray:
     """Pictures of any primaries and transfer function as sRGB.
 
     HDR keeps what is not brighter than diffuse white, and compresses highlights towards white without a change of
@@ -54,7 +61,8 @@ def to_srgb(rgb: np.ndarray, primaries: int, transfer: int) -> np.ndarray:
 
     Args:
         rgb: coded values, uint8 or uint16 [..., 3] over their whole range.
-        primaries, transfer: their numbers by H.273.
+        primaries: number by H.273, or chromaticities.
+        transfer: number by H.273, or, as a float, the exponent of a gamma curve.
 
     Returns:
         uint8 [..., 3].
@@ -77,8 +85,8 @@ def to_srgb(rgb: np.ndarray, primaries: int, transfer: int) -> np.ndarray:
     return np.asarray(out[code])
 
 
-def _changes_grey(transfer: int) -> bool:
-    return transfer not in (*_GAMMA_24, SRGB, UNSPECIFIED, 0)
+def _changes_grey(transfer: int | float) -> bool:
+    return isinstance(transfer, float) or transfer not in (*_GAMMA_24, SRGB, UNSPECIFIED, 0)
 
 
 def _tone_mapped(linear: np.ndarray) -> np.ndarray:
@@ -103,9 +111,9 @@ def _into_gamut(linear: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _to_xyz(primaries: int) -> np.ndarray:
+def _to_xyz(primaries: int | Points) -> np.ndarray:
     """[3, 3]: linear RGB to XYZ, white with Y = 1."""
-    *rgb, white = _PRIMARIES.get(primaries, _PRIMARIES[BT709])
+    *rgb, white = chromaticities(primaries)
     columns = np.array([[x / y, 1.0, (1 - x - y) / y] if y else [1.0, 0.0, 0.0] for x, y in rgb]).T
     if primaries == 10:  # XYZ itself
         columns = np.eye(3)
@@ -119,19 +127,21 @@ def _xyz(white: tuple[float, float]) -> np.ndarray:
 
 
 @cache
-def _to_bt709(primaries: int) -> np.ndarray:
+def _to_bt709(primaries: int | Points) -> np.ndarray:
     """float32 [3, 3]: linear RGB of some primaries to BT.709, white to white (Bradford)."""
-    white = _xyz(_PRIMARIES.get(primaries, _PRIMARIES[BT709])[3])
+    white = _xyz(chromaticities(primaries)[3])
     gains = (_BRADFORD @ _xyz(_D65)) / (_BRADFORD @ white)
     adapted = np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD
     return np.asarray(np.linalg.inv(_to_xyz(BT709)) @ adapted @ _to_xyz(primaries), np.float32)
 
 
 @cache
-def _curve(transfer: int | str, depth: int) -> np.ndarray:
+def _curve(transfer: int | float | str, depth: int) -> np.ndarray:
     """float32 [2^depth]: linear light of every coded value."""
     e = np.linspace(0, 1, 1 << depth)
-    if transfer == PQ:  # SMPTE ST 2084
+    if isinstance(transfer, float):
+        light = e**transfer
+    elif transfer == PQ:  # SMPTE ST 2084
         m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
         p = e ** (1 / m2)
         light = 10000 / DIFFUSE_WHITE * (np.maximum(p - c1, 0) / (c2 - c3 * p)) ** (1 / m1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .audio_container import is_default
 from .audio_layout import layout_of
-from .audio_open import SampleReader
+from .audio_open import Reading, SampleReader
 from .describe_vision import describe_film, describe_picture, vision_lines
 from .kinds import kind_of
 from .video_reader import has_sound
@@ -18,8 +18,12 @@ from .video_reader import has_sound
 TOLERATED = 0.05  # seconds between claimed and decoded length that nobody needs to know of
 
 
-def describe_media(path: str | Path) -> dict[str, Any]:
+def describe_media(path: str | Path, track: int | None = None) -> dict[str, Any]:
     """What was found in a media file, as JSON has it; it is decoded as a whole.
+
+    Args:
+        path: of the file.
+        track: number of the track of sound to look at, from 1 on; None for the one that is read by default.
 
     Returns:
         `kind`, `container`, `start` (of its clock, in seconds), `sound` (see `describe_sound`) where there is any,
@@ -37,15 +41,15 @@ def describe_media(path: str | Path) -> dict[str, Any]:
         elif kind == "video":
             found["vision"] = describe_film(path)
         if kind == "audio" or (kind == "video" and has_sound(path)):
-            found["sound"] = describe_sound(path)
+            found["sound"] = describe_sound(path, track)
     prefix = f"{path}: "
     found["notes"] += dict.fromkeys(str(warning.message).removeprefix(prefix) for warning in caught)
     return found
 
 
-def describe_sound(path: str | Path) -> dict[str, Any]:
+def describe_sound(path: str | Path, track: int | None = None) -> dict[str, Any]:
     """The sound of a file: `tracks`, and of the one that is read codec, rate, layout, lengths in seconds, and peak."""
-    with SampleReader(path) as reader:
+    with SampleReader(path, Reading(track)) as reader:
         claimed = None if reader.length is None else reader.length / reader.sample_rate
         count, peak = 0, 0.0
         for block in reader.mono_samples(reader.sample_rate):

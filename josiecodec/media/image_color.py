@@ -1,4 +1,4 @@
-"""Colours of pictures to sRGB: by their ICC profile with LittleCMS, else by the numbers that AVIF and HEIF carry."""
+"""Colours of pictures to sRGB: by their ICC profile with LittleCMS, else by the numbers that files carry."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .color_math import UNSPECIFIED, is_srgb, to_srgb
+from .color_math import Points, is_srgb, to_srgb
+from .image_numbers import numbers_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
+NUMBERS = "josiecodec_numbers"  # where in `info` what `image_numbers.numbers_of` found is kept
 SAME = 1  # levels by which a profile may differ from sRGB and still be sRGB, whose values stay as they are
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
-_NCLX_FORMATS = ("AVIF", "HEIF")
 
 
 def in_srgb(image: Image.Image, name: str) -> Image.Image:
     """A picture as RGB or RGBA in sRGB.
 
-    Its ICC profile counts first, then the H.273 numbers of AVIF and HEIF (Display P3, PQ, HLG); without both it is
-    taken for sRGB. A profile that cannot be used is ignored with a warning.
+    Its ICC profile counts first, then other numbers of its file (see `image_numbers`: Display P3, PQ, HLG, gamma,
+    Adobe RGB); without both it is taken for sRGB. A profile that cannot be used is ignored with a warning.
     """
-    profile, (primaries, transfer) = image.info.get("icc_profile"), _numbers(image)
+    profile, (primaries, transfer) = image.info.get("icc_profile"), image.info.get(NUMBERS) or numbers_of(image)
     alpha = "A" in image.mode or "a" in image.mode or "transparency" in image.info
     if image.mode in ("P", "PA", "LA", "La", "RGBa", "1"):
         image = image.convert("RGBA" if alpha else "L" if image.mode == "1" else "RGB")
@@ -92,14 +93,6 @@ def _lab() -> Any:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
 
 
-def _numbers(image: Image.Image) -> tuple[int, int]:
-    """Primaries and transfer function of AVIF and HEIF by H.273."""
-    nclx = image.info.get("nclx_profile")
-    if isinstance(nclx, dict):
-        return int(nclx.get("color_primaries", UNSPECIFIED)), int(nclx.get("transfer_characteristics", UNSPECIFIED))
-    return UNSPECIFIED, UNSPECIFIED
-
-
 def nclx_numbers(head: bytes) -> tuple[int, int] | None:
     """Primaries and transfer function in the `colr` box of an AVIF or HEIF file, from its beginning; None without."""
     found = head.find(b"colrnclx")
@@ -108,7 +101,7 @@ def nclx_numbers(head: bytes) -> tuple[int, int] | None:
     return int.from_bytes(head[found + 8 : found + 10], "big"), int.from_bytes(head[found + 10 : found + 12], "big")
 
 
-def _by_numbers(image: Image.Image, primaries: int, transfer: int) -> Image.Image:
+def _by_numbers(image: Image.Image, primaries: int | Points, transfer: int | float) -> Image.Image:
     from PIL import Image
 
     alpha = image.getchannel("A") if image.mode == "RGBA" else None

@@ -106,7 +106,9 @@ def to_rgb(frame: Any, size: tuple[int, int], colors: Colors) -> tuple[np.ndarra
     if not frame.format.name.startswith("yuvj") and colors.matrix != RGB_MATRIX:
         arguments["src_color_range"] = LIMITED if colors.limited else FULL
         arguments["dst_color_range"] = FULL
-    pixels = frame.reformat(format="rgba" if alpha else "rgb24", **arguments).to_ndarray()
+    # For YUV the planar format: the same values, and swscale has no fast way to the other one.
+    form = ("gbrp", "gbrap") if colors.matrix != RGB_MATRIX else ("rgb24", "rgba")
+    pixels = frame.reformat(format=form[alpha], **arguments).to_ndarray()
     rgb, opacity = (pixels[..., :3], pixels[..., 3]) if alpha else (pixels, None)
     if not same:
         rgb = _in_strips(rgb, lambda part: to_srgb(part, colors.primaries, colors.transfer))

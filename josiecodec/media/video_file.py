@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import MediaError
 from .audio_layout import kept
+from .mp4_index import without_index
 from .video_clock import Clock
 
 _SUFFIXES = """mp4 m4v mov qt mkv webm avi mpg mpeg mpe m1v m2v mpv ts mts m2ts m2t vob tod mod ogv ogm flv f4v wmv asf
@@ -53,7 +54,8 @@ def open_film(path: str | Path) -> Any:
     try:  # "file:", for a name may look like an address; nothing else is opened for a file that points elsewhere
         container = av.open(f"file:{name}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise MediaError(f"{path}: not a media file that can be read ({reason(error)})") from None
+        why = without_index(path) or f"not a media file that can be read ({reason(error)})"
+        raise MediaError(f"{path}: {why}") from None
     kind = (getattr(container.format, "name", None) or "").split(",")[0]
     if kind in _NO_FILMS or kind.endswith("_pipe"):
         container.close()
@@ -88,7 +90,7 @@ def holds_video(path: str | Path) -> bool:
         if film_stream(container) is not None:
             return True
         if not container.streams.audio:
-            raise MediaError(f"{path}: neither pictures nor sound in it")
+            raise MediaError(f"{path}: {without_index(path) or 'neither pictures nor sound in it'}")
         return False
 
 

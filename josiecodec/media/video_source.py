@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import MediaError
 from .image_open import frame_count, opened
+from .mp4_index import without_index
 from .video_animation import animation_frames
 from .video_color import Colors, colors_of, on_white, to_rgb
 from .video_file import Decoder, film_count, film_stream, open_film, packets
@@ -78,7 +79,7 @@ class Film:
         stream = film_stream(self.container)
         if stream is None:
             self.close()
-            raise MediaError(f"{path}: no video in it")
+            raise MediaError(f"{path}: {without_index(path) or 'no video in it'}")
         self.stream: Any = stream
         count = film_count(self.container)
         if count > 1:

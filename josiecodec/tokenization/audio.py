@@ -82,7 +82,7 @@ def read_ahead(function: Callable[[A], B], items: Iterable[A], workers: int, ahe
 
 def load_clip(readers: ApartPool, item: Item, sample_rate: int, max_seconds: float) -> LoadedClip:
     """Read a clip as mono at a sample rate, unless it is longer than `max_seconds`."""
-    part = (item.start, item.duration, item.channel)
+    part = (item.start, item.duration, item.channel, item.audio_track)
     try:
         wave = readers.call(clip_samples, item.path, sample_rate, *part, max_seconds * sample_rate)
     except (CodecError, OSError) as error:
@@ -140,7 +140,7 @@ def _encode_long(readers: ApartPool, codec: Jodio, item: Item, n_q: int) -> Enco
     """Codes of a long recording, encoded as a stream: the same codes, in bounded memory."""
     parts: list[np.ndarray] = []
     samples = 0
-    part = (item.start, item.duration, item.channel)
+    part = (item.start, item.duration, item.channel, item.audio_track)
     try:
         blocks = map(torch.from_numpy, readers.stream(clip_blocks, item.path, codec.sample_rate, *part))
         for taken, codes in encode_blocks(codec, blocks, n_q):

@@ -65,7 +65,8 @@ def _item(meta: dict[str, Any], folder: Path) -> Item:
         start, duration = seconds(start, "start") or 0.0, seconds(duration, "duration")
     except (TypeError, ValueError):
         raise FormatError(f"clip {meta.get('id')!r}: its part is not [start, duration]") from None
-    return Item(str(meta.get("id")), source, str(folder / source), start, duration, meta.get("channel"))
+    channel, track = meta.get("channel"), meta.get("audio_track")
+    return Item(str(meta.get("id")), source, str(folder / source), start, duration, channel, audio_track=track)
 
 
 def _compared(name: str, stored: np.ndarray, encoded: np.ndarray) -> Comparison:

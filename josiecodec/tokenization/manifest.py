@@ -30,6 +30,7 @@ class Item:
         path: of the file.
         start, duration: of the part to be encoded, in seconds; a duration of None goes to the end of the file.
         channel: of the audio, from 0 on; None for the mean of all.
+        audio_track: of the file, from 1 on; None for the one that it flags as default, else the first.
         known: further metadata.
         size, changed: bytes of the file, and its modification time (ns); 0 if there is none.
     """
@@ -43,6 +44,7 @@ class Item:
     known: dict[str, Any] = field(default_factory=dict)
     size: int = 0
     changed: int = 0
+    audio_track: int | None = None
 
     @property
     def weight(self) -> int:
@@ -52,6 +54,8 @@ class Item:
     def meta(self, measured: dict[str, Any]) -> dict[str, Any]:
         """Its metadata in the dataset; `measured` are those that come from reading and encoding it."""
         more: dict[str, Any] = {} if self.channel is None else {"channel": self.channel}
+        if self.audio_track is not None:
+            more["audio_track"] = self.audio_track
         if self.start or self.duration is not None:
             more["part"] = [self.start, self.duration]  # as requested; the file may end earlier
         return {"id": self.id, "source": self.source, "start": self.start, **measured, **more, **self.known}
@@ -172,7 +176,11 @@ def _of_line(folder: Path, values: dict[str, Any]) -> Item:
     channel = values.pop("channel", None)
     if channel is not None and (type(channel) is not int or channel < 0):
         raise ValueError(f"channel {channel!r} is not a number from 0 on")
+    track = values.pop("audio_track", None)
+    if track is not None and (type(track) is not int or track < 1):
+        raise ValueError(f"audio_track {track!r} is not a number from 1 on")
     name = source + ("" if start is None else f"#{start!r}") + ("" if channel is None else f"@{channel}")
+    name += "" if track is None else f"@track{track}"
     name = values.pop("id", name)
     if not isinstance(name, str) or not name:
         raise ValueError(f"id {name!r} is not a name")
@@ -180,7 +188,7 @@ def _of_line(folder: Path, values: dict[str, Any]) -> Item:
     if values:
         known["extra"] = values
     part = {} if start is None else {"start": start, "duration": duration}  # else it is the length of the whole file
-    return _of_file(source, folder / source, id=name, channel=channel, known=known, **part)
+    return _of_file(source, folder / source, id=name, channel=channel, audio_track=track, known=known, **part)
 
 
 def seconds(value: object, name: str) -> float | None:

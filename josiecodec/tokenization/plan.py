@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,10 @@ class Plan:
         """What `plan.json` holds; equal for equal clips and settings."""
         digest = hashlib.sha256()  # over the fields of `Item`: to rename one makes datasets that were begun unusable
         for item in (i for shard in self.shards for i in shard):
-            digest.update(json.dumps({**asdict(item), "path": ""}, sort_keys=True).encode() + b"\n")
+            fields = {**asdict(item), "path": ""}
+            if item.audio_track is None:
+                del fields["audio_track"]  # which is younger than datasets that were begun
+            digest.update(json.dumps(fields, sort_keys=True).encode() + b"\n")
         return {
             "version": VERSION,
             "kind": self.kind,
@@ -86,8 +89,16 @@ class Plan:
         }
 
 
-def make_plan(source: str | Path, kind: str | None = None, shard_clips: int = SHARD_CLIPS) -> Plan:
+def make_plan(
+    source: str | Path, kind: str | None = None, shard_clips: int = SHARD_CLIPS, audio_track: int | None = None
+) -> Plan:
     """Assign the clips of `source` (see `find_items`) to shards.
+
+    Args:
+        source: folder, pattern, file or manifest.
+        kind: "audio" or "vision"; None for audio if there is any.
+        shard_clips: clips per shard, at most.
+        audio_track: number of the track of all files that name none themselves, from 1 on.
 
     Raises:
         CodecError: as `find_items`.
@@ -98,6 +109,8 @@ def make_plan(source: str | Path, kind: str | None = None, shard_clips: int = SH
     shards: list[list[Item]] = []
     room = 0
     for item in items:
+        if audio_track is not None and item.audio_track is None:
+            item = replace(item, audio_track=audio_track)
         if not shards or len(shards[-1]) >= shard_clips or item.weight > room:
             shards.append([])
             room = SHARD_BYTES

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 
+from josiecodec.evaluation import round_trip
+from josiecodec.evaluation.items import Item
 from kit.audio import RATE, speechlike
 
 OWN = '''
@@ -43,3 +50,22 @@ def recordings(folder: Path) -> Path:
         soundfile.write(folder / f"{seed}.wav", speechlike(20, seed=seed)[0, 0].numpy(), RATE)
     soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
     return folder
+
+
+class InThisProcess(ThreadPoolExecutor):
+    """In place of a pool of processes, each of which takes seconds to import torch: for tests of what comes after."""
+
+    def __init__(
+        self, workers: int, context: Any = None, initializer: Callable[..., None] | None = None, initargs: tuple = ()
+    ):
+        super().__init__(1, "comparison", initializer, initargs)
+
+
+class Deadly(Item):
+    """A recording that takes down a process that reads it: "a.wav" the encoding one, "b.wav" the scoring one."""
+
+    def load(self) -> Any:
+        encoding = round_trip._codec is not None
+        if self.path == ("a.wav" if encoding else "b.wav"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().load()

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ...errors import ModelError
 from . import checkpoint
 from .distributed import agreed, average_gradients, rank_and_world
+from .legend import legend
 from .run_settings import check_settings, write_settings
 from .runlog import Means, RunLog
 from .schedule import learning_rate
@@ -73,6 +74,7 @@ class Trainer(ABC):
         self._stop_asked = False
         self._changed: dict[str, list[Any]] = {}  # settings, since the run was begun or last resumed
         self._logged_at = 0.0
+        self._explained: set[str] = set()
         self._log = RunLog(self.folder)
 
     # What a kind of training has to define ------------------------------------------------------
@@ -251,6 +253,8 @@ class Trainer(ABC):
         self._logged_at = self.seconds
         entry, gist = self.entry(steps, seconds, values)
         self.log(entry)
+        if explained := legend(values, self._explained):
+            self.report(f"  {explained}")
         self.report(f"step {self.step} {self.progress:6.1%} {self._left()} left  {gist}")
 
     def _left(self) -> str:

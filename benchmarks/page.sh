@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Pages to publish: recordings and pictures to listen to and look at, each beside other codecs. Not part of CI.
+#
+#     benchmarks/page.sh OUT [RECORDINGS [PICTURES]]
+#
+# OUT/audio/index.html and, with PICTURES, OUT/vision/index.html are written, folders that need nothing else and can be
+# put on any web server. Without RECORDINGS it is the package's own sample. Needs `pip install ".[eval]"`. Rows are kept
+# in OUT/rows, so that a run that was stopped goes on, and a second one only writes the pages again.
+set -euo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd)
+out=${1:?the folder to write}
+recordings=${2:-$here/josiecodec/samples}
+josiecodec() { python -m josiecodec_cli.main "$@"; }
+
+josiecodec eval audio "$recordings" --n-q 9 --kbps 1.6,2.4,4.4 --codecs opus@6+9+12,mp3@16,codec2@1200+3200 \
+  --out "$out/rows/audio" --html "$out/audio"
+if [ $# -gt 2 ]; then
+  josiecodec eval vision "$3" --bpp 0.1,0.2,0.4 --codecs jpeg@5+20,webp@5+20,avif@20+40 \
+    --out "$out/rows/vision" --html "$out/vision"
+fi
+du -sh "$out"/audio "$out"/vision 2>/dev/null || true
