@@ -102,3 +102,13 @@ def test_a_file_that_was_cut_off_before_its_index_says_so(tmp_path):
         load_video(cut)
     with av.open(str(tmp_path / "a.mp4")) as whole:
         assert whole.streams.video
+
+
+def test_a_row_of_jpegs_is_a_film_by_its_suffix(tmp_path):
+    film(tmp_path / "a.mjpeg", codec="mjpeg", form="yuvj420p", options={}, sound=None)
+    data = (tmp_path / "a.mjpeg").read_bytes()
+    assert data.startswith(b"\xff\xd8\xff")
+    assert kind_of(tmp_path / "a.mjpeg") == "video"
+    assert load_video(tmp_path / "a.mjpeg")[0].shape[1] == 50
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert kind_of(tmp_path / "a.jpg") == "image"
