@@ -36,13 +36,30 @@ def test_to_the_sample(tmp_path, codec, container):
 @pytest.mark.parametrize(
     ("codec", "container"),
     [("wmav2", "asf"), ("wmav1", "asf"), ("aac", "adts"), ("libmp3lame", "avi"), ("libopus", "mpegts"),
-     ("aac", "mpegts"), ("aac", "flv"), ("aac", "avi"), ("aac", "matroska")],
+     ("aac", "mpegts"), ("aac", "flv"), ("aac", "avi"), ("aac", "matroska"),
+     ("aac", "latm")],
 )  # fmt: skip
 def test_the_beginning_is_exact_where_the_end_cannot_be(tmp_path, codec, container):
     write_sound(tmp_path / "a", WAVE, codec, container)
     wave, _ = heard(tmp_path / "a")
     assert 0 <= len(wave) - N <= 2048
     assert late_by(wave, WAVE) == 0
+
+
+@pytest.mark.parametrize("kind", ["MS_ADPCM", "IMA_ADPCM"])
+def test_the_last_block_of_adpcm_ends_where_its_header_says(tmp_path, kind):
+    for length in (5000, 20001):
+        wave = noise(length) / 4
+        soundfile.write(tmp_path / "a.wav", wave, RATE, kind)
+        data = bytearray((tmp_path / "a.wav").read_bytes())
+        place = data.index(b"fact") + 8
+        data[place : place + 4] = length.to_bytes(4, "little")
+        (tmp_path / "a.wav").write_bytes(data)
+        assert soundfile.info(tmp_path / "a.wav").frames > length
+        assert len(heard(tmp_path / "a.wav")[0]) == length
+        data[place : place + 4] = (77).to_bytes(4, "little")  # that is no padding, but a wrong length
+        (tmp_path / "a.wav").write_bytes(data)
+        assert len(heard(tmp_path / "a.wav")[0]) > length
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 24000, 44100])

@@ -9,7 +9,9 @@ from .audio_clock import Clock
 from .audio_frames import Sound
 
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"  # FFmpeg's name for the family
-NO_DELAY = frozenset(["aac", "mpegts", "flv", "avi", "live_flv"])  # containers that cannot tell an encoder's delay
+NO_DELAY = frozenset(
+    ["aac", "loas", "mpegts", "flv", "avi", "live_flv"]
+)  # containers that cannot tell an encoder's delay
 LAME_DELAY = 1105  # samples of MP3 as nearly all encoders make it, with the 529 of every decoder
 OPUS_DELAY = 312  # samples at 48 kHz of libopus
 EXACT = frozenset([MP4, "flac", "caf", "wv", "tta", "ape", "aiff", "ogg", "avi", "asf"])  # lengths can be relied on
