@@ -172,17 +172,15 @@ def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress
     rate_kbps = how.rate.kbps
     kbps = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
     by_frame = "up to " if rate_kbps is not None and codec.by_frame and done.n_q == codec.n_q else ""
-    problems = (
-        []
-        if done.n_q < codec.n_q or rate_kbps is None or kbps > 0.95 * rate_kbps
-        else [f"{rate_kbps:g} kbit/s not reached: all {done.n_q} levels of the model take {kbps:.3g}"]
-    )
+    problems = []
+    if done.full and rate_kbps is not None and kbps <= 0.95 * rate_kbps:
+        problems.append(f"{rate_kbps:g} kbit/s not reached: all {done.n_q} levels of the model take {kbps:.3g}")
     return {
         "kind": "audio",
         "seconds": round(done.seconds, 3),
         "bytes": done.size,
         "kbps": round(kbps, 3),
-        "problems": problems + _mixed(out, how),
+        "problems": problems + _unused(how.rate.n_q, done.n_q) + _mixed(out, how),
         "codes_kbps": round(codec.bitrate(done.n_q) / 1000, 4),
         "n_q": done.n_q,
         "shown": f"{done.seconds:.1f} s -> {done.size} bytes, {kbps:.2f} kbit/s, {by_frame}{done.n_q} levels",
@@ -246,6 +244,11 @@ def _mixed(out: Any, how: Encoding) -> list[str]:
     with TokenReader(out.getvalue() if hasattr(out, "getvalue") else out, codes=False) as reader:
         channels = max((s.original_channels for s in reader.streams if isinstance(s, AudioInfo)), default=1)
     return [f"its {channels} channels are mixed to one; the codec is mono"] if channels > 1 else []
+
+
+def _unused(asked: int | None, got: int | None) -> list[str]:
+    """A warning where levels were asked for that no decoder would use."""
+    return [f"{got} levels, not {asked}: so few of the waveform are not used"] if asked not in (None, got) else []
 
 
 def _missed(got: float, wanted: float | None, unit: str) -> list[str]:

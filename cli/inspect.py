@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,10 +107,11 @@ def _audio(s: dict[str, Any], size: int) -> list[str]:
 def _vision(s: dict[str, Any], size: int) -> list[str]:
     pixels = s["width"] * s["height"] * max(s["length"], 1)
     what = f"video, {s['length']} pictures at {s['pictures_per_second']:g}/s" if s["pictures_per_second"] else "image"
+    detail = f"{s['detail_bytes']} bytes of detail, " if "detail_bytes" in s else ""
     return [
         f"  vision: {s['width']} x {s['height']}, {what}",
         f"    {s['mean_levels']:.2f} levels per patch, {s['skipped']:.1%} of the patches skipped, "
-        f"{8 * size / pixels:.4f} bits per pixel the whole file",
+        f"{detail}{8 * size / pixels:.4f} bits per pixel the whole file",
     ]
 
 
@@ -137,12 +139,14 @@ def _described(summary: Any) -> dict[str, Any]:
             "original_channels": i.original_channels,
             "codes_kbps": i.bitrate / 1000,
         }
+    detail = {"detail_bytes": summary.detail_bytes} if summary.detail_bytes else {}
     return out | {
         "width": i.width,
         "height": i.height,
         "pictures_per_second": float(i.rate),
         "mean_levels": summary.levels / max(summary.patches, 1),
         "skipped": summary.skipped / max(summary.patches, 1),
+        **detail,
     }
 
 
@@ -179,8 +183,10 @@ def trim(
     from josiecodec.bitstream.scan import trim_file
     from josiecodec.errors import FormatError
 
-    tables = given_tables(folders)
-    levels = n_q if n_q is not None else _levels_within(source, kbps or 0.0, tables)
+    tables, useful = given_tables(folders), _useful(source, folders)
+    levels = useful(n_q) if n_q is not None else _levels_within(source, kbps or 0.0, tables, useful)
+    if n_q not in (None, levels):
+        click.echo(f"warning: {source}: {levels} levels, not {n_q}: so few of the waveform are not used", err=True)
     before = source.stat().st_size if source.is_file() else 0
     try:
         trim_file(source, target, levels, tables)
@@ -193,7 +199,29 @@ def trim(
     click.echo(f"{source} -> {target}: {before} -> {after} bytes")
 
 
-def _levels_within(source: Path, kbps: float, tables: Tables) -> int:
+def _useful(source: Path, folders: tuple[Path, ...]) -> Callable[[int], int]:
+    """How many of so many levels of a file of audio are of use to a decoder, as far as its model is known."""
+    from josiecodec.audio.levels import useful_in
+    from josiecodec.bitstream.container import TokenReader
+    from josiecodec.bitstream.header import AudioInfo
+    from josiecodec.errors import CodecError
+    from josiecodec.fingerprint import of_folder, same_fingerprint
+    from josiecodec.shipped import find_shipped, settings_of
+
+    try:
+        with TokenReader(source, codes=False) as reader:
+            info = reader.streams[0]
+            if len(reader.streams) > 1 or not isinstance(info, AudioInfo):
+                return int
+        own = (folder for folder in folders if same_fingerprint(of_folder(folder), info.fingerprint))
+        folder = next(own, None) or find_shipped(info.fingerprint, info.model)
+    except (CodecError, OSError):  # told when it is trimmed
+        return int
+    values = {} if folder is None else settings_of(folder)
+    return lambda n: n if n >= info.levels else useful_in(values, n)
+
+
+def _levels_within(source: Path, kbps: float, tables: Tables, useful: Callable[[int], int]) -> int:
     """The most levels with which a file of audio takes no more than a bitrate, all of it."""
     from josiecodec.bitstream.header import AudioInfo
     from josiecodec.bitstream.josie_file import TokenFile
@@ -208,4 +236,4 @@ def _levels_within(source: Path, kbps: float, tables: Tables) -> int:
         raise click.UsageError("--kbps is for files with audio only; use --n-q")
     own = find_tables(info, tables)
     rates = level_rates(codes.T, info.codebook_size, info.sample_rate / info.frame_size, own)
-    return fit_levels(lambda n: (file.trimmed(n).to_bytes(tables), stream.seconds), rates, kbps)[0]
+    return fit_levels(lambda n: (file.trimmed(n).to_bytes(tables), stream.seconds), rates, kbps, useful)[0]

@@ -13,6 +13,7 @@ from .share import export, push, save
 from .tokenize import tokenize
 from .tokens import tokens_group
 from .train import train_group
+from .train_detail import detail
 from .train_waveform import waveform
 
 
@@ -28,6 +29,7 @@ for command in (
     cli.add_command(command)
 
 train_group.add_command(waveform)
+train_group.add_command(detail)
 
 
 def main() -> None:

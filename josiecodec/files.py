@@ -86,7 +86,7 @@ def encode_file(
         )
         wanted = rate.kbps if rate is not None else None
         got = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
-        if wanted is not None and got < wanted / 1.2 and done.n_q == _audio_model(given, source).n_q:
+        if wanted is not None and got < wanted / 1.2 and done.full:
             warnings.warn(f"{source}: {got:.2f} kbit/s is all that the model can use, not {wanted:g}", stacklevel=2)
         return done
     vision = given.get("vision", None) or (_default("vision") if not given else None)

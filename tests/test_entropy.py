@@ -17,7 +17,8 @@ from kit.vision import CONV, model, scene
 
 from josiecodec import TokenFile
 from josiecodec.bitstream.bitpacking import packed_size
-from josiecodec.bitstream.container import BLOCK_FRAMES, RANGE_CODED, RANGE_CODED_PATCHES, TokenReader
+from josiecodec.bitstream.container import BLOCK_FRAMES, TokenReader
+from josiecodec.bitstream.payload_codings import RANGE_CODED, RANGE_CODED_PATCHES
 from josiecodec.bitstream.statistics import code_usage
 from josiecodec.entropy.code_tables import (
     FREQUENCY_BITS,

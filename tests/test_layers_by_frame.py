@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from kit.audio import RATE, speechlike, tiny_config, tiny_model, tiny_waveform
+from kit.audio import BASE, POSITIONS, RATE, layered_model, speechlike, tiny_config, tiny_model, tiny_waveform
 
 from josiecodec.audio.envelope_layer import EnvelopeLayer, EnvelopeLayerConfig
-from josiecodec.audio.low_band_filter import LowBandFilterConfig
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.coding.audio import decode_file, encode_file
 from josiecodec.coding.jodio import Jodio
@@ -35,27 +34,13 @@ from josiecodec.training.audio.envelope_layer import (
 )
 from josiecodec.training.entropy.trainer import make_tables
 
-BASE, WAVEFORM, ENVELOPE = 6, 3, 2
+WAVEFORM, ENVELOPE = 3, 2
 ALL = BASE + WAVEFORM + ENVELOPE
-POSITIONS = (0, 2)
-
-
-def layered() -> Jodio:
-    """A tiny model with a waveform layer, a filter and an envelope layer, by frame, that do something."""
-    waveform = dataclasses.replace(
-        tiny_waveform(), by_frame=True, min_levels=2, filter=LowBandFilterConfig(width=32, blocks=1, expansion=1)
-    )
-    envelope = EnvelopeLayerConfig(positions=POSITIONS, width=32, blocks=1, expansion=1)
-    model = tiny_model(waveform=waveform, envelope=envelope)
-    torch.nn.init.normal_(model.waveform_layer.covariance.parts.weight, std=0.02)
-    torch.nn.init.normal_(model.waveform_layer.filter.output_proj.weight, std=0.01)
-    torch.nn.init.normal_(model.envelope_layer.output_proj.weight, std=0.01)
-    return model
 
 
 @pytest.fixture(scope="module")
 def model() -> Jodio:
-    return layered()
+    return layered_model()
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +60,8 @@ def by_frame(water: float, envelope: float) -> EncoderSettings:
 
 def some_settings(model: Jodio, x) -> EncoderSettings:
     """Settings that give some frames few levels, and others many."""
-    _, water, envelope = model.analysis(x[:1])
-    return by_frame(float(np.quantile(water[-1], 0.6)), float(np.median(envelope)))
+    found = model.analyse_frames(x[:1, :, : x.shape[-1] // 1920 * 1920])
+    return by_frame(float(found.waveform[0, -1].quantile(0.6)), float(found.envelope.median()))
 
 
 # Search --------------------------------------------------------------------------------------------
@@ -174,7 +159,7 @@ def test_frames_have_the_levels_that_they_deserve(model):
     counts = model.waveform_layer.level_counts(waveform[None])[0]
     assert set(counts.tolist()) > {0, WAVEFORM}
     assert 1 not in counts.tolist(), "a single level sounds worse than none"
-    loud = model.analysis(x)[1].max(0)
+    loud = model.analyse_frames(x).waveform[0].amax(0).numpy()
     assert loud[counts.numpy() == WAVEFORM].mean() > loud[counts.numpy() == 0].mean()
     assert torch.equal(codes[:, :BASE], model.encode(x, BASE))
 

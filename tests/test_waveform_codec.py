@@ -11,6 +11,7 @@ import torch
 from kit.audio import RATE, speechlike, tiny_config, tiny_model, tiny_waveform
 
 from josiecodec.audio.low_band_filter import LowBandFilterConfig
+from josiecodec.audio.resume import ResumedStream
 from josiecodec.bitstream.container import Block
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.coding.audio import BlockDecoder, decode_file, encode_file
@@ -207,7 +208,12 @@ def test_gaps_are_silent_and_do_not_move_anything(model):
     assert len(found) == info.length
     assert torch.equal(found[: 10 * 1920], model.decode(codes[..., :10])[0, 0])
     assert not found[10 * 1920 : 17 * 1920].any()
-    assert torch.equal(found[17 * 1920 :], model.decode(codes[..., 17:])[0, 0, : 13 * 1920 - 100])
+    resumed = ResumedStream(model, 17)
+    assert torch.equal(
+        found[17 * 1920 :], torch.cat([resumed.decode(codes[..., 17:]), resumed.finish()], -1)[0, 0, :-100]
+    )
+    assert "levels of the waveform cannot be used" in broken.problems[0]
+    assert not whole.problems
     with pytest.raises(FormatError, match="missing"):
         list(BlockDecoder(model, info).push(block(3, 5)))
 

@@ -70,6 +70,21 @@ class BitPlan:
         return shapes_of(self.left)
 
 
+@dataclass
+class ShapedVectors:
+    """What a layer codes of N frames, and what both sides know of it.
+
+    Attributes:
+        target: the numbers to code, [N, D].
+        log_variance: natural logarithms of their variances, [N, D].
+        frequency: of each number in Hz, [N, D] or [D].
+    """
+
+    target: Tensor
+    log_variance: Tensor
+    frequency: Tensor
+
+
 def plan_bits(
     log_variance: Tensor, levels: int, schedule: Sequence[BandStep], frequency: Tensor, tilt: Tensor, bits: float
 ) -> BitPlan:

@@ -9,6 +9,7 @@ from ..nn.transformer import TransformerConfig
 from ..quantization.config import SplitQuantizerConfig
 from ..settings import EncoderSettings
 from .envelope_layer import EnvelopeLayerConfig
+from .levels import useful_levels
 from .mimi import MimiConfig
 from .seanet import SeaNetConfig
 from .spectral import SpectralDecoderConfig, SpectralEncoderConfig
@@ -76,6 +77,13 @@ class JodioConfig:
         """Levels in all, the semantic one and those of the layers included."""
         layers = (self.waveform, self.envelope)
         return self.base_levels + sum(layer.levels for layer in layers if layer)
+
+    def useful_levels(self, n_q: int) -> int:
+        """The most levels up to `n_q` of which a decoder uses the last one, if all frames have as many."""
+        if self.waveform is None or not self.waveform.by_frame:
+            return n_q
+        positions = self.envelope.positions if self.envelope else ()
+        return useful_levels(n_q, self.base_levels, positions, min(self.waveform.min_levels, self.waveform.levels))
 
     @property
     def frame_size(self) -> int:

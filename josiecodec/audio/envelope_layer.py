@@ -31,7 +31,7 @@ from ..nn.linear import RowStableLinear, stable_linear
 from ..nn.spectra import fourier_matrix
 from ..nn.streaming import State, Streaming, run, with_past
 from ..quantization.shaped_rvq import ShapedResidualQuantizer
-from .bit_plan import BandStep, BitPlan, plan_bits
+from .bit_plan import BandStep, BitPlan, ShapedVectors, plan_bits
 from .variance import check_width
 
 FLOOR = 1e-6  # of energies: a little above the rounding noise of 16 bits
@@ -216,10 +216,18 @@ class EnvelopeLayer(Streaming):
         loudness = base.exp().sum(-1).view(-1, self.hops).mean(1).log()
         return loudness - FURTHER * torch.arange(self.config.levels, device=base.device)[:, None]
 
-    def frame_priorities(self, base: Tensor, state: State) -> Tensor:
-        """Base [B, 1, F * frame_size] -> `priorities` of all levels, [B, levels, F]."""
-        found = self.priorities(self.log_energies(base.float(), state))
-        return found.view(self.config.levels, len(base), -1).transpose(0, 1)
+    @torch.no_grad()
+    def vectors(self, x: Tensor, base: Tensor, state: State) -> tuple[ShapedVectors, Tensor]:
+        """Waveform and decoded base, as of `encode` -> what is coded, and the `priorities` of all levels [B, E, F]."""
+        original, own = self.log_energies(torch.cat([x, base]).float(), state).chunk(2)
+        mean, log_variance = self.expect(own, state)
+        vectors = ShapedVectors(self.differences(original, own) - mean, log_variance, self.zero)
+        return vectors, self.priorities(own).view(self.config.levels, len(base), -1).transpose(0, 1)
+
+    def paths(self, vectors: ShapedVectors, counts: Tensor, beams: int) -> Tensor:
+        """Codes of N frames with each number of levels up to `counts` [N]: [N, E, E], with c levels in row c - 1."""
+        shapes = self.plan(vectors.log_variance, self.config.levels).shapes()
+        return self.quantizer.paths(vectors.target, shapes, beams, None, counts)
 
     @torch.no_grad()
     def decode(self, codes: Tensor, base: Tensor, state: State) -> Tensor:

@@ -25,6 +25,7 @@ from ..quantization.split_rvq import SplitResidualVectorQuantizer
 from ..settings import EncoderSettings
 from .config import JodioConfig
 from .envelope_layer import EnvelopeLayer
+from .layers import LayerInput, Loudness, analyse_layers, encode_layers
 from .mimi import MimiConfig, MimiDecoder, MimiEncoder
 from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
 from .spectral import SpectralDecoder, SpectralEncoder
@@ -88,6 +89,8 @@ class JodioNetwork(CodecNetwork):
         self.envelope_layer: EnvelopeLayer | None = None
         if config.waveform and config.envelope:
             self.envelope_layer = EnvelopeLayer(config.envelope, *shape)
+        by_frame = config.waveform and config.waveform.by_frame
+        self.loudness = Loudness(config.frame_size) if by_frame else None
 
     # What the codec is ------------------------------------------------------------------------
 
@@ -176,7 +179,8 @@ class JodioNetwork(CodecNetwork):
                 not heard, and the codes of frames beyond `frames(length)` are zero.
 
         Returns:
-            int64 [B, n_q, frames(T)], the semantic level first. An item's codes are the same alone
+            int64 [B, n_q, frames(T)], the semantic level first; zeros at levels that no decoder would use
+            (`JodioConfig.useful_levels`). An item's codes are the same alone
             and in a padded batch. With a beam search (`settings.beams`) the codes of fewer levels
             need not be the first ones of more: `trim` gives those, `encode` better ones.
 
@@ -274,24 +278,13 @@ class JodioNetwork(CodecNetwork):
         if self.waveform_layer is None or n_q <= self.base_levels:
             return codes
         base = self.synthesize(self.quantizer.decode(codes), self.base_levels, state)
-        envelope, waveform = self.layer_rows(n_q)
-        rest = codes.new_zeros(len(codes), n_q - self.base_levels, codes.shape[-1])
-        chosen = settings or self.settings
-        if self.envelope_layer is not None and envelope:
-            rest[:, envelope] = self.envelope_layer.encode(
-                x, base, len(envelope), beams, state, chosen.envelope_threshold
-            )
-        if waveform:
-            rest[:, waveform] = self.waveform_layer.encode(x, base, len(waveform), beams, state, chosen.water_level)
-        return torch.cat([codes, rest], 1)
+        return torch.cat([codes, encode_layers(self, x, base, n_q, state, settings or self.settings)], 1)
 
     @torch.no_grad()
     def analyse_frames(
         self, x: Tensor, state: State | None = None, settings: EncoderSettings | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """[B, 1, F * frame_size] -> codes of the base [B, base_levels, F], and how much each level after it matters.
-
-        That is: priorities of the waveform layer [B, L, F] and of the envelope layer [B, E, F].
+    ) -> LayerInput:
+        """[B, 1, F * frame_size] -> codes of the base, and what the layers after it have to code.
 
         Raises:
             CodecError: if the model has no layers after its base.
@@ -301,9 +294,7 @@ class JodioNetwork(CodecNetwork):
         state = State() if state is None else state
         codes = self.quantizer.encode(self.latent(x, state), self.base_levels, (settings or self.settings).beams)
         base = self.synthesize(self.quantizer.decode(codes), self.base_levels, state)
-        waveform = self.waveform_layer.frame_priorities(base, state)
-        envelope = waveform[:, :0] if self.envelope_layer is None else self.envelope_layer.frame_priorities(base, state)
-        return codes, waveform, envelope
+        return analyse_layers(self, x, base, codes, state)
 
     def layer_rows(self, n_q: int) -> tuple[list[int], list[int]]:
         """Which of the levels after the base are the envelope layer's and the waveform layer's, of n_q in all."""
@@ -326,10 +317,10 @@ class JodioNetwork(CodecNetwork):
             return base
         if state is None:
             state = State()
-            return torch.cat([self._decode_layers(rest, base, state), self.finish_frames(state, len(codes))], -1)
-        return self._decode_layers(rest, base, state)
+            return torch.cat([self.decode_layers(rest, base, state), self.finish_frames(state, len(codes))], -1)
+        return self.decode_layers(rest, base, state)
 
-    def _decode_layers(self, rest: Tensor, base: Tensor, state: State) -> Tensor:
+    def decode_layers(self, rest: Tensor, base: Tensor, state: State) -> Tensor:
         """Codes [B, L, F] of the levels after the base, and base, -> waveform, late as `decode_frames` says."""
         layer, envelope_layer = self.waveform_layer, self.envelope_layer
         assert layer is not None

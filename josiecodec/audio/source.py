@@ -91,6 +91,12 @@ class HarmonicNoiseSource(Streaming):
         imag = torch.addcmul(lobe * angle.sin(), self.noise_imag[frame], loudness)
         return real, imag, logits
 
+    @staticmethod
+    def start(steps: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The memory of a stream that begins after so many windows: its place in the noise, and no phase."""
+        place = torch.full((1, 1), steps % NOISE_FRAMES, dtype=torch.long, device=device)
+        return torch.zeros_like(place), place
+
     def _pitch(self, logits: Tensor) -> Tensor:
         """Hz [B, n]: the mean of the likeliest class and its three neighbours on either side."""
         best = logits.argmax(-1, keepdim=True)

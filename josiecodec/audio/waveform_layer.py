@@ -33,7 +33,7 @@ from ..errors import ConfigError
 from ..nn.streaming import State
 from ..quantization.shaped_rvq import ShapedResidualQuantizer
 from .band import Decimator, Interpolator, row_of
-from .bit_plan import BandStep, BitPlan, check_schedule, plan_bits
+from .bit_plan import BandStep, BitPlan, ShapedVectors, check_schedule, plan_bits
 from .covariance import CovarianceNetwork, FrameTransform
 from .low_band_filter import Delay, LowBandFilter, LowBandFilterConfig
 from .mdct import InverseMdct, Mdct
@@ -190,7 +190,7 @@ class WaveformLayer(nn.Module):
         covariance = self.covariance(base, state)
         return FrameTransform.of(covariance, self.covariance.segments, self.frequency, self.config.weighting)
 
-    def plan(self, transform: FrameTransform, levels: int) -> BitPlan:
+    def plan(self, transform: FrameTransform | ShapedVectors, levels: int) -> BitPlan:
         """How so many levels code what comes out of a transform."""
         frequency = transform.frequency
         tilt = ((self.config.cutoff - frequency) / self.config.taper).clamp(1e-3, 1).log()
@@ -226,7 +226,10 @@ class WaveformLayer(nn.Module):
         state: State | None = None,
         water_level: float | None = None,
     ) -> Tensor:
-        """Low bands [B, F * hops * hop] -> codes [B, levels, F]."""
+        """Low bands [B, F * hops * hop] -> codes [B, levels, F]; zeros where levels are too few to be used."""
+        if self.config.by_frame and levels < min(self.config.min_levels, self.config.levels):
+            frames = low.shape[1] // (self.hop * self.config.hops)
+            return torch.zeros(len(low), levels, frames, dtype=torch.long, device=low.device)
         transform = self.transform(base, state)
         plan = self.plan(transform, levels)
         counts = None
@@ -249,11 +252,20 @@ class WaveformLayer(nn.Module):
         counts = (priorities > water_level).sum(0)
         return counts * (counts >= min(self.config.min_levels, self.config.levels))
 
-    def frame_priorities(self, base: Tensor, state: State) -> Tensor:
-        """Base [B, 1, F * frame_size] -> `priorities` of all levels, [B, levels, F]."""
-        transform = self.transform(self.decimate(base.float(), state), state)
-        found = self.priorities(transform, self.plan(transform, self.config.levels))
-        return found.view(self.config.levels, len(base), -1).transpose(0, 1)
+    @torch.no_grad()
+    def vectors(self, x: Tensor, base: Tensor, state: State) -> tuple[ShapedVectors, Tensor]:
+        """Waveform and decoded base, as of `encode` -> what is coded, and the `priorities` of all levels [B, L, F]."""
+        low, low_base = self.decimate(torch.cat([x, base]).float(), state).chunk(2)
+        transform = self.transform(low_base, state)
+        priorities = self.priorities(transform, self.plan(transform, self.config.levels))
+        target = transform.forward(self.mdct(low, state))
+        vectors = ShapedVectors(target, transform.log_variance, transform.frequency)
+        return vectors, priorities.view(self.config.levels, len(base), -1).transpose(0, 1)
+
+    def paths(self, vectors: ShapedVectors, counts: Tensor, beams: int) -> Tensor:
+        """Codes of N frames with each number of levels up to `counts` [N]: [N, L, L], with c levels in row c - 1."""
+        plan = self.plan(vectors, self.config.levels)
+        return self.quantizer.paths(vectors.target, plan.shapes(), beams, plan.weights, counts)
 
     @torch.no_grad()
     def decode(self, codes: Tensor, base: Tensor, state: State, heard: Tensor | None = None, late: int = 0) -> Tensor:

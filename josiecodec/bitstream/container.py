@@ -27,13 +27,13 @@ from .bitpacking import pack, packed_size, unpack
 from .end_record import END_START, end_record
 from .header import MAX_HEADER, MAX_PATCHES, StreamInfo, VisionInfo, read_header, write_header
 from .model_tables import find_tables, tables_for
-from .patch_payload import MAX_BLOCK_UNITS, PatchRows, block_parts, pack_rows, unpack_rows
+from .patch_payload import MAX_BLOCK_UNITS, PatchRows, block_parts
+from .payload_codings import CODINGS, FIXED_LENGTH, RANGE_CODED, WITH_TABLES, pack_patches, unpack_patches
 from .varint import get_varint, put_varint
 
 BLOCK_FRAMES = 100  # of audio, in a block
 MAX_PAYLOAD = 1 << 19
 BLOCK_START = 0x42
-FIXED_LENGTH, FIXED_LENGTH_PATCHES, RANGE_CODED, RANGE_CODED_PATCHES = 0, 1, 2, 3  # payload codings
 _MAX_BLOCK = 32 + MAX_PAYLOAD  # bytes that a block can take
 
 
@@ -131,8 +131,8 @@ class TokenWriter:
         if not isinstance(info, VisionInfo) or rows.counts.shape[1:] != (info.columns,):
             raise CodesError(f"rows of patches do not fit stream {stream}")
         for part in block_parts(rows):
-            payload, coded = pack_rows(part, info.levels, info.codebook_size, self.tables[stream])
-            self._put(stream, RANGE_CODED_PATCHES if coded else FIXED_LENGTH_PATCHES, len(part.counts), payload)
+            coding, payload = pack_patches(part, info, self.tables[stream])
+            self._put(stream, coding, len(part.counts), payload)
 
     def close(self, lengths: list[int] | None = None) -> None:
         """Write what waits, the end record, and the exact lengths (in samples) into the header.
@@ -303,9 +303,7 @@ class TokenReader:
         if stream >= len(self.streams):
             raise FormatError(f"block of stream {stream}, which the header does not have")
         info = self.streams[stream]
-        if coding not in (
-            (FIXED_LENGTH_PATCHES, RANGE_CODED_PATCHES) if isinstance(info, VisionInfo) else (FIXED_LENGTH, RANGE_CODED)
-        ):
+        if coding not in CODINGS[info.kind]:
             raise FormatError(f"payload coding {coding} in a stream of kind {info.kind!r}")
         first, position = get_varint(data, at + 2, 1 << 48)
         units, position = get_varint(data, position, MAX_BLOCK_UNITS)
@@ -324,14 +322,13 @@ class TokenReader:
             raise FormatError("a block is damaged (checksum)")
         payload = data[position:end]
         tables = None
-        if coding in (RANGE_CODED, RANGE_CODED_PATCHES) and self.codes:
+        if coding in WITH_TABLES and self.codes:
             tables = tables_for(info, self.tables)
             if info.levels > len(tables.levels):
                 raise FormatError("more levels than the model has tables for")
         codes: np.ndarray | PatchRows
         if isinstance(info, VisionInfo):
-            coded = coding == RANGE_CODED_PATCHES
-            codes = unpack_rows(payload, units, info.columns, info.levels, info.codebook_size, coded, tables)
+            codes = unpack_patches(coding, payload, units, info, tables)
         elif coding == FIXED_LENGTH:
             codes = unpack(payload, units, info.levels, info.codebook_size)
         elif tables is None:

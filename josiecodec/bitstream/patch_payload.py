@@ -9,7 +9,8 @@ with the tables of the model. See docs/format.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,6 +35,25 @@ _COUNT_CLASS = (0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6) + (7,) * 50
 
 
 @dataclass(frozen=True)
+class DetailPart:
+    """Coded coefficients of a detail layer, of some rows of patches.
+
+    Attributes:
+        first, rows: which rows.
+        data: bytes that the model alone can read.
+    """
+
+    first: int
+    rows: int
+    data: bytes
+
+    @property
+    def last(self) -> int:
+        """The row after its last."""
+        return self.first + self.rows
+
+
+@dataclass(frozen=True)
 class PatchRows:
     """Rows of patches.
 
@@ -41,25 +61,38 @@ class PatchRows:
         modes: uint8 [rows, columns], 0 .. MODES - 1.
         counts: uint8 [rows, columns], levels of each patch.
         codes: uint16 [counts.sum()], patch after patch, left to right, top to bottom.
+        details: of a detail layer, in order of rows, which parts must not overlap; rows may have none.
     """
 
     modes: np.ndarray
     counts: np.ndarray
     codes: np.ndarray
+    details: tuple[DetailPart, ...] = ()
 
     def split(self, rows: int) -> list[PatchRows]:
         """Pieces of so many rows (the last one maybe fewer)."""
+        return self.cut(list(range(rows, len(self.counts), rows)))
+
+    def cut(self, edges: list[int]) -> list[PatchRows]:
+        """Pieces that end before the rows `edges`, which rise, and at the last row. A part of a detail layer that lies
+        across an edge is left out."""
         ends = np.cumsum(self.counts.sum(1, dtype=np.int64))
         pieces = []
-        for first in range(0, len(self.counts), rows):
-            last = min(first + rows, len(self.counts))
+        for first, last in itertools.pairwise([0, *edges, len(self.counts)]):
             begin = int(ends[first - 1]) if first else 0
-            codes = self.codes[begin : int(ends[last - 1])]
-            pieces.append(PatchRows(self.modes[first:last], self.counts[first:last], codes))
-        return pieces
+            codes = self.codes[begin : int(ends[last - 1]) if last else 0]
+            inside = tuple(
+                replace(part, first=part.first - first)
+                for part in self.details
+                if part.first >= first and part.last <= last
+            )
+            pieces.append(PatchRows(self.modes[first:last], self.counts[first:last], codes, inside))
+        return pieces if len(self.counts) else []
 
     def trimmed(self, levels: int) -> PatchRows:
-        """The same with at most `levels` levels of each patch."""
+        """The same with at most `levels` levels of each patch; a detail layer goes with the levels it refers to."""
+        if not self.counts.size or int(self.counts.max()) <= levels:
+            return self
         counts = self.counts.reshape(-1).astype(np.int64)
         level = np.arange(len(self.codes)) - np.repeat(np.cumsum(counts) - counts, counts)
         return PatchRows(self.modes, np.minimum(self.counts, levels).astype(np.uint8), self.codes[level < levels])
@@ -68,17 +101,21 @@ class PatchRows:
     def joined(pieces: list[PatchRows], columns: int) -> PatchRows:
         """Pieces one below the other."""
         empty = np.zeros((0, columns), np.uint8)
+        starts = itertools.accumulate((len(p.counts) for p in pieces), initial=0)
+        details = [replace(part, first=part.first + at) for p, at in zip(pieces, starts) for part in p.details]
         return PatchRows(
             np.concatenate([empty, *(p.modes for p in pieces)]),
             np.concatenate([empty, *(p.counts for p in pieces)]),
             np.concatenate([np.zeros(0, np.uint16), *(p.codes for p in pieces)]),
+            tuple(details),
         )
 
 
 def pack_rows(
     rows: PatchRows, levels: int, codebook_size: int, tables: EntropyTables | None = None
 ) -> tuple[bytes, bool]:
-    """Rows -> payload, and whether its codes are range coded with `tables`, which they are if that is smaller.
+    """Rows -> payload without details, and whether its codes are range coded with `tables`, which they are if that is
+    smaller.
 
     Raises:
         CodesError: if something is out of range.
@@ -111,12 +148,39 @@ def vision_bytes(
 
     If not `exactly`, as if there were no context model: too many by a ratio that is about the same for one picture.
     """
-    return sum(14 + estimated_size(part, levels, codebook_size, tables, exactly) for part in block_parts(rows))
+    return sum(
+        14 + estimated_size(part, levels, codebook_size, tables, exactly) + sum(len(d.data) + 3 for d in part.details)
+        for part in block_parts(rows)
+    )
 
 
 def block_parts(rows: PatchRows) -> list[PatchRows]:
-    """Rows of patches as they are put into blocks."""
-    return rows.split(min(MAX_BLOCK_UNITS, max(1, BLOCK_PATCHES // max(rows.counts.shape[1], 1))))
+    """Rows of patches as they are put into blocks: each with no part of a detail layer, or exactly one."""
+    edges = {part.first for part in rows.details} | {part.last for part in rows.details}
+    pieces = rows.cut(sorted(edges - {0, len(rows.counts)}))
+    return [part for piece in pieces for part in ([piece] if piece.details else piece.split(block_rows(rows)))]
+
+
+def block_rows(rows: PatchRows) -> int:
+    """Rows of patches that the writer puts into a block."""
+    return min(MAX_BLOCK_UNITS, max(1, BLOCK_PATCHES // max(rows.counts.shape[1], 1)))
+
+
+def with_detail(detail: bytes, rows: bytes) -> bytes:
+    """The payload of rows with a part of a detail layer."""
+    return put_varint(len(detail)) + detail + rows
+
+
+def without_detail(payload: bytes) -> tuple[bytes, bytes]:
+    """The inverse of `with_detail`.
+
+    Raises:
+        FormatError: if it is cut off.
+    """
+    size, position = get_varint(payload, 0, len(payload))
+    if position + size > len(payload):
+        raise FormatError("the detail layer of a block is cut off")
+    return payload[position : position + size], payload[position + size :]
 
 
 def _pack_map(rows: PatchRows, levels: int) -> bytes:

@@ -23,6 +23,7 @@ class Summary:
         info: its header.
         units: frames (audio) or rows of patches (vision) that are there.
         patches, skipped, levels: of a vision stream: patches, those without codes, and the sum of all level counts.
+        detail_bytes: of a vision stream, bytes of its detail layer.
     """
 
     info: StreamInfo
@@ -30,6 +31,7 @@ class Summary:
     patches: int = 0
     skipped: int = 0
     levels: int = 0
+    detail_bytes: int = 0
 
     @property
     def seconds(self) -> float:
@@ -52,6 +54,7 @@ def summarise(path: str | Path, salvage: bool = False) -> tuple[list[Summary], l
                 summary.patches += block.codes.counts.size
                 summary.skipped += int((block.codes.counts == 0).sum())
                 summary.levels += int(block.codes.counts.sum(dtype=np.int64))
+                summary.detail_bytes += sum(len(part.data) for part in block.codes.details)
         for summary in summaries:
             check_length(reader, summary.info, summary.units, salvage)
         return summaries, reader.problems

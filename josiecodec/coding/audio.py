@@ -17,17 +17,20 @@ import torch
 from torch import Tensor
 
 from ..atomic import write_bytes
+from ..audio.layers import LayerInput
 from ..audio.network import CHUNK_FRAMES
+from ..audio.resume import ResumedStream
+from ..audio.stream import AudioStream
 from ..bitstream.container import Block, TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, find_stream
 from ..errors import CodesError, FormatError, MediaError
 from ..media.audio_reader import AudioReader, Reading, StreamResampler
 from ..media.audio_writer import AudioWriter
-from ..nn.streaming import State
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import Progress, Result
 from .jodio import Jodio
+from .layer_rate import Fitted
 
 MAX_GAP_SECONDS = 600  # filled in at a stretch
 MAX_IN_MEMORY = 1 << 26  # bytes of standard input; more goes to a temporary file
@@ -46,13 +49,15 @@ def encode_file(
 ) -> Result:
     """Encode an audio file to a `.josie` file, block by block.
 
-    With a rate in kbit/s the file is made with as many levels as fit it, which takes one to three passes.
+    With a rate in kbit/s the file is made with as many levels as fit it: of models by frame in one pass through the
+    audio (two if it is longer than 20 minutes), of others in one to three.
 
     Args:
         codec: the model.
         source: path of the audio, "-" for standard input, or a seekable binary file.
         target: path of the `.josie` file, or a seekable binary file.
-        n_q: levels; None for those of the settings, or of `rate`.
+        n_q: levels, of which those that no decoder would use are left out (`JodioConfig.useful_levels`); None for those
+            of the settings, or of `rate`.
         rate: what the file may take, in place of `n_q`.
         settings: of the encoder; None for those of the model.
         reading: how the audio is read: which track, whether to salvage, whether to scale it to full scale.
@@ -66,39 +71,40 @@ def encode_file(
     """
     rate = fitting_rate("audio", n_q, rate)
     if rate.kbps is None and not (reading and reading.normalize):
-        levels = codec.levels(rate.n_q, settings)
+        levels = codec.config.useful_levels(codec.levels(rate.n_q, settings))
         with AudioReader(source, reading) as reader:
             return _encode(codec, reader, target, levels, settings, progress)
     with _reopening(source, reading) as reopen:
         gain = normalizing_gain(reopen) if reading and reading.normalize else 1.0
         if rate.kbps is None:
-            levels = codec.levels(rate.n_q, settings)
+            levels = codec.config.useful_levels(codec.levels(rate.n_q, settings))
             with reopen() as reader:
                 return _encode(codec, reader, target, levels, settings, progress, gain)
 
-        def encode(levels: int, settings: EncoderSettings | None = settings) -> tuple[bytes, float]:
+        def encode(levels: int) -> tuple[bytes, float]:
             out = io.BytesIO()
             with reopen() as reader:
                 done = _encode(codec, reader, out, levels, settings, progress, gain)
             return out.getvalue(), done.seconds
 
-        data, levels = None, codec.n_q
+        fitted, levels = None, codec.n_q
         if codec.by_frame:
-            with reopen() as reader:
-                analyses = list(analysis_blocks(codec, reader.mono(codec.sample_rate, gain=gain), settings))
-            data = codec.fit_layers(lambda chosen: encode(codec.n_q, chosen), analyses, rate.kbps, settings)
-        if data is None:
+            fitted = _fit_layers(codec, reopen, rate.kbps, settings, progress, gain)
+            levels = codec.base_levels if fitted is None else levels
+        if fitted is None:
             with reopen() as reader:
                 blocks = reader.mono(codec.sample_rate, 0.0, PROBE_SECONDS, gain=gain)
-                probe = np.concatenate([codes for _, codes in encode_blocks(codec, blocks, codec.n_q, settings)])
+                probe = np.concatenate([codes for _, codes in encode_blocks(codec, blocks, levels, settings)])
             rates = level_rates(probe, codec.codebook_size, codec.frame_rate, codec.tables)
-            levels, data = fit_levels(encode, rates, rate.kbps)
+            levels, data = fit_levels(encode, rates, rate.kbps, codec.config.useful_levels)
+            fitted = Fitted(data, levels == codec.n_q)
+    data = fitted.data
     if isinstance(target, (str, Path)):
         write_bytes(target, data)
     else:
         target.write(data)
     with TokenReader(data, codes=False) as file:
-        return Result((file.streams[0].length or 0) / codec.sample_rate, len(data), n_q=levels)
+        return Result((file.streams[0].length or 0) / codec.sample_rate, len(data), n_q=levels, full=fitted.full)
 
 
 def _encode(
@@ -163,13 +169,44 @@ def encode_blocks(
     yield 0, stream.flush()[0].t().cpu().numpy()
 
 
-def analysis_blocks(
-    codec: Jodio, blocks: Iterator[Tensor], settings: EncoderSettings | None = None
-) -> Iterator[tuple[np.ndarray, ...]]:
-    """Sample blocks -> what `Jodio.analysis` says of them, in bounded memory."""
-    state = State()
-    for part in _regrouped(blocks, CHUNK_FRAMES * codec.frame_size):
-        yield codec.analysis(codec.waveform(part).to(codec.device), settings, state)
+def _fit_layers(
+    codec: Jodio,
+    reopen: Callable[[], AudioReader],
+    kbps: float,
+    settings: EncoderSettings | None,
+    progress: Progress | None,
+    gain: float,
+) -> Fitted | None:
+    """`Jodio.fit_layers` of a file, block by block."""
+    length, info = 0, codec.stream_info(codec.n_q, None)
+
+    def pieces() -> Iterator[LayerInput]:
+        nonlocal length, info
+        with reopen() as reader:
+            info = codec.stream_info(codec.n_q, None, reader.sample_rate, min(reader.channels, 65535))
+            expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
+            parts = _regrouped(reader.mono(codec.sample_rate, gain=gain), CHUNK_FRAMES * codec.frame_size)
+            length = 0
+
+            def blocks() -> Iterator[Tensor]:
+                nonlocal length
+                for part in parts:
+                    length += len(part)
+                    yield part[None, None]
+
+            for piece in codec.layer_inputs(blocks(), settings):
+                yield piece
+                if progress and expected:
+                    progress(min(length / expected, 1.0))
+
+    def write(codes: np.ndarray) -> tuple[bytes, float]:
+        out = io.BytesIO()
+        with TokenWriter(out, [info], codec.known_tables) as writer:
+            writer.add(0, codes)
+            writer.close([length])
+        return out.getvalue(), length / codec.sample_rate
+
+    return codec.fit_layers(pieces, write, kbps, settings)
 
 
 def _regrouped(blocks: Iterator[Tensor], size: int) -> Iterator[Tensor]:
@@ -234,7 +271,7 @@ def decode_file(
                 raise FormatError("no block of it is whole: there is nothing to salvage")
             writer.write(resampler(torch.zeros(0), last=True))
         size = Path(target).stat().st_size if str(target) != "-" else 0
-        return Result(written / codec.sample_rate, size, tuple(reader.problems))
+        return Result(written / codec.sample_rate, size, (*reader.problems, *decoder.problems))
 
 
 class BlockDecoder:
@@ -245,6 +282,9 @@ class BlockDecoder:
         info: header of the stream.
         n_q: use at most so many levels.
         salvage: frames that are missing become silence; else they are an error.
+
+    Attributes:
+        problems: where levels could not be used, see `audio/resume.py`.
     """
 
     def __init__(self, codec: Jodio, info: AudioInfo, n_q: int | None = None, salvage: bool = False):
@@ -254,7 +294,9 @@ class BlockDecoder:
         self.levels = min(info.levels, n_q or info.levels)
         self.reached = 0  # frames
         self.written = 0  # samples
-        self._stream = codec.streaming() if codec.config.causal else None
+        self.problems: list[str] = []
+        self._since = 0  # the frame behind the last gap
+        self._stream: AudioStream | ResumedStream | None = codec.streaming() if codec.config.causal else None
         self._whole: list[Tensor] = []  # of a codec that has to see everything at once
 
     def push(self, block: Block) -> Iterator[Tensor]:
@@ -273,7 +315,10 @@ class BlockDecoder:
                 return  # a block out of place cannot be trusted
             yield from self._cut(self._rest())
             yield from self._cut(_silence((block.first - self.reached) * self.codec.frame_size))
-            self.reached = block.first
+            self._report()
+            self.reached = self._since = block.first
+            if self.codec.config.causal:
+                self._stream = ResumedStream(self.codec, block.first)
         codes = torch.from_numpy(np.asarray(block.codes)[:, : self.levels].astype(np.int64))
         self.reached += block.units
         codes = codes.t()[None].to(self.codec.device)
@@ -289,9 +334,17 @@ class BlockDecoder:
             FormatError: if samples are missing.
         """
         yield from self._cut(self._rest())
+        self._report()
         length = self.info.length
         if length is not None and self.written < length and not self.salvage:
             raise FormatError(f"the file holds {self.written} of {length} samples")
+
+    def _report(self) -> None:
+        """Note if levels behind the last gap were not used."""
+        stream = self._stream
+        if isinstance(stream, ResumedStream) and not stream.found and self.levels > self.codec.base_levels:
+            start = self._since * self.codec.frame_size / self.codec.sample_rate
+            self.problems.append(f"from {start:.1f} s on, behind a gap, levels of the waveform cannot be used")
 
     def _rest(self) -> list[Tensor]:
         """What is still to come of the blocks so far; those after them are a new beginning."""

@@ -33,23 +33,25 @@ def level_rates(codes: np.ndarray, codebook_size: int, frame_rate: float, tables
     return np.minimum(fixed, coded)
 
 
-def fit_levels(encode: Encode, rates: np.ndarray, kbps: float) -> tuple[int, bytes]:
+def fit_levels(encode: Encode, rates: np.ndarray, kbps: float, useful: Callable[[int], int] = int) -> tuple[int, bytes]:
     """The most levels whose file takes no more than a bitrate, and that file.
 
     Args:
         encode: makes the file with a number of levels, 1 .. len(rates).
         rates: bits per second of each level, about.
         kbps: thousands of bits per second of the whole file.
+        useful: how many of so many levels are of use; others are not tried.
 
     Raises:
         CodecError: if even one level takes more.
     """
     budget = 1000 * kbps
-    sums = np.concatenate([[0.0], np.cumsum(rates)])
-    low, high = 0, len(rates) + 1  # known to fit, known not to fit
+    counts = [0, *sorted({useful(n) for n in range(1, len(rates) + 1)})]
+    sums = np.concatenate([[0.0], np.cumsum(rates)])[counts]
+    low, high = 0, len(counts)  # places in `counts`: known to fit, known not to fit
     best, n = b"", max(int((sums <= budget).sum()) - 1, 1)
     while True:
-        data, seconds = encode(n)
+        data, seconds = encode(counts[n])
         taken = 8 * len(data) / seconds if seconds else float("inf")
         if taken <= budget:
             low, best = n, data
@@ -60,5 +62,5 @@ def fit_levels(encode: Encode, rates: np.ndarray, kbps: float) -> tuple[int, byt
             high = n
         expected = taken + sums - sums[n]  # with each number of levels
         if high - low <= 1 or (low == n and expected[n + 1] > DOUBT * budget):
-            return low, best
+            return counts[low], best
         n = min(max(int((expected <= budget).sum()) - 1, low + 1), high - 1)

@@ -29,6 +29,7 @@ class Result:
         problems: what was wrong with a salvaged file.
         pixels: of all pictures.
         n_q: levels of the audio, or of all patches; None if patches have as many as each is worth, and of decoding.
+        full: of audio that was to keep to a bitrate, whether it has all the levels that it can have.
     """
 
     seconds: float
@@ -36,6 +37,7 @@ class Result:
     problems: tuple[str, ...] = ()
     pixels: int = 0
     n_q: int | None = None
+    full: bool = False
 
 
 @dataclass(frozen=True)

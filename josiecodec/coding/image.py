@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
@@ -15,8 +14,9 @@ from ..media.images import load_image, save_image
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .codec import Result
 from .jovio import Jovio
+from .picture_encoder import still_encoder
 from .vision_decoder import GroupDecoder
-from .vision_encoder import GroupEncoder, write_pictures
+from .vision_encoder import write_pictures
 
 
 def encode_image(
@@ -46,7 +46,7 @@ def encode_image(
     rate = fitting_rate("image", n_q, rate)
     picture = load_image(source)
     size = (picture.shape[-2], picture.shape[-1])
-    encoder = GroupEncoder(codec, rate, size, Fraction(0), settings=settings, tables=codec.tables)
+    encoder = still_encoder(codec, rate, size, settings, codec.tables)
     info = codec.stream_info(size, encoder.levels, 1)
     with TokenWriter(target, [info], codec.known_tables) as writer:
         write_pictures(writer, encoder, [picture])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..audio.layers import LayerInput
 from ..audio.network import CHUNK_FRAMES
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream
 from ..bitstream.josie_file import TokenFile, TokenStream
@@ -20,7 +21,8 @@ from .audio_door import AudioDoor
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import TokenCodec
 from .door import asked_rate, audio_tensor
-from .layer_rate import LayerAnalysis, fit_layers
+from .layer_rate import Fitted, Write, fit_layers
+from .layer_search import LayerSearch
 
 
 class Jodio(AudioDoor, TokenCodec):
@@ -42,7 +44,8 @@ class Jodio(AudioDoor, TokenCodec):
 
         Args:
             x: [T], [1, T] or [1, 1, T], in [-1, 1], tensor or NumPy array; or what `load_audio` gives.
-            n_q: levels; None for those of the settings, or of `rate`.
+            n_q: levels, of which those that no decoder would use are left out (`JodioConfig.useful_levels`); None for
+                those of the settings, or of `rate`.
             rate: what the file may take, in place of `n_q`.
             settings: of the encoder; None for `self.settings`.
             sample_rate: of `x` in Hz, which is resampled where it is not the model's; None if it is.
@@ -57,63 +60,62 @@ class Jodio(AudioDoor, TokenCodec):
         if len(x) != 1:
             raise CodesError(f"compress takes one waveform at a time, not {len(x)}")
         if rate.kbps is None:
-            return self._file(x, self.levels(rate.n_q, settings), settings)
-        seconds = x.shape[-1] / self.sample_rate
+            return self._file(x, self.config.useful_levels(self.levels(rate.n_q, settings)), settings)
+        seconds, levels = x.shape[-1] / self.sample_rate, self.n_q
         if self.by_frame and x.shape[-1]:
-            parts = [self.analysis(x, settings)]
-            data = self.fit_layers(lambda s: (self._file(x, self.n_q, s), seconds), parts, rate.kbps, settings)
-            if data is not None:
-                return data
-        probe = self.encode(x[..., : round(PROBE_SECONDS * self.sample_rate)], self.n_q, settings)
+            step = CHUNK_FRAMES * self.frame_size
+
+            def write(codes: np.ndarray) -> tuple[bytes, float]:
+                return self._bytes(codes.T, x.shape[-1]), seconds
+
+            fitted = self.fit_layers(lambda: self.layer_inputs(x.split(step, -1), settings), write, rate.kbps, settings)
+            if fitted is not None:
+                return fitted.data
+            levels = self.base_levels
+        probe = self.encode(x[..., : round(PROBE_SECONDS * self.sample_rate)], levels, settings)
         rates = level_rates(probe[0].t().cpu().numpy(), self.codebook_size, self.frame_rate, self.tables)
-        return fit_levels(lambda n: (self._file(x, n, settings), seconds), rates, rate.kbps)[1]
+        useful = self.config.useful_levels
+        return fit_levels(lambda n: (self._file(x, n, settings), seconds), rates, rate.kbps, useful)[1]
 
     @property
     def by_frame(self) -> bool:
         """Whether frames can have different numbers of levels: there are layers that code so, and tables for them."""
         return bool(self.config.waveform and self.config.waveform.by_frame and self.tables is not None)
 
-    def analysis(
-        self, x: Tensor, settings: EncoderSettings | None = None, state: State | None = None
-    ) -> tuple[np.ndarray, ...]:
-        """Of whole or padded frames of a waveform [1, 1, T]: the three arrays of a `LayerAnalysis`."""
-        state, x = State() if state is None else state, pad_to_multiple(x, self.frame_size)
-        parts = [self.analyse_frames(part, state, settings) for part in x.split(CHUNK_FRAMES * self.frame_size, -1)]
-        codes, waveform, envelope = (torch.cat(part, -1)[0].cpu().numpy() for part in zip(*parts, strict=True))
-        return codes.T, waveform, envelope
+    def layer_inputs(self, blocks: Iterable[Tensor], settings: EncoderSettings | None = None) -> Iterator[LayerInput]:
+        """What there is to code of a waveform in blocks [1, 1, T] of whole frames, the last of which may be any."""
+        state = State()
+        for block in blocks:
+            padded = pad_to_multiple(self.waveform(block).to(self.device), self.frame_size)
+            yield self.analyse_frames(padded, state, settings)
 
     def fit_layers(
         self,
-        encode: Callable[[EncoderSettings], tuple[bytes, float]],
-        parts: Sequence[tuple[np.ndarray, ...]],
+        pieces: Callable[[], Iterable[LayerInput]],
+        write: Write,
         kbps: float,
         settings: EncoderSettings | None,
-    ) -> bytes | None:
+    ) -> Fitted | None:
         """The file of a model `by_frame` that keeps to a bitrate; None if there is no room for its layers.
 
         Args:
-            encode: makes the file with some settings; also says the seconds of audio in it.
-            parts: `analysis` of one part of the audio after the other.
+            pieces: `layer_inputs` of the recording, once or more often.
+            write: makes a file of codes.
             kbps: thousands of bits per second of the whole file.
             settings: of the encoder.
         """
-        if self.tables is None or self.config.waveform is None or not parts:
-            return None
-        base, waveform, envelope = zip(*parts, strict=True)
-        found = LayerAnalysis(
-            np.concatenate(base),
-            np.concatenate(waveform, 1),
-            np.concatenate(envelope, 1),
-            min(self.config.waveform.min_levels, self.config.waveform.levels),
-        )
-        chosen = settings or self.settings
-        return fit_layers(encode, found, chosen, kbps, self.codebook_size, self.frame_rate, self.tables)
+        assert self.tables is not None
+        search = LayerSearch(self, pieces, (settings or self.settings).beams)
+        sizes = self.codebook_size, self.frame_rate, self.tables
+        return fit_layers(search.codes, write, search.analysis, kbps, *sizes)
 
     def _file(self, x: Tensor, n_q: int, settings: EncoderSettings | None) -> bytes:
         """A waveform [1, 1, T] as the bytes of a file with `n_q` levels."""
-        codes = self.encode(x, n_q, settings)[0]
-        stream = TokenStream(self.stream_info(n_q, x.shape[-1]), codes.cpu().numpy().astype(np.uint16))
-        return TokenFile([stream]).to_bytes(self.known_tables)
+        return self._bytes(self.encode(x, n_q, settings)[0].cpu().numpy().astype(np.uint16), x.shape[-1])
+
+    def _bytes(self, codes: np.ndarray, length: int) -> bytes:
+        """Codes [levels, frames] of so many samples as the bytes of a file."""
+        return TokenFile([TokenStream(self.stream_info(len(codes), length), codes)]).to_bytes(self.known_tables)
 
     def decompress(self, data: bytes, n_q: int | None = None) -> Tensor:
         """Decode the bytes of a `.josie` file: the waveform [1, T], exactly as long as it was.

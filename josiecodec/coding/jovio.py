@@ -17,6 +17,7 @@ from ..errors import CodesError, FormatError
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .codec import TokenCodec
 from .door import as_tensor, asked_rate
+from .picture_encoder import DetailEncoder, still_encoder
 from .vision_decoder import GroupDecoder
 from .vision_door import VisionDoor
 from .vision_encoder import GroupEncoder, write_pictures
@@ -60,7 +61,11 @@ class Jovio(VisionDoor, TokenCodec):
         if not still and not (video.shape[2] and pictures_per_second > 0):
             raise CodesError("a video has at least one picture, and so many per second")
         size, per_second = (video.shape[-2], video.shape[-1]), Fraction(0 if still else pictures_per_second)
-        encoder = GroupEncoder(self, rate, size, per_second, settings=settings, tables=self.tables)
+        encoder: GroupEncoder | DetailEncoder
+        if still:
+            encoder = still_encoder(self, rate, size, settings, self.tables)
+        else:
+            encoder = GroupEncoder(self, rate, size, per_second, settings=settings, tables=self.tables)
         info = self.stream_info(size, encoder.levels, video.shape[2], per_second)
         out = io.BytesIO()
         write_pictures(TokenWriter(out, [info], self.known_tables), encoder, video[0].unbind(1))

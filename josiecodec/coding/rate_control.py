@@ -70,6 +70,10 @@ class RowEncoder:
         self.rd_lambda = rd_lambda
         return self._remember(self._run(latents, rd_lambda, None, self._beams(latents)))
 
+    def coded(self, latent: Tensor, rd_lambda: float, beams: int) -> Group:
+        """Code a group [h, w, D] by itself at a lambda, with so many hypotheses."""
+        return self._run([latent], rd_lambda, None, beams)[0]
+
     def within(self, latents: Sequence[Tensor], bits: float) -> list[Group]:
         """Code groups so that they take about `bits` bits together."""
         rd_lambda, beams = self.rd_lambda, self._beams(latents)

@@ -33,6 +33,15 @@ def first_levels(network: JovioNetwork) -> tuple[int, ...]:
     return (0, *network.config.starts)
 
 
+def base_codes(network: JovioNetwork, rows: PatchRows) -> Tensor:
+    """Codes of patches [N, K], -1 where a patch has no further level."""
+    counts = torch.from_numpy(rows.counts.astype(np.int64)).flatten()
+    max_count = int(counts.max()) if counts.numel() else 0
+    codes = torch.full((len(counts), max_count), -1, dtype=torch.long)
+    codes[torch.arange(max_count) < counts.unsqueeze(-1)] = torch.from_numpy(rows.codes.astype(np.int64))
+    return codes.to(network.device)
+
+
 @torch.no_grad()
 def reconstruct(network: JovioNetwork, rows: PatchRows, reference: Group | None) -> Group:
     """Latents of a frame group from its rows.
@@ -47,11 +56,7 @@ def reconstruct(network: JovioNetwork, rows: PatchRows, reference: Group | None)
     modes = torch.from_numpy(rows.modes.astype(np.int64)).to(device).flatten()
     if reference is None:
         modes = torch.zeros_like(modes)  # nothing to predict from: a damaged file, or one cut out of another
-    max_count = int(counts.max()) if counts.numel() else 0
-    codes = torch.full((len(counts), max_count), -1, dtype=torch.long, device=device)
-    codes[torch.arange(max_count, device=device) < counts.unsqueeze(-1)] = torch.from_numpy(
-        rows.codes.astype(np.int64)
-    ).to(device)
+    codes = base_codes(network, rows)
     latent = torch.zeros(len(codes), network.config.latent_dim, device=device)
     levels = counts.clone()
     for mode, start in enumerate(first_levels(network)):

@@ -186,7 +186,8 @@ def decode_video(
             for part in track[1].finish() if track is not None else ():
                 writer.write_audio(part)
         seconds = float(pictures[1].shown / info.rate) if info.rate else 0.0
-        return Result(seconds, Path(target).stat().st_size, tuple(reader.problems))
+        problems = (*reader.problems, *(track[1].problems if track is not None else ()))
+        return Result(seconds, Path(target).stat().st_size, problems)
 
 
 def _decoders(

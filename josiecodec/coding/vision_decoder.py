@@ -18,6 +18,7 @@ from ..errors import CodesError, FormatError
 from ..nn.streaming import State
 from ..vision.grouping import from_groups
 from ..vision.network import JovioNetwork
+from .detail_decoder import with_detail
 from .reconstruct import Group, reconstruct
 
 BATCH_PIXELS = 1 << 20  # pixels of all the groups that go through the network together
@@ -64,6 +65,8 @@ class GroupDecoder:
                 return  # a block out of place cannot be trusted
             while self.reached < block.first:
                 yield from self._take(self._missing(min(block.first - self.reached, self.info.rows)))
+        if block.codes.details and (self.info.rate or self.network.detail is None):
+            raise FormatError("a detail layer where there can be none")
         yield from self._take(block.codes)
 
     def finish(self) -> Iterator[Tensor]:
@@ -107,12 +110,16 @@ class GroupDecoder:
     def _synthesize(self) -> Iterator[Tensor]:
         if not self._groups:
             return
-        latents = torch.stack([g.latent for g in self._groups])[None]
-        levels = torch.stack([g.effective_levels for g in self._groups])[None]
-        first, size, count = not self._begun, self.network.config.group, len(self._groups)
-        pictures = count * size - (size - 1 if first else 0)
-        self._groups, self._begun = [], True
+        groups, self._groups = self._groups, []
+        latents = torch.stack([g.latent for g in groups])[None]
+        levels = torch.stack([g.effective_levels for g in groups])[None]
+        first, size = not self._begun, self.network.config.group
+        pictures = len(groups) * size - (size - 1 if first else 0)
+        self._begun = True
+        details = [g.rows for g in groups if g.rows.details]
         x = from_groups(self.network.synthesize(latents, levels, self._state), size, pictures, first)
+        if details:
+            x = with_detail(self.network, x[:, :, 0], details[0]).unsqueeze(2)
         x = x[0, :, :, : self.info.height, : self.info.width].clamp(0, 1)
         for picture in x.unbind(1):
             if self.info.length is None or self.shown < self.info.length:

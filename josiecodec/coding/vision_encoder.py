@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -24,6 +25,21 @@ from .rate_control import RowEncoder
 WINDOW = 64  # groups that share a budget
 BATCH_PIXELS = 1 << 20  # pixels of all the groups that go through the network together
 END_BYTES = 24  # an end record, about
+
+
+class PictureEncoder(Protocol):
+    """What turns pictures into rows of patches.
+
+    Attributes:
+        overhead: bits that the rest of the file takes, out of the same budget.
+        taken: pictures so far.
+    """
+
+    overhead: float
+    taken: int
+
+    def add(self, picture: Tensor) -> list[PatchRows]: ...
+    def finish(self) -> list[PatchRows]: ...
 
 
 class GroupEncoder:
@@ -122,7 +138,7 @@ class GroupEncoder:
         return [g.rows for g in groups]
 
 
-def write_pictures(writer: TokenWriter, encoder: GroupEncoder, pictures: Iterable[Tensor]) -> None:
+def write_pictures(writer: TokenWriter, encoder: PictureEncoder, pictures: Iterable[Tensor]) -> None:
     """Write pictures [3, H, W] as the only stream of a file, and close it."""
     encoder.overhead = 8 * (writer.size + END_BYTES)
     for picture in pictures:

@@ -7,6 +7,9 @@ arithmetic on every machine, so the bytes mean the same everywhere.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
+
 from ..errors import FormatError
 
 TOP = 1 << 24
@@ -56,6 +59,20 @@ class RangeEncoder:
         while self.range < TOP:
             self.range = (self.range << 8) & 0xFFFFFFFF
             self._shift()
+
+    def encode_symbols(self, cumulative: Sequence[int], frequencies: Sequence[int], bits: int) -> None:
+        """Code many symbols, see `encode_symbol`."""
+        low, width = self.low, self.range
+        for before, frequency in zip(cumulative, frequencies):
+            step = width >> bits
+            low += step * before
+            width = step * frequency
+            while width < TOP:
+                width = (width << 8) & 0xFFFFFFFF
+                self.low = low
+                self._shift()
+                low = self.low
+        self.low, self.range = low, width
 
     def finish(self) -> bytes:
         """End the stream and give its bytes."""
@@ -125,6 +142,33 @@ class RangeDecoder:
             self.range = (self.range << 8) & 0xFFFFFFFF
             self.code = ((self.code << 8) | byte) & 0xFFFFFFFF
             self.position += 1
+
+    def decode_symbols(self, tables: Sequence[Sequence[int]], which: Sequence[int], bits: int) -> list[int]:
+        """The next symbols.
+
+        Args:
+            tables: of each table where the frequencies of its symbols begin, that of all at its end.
+            which: table of each symbol.
+            bits: as of `RangeEncoder.encode_symbol`.
+        """
+        data, end, position = self.data, len(self.data), self.position
+        width, code, most = self.range, self.code, (1 << bits) - 1
+        symbols = []
+        for index in which:
+            table = tables[index]
+            step = width >> bits
+            symbol = bisect_right(table, min(code // step, most)) - 1
+            before = table[symbol]
+            code -= step * before
+            width = step * (table[symbol + 1] - before)
+            while width < TOP:
+                byte = data[position] if position < end else 0
+                width = (width << 8) & 0xFFFFFFFF
+                code = ((code << 8) | byte) & 0xFFFFFFFF
+                position += 1
+            symbols.append(symbol)
+        self.position, self.range, self.code = position, width, code
+        return symbols
 
 
 def encode_unary(encoder: RangeEncoder, probabilities: list[int], context: int, value: int, maximum: int) -> None:

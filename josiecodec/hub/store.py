@@ -44,13 +44,14 @@ EXTRACTOR = {
     "return_attention_mask": True,
 }
 ShippedAudio = Literal["jodio-24k-v3", "jodio-24k-v2", "jodio-24k"]
+ShippedVision = Literal["jovio-16-v2", "jovio-16"]
 CODECS: dict[str, type[TokenCodec]] = {"jodio": Jodio, "jovio": Jovio}
 
 
 @overload
 def load(name: ShippedAudio = ..., device: str | torch.device = ...) -> Jodio: ...
 @overload
-def load(name: Literal["jovio-16"], device: str | torch.device = ...) -> Jovio: ...
+def load(name: ShippedVision, device: str | torch.device = ...) -> Jovio: ...
 @overload
 def load(name: str | Path, device: str | torch.device = ..., revision: str | None = ...) -> Any: ...
 def load(name: str | Path = "jodio-24k-v3", device: str | torch.device = "cpu", revision: str | None = None) -> Any:

@@ -158,10 +158,44 @@ class ShapedResidualQuantizer(nn.Module):
             int64 [N, L]. 0 of a level that is not used, or whose every code would do harm (if the codes are random
             ones).
         """
+        found = torch.zeros(len(x), len(shapes), dtype=torch.long, device=x.device)
+        for part, codes in self._parts(x, shapes, beams, weights, counts):
+            found[part, : codes.shape[1]] = codes
+        return found
+
+    @torch.no_grad()
+    def paths(
+        self,
+        x: Tensor,
+        shapes: Tensor,
+        beams: int = 1,
+        weights: Sequence[Tensor] | None = None,
+        counts: Tensor | None = None,
+    ) -> Tensor:
+        """What `encode` finds with every number of levels up to `counts`: int64 [N, L, L], with c levels in row c - 1.
+
+        One search gives them all; the codes of few levels need not be the first ones of many.
+        """
+        found = torch.zeros(len(x), len(shapes), len(shapes), dtype=torch.long, device=x.device)
+        kept: dict[int, Tensor] = {}
+        for part, codes in self._parts(x, shapes, beams, weights, counts, kept):
+            for k in range(codes.shape[1]):
+                found[part[: len(kept[k])], k, : k + 1] = kept[k]
+        return found
+
+    def _parts(
+        self,
+        x: Tensor,
+        shapes: Tensor,
+        beams: int,
+        weights: Sequence[Tensor] | None,
+        counts: Tensor | None,
+        kept: dict[int, Tensor] | None = None,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Indices of a few vectors at a time, and `encode` of these."""
         if len(shapes) > self.levels:
             raise CodesError(f"{len(shapes)} levels of codes for a stack of {self.levels}")
         weights = [torch.ones_like(x)] * len(shapes) if weights is None else weights
-        found = torch.zeros(len(x), len(shapes), dtype=torch.long, device=x.device)
         if counts is None:
             order = torch.arange(len(x), device=x.device)
             counts = torch.full_like(order, len(shapes))
@@ -170,11 +204,22 @@ class ShapedResidualQuantizer(nn.Module):
         for part in order.split(AT_ONCE):
             levels = int(counts[part[0]])
             own = [w[part] for w in weights[:levels]]
-            found[part, :levels] = self._search(x[part], shapes[:levels, part], own, beams, counts[part])
-        return found
+            yield part, self._search(x[part], shapes[:levels, part], own, beams, counts[part], kept)
 
-    def _search(self, x: Tensor, shapes: Tensor, weights: Sequence[Tensor], beams: int, counts: Tensor) -> Tensor:
-        """`encode` of a few vectors in falling order of counts; no row depends on those beside it."""
+    def _search(
+        self,
+        x: Tensor,
+        shapes: Tensor,
+        weights: Sequence[Tensor],
+        beams: int,
+        counts: Tensor,
+        kept: dict[int, Tensor] | None = None,
+    ) -> Tensor:
+        """`encode` of a few vectors in falling order of counts; no row depends on those beside it.
+
+        Args:
+            kept: is given the best codes after each level k, [n, k + 1] of the n vectors that have more levels than k.
+        """
         tables, _ = self.tables()
         found = torch.zeros(len(x), len(shapes), dtype=torch.long, device=x.device)
         searched = [int((counts > k).sum()) for k in range(len(shapes))] + [0]
@@ -190,6 +235,8 @@ class ShapedResidualQuantizer(nn.Module):
             parent, code = places // self.codebook_size, places % self.codebook_size
             taken = shape.unsqueeze(1) * F.embedding(code, tables[book]).roll(turn, -1)
             chosen = [*(codes.gather(1, parent) for codes in chosen), code]
+            if kept is not None:
+                kept[k] = torch.stack([codes[:, 0] for codes in chosen], -1)
             stay = searched[k + 1]
             if stay < n:  # the others have all their levels
                 found[stay:n, : k + 1] = torch.stack([codes[stay:, 0] for codes in chosen], -1)

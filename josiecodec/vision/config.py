@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -73,6 +74,41 @@ class VitConfig:
 
 
 @dataclass(frozen=True)
+class DetailConfig:
+    """A detail layer (`vision/detail_layer.py`).
+
+    Attributes:
+        splits: where in the zigzag order of a block each pass ends, for brightness and for colours.
+        channels, expansion: widths of the network of whole numbers.
+        blocks: how many of its blocks come before each pass.
+        scales: sizes that a coefficient can be expected to have.
+        fine: pixels a side of a place of the filter's grid.
+        filter_channels, filter_blocks, filter_kernel: widths, depth and kernels of the filter.
+    """
+
+    splits: tuple[tuple[int, ...], ...] = ((6, 21, 64), (1, 6, 64))
+    channels: int = 128
+    expansion: int = 2
+    blocks: tuple[int, ...] = (3, 1, 1)
+    scales: int = 40
+    fine: int = 4
+    filter_channels: int = 64
+    filter_blocks: int = 4
+    filter_kernel: int = 5
+
+    def __post_init__(self) -> None:
+        good = len(self.splits) == 2 and len(self.splits[0]) == len(self.splits[1]) == len(self.blocks) > 0
+        for ends in self.splits:
+            good = good and all(a < b for a, b in itertools.pairwise((0, *ends))) and ends[-1] == 64
+        if not good:
+            raise ConfigError("detail: splits must rise to 64, with as many passes in both rows as in blocks")
+        if min(self.channels, self.expansion, self.scales, self.fine, self.filter_channels) < 1 or 16 % self.fine:
+            raise ConfigError("detail: sizes must be positive, and the fine grid divide 16")
+        if min(self.blocks) < 0 or self.filter_blocks < 0 or self.filter_kernel % 2 == 0:
+            raise ConfigError("detail: blocks must not be negative, and kernels odd")
+
+
+@dataclass(frozen=True)
 class JovioConfig:
     """A whole JOVIO model.
 
@@ -86,6 +122,7 @@ class JovioConfig:
         starts: for modes 1 to 3 of a patch of a video, from which level on the leftover of its prediction
             is coded.
         encoder, decoder: the networks.
+        detail: of the detail layer of still pictures, or None.
     """
 
     name: str = "jovio"
@@ -97,6 +134,7 @@ class JovioConfig:
     encoding: EncoderSettings = field(default_factory=EncoderSettings)
     encoder: ConvConfig | VitConfig = field(default_factory=ConvConfig)
     decoder: ConvConfig | VitConfig = field(default_factory=lambda: ConvConfig(channels=320, blocks=7, fine_blocks=3))
+    detail: DetailConfig | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.patch <= 255:
@@ -109,6 +147,8 @@ class JovioConfig:
             raise ConfigError("jovio: starts must be three levels")
         if self.quantizer.code_dim or self.quantizer.normalize or self.quantizer.update == "gradient":
             raise ConfigError("jovio: codebooks must compare latents as they are (code_dim 0, update ema)")
+        if self.detail is not None and self.patch != 16:
+            raise ConfigError("jovio: a detail layer needs patches of 16 pixels")
         for part in (self.encoder, self.decoder):
             if isinstance(part, ConvConfig) and self.patch % part.fine:
                 raise ConfigError("jovio: the patch must be a multiple of the fine grid")

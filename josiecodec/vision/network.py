@@ -22,6 +22,8 @@ from ..quantization.rvq import ResidualVectorQuantizer
 from ..settings import EncoderSettings
 from .config import ConvConfig, JovioConfig
 from .convnet import ConvDecoder, ConvEncoder
+from .detail_layer import DetailLayer
+from .detail_network import LATENT
 from .grouping import from_groups, group_count, padded, to_groups
 from .stream import VideoStream
 from .tiling import tiled
@@ -66,6 +68,7 @@ class JovioNetwork(CodecNetwork):
             self.decoder = ConvDecoder(dim, patch, config.n_q, config.decoder)
         else:
             self.decoder = VitDecoder(dim, patch, config.n_q, config.decoder)
+        self.detail = None if config.detail is None else DetailLayer(config.detail, dim, patch)
 
     # What the codec is ------------------------------------------------------------------------
 
@@ -208,6 +211,18 @@ class JovioNetwork(CodecNetwork):
             known = (codes[:, k] >= 0).unsqueeze(-1)
             total = total + quantizer.decode(codes[:, k].clamp_min(0)) * scale * known
         return total
+
+    def whole_latents(self, codes: Tensor) -> Tensor:
+        """Codes [N, K] of the first levels (-1 for none) -> latents in whole units of 1 / `LATENT`, int64 [N, D].
+
+        They are the same on every machine.
+        """
+        total = torch.zeros(len(codes), self.config.latent_dim, device=codes.device)
+        for k in range(codes.shape[1]):
+            quantizer, scale = self.rvq.level(k)
+            known = (codes[:, k] >= 0).unsqueeze(-1)
+            total = total + (quantizer.decode(codes[:, k].clamp_min(0)) * scale * LATENT).round() * known
+        return total.long()
 
     # Training -------------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from josiecodec.audio.bit_plan import BandStep
 from josiecodec.audio.config import JodioConfig
+from josiecodec.audio.envelope_layer import EnvelopeLayerConfig
+from josiecodec.audio.low_band_filter import LowBandFilterConfig
 from josiecodec.audio.mimi import MimiConfig
 from josiecodec.audio.seanet import SeaNetConfig
 from josiecodec.audio.spectral import SpectralDecoderConfig, SpectralEncoderConfig
@@ -20,6 +22,8 @@ from josiecodec.quantization.config import SplitQuantizerConfig
 from josiecodec.settings import EncoderSettings
 
 RATE = 24000
+BASE = 6  # levels of a tiny model
+POSITIONS = (0, 2)  # of the envelope layer of `layered_model`
 
 
 def tiny_config(kind: str = "spectral", **changes) -> JodioConfig:
@@ -70,6 +74,19 @@ def tiny_waveform() -> WaveformLayerConfig:
     return WaveformLayerConfig(
         levels=3, cutoff=200.0, taper=50.0, segment=4, width=32, expansion=1, blocks=1, schedule=schedule
     )
+
+
+def layered_model() -> Jodio:
+    """A tiny model with a waveform layer, a filter and an envelope layer, by frame, that do something."""
+    waveform = dataclasses.replace(
+        tiny_waveform(), by_frame=True, min_levels=2, filter=LowBandFilterConfig(width=32, blocks=1, expansion=1)
+    )
+    envelope = EnvelopeLayerConfig(positions=POSITIONS, width=32, blocks=1, expansion=1)
+    model = tiny_model(waveform=waveform, envelope=envelope)
+    torch.nn.init.normal_(model.waveform_layer.covariance.parts.weight, std=0.02)
+    torch.nn.init.normal_(model.waveform_layer.filter.output_proj.weight, std=0.01)
+    torch.nn.init.normal_(model.envelope_layer.output_proj.weight, std=0.01)
+    return model
 
 
 def speechlike(frames: float, batch: int = 1, seed: int = 0, rate: int = RATE) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor
 from ...bitstream.container import BLOCK_FRAMES
 from ...coding.jodio import Jodio
 from ...coding.jovio import Jovio
-from ...coding.layer_rate import LayerAnalysis, thresholds
+from ...coding.layer_rate import counts
+from ...coding.layer_search import LayerSearch
 from ...coding.rdo import best_level_count, search_intra
 from ...quantization.vq import VectorQuantizer
 from ..audio.data import Recordings
@@ -59,19 +61,15 @@ def layer_codes(model: Jodio, recordings: Recordings, seconds: float) -> list[np
     Raises:
         CodecError: if the model has none that are coded by frame.
     """
-    random = np.random.default_rng(1)
+    random, settings = np.random.default_rng(1), dataclasses.replace(model.settings, beams=1)
     codes = []
     for index in random.permutation(len(recordings.segments)):
         wave = recordings.waveform(recordings.segments[index])[None, None].to(model.device)
         if wave.shape[-1] < model.frame_size:
             continue
-        base, waveform, envelope = model.analysis(wave)
-        found = LayerAnalysis(base, waveform, envelope, min(model.config.waveform.min_levels, len(waveform)))
-        water, envelope_threshold = thresholds(found, random.uniform(1.0, found.levels))
-        settings = dataclasses.replace(
-            model.settings, beams=1, water_level=water, envelope_threshold=envelope_threshold
-        )
-        codes.append(model.encode(wave, model.n_q, settings)[0, model.base_levels :].cpu().numpy())
+        search = LayerSearch(model, partial(model.layer_inputs, [wave], settings), settings.beams)
+        chosen = counts(search.analysis, random.uniform(1.0, max(1.0, search.analysis.levels)))
+        codes.append(search.codes(*chosen, chosen)[:, model.base_levels :].T.astype(np.int64))
         seconds -= wave.shape[-1] / model.sample_rate
         if seconds < 0:
             break

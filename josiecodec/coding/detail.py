@@ -1,0 +1,145 @@
+"""Coefficients of a detail layer: choosing them, and their bytes.
+
+Coefficients whose expected scale is below the first one are zero without being coded. Payload: one byte with the index
+of the step, then the range coder's bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..entropy.range_coder import FREQUENCY_BITS, RangeDecoder, RangeEncoder, check_end
+from ..errors import FormatError
+from ..vision.block_transform import COEFFICIENTS
+from ..vision.detail_layer import MAX_SYMBOL, SHRINK, STEPS, DetailLayer, known_step
+from ..vision.detail_network import DetailNetwork
+
+REST_BITS = 12  # of what is more than the largest symbol
+MAX_SIZE = MAX_SYMBOL + (1 << REST_BITS) - 1
+ZERO = MAX_SYMBOL  # index of the symbol for 0
+
+
+@dataclass(frozen=True)
+class ChosenDetail:
+    """Coefficients that an encoder has chosen.
+
+    Attributes:
+        step: index of their step.
+        symbols: int16 [2 h, 2 w, 192], in units of the step.
+        bits: that they take, about.
+        streams: of each pass the table of each coefficient that is coded, and the coefficient.
+    """
+
+    step: int
+    symbols: np.ndarray
+    bits: float
+    streams: list[tuple[np.ndarray, np.ndarray]]
+
+
+class DetailCoder:
+    """Codes coefficients of a layer whose numbers stay as they are.
+
+    Args:
+        layer: of the model.
+
+    Raises:
+        ModelError: if its network could not be exact.
+        FormatError: if its frequencies do not add up.
+    """
+
+    def __init__(self, layer: DetailLayer):
+        self.network: DetailNetwork = layer.network()
+        self.passes = layer.passes
+        frequencies = layer.numbers("frequencies").astype(np.int64)
+        if int(frequencies.min()) < 1 or not bool((frequencies.sum(1) == 1 << FREQUENCY_BITS).all()):
+            raise FormatError("the frequencies of a detail layer do not add up")
+        self.frequencies = frequencies
+        self.scales = len(frequencies)
+        self.cumulative = np.concatenate([np.zeros((self.scales, 1), np.int64), frequencies.cumsum(1)], 1)
+        self._tables = self.cumulative.tolist()
+        self.bits = FREQUENCY_BITS - np.log2(frequencies)
+        self.bits[:, [0, -1]] += REST_BITS
+
+    def choose(
+        self, latents: np.ndarray, counts: np.ndarray, wanted: np.ndarray, step: int, bit_price: float
+    ) -> ChosenDetail:
+        """Choose coefficients by rate and distortion: each the one of two that makes error + price x bits least.
+
+        Args:
+            latents, counts: of the base, as `DetailNetwork.scales` takes them.
+            wanted: float [2 h, 2 w, 192], coefficients in units of the step.
+            step: its index.
+            bit_price: of a bit, in units of the step squared.
+        """
+        symbols = np.zeros(wanted.shape, np.int16)
+        total, streams = 0.0, []
+        for members, (scales, into) in zip(self.passes, self.network.scales(latents, counts, known_step(step))):
+            x = wanted[..., members]
+            size = np.abs(x)
+            coded = (scales >= 0) & (size > 0.5)
+            table = scales[coded].clip(0, self.scales - 1)
+            chosen, bits = self._nearer(size[coded], table, bit_price)
+            found = np.zeros(x.shape, np.int64)
+            found[coded] = np.where(x[coded] < 0, -chosen, chosen)
+            zeros = (scales >= 0) & ~coded
+            total += float(bits.sum() + self.bits[scales[zeros].clip(0, self.scales - 1), ZERO].sum())
+            into[...] = found
+            symbols[..., members] = found
+            there = scales >= 0
+            streams.append((scales[there].clip(0, self.scales - 1), found[there]))
+        return ChosenDetail(step, symbols, total, streams)
+
+    def _nearer(self, size: np.ndarray, table: np.ndarray, bit_price: float) -> tuple[np.ndarray, np.ndarray]:
+        """Of the sizes [N] next above and below: the better one, and the bits that it takes."""
+        above = np.floor(size + 0.5).clip(1, MAX_SIZE)
+        below = above - 1
+        best_cost, best, best_bits = None, below, below
+        for candidate in (below, above):
+            bits = self.bits[table, ZERO + candidate.clip(0, MAX_SYMBOL).astype(np.int64)]
+            cost = np.square(size - candidate + SHRINK * (candidate > 0)) + bit_price * bits
+            if best_cost is None:
+                best_cost, best, best_bits = cost, candidate, bits
+            else:
+                better = cost < best_cost
+                best, best_bits = np.where(better, candidate, best), np.where(better, bits, best_bits)
+        return best.astype(np.int64), best_bits
+
+    def pack(self, detail: ChosenDetail) -> bytes:
+        """The bytes of coefficients."""
+        encoder = RangeEncoder()
+        for table, values in detail.streams:
+            symbols = values.clip(-MAX_SYMBOL, MAX_SYMBOL) + ZERO
+            encoder.encode_symbols(
+                self.cumulative[table, symbols].tolist(), self.frequencies[table, symbols].tolist(), FREQUENCY_BITS
+            )
+            rest = np.abs(values)[np.abs(values) >= MAX_SYMBOL] - MAX_SYMBOL
+            encoder.encode_symbols(rest.tolist(), [1] * len(rest), REST_BITS)
+        return bytes([detail.step]) + encoder.finish()
+
+    def unpack(self, latents: np.ndarray, counts: np.ndarray, data: bytes) -> tuple[int, np.ndarray]:
+        """The inverse of `pack`: index of the step, and symbols int16 [2 h, 2 w, 192].
+
+        Raises:
+            FormatError: if it is not in order.
+        """
+        if not data or data[0] >= STEPS:
+            raise FormatError("a detail layer without a step that there is")
+        step, decoder = data[0], RangeDecoder(data[1:])
+        h, w = counts.shape
+        symbols = np.zeros((2 * h, 2 * w, COEFFICIENTS), np.int16)
+        passes: Iterator[tuple[np.ndarray, np.ndarray]] = self.network.scales(latents, counts, known_step(step))
+        for members, (scales, into) in zip(self.passes, passes):
+            coded = scales >= 0
+            table = scales[coded].clip(0, self.scales - 1).tolist()
+            values = np.array(decoder.decode_symbols(self._tables, table, FREQUENCY_BITS), np.int64) - ZERO
+            large = np.abs(values) == MAX_SYMBOL
+            each = [range((1 << REST_BITS) + 1)]
+            rest = decoder.decode_symbols(each, [0] * int(large.sum()), REST_BITS)
+            values[large] += np.sign(values[large]) * np.array(rest, np.int64)
+            into[coded] = values
+            symbols[..., members] = into
+        check_end(decoder)
+        return step, symbols

@@ -1,0 +1,235 @@
+"""Still pictures with a detail layer: base and detail at one lambda, or so that both fit a budget.
+
+The finer the step of the detail, the less a level of the base is worth, but they go together: `step_for` says which
+step suits which lambda. At low rates the base alone is best, and a picture is coded as without the layer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..bitstream.patch_payload import DetailPart, PatchRows, block_rows, vision_bytes
+from ..entropy.code_tables import EntropyTables
+from ..settings import EncoderSettings, Rate
+from ..vision.block_transform import to_coefficients
+from ..vision.detail_layer import FINEST, PER_OCTAVE, STEPS, step_size
+from ..vision.grouping import padded, to_groups
+from ..vision.network import JovioNetwork
+from .detail import ChosenDetail, DetailCoder
+from .rate_control import RowEncoder
+from .reconstruct import Group, base_codes
+from .vision_encoder import END_BYTES, GroupEncoder
+
+BIT_PRICE = 0.125  # of a bit of the detail, in units of the step squared
+USUAL_LAMBDA, USUAL_STEP = 0.04, 60.0  # that go together; lambda grows as the step does
+COARSEST = 118  # index of the last step that is better than base alone
+SAMPLED = 1024  # patches that sizes are estimated from
+SAMPLED_ROWS = 4  # rows of patches at a stretch of these
+CLOSE = 0.004  # of the logarithm of a size
+DEARER = 1.35  # by which the price of a bit is raised to see what it gives
+NEAR_ENOUGH = 14  # steps between that which the base was coded for and that which fits
+MAX_TRIES = 7
+
+
+def lambda_for(step: int) -> float:
+    """The lambda of the base that suits a step."""
+    return USUAL_LAMBDA * step_size(step) / USUAL_STEP
+
+
+def step_for(rd_lambda: float) -> int:
+    """The step that suits a lambda of the base; of those beyond `COARSEST` the base alone is better."""
+    size = max(rd_lambda / USUAL_LAMBDA * USUAL_STEP, FINEST)
+    return min(STEPS - 1, round(PER_OCTAVE * math.log2(size / FINEST)))
+
+
+@dataclass(frozen=True)
+class Fineness:
+    """How finely the detail is coded.
+
+    Attributes:
+        step: index of the step.
+        bit_price: of a bit, in units of the step squared.
+    """
+
+    step: int
+    bit_price: float = BIT_PRICE
+
+
+class DetailEncoder:
+    """Encodes one picture for a file, as `GroupEncoder` does.
+
+    Args:
+        network: a model with a detail layer.
+        rate: what the file may take; not a number of levels.
+        size: height and width.
+        settings: of the encoder; None for those of the network.
+        tables: entropy tables that the file will be written with.
+    """
+
+    def __init__(
+        self,
+        network: JovioNetwork,
+        rate: Rate,
+        size: tuple[int, int],
+        settings: EncoderSettings | None,
+        tables: EntropyTables | None,
+    ):
+        assert network.detail is not None
+        self.network, self.layer, self.rate, self.size = network, network.detail, rate, size
+        self.settings = settings or network.settings
+        self.levels = network.n_q
+        self.tables = tables
+        self.coder = DetailCoder(network.detail)
+        self.overhead = 0.0  # bits that the rest of the file takes
+        self.taken = 0
+        self._pictures: list[Tensor] = []
+
+    def add(self, picture: Tensor) -> list[PatchRows]:
+        """Take the picture [3, H, W]."""
+        self.taken += 1
+        self._pictures.append(picture.to(self.network.device))
+        return []
+
+    @torch.no_grad()
+    def finish(self) -> list[PatchRows]:
+        """Its rows."""
+        picture = padded(self._pictures.pop()[None], self.network.patch)
+        latent = self.network.latent(to_groups(picture.unsqueeze(2), self.network.config.group))[0, 0]
+        bits = self.rate.bits(self.size[0] * self.size[1], 1, 0.0)
+        if bits is None:
+            rd_lambda = self.rate.rd_lambda or self.settings.rd_lambda
+            step = step_for(rd_lambda)
+            base = _Base(self, picture, latent, rd_lambda, self.settings.beams)
+            return [base.group.rows if step > COARSEST else base.with_detail(Fineness(step))]
+        return self._within(picture, latent, bits - self.overhead)
+
+    def _within(self, picture: Tensor, latent: Tensor, bits: float) -> list[PatchRows]:
+        per_pixel = max(bits, 1.0) / (self.size[0] * self.size[1])
+        step = step_for(0.016 * per_pixel**-0.85)  # what usually suits such a rate
+        for last in (False, True):
+            if step > COARSEST + PER_OCTAVE:
+                break
+            base = _Base(self, picture, latent, lambda_for(min(step, COARSEST)), self.settings.beams)
+            fitting = base.fitting(bits, min(step, COARSEST))
+            if fitting is None:
+                break
+            if last or abs(fitting.step - step) <= NEAR_ENOUGH:
+                return [base.with_detail(*base.corrected(bits, fitting))]
+            step = fitting.step
+        alone = RowEncoder(self.network, self.settings, self.tables, self.levels, False)
+        return [alone.within([latent], bits)[0].rows]
+
+
+class _Base:
+    """A picture's base, coded at a lambda, and what the detail would take beside it."""
+
+    def __init__(self, encoder: DetailEncoder, picture: Tensor, latent: Tensor, rd_lambda: float, beams: int):
+        self.encoder, self.network, self.picture = encoder, encoder.network, picture
+        rows = RowEncoder(self.network, encoder.settings, encoder.tables, encoder.levels, False)
+        self.group: Group = rows.coded(latent, rd_lambda, beams)
+        decoded = self.network.synthesize(self.group.latent[None, None], self.group.effective_levels[None, None])
+        self.decoded = decoded[0, :, :3].clamp(0, 1)
+        self.counts = self.group.rows.counts
+        self.latents = self.network.whole_latents(base_codes(self.network, self.group.rows)).cpu().numpy()
+        self.latents = self.latents.reshape(*self.counts.shape, -1)
+        size, rows_at_once = self.network.codebook_size, block_rows(self.group.rows)
+        self.bits = 8 * vision_bytes(self.group.rows, encoder.levels, size, encoder.tables)
+        height = len(self.counts)
+        self.parts = [(first, min(first + rows_at_once, height)) for first in range(0, height, rows_at_once)]
+        stretches = max(1, SAMPLED // (SAMPLED_ROWS * self.counts.shape[1]))
+        self.sample = self.parts
+        if stretches * SAMPLED_ROWS < height:
+            starts = np.linspace(0, height - SAMPLED_ROWS, stretches).round().astype(int)
+            self.sample = [(int(first), int(first) + SAMPLED_ROWS) for first in starts]
+        self.gain = 1.0  # of bits of the whole over those of the sample
+        self._wanted: dict[tuple[int, int], np.ndarray] = {}
+
+    def choose(self, part: tuple[int, int], at: Fineness) -> ChosenDetail:
+        """The detail of some rows of patches."""
+        first, last = part
+        wanted = self._wanted.get(part)
+        if wanted is None:
+            edge = slice(first * self.network.patch, last * self.network.patch)
+            missing = self.picture[..., edge, :] - self.decoded[..., edge, :]
+            wanted = 255 * to_coefficients(missing)[0].cpu().numpy()
+            if part in self.sample:
+                self._wanted[part] = wanted
+        here = self.latents[first:last], self.counts[first:last]
+        return self.encoder.coder.choose(*here, wanted / step_size(at.step), at.step, at.bit_price)
+
+    def estimated_bits(self, at: Fineness) -> float:
+        """Bits of base and detail together, about."""
+        sampled = sum(last - first for first, last in self.sample)
+        bits = sum(self.choose(part, at).bits for part in self.sample)
+        return self.gain * bits * len(self.counts) / sampled + self.bits + 8 * (END_BYTES + 4 * len(self.parts))
+
+    def fitting(self, bits: float, step: int) -> Fineness | None:
+        """The fineness at which base and detail take about so many bits; None if none is coarse enough."""
+        low, high = -1, COARSEST + 1  # too many bits, too few
+        points: list[tuple[int, float]] = []
+        while high - low > 1 and len(points) < MAX_TRIES:
+            points.append((step, math.log(self.estimated_bits(Fineness(step)) / max(bits, 1.0))))
+            off = points[-1][1]
+            low, high = (step, high) if off > 0 else (low, step)
+            if abs(off) < CLOSE:
+                return Fineness(step)
+            slope = -0.025
+            if len(points) > 1:
+                measured = (off - points[-2][1]) / (step - points[-2][0])
+                slope = measured if -0.2 < measured < -0.004 else slope
+            following = round(min(max(step - off / slope, -1e6), 1e6))
+            step = following if low < following < high else (low + high) // 2
+        if low >= COARSEST:
+            return None
+        # The finer of two neighbours, and each bit a little dearer.
+        finer = [(off, step) for step, off in points if off > 0]
+        if not finer:
+            return Fineness(max(min(points, key=lambda point: abs(point[1]))[0], 0))
+        off, step = min(finer)
+        dearer = Fineness(step, DEARER * BIT_PRICE)
+        gained = off - math.log(self.estimated_bits(dearer) / max(bits, 1.0))
+        share = min(off / max(gained, 1e-3), 2.0)
+        return Fineness(step, BIT_PRICE * DEARER**share)
+
+    def corrected(self, bits: float, at: Fineness) -> tuple[Fineness, list[ChosenDetail]]:
+        """`at`, or what is better where the sample misled, and the detail of all parts."""
+        for _ in range(2):
+            chosen = [self.choose(part, at) for part in self.parts]
+            if self.sample == self.parts:
+                break
+            total = sum(c.bits for c in chosen)
+            sampled = sum(last - first for first, last in self.sample)
+            estimate = sum(self.choose(part, at).bits for part in self.sample) * len(self.counts) / sampled
+            gain = total / max(estimate, 1.0)
+            if abs(math.log(max(gain / self.gain, 1e-3))) < 2 * CLOSE:
+                break
+            self.gain = gain
+            at = self.fitting(bits, at.step) or at
+        return at, chosen
+
+    def with_detail(self, at: Fineness, chosen: list[ChosenDetail] | None = None) -> PatchRows:
+        """The rows, with their detail."""
+        found = chosen or [self.choose(part, at) for part in self.parts]
+        pack = self.encoder.coder.pack
+        rows, parts = self.group.rows, zip(self.parts, found)
+        details = [DetailPart(first, last - first, pack(detail)) for (first, last), detail in parts]
+        return PatchRows(rows.modes, rows.counts, rows.codes, tuple(details))
+
+
+def still_encoder(
+    network: JovioNetwork,
+    rate: Rate,
+    size: tuple[int, int],
+    settings: EncoderSettings | None = None,
+    tables: EntropyTables | None = None,
+) -> GroupEncoder | DetailEncoder:
+    """What encodes a still picture: with the detail layer where there is one, and no number of levels is asked for."""
+    if network.detail is None or rate.n_q is not None:
+        return GroupEncoder(network, rate, size, Fraction(0), settings=settings, tables=tables)
+    return DetailEncoder(network, rate, size, settings, tables)

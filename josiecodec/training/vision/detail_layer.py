@@ -1,0 +1,261 @@
+"""Training a picture codec's detail layer on pictures, through its base as it is.
+
+First the network learns what symbols cost, with symbols as an encoder would choose them at that moment; then symbols
+are chosen for all crops and counted for the tables, and the filter learns to undo what their steps have cut.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...coding.detail import DetailCoder
+from ...coding.jovio import Jovio
+from ...coding.picture_encoder import BIT_PRICE
+from ...errors import ModelError
+from ...vision.config import DetailConfig
+from ...vision.convnet import ConvDecoder
+from ...vision.detail_layer import MAX_SYMBOL, STEPS, DetailLayer, known_step, step_size
+from .detail_data import DetailCrops, Report
+from .detail_network import TrainedNetwork, chosen_symbols, frequencies, laplacian_frequencies, log_scale, symbol_bits
+
+HELD_OUT = 20  # every so many-th crop is judged on
+PRIOR = 20.0  # symbols of each scale that are assumed before any are counted
+REPORT_SECONDS = 60
+StepLoss = Callable[[], Tensor]
+Judge = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class DetailTraining:
+    """Settings of a layer's training.
+
+    Attributes:
+        batch: crops of a step.
+        lr: learning rate, which falls to nothing over the second half.
+        warmup: steps.
+        average: decay of the averaged weights, which are what is kept.
+        steps: range of the steps that symbols are drawn with.
+        crop: side of the crops that the filter learns from.
+    """
+
+    batch: int = 6
+    lr: float = 2e-3
+    warmup: int = 200
+    average: float = 0.997
+    steps: tuple[int, int] = (20, STEPS)
+    crop: int = 192
+
+
+def add_detail_layer(codec: Jovio, config: DetailConfig, name: str) -> Jovio:
+    """The same codec with a detail layer that has learned nothing yet.
+
+    Raises:
+        ModelError: if it has one, or its decoder does not begin with a linear transform of patches.
+    """
+    if codec.config.detail is not None:
+        raise ModelError("the model has a detail layer")
+    if not isinstance(codec.decoder, ConvDecoder):
+        raise ModelError("a detail layer needs a convolutional decoder")
+    made = Jovio(dataclasses.replace(codec.config, name=name, detail=config))
+    made.load_state_dict(codec.state_dict(), strict=False)
+    made.settings, made.tables = codec.settings, codec.tables
+    layer = layer_of(made)
+    TrainedNetwork(made, config, tensors(layer)).export(layer)
+    layer.tensor("frequencies").copy_(laplacian_frequencies(config.scales))
+    return made.eval().requires_grad_(False)
+
+
+def layer_of(codec: Jovio) -> DetailLayer:
+    """The detail layer of a model.
+
+    Raises:
+        ModelError: if it has none.
+    """
+    if codec.detail is None:
+        raise ModelError("the model has no detail layer")
+    return codec.detail
+
+
+def tensors(layer: DetailLayer) -> tuple[Tensor, ...]:
+    """Coefficients of each pass."""
+    return tuple(torch.from_numpy(members) for members in layer.passes)
+
+
+def train_network(
+    codec: Jovio, crops: DetailCrops, minutes: float, config: DetailTraining | None = None, report: Report = print
+) -> float:
+    """Train the network that says what symbols to expect; bits a pixel of crops that are held out."""
+    config, layer = config or DetailTraining(), layer_of(codec)
+    scales = layer.config.scales
+    network = TrainedNetwork(codec, layer.config, tensors(layer))
+    network.start_from(layer)
+    network.to(codec.device)
+    kept = copy.deepcopy(network).requires_grad_(False)
+    learned, held_out = _split(crops.to(codec.device))
+    random = torch.Generator().manual_seed(0)
+    optimizer = torch.optim.AdamW(network.parameters(), config.lr, betas=(0.9, 0.98), weight_decay=0.01)
+
+    def bits(model: TrainedNetwork, part: DetailCrops, step: Tensor) -> Tensor:
+        size = torch.tensor([step_size(int(s)) for s in step], device=codec.device).view(-1, 1, 1, 1)
+        known = torch.tensor([known_step(int(s)) for s in step], device=codec.device)
+        wanted, latents = part.missing() / size, part.latents.float()
+        with torch.no_grad():
+            first = (wanted.abs() + 0.38).floor() * wanted.sign()
+            expected = log_scale(kept(latents, part.counts, known, first).floor(), scales)
+            symbols = chosen_symbols(wanted, expected, BIT_PRICE)
+        return symbol_bits(symbols, log_scale(model(latents, part.counts, known, symbols), scales)).sum() / (
+            wanted.numel() / 3
+        )
+
+    @torch.no_grad()
+    def judge() -> float:
+        places = torch.arange(len(held_out)).split(config.batch)
+        found = [
+            float(bits(kept, held_out.chosen(p), torch.linspace(36, 108, len(p)).round())) * len(p) for p in places
+        ]
+        return sum(found) / len(held_out)
+
+    def step_loss() -> Tensor:
+        index = torch.randint(len(learned), (config.batch,), generator=random)
+        return bits(network, learned.chosen(index), _drawn(config, config.batch, random))
+
+    _descend(network, kept, optimizer, step_loss, judge, minutes, config, "bits a pixel", report)
+    kept.export(layer)
+    return judge()
+
+
+@torch.no_grad()
+def count_symbols(
+    codec: Jovio, crops: DetailCrops, config: DetailTraining | None = None, report: Report = print
+) -> tuple[Tensor, Tensor]:
+    """Choose symbols for all crops at random steps, and make the tables of what was chosen; symbols int8
+    [N, S / 8, S / 8, 192] and steps [N]."""
+    config, layer = config or DetailTraining(), layer_of(codec)
+    random = torch.Generator().manual_seed(1)
+    steps = _drawn(config, len(crops), random)
+    counted = PRIOR * layer.tensor("frequencies").double() / layer.tensor("frequencies").double().sum(1, keepdim=True)
+    coder, found = DetailCoder(layer), []
+    for number, step in enumerate(steps.tolist()):
+        crop = crops.chosen(torch.tensor([number]))
+        wanted = crop.missing()[0].cpu().numpy() / step_size(step)
+        base = crop.latents[0].cpu().numpy().astype(np.int64), crop.counts[0].cpu().numpy()
+        chosen = coder.choose(*base, wanted, step, BIT_PRICE)
+        found.append(torch.from_numpy(chosen.symbols.clip(-127, 127).astype(np.int8)))
+        for table, values in chosen.streams:
+            place = table * (2 * MAX_SYMBOL + 1) + values.clip(-MAX_SYMBOL, MAX_SYMBOL) + MAX_SYMBOL
+            counted += torch.from_numpy(np.bincount(place, minlength=counted.numel())).view(counted.shape).to(counted)
+    # Either sign is as likely.
+    layer.tensor("frequencies").copy_(frequencies(counted + counted.flip(1)))
+    report(f"symbols of {len(crops)} crops counted")
+    return torch.stack(found), steps
+
+
+def train_filter(
+    codec: Jovio,
+    crops: DetailCrops,
+    symbols: Tensor,
+    steps: Tensor,
+    minutes: float,
+    config: DetailTraining | None = None,
+    report: Report = print,
+) -> float:
+    """Train the filter; dB that it gains on crops that are held out."""
+    config, layer = config or DetailTraining(), layer_of(codec)
+    network = _FilterParts(copy.deepcopy(layer)).requires_grad_(True)
+    kept = copy.deepcopy(network).requires_grad_(False)
+    crops, symbols = crops.to(codec.device), symbols.to(codec.device)
+    order = torch.arange(len(crops))
+    learned, held_out = order[order % HELD_OUT != 0], order[order % HELD_OUT == 0]
+    random = torch.Generator().manual_seed(2)
+    optimizer = torch.optim.AdamW(network.parameters(), config.lr, weight_decay=0.01)
+
+    def gain(model: _FilterParts, index: Tensor, cut: int) -> Tensor:
+        pictures, bases = crops.chosen(index).floats()
+        residuals = torch.cat([layer.residual(symbols[i], int(steps[i])) for i in index.tolist()])
+        side = pictures.shape[-1]
+        if cut < side:
+            top, left = (8 * int(torch.randint((side - cut) // 8 + 1, (), generator=random)) for _ in range(2))
+            window = (..., slice(top, top + cut), slice(left, left + cut))
+            pictures, bases, residuals = pictures[window], bases[window], residuals[window]
+        known = torch.tensor([known_step(int(steps[i])) for i in index.tolist()], device=codec.device)
+        before = (pictures - bases - residuals).square().mean((1, 2, 3))
+        after = (pictures - model.layer.filtered(bases, residuals, known)).square().mean((1, 2, 3))
+        return -10 * ((after + 1e-6) / (before + 1e-6)).log10().mean()
+
+    @torch.no_grad()
+    def judge() -> float:
+        places = held_out.split(config.batch)
+        return sum(float(gain(kept, p, crops.pictures.shape[-1])) * len(p) for p in places) / len(held_out)
+
+    def step_loss() -> Tensor:
+        index = learned[torch.randint(len(learned), (config.batch,), generator=random)]
+        return -gain(network, index, config.crop)
+
+    _descend(network, kept, optimizer, step_loss, judge, minutes, config, "dB lost", report)
+    gained = judge()
+    if gained > 0:  # else it stays as it was
+        layer.load_state_dict(kept.layer.state_dict())
+    return gained
+
+
+class _FilterParts(nn.Module):
+    """A layer of which only the filter is trained: its network of whole numbers has no gradients."""
+
+    layer: DetailLayer
+
+    def __init__(self, layer: DetailLayer):
+        super().__init__()
+        self.layer = layer
+
+
+def _drawn(config: DetailTraining, count: int, random: torch.Generator) -> Tensor:
+    """Indices of steps [count]."""
+    low, high = config.steps
+    return torch.randint(low, high, (count,), generator=random)
+
+
+def _split(crops: DetailCrops) -> tuple[DetailCrops, DetailCrops]:
+    order = torch.arange(len(crops))
+    return crops.chosen(order[order % HELD_OUT != 0]), crops.chosen(order[order % HELD_OUT == 0])
+
+
+def _descend(
+    network: nn.Module,
+    kept: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step_loss: StepLoss,
+    judge: Judge,
+    minutes: float,
+    config: DetailTraining,
+    what: str,
+    report: Report,
+) -> None:
+    """Make a loss less for so long, and average the weights into `kept`."""
+    begin = said = time.monotonic()
+    step, total, count = 0, 0.0, 0
+    while (share := (time.monotonic() - begin) / (60 * minutes)) < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = config.lr * min(1.0, (step + 1) / config.warmup) * min(1.0, 2 * (1 - share))
+        value = step_loss()
+        optimizer.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 0.5)
+        optimizer.step()
+        step, total, count = step + 1, total + float(value.detach()), count + 1
+        with torch.no_grad():
+            decay = min(config.average, (1 + step) / (10 + step))
+            for old, new in zip(kept.parameters(), network.parameters()):
+                old.lerp_(new, 1 - decay)
+        if time.monotonic() - said > REPORT_SECONDS:
+            left = 60 * minutes * (1 - share)
+            report(f"step {step}  {what} {total / count:.4f}  held out {judge():.4f}  {left:.0f} s left")
+            said, total, count = time.monotonic(), 0.0, 0
+    report(f"step {step}  held out {judge():.4f}")

@@ -1,0 +1,128 @@
+"""The network that says how large each coefficient of a detail layer will be, in whole numbers.
+
+    quantized latents -> linear picture -> coefficients of blocks -> logarithms -> hidden -> blocks -> scales of pass 0
+                                                   symbols of pass 0 -> + -> hidden -> blocks -> scales of pass 1  ...
+
+Coefficients are coded in passes, low frequencies first; each pass sees those before it, of all blocks around. Encoder
+and decoder must get exactly the same scales on every machine. So all numbers are whole, and small enough that single
+precision holds every sum of them exactly, in whatever order a library adds up: `DetailNetwork` checks that once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+
+from ..errors import ModelError
+
+ACTIVATION = 64  # an activation is a whole number, in units of 1 / ACTIVATION
+WEIGHT = 256  # a weight, in units of 1 / WEIGHT
+LIMIT = 2047  # of the absolute value of activations
+EXACT = 1 << 24  # up to which single precision holds all whole numbers
+LATENT = 256  # quantized latents, in units of 1 / LATENT
+LEVEL = 16  # coefficients of the linear picture, in units of 1 / LEVEL of a step of 8-bit pixels
+LOGARITHMS = 1 << 16
+PER_SCALE = 32  # activation from one scale to the next
+NEAR, FAR = 4, 8  # symbols are seen up to so much, with their sign and without
+MAX_COUNT = 33  # greater level counts are taken as this one
+
+Array = np.ndarray
+
+
+@cache
+def logarithms() -> Array:
+    """log2(1 + i / `LEVEL`) for i = 0, 1, ..., in units of 1 / `ACTIVATION`, by multiplications of whole numbers."""
+    one = 2 * ACTIVATION * (LEVEL.bit_length() - 1)
+    rounded = [((n ** (2 * ACTIVATION)).bit_length() - one) // 2 for n in range(LEVEL, LEVEL + LOGARITHMS)]
+    return np.array(rounded, np.float32)
+
+
+class DetailNetwork:
+    """The network, in whole numbers.
+
+    Args:
+        tensors: by name, see `detail_layer.py`.
+        passes: which coefficients of a block each pass has.
+        blocks: how many blocks come before each pass.
+
+    Raises:
+        ModelError: if sums could be too large to be exact.
+    """
+
+    def __init__(self, tensors: dict[str, Array], passes: tuple[Array, ...], blocks: tuple[int, ...]):
+        self.passes, self.blocks = passes, blocks
+        self._n = {name: np.ascontiguousarray(value.astype(np.float32)) for name, value in tensors.items()}
+        self._matrix = tensors["matrix"].astype(np.float64)
+        self._offset = tensors["offset"].astype(np.float64)
+        self._logarithm = logarithms()
+        for name, weight in tensors.items():
+            if name.endswith("weight"):
+                w = np.abs(weight.astype(np.int64))
+                terms = w.sum(0) if name.endswith("depth.weight") else w.sum(1)
+                bias = np.abs(tensors[name.removesuffix("weight") + "bias"].astype(np.int64))
+                if int((terms * LIMIT + bias).max()) + WEIGHT * LIMIT >= EXACT:
+                    raise ModelError(f"detail: {name} is too large for exact sums")
+
+    def scales(self, latents: Array, counts: Array, step: int) -> Iterator[tuple[Array, Array]]:
+        """Go through the passes.
+
+        Args:
+            latents: whole numbers [h, w, D], quantized latents of patches in units of 1 / `LATENT`.
+            counts: whole numbers [h, w], levels of each patch.
+            step: index of the step that coefficients are quantized with, among those that the network knows.
+
+        Yields:
+            scales of the coefficients of each pass, int64 [2 h, 2 w, n], and an array of the same shape to be filled
+            with their symbols before the next pass is asked for.
+        """
+        counts = np.minimum(counts.astype(np.int64), MAX_COUNT).repeat(2, 0).repeat(2, 1)
+        x = self._layer(self._features(latents), "input")
+        x += np.floor((self._n["count"][counts] + self._n["step"][step]) / WEIGHT)
+        x = x.clip(-LIMIT, LIMIT)
+        first = 0
+        for number, count in enumerate(self.blocks):
+            for index in range(first, first + count):
+                x = self._block(x, f"blocks.{index}")
+            first += count
+            scales = np.floor(self._layer(x, f"heads.{number}") / PER_SCALE).astype(np.int64)
+            symbols = np.zeros(scales.shape, np.int64)
+            yield scales, symbols
+            if number + 1 < len(self.blocks):
+                seen = np.concatenate([symbols.clip(-NEAR, NEAR), np.abs(symbols).clip(0, FAR)], -1)
+                x = (x + self._layer(seen.astype(np.float32) * ACTIVATION, f"seen.{number}")).clip(-LIMIT, LIMIT)
+
+    def _features(self, latents: Array) -> Array:
+        """Logarithms of the coefficients of the linear picture [2 h, 2 w, 192]."""
+        h, w, d = latents.shape
+        x = latents.reshape(-1, d).astype(np.float64) @ self._matrix + self._offset
+        x = np.floor(x * (LEVEL / (LATENT * WEIGHT)) + 0.5)
+        x = x.reshape(h, w, 2, 2, -1).transpose(0, 2, 1, 3, 4).reshape(2 * h, 2 * w, -1)
+        size = np.minimum(np.abs(x), len(self._logarithm) - 1).astype(np.int64)
+        return np.where(x < 0, -self._logarithm[size], self._logarithm[size])
+
+    def _layer(self, x: Array, name: str) -> Array:
+        weight, bias = self._n[f"{name}.weight"], self._n[f"{name}.bias"]
+        y = x.reshape(-1, x.shape[-1]) @ weight.T
+        y += bias
+        y *= np.float32(1 / WEIGHT)
+        return np.floor(y, out=y).reshape(*x.shape[:-1], -1)
+
+    def _block(self, x: Array, name: str) -> Array:
+        y = self._depthwise(x, f"{name}.depth").clip(-LIMIT, LIMIT)
+        y = self._layer(self._layer(y, f"{name}.expand").clip(0, LIMIT), f"{name}.contract")
+        y += x
+        return y.clip(-LIMIT, LIMIT, out=y)
+
+    def _depthwise(self, x: Array, name: str) -> Array:
+        weight = self._n[f"{name}.weight"]  # [9, C]
+        h, w, c = x.shape
+        around = np.zeros((h + 2, w + 2, c), np.float32)
+        around[1:-1, 1:-1] = x
+        y = np.broadcast_to(self._n[f"{name}.bias"], x.shape).copy()
+        for place in range(9):
+            i, j = divmod(place, 3)
+            y += around[i : i + h, j : j + w] * weight[place]
+        y *= np.float32(1 / WEIGHT)
+        return np.floor(y, out=y)
