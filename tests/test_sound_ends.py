@@ -79,6 +79,13 @@ def test_sixteen_bits_are_rounded_to_the_nearest(tmp_path, suffix):
     assert found.tolist() == [*np.round(steps), 32767, -32768, 32767, -32768]
 
 
+def test_a_track_that_begins_later_is_not_called_cut_off(tmp_path):
+    write_sound(tmp_path / "a.mka", WAVE, "libopus", "matroska", holes=((0, 3 * RATE),))
+    wave, warned = heard(tmp_path / "a.mka")
+    assert abs(len(wave) - N) < 1000
+    assert not warned
+
+
 def test_holes_of_any_length_are_silence(tmp_path):
     for hole in (RATE // 2, 100 * RATE):
         write_sound(tmp_path / "a.mka", noise(3 * RATE), "libopus", "matroska", holes=((RATE, hole),))

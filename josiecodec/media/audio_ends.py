@@ -55,7 +55,8 @@ class Ends:
         if (self.format in EXACT or lame) and stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
         if self.format in ALONE and len(container.streams) == 1 and container.duration:
-            return float(container.duration / 1e6)
+            begin = float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0
+            return float(container.duration / 1e6) - max(begin, 0.0)  # such files count from 0, wherever they begin
         return None
 
     def lead(self, frame: Any) -> int:
