@@ -144,6 +144,17 @@ def test_a_file_that_was_cut_off_before_its_index_says_so(tmp_path):
         assert whole.streams.video
 
 
+def test_photos_of_phones_with_a_gain_map(tmp_path):
+    photo, other = Image.fromarray(chart()), Image.fromarray(chart()[::2, ::2])
+    about = b'<x:xmpmeta xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"/>'
+    photo.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[other], quality=97, subsampling=0, xmp=about)
+    with pytest.warns(UserWarning, match="without the gain map"):
+        assert error_of(tmp_path / "a.jpg") < 1
+    photo.save(tmp_path / "b.jpg", "MPO", save_all=True, append_images=[other], quality=97, subsampling=0)
+    with pytest.warns(UserWarning, match="the first of 2 pictures"):
+        load_image(tmp_path / "b.jpg")
+
+
 def test_a_row_of_jpegs_is_a_film_by_its_suffix(tmp_path):
     film(tmp_path / "a.mjpeg", codec="mjpeg", form="yuvj420p", options={}, sound=None)
     data = (tmp_path / "a.mjpeg").read_bytes()
