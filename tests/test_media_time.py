@@ -117,6 +117,11 @@ def test_avi_has_no_order_of_showing(tmp_path):
         check(tmp_path / "x.avi", 2.0, [1.0], [1.0], 25)
 
 
+def test_a_packet_that_is_missing_moves_nothing_before_it(tmp_path):
+    film(tmp_path / "x.mkv", seconds=4, flashes=(1.0, 3.0), sound="pcm_s16le", holes=((2.0, 2.03),))
+    check(tmp_path / "x.mkv", 4.0, [1.0, 3.0], [1.0, 3.0], tolerance=0.0015)
+
+
 def test_joined_recordings(tmp_path):
     parts = [film(tmp_path / f"{n}.ts").read_bytes() for n in range(2)]
     (tmp_path / "x.ts").write_bytes(b"".join(parts))
