@@ -20,10 +20,12 @@ from ..entropy.code_tables import EntropyTables
 from ..settings import EncoderSettings, Rate
 from ..vision.block_transform import to_coefficients
 from ..vision.detail_layer import FINEST, PER_OCTAVE, STEPS, step_size
+from ..vision.detail_network import LATENT
 from ..vision.grouping import padded, to_groups
 from ..vision.network import JovioNetwork
 from .detail import ChosenDetail, DetailCoder
 from .rate_control import RowEncoder
+from .rdo import masking_scale
 from .reconstruct import Group, base_codes
 from .vision_encoder import END_BYTES, GroupEncoder
 
@@ -33,6 +35,8 @@ USUAL_LAMBDA, USUAL_STEP = 0.04, 60.0  # of a base alone, and of a detail that i
 COARSEST = 112  # index of the last step that is better than base alone
 FIRST_STEP = 92  # that is tried
 USUAL_SLOPE = 1.7  # of the logarithm of lambda over that of bits
+DETAIL_MASKING = 0.5  # power of the base's masking
+MOST_DEAR = 4.0  # that a bit can be beside the average
 SAMPLED = 1024  # patches that sizes are estimated from
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
 CLOSE = 0.004  # of the logarithm of a size
@@ -153,6 +157,15 @@ class _Base:
         latents = self.network.whole_latents(base_codes(self.network, self.group.rows)).cpu().numpy()
         return latents.reshape(*self.counts.shape, -1)
 
+    @cached_property
+    def prices(self) -> np.ndarray:
+        """What a bit is worth in each block beside the others, [2 h, 2 w, 1]: less in busy patches, as masking has it."""
+        latents = torch.from_numpy(self.latents).float().flatten(0, 1) / LATENT
+        scale = masking_scale(self.network, latents.to(self.network.device), self.encoder.settings.masking)
+        price = scale.cpu().numpy().astype(np.float64) ** DETAIL_MASKING
+        price = (price / np.exp(np.log(price).mean())).clip(1 / MOST_DEAR, MOST_DEAR).reshape(self.counts.shape)
+        return price.repeat(2, 0).repeat(2, 1)[..., None]
+
     def choose(self, part: tuple[int, int], at: Fineness) -> ChosenDetail:
         """The detail of some rows of patches."""
         first, last = part
@@ -164,7 +177,8 @@ class _Base:
             if part in self.sample:
                 self._wanted[part] = wanted
         here = self.latents[first:last], self.counts[first:last]
-        return self.encoder.coder.choose(*here, wanted / step_size(at.step), at.step, at.bit_price)
+        price = at.bit_price * self.prices[2 * first : 2 * last]
+        return self.encoder.coder.choose(*here, wanted / step_size(at.step), at.step, price)
 
     def estimated_bits(self, at: Fineness) -> float:
         """Bits of base and detail together, about."""
