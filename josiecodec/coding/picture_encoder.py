@@ -159,7 +159,7 @@ class _Base:
 
     @cached_property
     def prices(self) -> np.ndarray:
-        """What a bit is worth in each block beside the others, [2 h, 2 w, 1]: less in busy patches, as masking has it."""
+        """How dear a bit is in each block beside the others, [2 h, 2 w, 1]: dearer in busy patches, by the masking."""
         latents = torch.from_numpy(self.latents).float().flatten(0, 1) / LATENT
         scale = masking_scale(self.network, latents.to(self.network.device), self.encoder.settings.masking)
         price = scale.cpu().numpy().astype(np.float64) ** DETAIL_MASKING
