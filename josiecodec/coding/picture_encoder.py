@@ -21,7 +21,7 @@ from ..settings import EncoderSettings, Rate
 from ..vision.block_transform import to_coefficients
 from ..vision.detail_layer import FINEST, PER_OCTAVE, STEPS, step_size
 from ..vision.detail_network import LATENT
-from ..vision.grouping import padded, to_groups
+from ..vision.grouping import padded
 from ..vision.network import JovioNetwork
 from .detail import ChosenDetail, DetailCoder
 from .rate_control import RowEncoder
@@ -102,7 +102,7 @@ class DetailEncoder:
     def finish(self) -> list[PatchRows]:
         """Its rows."""
         picture = padded(self._pictures.pop()[None], self.network.patch)
-        latent = self.network.latent(to_groups(picture.unsqueeze(2), self.network.config.group))[0, 0]
+        latent = self.network.still_latent(picture)
         bits = self.rate.bits(self.size[0] * self.size[1], 1, 0.0)
         if bits is None:
             rd_lambda = self.rate.rd_lambda or self.settings.rd_lambda
@@ -119,7 +119,7 @@ class DetailEncoder:
         base = _Base(self, picture, latent)
         fitting = base.fitting(bits, FIRST_STEP)
         if fitting is not None:
-            return [base.with_detail(*base.corrected(bits, fitting))]
+            return [base.corrected(bits, fitting)]
         alone = self._alone()
         alone.rd_lambda = BASE_LAMBDA * max(base.bits / max(bits, 1.0), 1.0) ** USUAL_SLOPE  # to be tried first
         return [alone.within([latent], bits)[0].rows]
@@ -148,8 +148,7 @@ class _Base:
     @cached_property
     def decoded(self) -> Tensor:
         """[1, 3, H, W] in [0, 1]."""
-        decoded = self.network.synthesize(self.group.latent[None, None], self.group.effective_levels[None, None])
-        return decoded[0, :, :3].clamp(0, 1)
+        return self.network.still_picture(self.group.latent, self.group.effective_levels).clamp_(0, 1)
 
     @cached_property
     def latents(self) -> np.ndarray:
@@ -216,13 +215,12 @@ class _Base:
         share = min(off / max(gained, 1e-3), 2.0)
         return Fineness(step, BIT_PRICE * DEARER**share)
 
-    def corrected(self, bits: float, at: Fineness) -> tuple[Fineness, list[ChosenDetail]]:
-        """`at`, or what is better where the sample misled, and the detail of all parts."""
+    def corrected(self, bits: float, at: Fineness) -> PatchRows:
+        """The rows with detail at this fineness, or at a better one where the sample has misled."""
         for _ in range(2):
-            chosen = [self.choose(part, at) for part in self.parts]
+            total, details = self._packed(at)
             if self.sample == self.parts:
                 break
-            total = sum(c.bits for c in chosen)
             sampled = sum(last - first for first, last in self.sample)
             estimate = sum(self.choose(part, at).bits for part in self.sample) * len(self.counts) / sampled
             gain = total / max(estimate, 1.0)
@@ -230,14 +228,23 @@ class _Base:
                 break
             self.gain = gain
             at = self.fitting(bits, at.step) or at
-        return at, chosen
+        return self._rows(details)
 
-    def with_detail(self, at: Fineness, chosen: list[ChosenDetail] | None = None) -> PatchRows:
-        """The rows, with their detail."""
-        found = chosen or [self.choose(part, at) for part in self.parts]
-        pack = self.encoder.coder.pack
-        rows, parts = self.group.rows, zip(self.parts, found)
-        details = [DetailPart(first, last - first, pack(detail)) for (first, last), detail in parts]
+    def with_detail(self, at: Fineness) -> PatchRows:
+        """The rows with detail at a fineness."""
+        return self._rows(self._packed(at)[1])
+
+    def _packed(self, at: Fineness) -> tuple[float, list[DetailPart]]:
+        """Bits of the detail of all parts, about, and their bytes: part by part, for a picture may be large."""
+        total, details = 0.0, []
+        for first, last in self.parts:
+            chosen = self.choose((first, last), at)
+            total += chosen.bits
+            details.append(DetailPart(first, last - first, self.encoder.coder.pack(chosen)))
+        return total, details
+
+    def _rows(self, details: list[DetailPart]) -> PatchRows:
+        rows = self.group.rows
         return PatchRows(rows.modes, rows.counts, rows.codes, tuple(details))
 
 
