@@ -8,7 +8,6 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
-from josiecodec_cli.train_waveform import waveform
 from kit.audio import BASE, RATE, layered_model, speechlike, tiny_config, tiny_model, tiny_waveform
 
 from josiecodec.audio.envelope_layer import EnvelopeLayerConfig
@@ -17,6 +16,7 @@ from josiecodec.fingerprint import TABLES_FILE
 from josiecodec.hub.store import load, save
 from josiecodec.training.audio.data import load_recordings
 from josiecodec.training.audio.envelope_layer import EnvelopeTraining, train_envelope
+from josiecodec_cli.train_waveform import waveform
 
 
 @pytest.fixture(scope="module")
