@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from .errors import ModelError
 from .fingerprint import CONFIG_FILE, of_folder, same_fingerprint
-from .weight_files import WEIGHTS, WEIGHTS_FILE, has_weights
+from .weight_files import SHARED_FILE, WEIGHTS, WEIGHTS_FILE, has_weights
 
 
 def available() -> list[str]:
@@ -31,7 +31,9 @@ def find_local(name: str | Path) -> Path | None:
     if Path(name).is_file() and Path(name).suffix == ".safetensors":
         return Path(name)
     if Path(name).is_dir():
-        raise ModelError(f"{name}: no {CONFIG_FILE} and {WEIGHTS_FILE} in this folder")
+        part = Path(name) / SHARED_FILE
+        hint = f"; {SHARED_FILE} is a part of the weights: josiecodec save MODEL FOLDER copies a model of the package"
+        raise ModelError(f"{name}: no {CONFIG_FILE} and {WEIGHTS_FILE} in this folder{hint if part.is_file() else ''}")
     known = ", ".join(available()) or "none"
     raise ModelError(
         f"no model {str(name)!r}: neither a folder nor a repository (hf:org/repo) nor a model of the package ({known})"
@@ -88,7 +90,8 @@ def find_fingerprint(fingerprint: str, name: str) -> Path:
 
 def fingerprint_of(folder: Path) -> str:
     """The fingerprint of the model in a folder; those of models that came with the package are computed once."""
-    return _shipped_fingerprint(folder) if folder.parent == WEIGHTS else of_folder(folder)
+    place = folder.resolve()
+    return _shipped_fingerprint(place) if place.parent == WEIGHTS.resolve() else of_folder(folder)
 
 
 @cache

@@ -39,7 +39,10 @@ def weights_bytes(folder: Path) -> bytes:
         metadata = own_header["__metadata__"]
         name, header = metadata["base"], metadata["header"]
         if name not in (place.name for place in WEIGHTS.iterdir()) or name == folder.name:
-            raise ModelError(f"{folder}: shares weights with {name!r}, which did not come with this version")
+            raise ModelError(
+                f"{folder}: shares weights with {name!r}, which did not come with this version; where it did, "
+                "josiecodec save MODEL FOLDER writes a copy that needs no other model"
+            )
         other_header, other = _parts((WEIGHTS / name / WEIGHTS_FILE).read_bytes())
         entries = {key: value for key, value in json.loads(header).items() if key != "__metadata__"}
         parts = [struct.pack("<Q", len(header.encode())), header.encode()]

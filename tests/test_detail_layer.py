@@ -19,7 +19,7 @@ from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.patch_payload import PatchRows
 from josiecodec.coding.detail import DetailCoder
 from josiecodec.coding.image import _first_picture
-from josiecodec.coding.picture_encoder import COARSEST, lambda_for, step_for
+from josiecodec.coding.picture_encoder import COARSEST, step_for
 from josiecodec.errors import ConfigError, FormatError, ModelError
 from josiecodec.hub.store import load, save
 from josiecodec.metrics.vision import psnr
@@ -137,8 +137,10 @@ def test_one_lambda_sets_both(codec, picture):
     fine, coarse, alone = (codec.compress(picture, rate=Rate(rd_lambda=v)) for v in (0.01, 0.05, 5.0))
     assert len(fine) > len(coarse) > len(alone)
     assert not TokenFile.from_bytes(alone).streams[0].codes.details
-    for step in (10, 60, COARSEST):
-        assert abs(step_for(lambda_for(step)) - step) <= 1
+    steps = [step_for(v) for v in (1e-6, 0.001, 0.01, 0.04, 0.08, 0.2, 9.0)]
+    assert steps == sorted(steps)
+    assert steps[0] == 0
+    assert steps[2] < COARSEST < steps[-2]
 
 
 def test_the_file_is_written_again_as_it_was(codec, picture):

@@ -163,6 +163,14 @@ def test_word_errors():
     assert word_error_rate((), ("a",)) is None
 
 
+def test_files_that_are_not_compared_are_counted(sounds):
+    (sounds / "notes.txt").write_text("x")
+    (sounds / "no_suffix").write_bytes((sounds / "0.wav").read_bytes())
+    with pytest.warns(UserWarning, match=r"1 file skipped, not recordings: \.txt \(1\)"):
+        found = find_audio(sounds)
+    assert [item.path for item in found] == ["0.wav", "1.wav", "2.wav", "no_suffix", "silent.wav"]
+
+
 def test_even_choice():
     assert [i for i in evenly_spaced(list(range(10)), 4)] == [0, 2, 5, 7]
     assert evenly_spaced([1, 2], 5) == [1, 2]

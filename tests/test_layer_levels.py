@@ -10,8 +10,6 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
-from josiecodec_cli.files import encode
-from josiecodec_cli.inspect import trim
 from kit.audio import BASE, POSITIONS, RATE, layered_model, speechlike, tiny_config, tiny_waveform
 
 from josiecodec.audio.envelope_layer import EnvelopeLayerConfig
@@ -21,6 +19,8 @@ from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.coding.audio_rate_control import fit_levels
 from josiecodec.config import to_dict
 from josiecodec.hub.store import save
+from josiecodec_cli.files import encode
+from josiecodec_cli.inspect import trim
 
 
 @pytest.fixture(scope="module")

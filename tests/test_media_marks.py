@@ -86,6 +86,46 @@ def test_raw_files_are_not_taken_for_their_previews(tmp_path, tags):
     assert error_of(tmp_path / "a.tif") < 0.01
 
 
+def tiff(path: Path, planes: np.ndarray, photometric: int, separate: bool, palette: np.ndarray | None = None) -> Path:
+    """Write [C, H, W] as an uncompressed little-endian TIFF, interleaved or in separate planes."""
+    count, height, width = planes.shape
+    bits, data = (
+        8 * planes.itemsize,
+        [p.tobytes() for p in planes] if separate else [planes.transpose(1, 2, 0).tobytes()],
+    )
+    place, values = 8 + sum(map(len, data)), np.cumsum([8, *map(len, data)])[:-1]
+    tags = [(256, 4, [width]), (257, 4, [height]), (258, 3, [bits] * count), (259, 3, [1]), (262, 3, [photometric])]
+    tags += [(273, 4, values), (277, 3, [count]), (278, 4, [height]), (279, 4, list(map(len, data)))]
+    tags += [(284, 3, [2 if separate else 1])] + ([] if palette is None else [(320, 3, palette.T.ravel())])
+    entries, extra = b"", b""
+    for tag, kind, numbers in tags:
+        packed = struct.pack("<" + {3: "H", 4: "I"}[kind] * len(numbers), *map(int, numbers))
+        if len(packed) > 4:
+            offset = place + len(extra)
+            extra, packed = extra + packed, struct.pack("<I", offset)
+        entries += struct.pack("<HHI", tag, kind, len(numbers)) + packed.ljust(4, b"\0")
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    path.write_bytes(b"II*\0" + struct.pack("<I", place + len(extra)) + b"".join(data) + extra + directory)
+    return path
+
+
+def test_tiffs_of_sixteen_bits_in_planes_and_in_cmyk(tmp_path):
+    deep = chart().transpose(2, 0, 1).astype(np.uint16) * 257
+    assert error_of(tiff(tmp_path / "a.tif", deep, 2, separate=False)) < 0.01
+    assert error_of(tiff(tmp_path / "b.tif", deep, 2, separate=True)) < 0.01
+    inks = np.concatenate([65535 - deep, 0 * deep[:1]])
+    assert error_of(tiff(tmp_path / "c.tif", inks, 5, separate=False)) < 0.01
+
+
+def test_palettes_of_eight_bits(tmp_path):
+    """The standard has 16 bits, some programs write eight: libtiff reads both."""
+    colors, numbers = np.unique(chart().reshape(-1, 3), axis=0, return_inverse=True)
+    palette = np.concatenate([colors, np.zeros((256 - len(colors), 3), int)])
+    picture = numbers.reshape(1, *chart().shape[:2]).astype(np.uint8)
+    for scale in (1, 257):
+        assert error_of(tiff(tmp_path / "a.tif", picture, 3, False, palette * scale)) < 0.01
+
+
 def test_a_file_that_was_cut_off_before_its_index_says_so(tmp_path):
     film(tmp_path / "a.mp4")
     data = (tmp_path / "a.mp4").read_bytes()
@@ -102,3 +142,24 @@ def test_a_file_that_was_cut_off_before_its_index_says_so(tmp_path):
         load_video(cut)
     with av.open(str(tmp_path / "a.mp4")) as whole:
         assert whole.streams.video
+
+
+def test_photos_of_phones_with_a_gain_map(tmp_path):
+    photo, other = Image.fromarray(chart()), Image.fromarray(chart()[::2, ::2])
+    about = b'<x:xmpmeta xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"/>'
+    photo.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[other], quality=97, subsampling=0, xmp=about)
+    with pytest.warns(UserWarning, match="without the gain map"):
+        assert error_of(tmp_path / "a.jpg") < 1
+    photo.save(tmp_path / "b.jpg", "MPO", save_all=True, append_images=[other], quality=97, subsampling=0)
+    with pytest.warns(UserWarning, match="the first of 2 pictures"):
+        load_image(tmp_path / "b.jpg")
+
+
+def test_a_row_of_jpegs_is_a_film_by_its_suffix(tmp_path):
+    film(tmp_path / "a.mjpeg", codec="mjpeg", form="yuvj420p", options={}, sound=None)
+    data = (tmp_path / "a.mjpeg").read_bytes()
+    assert data.startswith(b"\xff\xd8\xff")
+    assert kind_of(tmp_path / "a.mjpeg") == "video"
+    assert load_video(tmp_path / "a.mjpeg")[0].shape[1] == 50
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert kind_of(tmp_path / "a.jpg") == "image"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import resource
 from pathlib import Path
 
@@ -84,6 +85,17 @@ def test_new_models_have_encoder_settings_beside_them(layout, tmp_path):
     (folder / "encoder.json").unlink()
     assert load(folder).fingerprint == first.fingerprint
     assert 1 <= load(folder).settings.n_q <= model.n_q
+
+
+def test_infinite_thresholds_are_json(tmp_path):
+    model = tiny_model()
+    model.settings = dataclasses.replace(model.settings, water_level=-math.inf, envelope_threshold=math.inf)
+    folder = save(model, tmp_path / "m", torch.float32)
+    values = json.loads((folder / "encoder.json").read_text(), parse_constant=pytest.fail)
+    assert values["water_level"] is None, "all levels"
+    settings = load(folder).settings
+    assert settings.water_level is None
+    assert settings.envelope_threshold > 1e300, "none"
 
 
 def test_fingerprints_of_models_that_were_not_saved_ignore_encoder_settings():

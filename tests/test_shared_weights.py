@@ -6,6 +6,7 @@ import pytest
 import torch
 from kit.audio import speechlike, tiny_model
 
+import josiecodec.shipped as shipped
 import josiecodec.weight_files as weight_files
 from josiecodec.errors import ModelError
 from josiecodec.fingerprint import of_folder
@@ -57,8 +58,19 @@ def test_only_models_of_the_package_share(package, tmp_path_factory):
     elsewhere.mkdir()
     for file in (package / "old").iterdir():
         (elsewhere / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(ModelError, match="no config"):
+    with pytest.raises(ModelError, match=r"no config.*josiecodec save"):
         load(elsewhere)
+
+
+def test_models_of_the_package_are_hashed_once_by_any_path(package, monkeypatch):
+    hashed = []
+    monkeypatch.setattr(shipped, "of_folder", lambda folder: hashed.append(folder) or of_folder(folder))
+    shipped._shipped_fingerprint.cache_clear()
+    (package / "link").symlink_to(package)
+    ways = [package / "new", package / "old" / ".." / "new", package / "link" / "new"]
+    assert len({shipped.fingerprint_of(way) for way in ways}) == 1
+    assert len(hashed) == 1
+    shipped._shipped_fingerprint.cache_clear()
 
 
 @pytest.mark.parametrize("damage", ["base", "cut", "empty"])

@@ -36,13 +36,30 @@ def test_to_the_sample(tmp_path, codec, container):
 @pytest.mark.parametrize(
     ("codec", "container"),
     [("wmav2", "asf"), ("wmav1", "asf"), ("aac", "adts"), ("libmp3lame", "avi"), ("libopus", "mpegts"),
-     ("aac", "mpegts"), ("aac", "flv"), ("aac", "avi"), ("aac", "matroska")],
+     ("aac", "mpegts"), ("aac", "flv"), ("aac", "avi"), ("aac", "matroska"),
+     ("aac", "latm")],
 )  # fmt: skip
 def test_the_beginning_is_exact_where_the_end_cannot_be(tmp_path, codec, container):
     write_sound(tmp_path / "a", WAVE, codec, container)
     wave, _ = heard(tmp_path / "a")
     assert 0 <= len(wave) - N <= 2048
     assert late_by(wave, WAVE) == 0
+
+
+@pytest.mark.parametrize("kind", ["MS_ADPCM", "IMA_ADPCM"])
+def test_the_last_block_of_adpcm_ends_where_its_header_says(tmp_path, kind):
+    for length in (5000, 20001):
+        wave = noise(length) / 4
+        soundfile.write(tmp_path / "a.wav", wave, RATE, kind)
+        data = bytearray((tmp_path / "a.wav").read_bytes())
+        place = data.index(b"fact") + 8
+        data[place : place + 4] = length.to_bytes(4, "little")
+        (tmp_path / "a.wav").write_bytes(data)
+        assert soundfile.info(tmp_path / "a.wav").frames > length
+        assert len(heard(tmp_path / "a.wav")[0]) == length
+        data[place : place + 4] = (77).to_bytes(4, "little")  # that is no padding, but a wrong length
+        (tmp_path / "a.wav").write_bytes(data)
+        assert len(heard(tmp_path / "a.wav")[0]) > length
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 24000, 44100])
@@ -60,6 +77,13 @@ def test_sixteen_bits_are_rounded_to_the_nearest(tmp_path, suffix):
         writer.write(torch.tensor([*steps / 32768, 1, -1, 2, -2], dtype=torch.float32))
     found = soundfile.read(path, dtype="int16")[0]
     assert found.tolist() == [*np.round(steps), 32767, -32768, 32767, -32768]
+
+
+def test_a_track_that_begins_later_is_not_called_cut_off(tmp_path):
+    write_sound(tmp_path / "a.mka", WAVE, "libopus", "matroska", holes=((0, 3 * RATE),))
+    wave, warned = heard(tmp_path / "a.mka")
+    assert abs(len(wave) - N) < 1000
+    assert not warned
 
 
 def test_holes_of_any_length_are_silence(tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..errors import ConfigError
 from ..nn.transformer import TransformerConfig
-from ..quantization.config import SplitQuantizerConfig
+from ..quantization.config import MAX_LEVELS, SplitQuantizerConfig
 from ..settings import EncoderSettings
 from .envelope_layer import EnvelopeLayerConfig
 from .levels import useful_levels
@@ -52,6 +52,11 @@ class JodioConfig:
             )
         if self.sample_rate < 1 or self.latent_dim < 1:
             raise ConfigError("sample_rate and latent_dim must be positive")
+        if self.n_q > MAX_LEVELS:
+            raise ConfigError(
+                f"{self.base_levels} levels of the quantizer and {self.n_q - self.base_levels} of the layers after it "
+                f"are more than the {MAX_LEVELS} that a file can hold"
+            )
         if not 1 <= self.encoding.n_q <= self.n_q:
             raise ConfigError(f"encoding: n_q must be in 1..{self.n_q}")
         inside = [part.transformer for part in (self.encoder, self.decoder) if isinstance(part, MimiConfig)]

@@ -37,6 +37,9 @@ from .variance import check_width
 FLOOR = 1e-6  # of energies: a little above the rounding noise of 16 bits
 FURTHER = 3.0  # that each further level has to be louder
 MAX_GAIN = 3.5  # natural logarithm of amplitudes, 30 dB
+# Codes of a frame are few, and where sound begins or breaks off they can make its other moments too loud. They are left
+# out if a loud band gets so much (6 dB) louder than it ever is in that frame.
+TOO_LOUD, LOUD = 1.4, 1.4  # natural logarithms of energy; bands count that are so near the loudest one
 WIDTHS = (0.2, -0.5)  # log energies are scaled and shifted to about unit variance for speech
 HEARD_EDGES = (0.0, 150.0, 300.0, 450.0, 600.0, 800.0, 1000.0)
 CODED_EDGES = (  # about 1.35 equivalent rectangular bandwidths each
@@ -86,6 +89,21 @@ class EnvelopeLayerConfig:
     def levels(self) -> int:
         """Of codes."""
         return len(self.positions)
+
+
+@dataclass
+class EnvelopeVectors(ShapedVectors):
+    """What an envelope layer codes of N frames.
+
+    Attributes:
+        mean: what is expected, [N, D].
+        base: log energies of the coded bands of the base, [N, hops, coded].
+        loudest: those of the original, the most of each frame, [N, coded].
+    """
+
+    mean: Tensor
+    base: Tensor
+    loudest: Tensor
 
 
 class EnvelopeLayer(Streaming):
@@ -164,7 +182,7 @@ class EnvelopeLayer(Streaming):
 
     def differences(self, original: Tensor, base: Tensor) -> Tensor:
         """Log energies [B, F * hops, bands] of both -> gains along the axes, [B * F, D]."""
-        gains = 0.5 * (original - base)[..., -self.coded :]
+        gains = (0.5 * (original - base)[..., -self.coded :]).clamp(-MAX_GAIN, MAX_GAIN)
         return stable_linear(gains.reshape(-1, self.dim) - self.centre, self.axes.t().contiguous(), None)
 
     def expect(self, base: Tensor, state: State | None = None) -> tuple[Tensor, Tensor]:
@@ -198,14 +216,39 @@ class EnvelopeLayer(Streaming):
         if x.shape[-1] == 0:
             return torch.zeros(len(x), levels, 0, dtype=torch.long, device=x.device)
         original, own = self.log_energies(torch.cat([x, base]).float(), state).chunk(2)
-        mean, log_variance = self.expect(own, state)
-        plan = self.plan(log_variance, levels)
-        target = self.differences(original, own) - mean
+        vectors = self._vectors(original, own, state)
         counts = None
         if threshold is not None:
             counts = (self.priorities(own)[:levels] > threshold).sum(0)
-        codes = self.quantizer.encode(target, plan.shapes(), beams, None, counts)
+        shapes = self.plan(vectors.log_variance, levels).shapes()
+        codes = self.quantizer.encode(vectors.target, shapes, beams, None, counts)
+        codes = codes * ~self._too_loud(vectors, codes, shapes).unsqueeze(1)
         return codes.view(len(x), -1, levels).transpose(1, 2)
+
+    def _vectors(self, original: Tensor, own: Tensor, state: State | None) -> EnvelopeVectors:
+        """What is coded, from log energies [B, F * hops, bands] of original and base."""
+        mean, log_variance = self.expect(own, state)
+        original, own = original[..., -self.coded :], own[..., -self.coded :]
+        target = self.differences(original, own) - mean
+        frames = original.reshape(len(target), self.hops, self.coded)
+        return EnvelopeVectors(target, log_variance, self.zero, mean, own.reshape(frames.shape), frames.amax(1))
+
+    def _too_loud(self, vectors: EnvelopeVectors, codes: Tensor, shapes: Tensor) -> Tensor:
+        """Frames that codes [N, L] would make much louder than they are, and than without codes, [N]."""
+        with_codes, without = (
+            self._excess(vectors, vectors.mean + more) for more in (self.quantizer.decode(codes, shapes), 0.0)
+        )
+        return (with_codes > TOO_LOUD) & (with_codes > without)
+
+    def _excess(self, vectors: EnvelopeVectors, coded: Tensor) -> Tensor:
+        """By how much a loud band would be louder than it ever is in its frame, the most of all, [N]."""
+        decoded = vectors.base + 2 * self.gains(coded).view(vectors.base.shape)
+        loud = decoded > decoded.amax((1, 2), keepdim=True) - LOUD
+        return (decoded - vectors.loudest.unsqueeze(1)).masked_fill(~loud, -math.inf).amax((1, 2))
+
+    def gains(self, coded: Tensor) -> Tensor:
+        """Numbers along the axes [N, D] -> natural logarithms of gains of moments and bands, [N, hops * coded]."""
+        return stable_linear(coded, self.axes, None) + self.centre
 
     def priorities(self, base: Tensor) -> Tensor:
         """How much each level of N frames matters, [levels, N], from log energies of the base [B, F * hops, bands].
@@ -217,17 +260,18 @@ class EnvelopeLayer(Streaming):
         return loudness - FURTHER * torch.arange(self.config.levels, device=base.device)[:, None]
 
     @torch.no_grad()
-    def vectors(self, x: Tensor, base: Tensor, state: State) -> tuple[ShapedVectors, Tensor]:
+    def vectors(self, x: Tensor, base: Tensor, state: State) -> tuple[EnvelopeVectors, Tensor]:
         """Waveform and decoded base, as of `encode` -> what is coded, and the `priorities` of all levels [B, E, F]."""
         original, own = self.log_energies(torch.cat([x, base]).float(), state).chunk(2)
-        mean, log_variance = self.expect(own, state)
-        vectors = ShapedVectors(self.differences(original, own) - mean, log_variance, self.zero)
-        return vectors, self.priorities(own).view(self.config.levels, len(base), -1).transpose(0, 1)
+        priorities = self.priorities(own).view(self.config.levels, len(base), -1).transpose(0, 1)
+        return self._vectors(original, own, state), priorities
 
-    def paths(self, vectors: ShapedVectors, counts: Tensor, beams: int) -> Tensor:
+    def paths(self, vectors: EnvelopeVectors, counts: Tensor, beams: int) -> Tensor:
         """Codes of N frames with each number of levels up to `counts` [N]: [N, E, E], with c levels in row c - 1."""
         shapes = self.plan(vectors.log_variance, self.config.levels).shapes()
-        return self.quantizer.paths(vectors.target, shapes, beams, None, counts)
+        paths = self.quantizer.paths(vectors.target, shapes, beams, None, counts)
+        wrong = [self._too_loud(vectors, paths[:, k], shapes) for k in range(paths.shape[1])]
+        return paths * ~torch.stack(wrong, 1).unsqueeze(-1)
 
     @torch.no_grad()
     def decode(self, codes: Tensor, base: Tensor, state: State) -> Tensor:
@@ -237,8 +281,7 @@ class EnvelopeLayer(Streaming):
         if codes.shape[1]:
             shapes = self.plan(log_variance, codes.shape[1]).shapes()
             mean = mean + self.quantizer.decode(codes.transpose(1, 2).flatten(0, 1), shapes)
-        gains = stable_linear(mean, self.axes, None) + self.centre
-        return self._changed(base, gains.view(len(base), -1, self.coded), state)
+        return self._changed(base, self.gains(mean).view(len(base), -1, self.coded), state)
 
     @torch.no_grad()
     def finish(self, state: State) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..nn.streaming import State, Streaming, with_past
 from ..settings import EncoderSettings
 from .bit_plan import ShapedVectors
-from .envelope_layer import EnvelopeLayer
+from .envelope_layer import EnvelopeLayer, EnvelopeVectors
 from .waveform_layer import WaveformLayer
 
 QUIET = 1e-8  # mean square, 80 dB below full scale: frames that stay below have no levels after the base
@@ -67,7 +67,7 @@ class LayerInput:
     codes: Tensor
     waveform: Tensor
     envelope: Tensor
-    vectors: tuple[ShapedVectors, ShapedVectors | None]
+    vectors: tuple[ShapedVectors, EnvelopeVectors | None]
 
 
 def encode_layers(

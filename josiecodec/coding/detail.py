@@ -64,7 +64,7 @@ class DetailCoder:
         self.bits[:, [0, -1]] += REST_BITS
 
     def choose(
-        self, latents: np.ndarray, counts: np.ndarray, wanted: np.ndarray, step: int, bit_price: float
+        self, latents: np.ndarray, counts: np.ndarray, wanted: np.ndarray, step: int, bit_price: np.ndarray | float
     ) -> ChosenDetail:
         """Choose coefficients by rate and distortion: each the one of two that makes error + price x bits least.
 
@@ -72,7 +72,7 @@ class DetailCoder:
             latents, counts: of the base, as `DetailNetwork.scales` takes them.
             wanted: float [2 h, 2 w, 192], coefficients in units of the step.
             step: its index.
-            bit_price: of a bit, in units of the step squared.
+            bit_price: of a bit, in units of the step squared: the same for all, or [2 h, 2 w, 1] of each block.
         """
         symbols = np.zeros(wanted.shape, np.int16)
         total, streams = 0.0, []
@@ -81,7 +81,7 @@ class DetailCoder:
             size = np.abs(x)
             coded = (scales >= 0) & (size > 0.5)
             table = scales[coded].clip(0, self.scales - 1)
-            chosen, bits = self._nearer(size[coded], table, bit_price)
+            chosen, bits = self._nearer(size[coded], table, np.broadcast_to(bit_price, x.shape)[coded])
             found = np.zeros(x.shape, np.int64)
             found[coded] = np.where(x[coded] < 0, -chosen, chosen)
             zeros = (scales >= 0) & ~coded
@@ -92,7 +92,7 @@ class DetailCoder:
             streams.append((scales[there].clip(0, self.scales - 1), found[there]))
         return ChosenDetail(step, symbols, total, streams)
 
-    def _nearer(self, size: np.ndarray, table: np.ndarray, bit_price: float) -> tuple[np.ndarray, np.ndarray]:
+    def _nearer(self, size: np.ndarray, table: np.ndarray, bit_price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the sizes [N] next above and below: the better one, and the bits that it takes."""
         above = np.floor(size + 0.5).clip(1, MAX_SIZE)
         below = above - 1

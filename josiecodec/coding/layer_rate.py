@@ -3,6 +3,7 @@
 A frame gets the levels that matter more than a threshold, one for the waveform layer and one for the envelope layer
 (`WaveformLayer.priorities`, `EnvelopeLayer.priorities`). Both follow from one number, the mean of levels a frame:
 
+    fewest  nothing: an envelope of which hardly anything is coded is worse than the base (PESQ, 20 clips)
     few     the envelope alone: a waveform of fewer than some four levels is worse than none
     more    waveform, and a share of envelope that grows with the rate
 
@@ -21,7 +22,9 @@ from ..bitstream.bitpacking import code_bits
 from ..bitstream.container import BLOCK_FRAMES
 from ..entropy.code_tables import EntropyTables, frame_bits
 
+ENVELOPE_FROM = 1 / 3  # share of its levels from which on the envelope is coded
 WAVEFORM_FROM = 6.0  # levels a frame from which on the waveform is coded
+DOUBT = 0.3  # levels by which the first estimate can be too low
 ENVELOPE_THEN, ENVELOPE_SHARE = 1.5, 0.16  # levels of the envelope there, and of each further level
 COUNTS_BITS = 5.0  # that zeros at the end of a frame take, about
 FILE_BYTES, BLOCK_BYTES = 90, 12  # around the codes of a file, and of a block, about
@@ -61,6 +64,11 @@ class LayerAnalysis:
     def levels(self) -> float:
         """The most levels of both layers that a frame can have on average."""
         return (len(self.waveform) + len(self.envelope)) * float(self.active.mean())
+
+    @property
+    def fewest(self) -> float:
+        """The fewest levels of both layers on average that are better than none."""
+        return ENVELOPE_FROM * len(self.envelope) * float(self.active.mean())
 
     def evened(self) -> LayerAnalysis:
         """The same with frames that are alike told apart by a little, neighbours by most."""
@@ -135,7 +143,7 @@ def fit_layers(
     frame_rate: float,
     tables: EntropyTables,
 ) -> Fitted | None:
-    """The file with as much of the layers as keeps to a bitrate; None if there is no room for any, or nothing to code.
+    """The file with as much of the layers as keeps to a bitrate; None if there is room for too few, or nothing to code.
 
     Args:
         search: codes of the recording for some numbers of levels.
@@ -154,11 +162,12 @@ def fit_layers(
     per_level = code_bits(codebook_size) * frame_rate
     around = 8 * (FILE_BYTES + BLOCK_BYTES * len(blocks)) + COUNTS_BITS * frames
     levels = (1000 * kbps - (base_bits + around) * frame_rate / frames) / per_level
-    best, low, high = None, 0.0, most
+    if levels <= max(0.0, analysis.fewest - DOUBT):
+        return None
+    levels = max(levels, analysis.fewest)
+    best, low, high = None, analysis.fewest, most
     room: Levels | None = None
     for _ in range(MAX_PASSES):
-        if levels <= 0:
-            break
         levels = min(levels, most)
         room = room or counts(analysis, min(ROOM * levels + MORE_ROOM, most))
         data, seconds = write(search(*counts(analysis, levels), room))
@@ -167,6 +176,8 @@ def fit_layers(
             best, low = Fitted(data, levels >= most), levels
             if taken >= CLOSE * 1000 * kbps or levels >= most:
                 break
+        elif levels <= analysis.fewest:
+            break
         else:
             high = levels
         levels += (AIM * 1000 * kbps - taken) / per_level

@@ -16,7 +16,7 @@ from ..audio.layers import LayerInput, search_layers
 from ..audio.network import JodioNetwork
 from .layer_rate import LayerAnalysis
 
-KEPT_FRAMES = 15000  # of which the vectors to code are kept, about 3.3 kB each
+KEPT_FRAMES = 15000  # of which the vectors to code are kept, about 5 kB each
 
 
 class LayerPaths:

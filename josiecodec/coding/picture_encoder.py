@@ -1,7 +1,7 @@
-"""Still pictures with a detail layer: base and detail at one lambda, or so that both fit a budget.
+"""Still pictures with a detail layer: at a lambda, or so that base and detail fit a budget.
 
-The finer the step of the detail, the less a level of the base is worth, but they go together: `step_for` says which
-step suits which lambda. At low rates the base alone is best, and a picture is coded as without the layer.
+A base with detail is best coded at the same lambda whatever the rate, and the step of the detail makes the difference.
+Where that base alone takes too much, a picture is coded as without the layer.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -19,31 +20,32 @@ from ..entropy.code_tables import EntropyTables
 from ..settings import EncoderSettings, Rate
 from ..vision.block_transform import to_coefficients
 from ..vision.detail_layer import FINEST, PER_OCTAVE, STEPS, step_size
-from ..vision.grouping import padded, to_groups
+from ..vision.detail_network import LATENT
+from ..vision.grouping import padded
 from ..vision.network import JovioNetwork
 from .detail import ChosenDetail, DetailCoder
 from .rate_control import RowEncoder
+from .rdo import masking_scale
 from .reconstruct import Group, base_codes
 from .vision_encoder import END_BYTES, GroupEncoder
 
 BIT_PRICE = 0.125  # of a bit of the detail, in units of the step squared
-USUAL_LAMBDA, USUAL_STEP = 0.04, 60.0  # that go together; lambda grows as the step does
-COARSEST = 118  # index of the last step that is better than base alone
+BASE_LAMBDA = 0.036  # of a base with detail, whatever the step
+USUAL_LAMBDA, USUAL_STEP = 0.04, 60.0  # of a base alone, and of a detail that is worth as much
+COARSEST = 112  # index of the last step that is better than base alone
+FIRST_STEP = 92  # that is tried
+USUAL_SLOPE = 1.7  # of the logarithm of lambda over that of bits
+DETAIL_MASKING = 0.5  # power of the base's masking
+MOST_DEAR = 4.0  # that a bit can be beside the average
 SAMPLED = 1024  # patches that sizes are estimated from
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
 CLOSE = 0.004  # of the logarithm of a size
 DEARER = 1.35  # by which the price of a bit is raised to see what it gives
-NEAR_ENOUGH = 14  # steps between that which the base was coded for and that which fits
 MAX_TRIES = 7
 
 
-def lambda_for(step: int) -> float:
-    """The lambda of the base that suits a step."""
-    return USUAL_LAMBDA * step_size(step) / USUAL_STEP
-
-
 def step_for(rd_lambda: float) -> int:
-    """The step that suits a lambda of the base; of those beyond `COARSEST` the base alone is better."""
+    """The step that is worth as much as a lambda of a base alone; beyond `COARSEST` the base alone is better."""
     size = max(rd_lambda / USUAL_LAMBDA * USUAL_STEP, FINEST)
     return min(STEPS - 1, round(PER_OCTAVE * math.log2(size / FINEST)))
 
@@ -100,44 +102,37 @@ class DetailEncoder:
     def finish(self) -> list[PatchRows]:
         """Its rows."""
         picture = padded(self._pictures.pop()[None], self.network.patch)
-        latent = self.network.latent(to_groups(picture.unsqueeze(2), self.network.config.group))[0, 0]
+        latent = self.network.still_latent(picture)
         bits = self.rate.bits(self.size[0] * self.size[1], 1, 0.0)
         if bits is None:
             rd_lambda = self.rate.rd_lambda or self.settings.rd_lambda
             step = step_for(rd_lambda)
-            base = _Base(self, picture, latent, rd_lambda, self.settings.beams)
-            return [base.group.rows if step > COARSEST else base.with_detail(Fineness(step))]
+            if step <= COARSEST:
+                return [_Base(self, picture, latent).with_detail(Fineness(step))]
+            return [self._alone().with_lambda([latent], rd_lambda)[0].rows]
         return self._within(picture, latent, bits - self.overhead)
 
+    def _alone(self) -> RowEncoder:
+        return RowEncoder(self.network, self.settings, self.tables, self.levels, False)
+
     def _within(self, picture: Tensor, latent: Tensor, bits: float) -> list[PatchRows]:
-        per_pixel = max(bits, 1.0) / (self.size[0] * self.size[1])
-        step = step_for(0.016 * per_pixel**-0.85)  # what usually suits such a rate
-        for last in (False, True):
-            if step > COARSEST + PER_OCTAVE:
-                break
-            base = _Base(self, picture, latent, lambda_for(min(step, COARSEST)), self.settings.beams)
-            fitting = base.fitting(bits, min(step, COARSEST))
-            if fitting is None:
-                break
-            if last or abs(fitting.step - step) <= NEAR_ENOUGH:
-                return [base.with_detail(*base.corrected(bits, fitting))]
-            step = fitting.step
-        alone = RowEncoder(self.network, self.settings, self.tables, self.levels, False)
+        base = _Base(self, picture, latent)
+        fitting = base.fitting(bits, FIRST_STEP)
+        if fitting is not None:
+            return [base.corrected(bits, fitting)]
+        alone = self._alone()
+        alone.rd_lambda = BASE_LAMBDA * max(base.bits / max(bits, 1.0), 1.0) ** USUAL_SLOPE  # to be tried first
         return [alone.within([latent], bits)[0].rows]
 
 
 class _Base:
-    """A picture's base, coded at a lambda, and what the detail would take beside it."""
+    """A picture's base, and what the detail would take beside it."""
 
-    def __init__(self, encoder: DetailEncoder, picture: Tensor, latent: Tensor, rd_lambda: float, beams: int):
+    def __init__(self, encoder: DetailEncoder, picture: Tensor, latent: Tensor):
         self.encoder, self.network, self.picture = encoder, encoder.network, picture
         rows = RowEncoder(self.network, encoder.settings, encoder.tables, encoder.levels, False)
-        self.group: Group = rows.coded(latent, rd_lambda, beams)
-        decoded = self.network.synthesize(self.group.latent[None, None], self.group.effective_levels[None, None])
-        self.decoded = decoded[0, :, :3].clamp(0, 1)
+        self.group: Group = rows.coded(latent, BASE_LAMBDA, encoder.settings.beams)
         self.counts = self.group.rows.counts
-        self.latents = self.network.whole_latents(base_codes(self.network, self.group.rows)).cpu().numpy()
-        self.latents = self.latents.reshape(*self.counts.shape, -1)
         size, rows_at_once = self.network.codebook_size, block_rows(self.group.rows)
         self.bits = 8 * vision_bytes(self.group.rows, encoder.levels, size, encoder.tables)
         height = len(self.counts)
@@ -150,6 +145,26 @@ class _Base:
         self.gain = 1.0  # of bits of the whole over those of the sample
         self._wanted: dict[tuple[int, int], np.ndarray] = {}
 
+    @cached_property
+    def decoded(self) -> Tensor:
+        """[1, 3, H, W] in [0, 1]."""
+        return self.network.still_picture(self.group.latent, self.group.effective_levels).clamp_(0, 1)
+
+    @cached_property
+    def latents(self) -> np.ndarray:
+        """As the network of the detail layer takes them, [h, w, D]."""
+        latents = self.network.whole_latents(base_codes(self.network, self.group.rows)).cpu().numpy()
+        return latents.reshape(*self.counts.shape, -1)
+
+    @cached_property
+    def prices(self) -> np.ndarray:
+        """How dear a bit is in each block beside the others, [2 h, 2 w, 1]: dearer in busy patches, by the masking."""
+        latents = torch.from_numpy(self.latents).float().flatten(0, 1) / LATENT
+        scale = masking_scale(self.network, latents.to(self.network.device), self.encoder.settings.masking)
+        price = scale.cpu().numpy().astype(np.float64) ** DETAIL_MASKING
+        price = (price / np.exp(np.log(price).mean())).clip(1 / MOST_DEAR, MOST_DEAR).reshape(self.counts.shape)
+        return price.repeat(2, 0).repeat(2, 1)[..., None]
+
     def choose(self, part: tuple[int, int], at: Fineness) -> ChosenDetail:
         """The detail of some rows of patches."""
         first, last = part
@@ -161,7 +176,8 @@ class _Base:
             if part in self.sample:
                 self._wanted[part] = wanted
         here = self.latents[first:last], self.counts[first:last]
-        return self.encoder.coder.choose(*here, wanted / step_size(at.step), at.step, at.bit_price)
+        price = at.bit_price * self.prices[2 * first : 2 * last]
+        return self.encoder.coder.choose(*here, wanted / step_size(at.step), at.step, price)
 
     def estimated_bits(self, at: Fineness) -> float:
         """Bits of base and detail together, about."""
@@ -171,6 +187,8 @@ class _Base:
 
     def fitting(self, bits: float, step: int) -> Fineness | None:
         """The fineness at which base and detail take about so many bits; None if none is coarse enough."""
+        if self.bits >= bits:
+            return None
         low, high = -1, COARSEST + 1  # too many bits, too few
         points: list[tuple[int, float]] = []
         while high - low > 1 and len(points) < MAX_TRIES:
@@ -197,13 +215,12 @@ class _Base:
         share = min(off / max(gained, 1e-3), 2.0)
         return Fineness(step, BIT_PRICE * DEARER**share)
 
-    def corrected(self, bits: float, at: Fineness) -> tuple[Fineness, list[ChosenDetail]]:
-        """`at`, or what is better where the sample misled, and the detail of all parts."""
+    def corrected(self, bits: float, at: Fineness) -> PatchRows:
+        """The rows with detail at this fineness, or at a better one where the sample has misled."""
         for _ in range(2):
-            chosen = [self.choose(part, at) for part in self.parts]
+            total, details = self._packed(at)
             if self.sample == self.parts:
                 break
-            total = sum(c.bits for c in chosen)
             sampled = sum(last - first for first, last in self.sample)
             estimate = sum(self.choose(part, at).bits for part in self.sample) * len(self.counts) / sampled
             gain = total / max(estimate, 1.0)
@@ -211,14 +228,23 @@ class _Base:
                 break
             self.gain = gain
             at = self.fitting(bits, at.step) or at
-        return at, chosen
+        return self._rows(details)
 
-    def with_detail(self, at: Fineness, chosen: list[ChosenDetail] | None = None) -> PatchRows:
-        """The rows, with their detail."""
-        found = chosen or [self.choose(part, at) for part in self.parts]
-        pack = self.encoder.coder.pack
-        rows, parts = self.group.rows, zip(self.parts, found)
-        details = [DetailPart(first, last - first, pack(detail)) for (first, last), detail in parts]
+    def with_detail(self, at: Fineness) -> PatchRows:
+        """The rows with detail at a fineness."""
+        return self._rows(self._packed(at)[1])
+
+    def _packed(self, at: Fineness) -> tuple[float, list[DetailPart]]:
+        """Bits of the detail of all parts, about, and their bytes: part by part, for a picture may be large."""
+        total, details = 0.0, []
+        for first, last in self.parts:
+            chosen = self.choose((first, last), at)
+            total += chosen.bits
+            details.append(DetailPart(first, last - first, self.encoder.coder.pack(chosen)))
+        return total, details
+
+    def _rows(self, details: list[DetailPart]) -> PatchRows:
+        rows = self.group.rows
         return PatchRows(rows.modes, rows.counts, rows.codes, tuple(details))
 
 

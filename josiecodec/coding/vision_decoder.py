@@ -114,17 +114,25 @@ class GroupDecoder:
         if not self._groups:
             return
         groups, self._groups = self._groups, []
+        if not self.info.rate and not self._begun:
+            yield self._still(groups[0])
+            return
         latents = torch.stack([g.latent for g in groups])[None]
         levels = torch.stack([g.effective_levels for g in groups])[None]
         first, size = not self._begun, self.network.config.group
         pictures = len(groups) * size - (size - 1 if first else 0)
         self._begun = True
-        details = [g.rows for g in groups if g.rows.details]
         x = from_groups(self.network.synthesize(latents, levels, self._state), size, pictures, first)
-        if details:
-            x = with_detail(self.network, x[:, :, 0], details[0]).unsqueeze(2)
         x = x[0, :, :, : self.info.height, : self.info.width].clamp(0, 1)
         for picture in x.unbind(1):
             if self.info.length is None or self.shown < self.info.length:
                 self.shown += 1
                 yield picture
+
+    def _still(self, group: Group) -> Tensor:
+        """The picture of a group by itself, with its detail if it has any."""
+        self._begun, self.shown = True, self.shown + 1
+        x = self.network.still_picture(group.latent, group.effective_levels)
+        if group.rows.details:
+            x = with_detail(self.network, x, group.rows)
+        return x[0, :, : self.info.height, : self.info.width].clamp(0, 1)

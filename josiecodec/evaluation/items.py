@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 from ..errors import MediaError
 from ..media.audio_reader import Reading, load_audio
 from ..media.images import load_image
-from ..media.kinds import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, kind_of
+from ..media.kinds import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, kind_of, skipped, split_media
 from ..media.video_reader import load_video
 
 SAMPLE_RATE = 24000  # at which audio is compared
@@ -96,7 +97,7 @@ def find_audio(folder: Path, max_files: int | None = None, audio_track: int | No
                 label, language = row.get("kind") or "speech", row.get("language") or ""
                 items.append(Item("audio", str(folder), path, offset, duration, label, language, audio_track))
     else:
-        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+        paths = _used(folder, AUDIO_SUFFIXES, "recordings")
         items = [
             Item("audio", str(folder), str(p.relative_to(folder)), label="audio", audio_track=audio_track)
             for p in paths
@@ -113,14 +114,21 @@ def find_vision(folder: Path, max_files: int | None = None) -> list[Item]:
         MediaError: if there is nothing.
     """
     items = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        suffix = path.suffix.lower()
-        if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
-            kind = _kind(path)
-            items.append(Item(kind, str(folder), str(path.relative_to(folder)), label=kind))
+    for path in _used(folder, IMAGE_SUFFIXES | VIDEO_SUFFIXES, "pictures or video"):
+        kind = _kind(path)
+        items.append(Item(kind, str(folder), str(path.relative_to(folder)), label=kind))
     if not items:
         raise MediaError(f"no images or videos in {folder}")
     return evenly_spaced(items, max_files)
+
+
+def _used(folder: Path, suffixes: frozenset[str], wanted: str) -> list[Path]:
+    """Files of a folder that are compared; others are told of."""
+    used, left = split_media(sorted(p for p in folder.rglob("*") if p.is_file()), suffixes)
+    message = skipped(left, wanted)
+    if message and used:
+        warnings.warn(f"{folder}: {message}", stacklevel=3)
+    return used
 
 
 def _kind(path: Path) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,9 +78,20 @@ def config_bytes(config: Config) -> bytes:
     return json_bytes({"format": FORMAT, "type": kind, "config": values})
 
 
+def encoder_bytes(settings: EncoderSettings) -> bytes:
+    """The contents of `encoder.json`. A threshold below everything is as none; JSON knows no infinity."""
+    values = to_dict(settings)
+    for name in ("water_level", "envelope_threshold"):
+        if values[name] == -math.inf:
+            values[name] = None
+        elif values[name] == math.inf:
+            values[name] = sys.float_info.max
+    return json_bytes(values)
+
+
 def json_bytes(values: dict[str, Any]) -> bytes:
     """The contents of a file of settings."""
-    return (json.dumps(values, indent=1) + "\n").encode()
+    return (json.dumps(values, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _config(values: dict[str, Any], where: str) -> Config:

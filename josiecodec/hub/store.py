@@ -19,14 +19,23 @@ from ..atomic import write_bytes
 from ..coding.codec import Origin, TokenCodec
 from ..coding.jodio import Jodio
 from ..coding.jovio import Jovio
-from ..config import to_dict
 from ..entropy.tables_file import read_tables
 from ..errors import CodecError, ModelError
 from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE, of_tensors
 from ..nn.conv import fold_weight_norm, restore_weight_norm
 from ..shipped import find_local, fingerprint_of
 from ..weight_files import WEIGHTS_FILE, weights_bytes
-from .config_files import TYPES, Config, Layout, config_alone, config_bytes, json_bytes, layout_of, read_config
+from .config_files import (
+    TYPES,
+    Config,
+    Layout,
+    config_alone,
+    config_bytes,
+    encoder_bytes,
+    json_bytes,
+    layout_of,
+    read_config,
+)
 from .limits import AllocationLimit
 from .mimi_config import read_mimi_config, write_mimi_config
 from .mimi_weights import is_mimi, write_layout
@@ -171,7 +180,7 @@ def save(
     if layout == "kyutai":
         write_bytes(folder / KYUTAI_FILE, data)
         return folder / KYUTAI_FILE
-    encoder_file = None if config.encoding == assumed else json_bytes(to_dict(config.encoding))
+    encoder_file = None if config.encoding == assumed else encoder_bytes(config.encoding)
     write_bytes(folder / WEIGHTS_FILE, data)
     _write_or_remove(folder / TABLES_FILE, None if model.tables is None else model.tables.data)
     _write_or_remove(folder / ENCODER_FILE, encoder_file)

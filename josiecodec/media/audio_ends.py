@@ -9,7 +9,9 @@ from .audio_clock import Clock
 from .audio_frames import Sound
 
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"  # FFmpeg's name for the family
-NO_DELAY = frozenset(["aac", "mpegts", "flv", "avi", "live_flv"])  # containers that cannot tell an encoder's delay
+NO_DELAY = frozenset(
+    ["aac", "loas", "mpegts", "flv", "avi", "live_flv"]
+)  # containers that cannot tell an encoder's delay
 LAME_DELAY = 1105  # samples of MP3 as nearly all encoders make it, with the 529 of every decoder
 OPUS_DELAY = 312  # samples at 48 kHz of libopus
 EXACT = frozenset([MP4, "flac", "caf", "wv", "tta", "ape", "aiff", "ogg", "avi", "asf"])  # lengths can be relied on
@@ -53,7 +55,8 @@ class Ends:
         if (self.format in EXACT or lame) and stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
         if self.format in ALONE and len(container.streams) == 1 and container.duration:
-            return float(container.duration / 1e6)
+            begin = float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0
+            return float(container.duration / 1e6) - max(begin, 0.0)  # such files count from 0, wherever they begin
         return None
 
     def lead(self, frame: Any) -> int:

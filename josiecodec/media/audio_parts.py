@@ -312,3 +312,23 @@ def _is_chunk(file: Part, at: int, size: int) -> bool:
     if len(data) >= 12:
         sizes.append(int.from_bytes(data[4:12], "big") + 4)  # of CAF
     return at + 8 + min(sizes) <= size + 1
+
+
+def fact_samples(source: str | Path | IO[bytes]) -> tuple[int, int]:
+    """Samples per channel by the `fact` chunk of a WAV, and how many a block of ADPCM has; 0 for what is not said."""
+    count = block = 0
+    with Part(source) as file:
+        head = file.read(12)
+        at = 12 if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else -1
+        for _ in range(MAX_CHUNKS if at > 0 else 0):
+            file.seek(at)
+            head = file.read(28)
+            if len(head) < 12 or head[:4] == b"data":
+                break
+            if head[:4] == b"fact":
+                count = int.from_bytes(head[8:12], "little")
+            length = int.from_bytes(head[4:8], "little")
+            if head[:4] == b"fmt " and length >= 20:
+                block = int.from_bytes(head[26:28], "little")
+            at += 8 + length + length % 2
+    return count, block

@@ -13,12 +13,13 @@ import soundfile
 from ..errors import MediaError
 from .audio_frames import Sound, mono_weights
 from .audio_layout import layout_of
-from .audio_parts import Claim, Part, ogg_end, read_claim
+from .audio_parts import Claim, Part, fact_samples, ogg_end, read_claim
 
 BLOCK = 1 << 16  # samples per channel read at a time
 RAW = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # subtypes whose samples can be read without their header
 CLAIMS = ("FLAC", "OGG")  # formats that can be longer than they claim
 OPUS_MARGIN = 9600  # samples (0.2 s) that a stream may begin with and that are none
+ADPCM = ("MS_ADPCM", "IMA_ADPCM")  # subtypes in blocks, the last of which is filled up
 MAX_LENGTH = 1 << 40  # samples; what is more says "not known"
 
 
@@ -62,6 +63,11 @@ class SndfileSource:
         if file.format == "OGG":  # libsndfile names what it can reach, not what should be there
             unit = 48000 if file.subtype == "OPUS" else self.rate
             self.length = max(self.length or 0, (end - OPUS_MARGIN) * self.rate // unit)
+        self._end = MAX_LENGTH  # samples behind it are padding
+        if file.subtype in ADPCM and self.length:
+            told, block = fact_samples(source)
+            if told and 0 < self.length - told < block:
+                self.length = self._end = told
         self._use_header(claim)
         self.layout = _layout(source, self.channels)
 
@@ -107,15 +113,17 @@ class SndfileSource:
         try:
             if first > self._file.frames and self._file.format in CLAIMS:
                 raise NotForSndfile
+            left = self._end - first
             if self._file.seekable():  # also to 0: else libsndfile gives the priming samples of Opus, which are none
                 self._file.seek(min(first, self._file.frames))
                 first = 0
             while True:
                 samples = self._file.read(out=np.empty((BLOCK, self.channels), np.float32))
-                if not len(samples):
+                if not len(samples) or left <= 0:
                     return
                 if len(samples) > first:
-                    yield Sound(samples[first:], weights)
+                    yield Sound(samples[first:][:left], weights)
+                    left -= len(samples) - first
                 first = max(first - len(samples), 0)
         except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError):
             raise NotForSndfile from None

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ..errors import MediaError
 from .image_color import NUMBERS, nclx_numbers
 from .image_numbers import numbers_of, png_numbers
+from .image_tiff import check_tiff
 from .signatures import is_heif, is_jxl
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ IMAGE_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
 ANIMATED_FORMATS = frozenset(["GIF", "PNG", "WEBP", "AVIF"])
 MAX_PIXELS = 1 << 28
 HEAD = 4096  # bytes that say what a file is
-_SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 0x00FE, 0x014A, 0xC612  # tags of TIFF
 _TGA_SUFFIXES = (".tga", ".icb", ".vda", ".vst")
 _NEVER = ("EPS", "MPEG", "WMF", "HDF5", "BUFR", "GRIB")  # no pixels in them, or another program would be run
 # plugin of Pillow: what it reads, its package
@@ -52,11 +52,8 @@ def opened(source: str | Path | IO[bytes]) -> Iterator[Image.Image]:
             if image.width * image.height > MAX_PIXELS:
                 raise MediaError(f"{name}: {image.width} x {image.height} pixels are too many")
             numbers = nclx_numbers(head) if image.format in ("AVIF", "HEIF") else None
-            if image.format == "TIFF" and _is_raw(image, head):
-                raise MediaError(
-                    f"{name}: a raw file of a camera, in which only a small preview is a picture; develop it first, to "
-                    "a TIFF or JPEG"
-                )
+            if image.format == "TIFF":
+                check_tiff(image, head, name)
             if image.format == "PNG":
                 numbers = png_numbers(file)
                 if numbers is not None:
@@ -92,14 +89,6 @@ def _open(file: IO[bytes], suffix: str) -> Image.Image:
         return Image.open(file, formats=formats)
     finally:
         Image.MAX_IMAGE_PIXELS = limit
-
-
-def _is_raw(image: Any, head: bytes) -> bool:
-    """Whether a TIFF is a raw file (DNG, CR2, NEF, ARW, PEF ...): its first picture is a preview, what counts is
-    mosaicked, in another place."""
-    tags = image.tag_v2
-    preview = tags.get(_SUBFILE_TYPE) == 1 and _SUB_IFDS in tags
-    return head[8:10] == b"CR" or _DNG_VERSION in tags or preview
 
 
 def _use_plugins(head: bytes, name: str) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "WRITABLE", "load_image", "save_image", "to_bytes_rgb"]
 
 WRITABLE = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm")
+_GAIN_MAPS = (b"ns.adobe.com/hdr-gain-map", b"ns.apple.com/HDRGainMap", b"ns.apple.com/pixeldatainfo")  # in XMP
 _LOSSY = {"quality": 95}
 
 
@@ -41,7 +42,9 @@ def load_image(source: str | Path | IO[bytes]) -> Tensor:
     name = name_of(source)
     with opened(source) as image:
         count = frame_count(image)
-        if count > 1 and not (image.format == "MPO" and _only_thumbnails(image)):
+        if image.format in ("JPEG", "MPO") and _has_gain_map(image):
+            warnings.warn(f"{name}: read as an SDR picture, without the gain map for HDR displays", stacklevel=2)
+        elif count > 1 and not (image.format == "MPO" and _only_thumbnails(image)):
             what = "an animation, the first" if is_animation(image) else "the first"
             warnings.warn(f"{name}: {what} of {count} pictures", stacklevel=2)
         if is_deep(image):
@@ -81,6 +84,13 @@ def _only_thumbnails(image: Any) -> bool:
     """Whether what a multi-picture JPEG holds besides its first picture are small versions of it."""
     entries = (getattr(image, "mpinfo", None) or {}).get(0xB002, [])
     return all("Thumbnail" in str(entry["Attribute"]["MPType"]) for entry in entries[1:])
+
+
+def _has_gain_map(image: Any) -> bool:
+    """Whether the second picture of a JPEG is a gain map (ISO 21496-1, Ultra HDR, Apple's), as phones write it."""
+    about = image.info.get("xmp", b"")
+    found = isinstance(about, bytes) and any(name in about for name in _GAIN_MAPS)
+    return found and frame_count(image) <= 2  # Pillow does not count that of Ultra HDR
 
 
 def to_bytes_rgb(x: Tensor) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Literal
 from ..errors import MediaError
 from .audio_reader import AUDIO_SUFFIXES
 from .image_open import HEAD, IMAGE_SUFFIXES, is_animation, opened
-from .signatures import is_image_start, is_media_start, is_sound_start
+from .signatures import is_image_start, is_media_start, is_raw_mjpeg, is_sound_start
 from .video_file import VIDEO_SUFFIXES, holds_video
 
 __all__ = ["AUDIO_SUFFIXES", "IMAGE_SUFFIXES", "MEDIA_SUFFIXES", "VIDEO_SUFFIXES", "kind_of", "skipped", "split_media"]
@@ -34,6 +34,8 @@ def kind_of(path: str | Path) -> Kind:
     if not path.is_file():
         return "image" if suffix in IMAGE_SUFFIXES else "video" if suffix in VIDEO_SUFFIXES else "audio"
     head = _head(path)
+    if is_raw_mjpeg(suffix, head):
+        return "video"
     if is_image_start(head) or (suffix in IMAGE_SUFFIXES and not is_media_start(head)):
         return "video" if _is_animated(path) else "image"
     if is_sound_start(head):  # the most frequent ones, without opening them

@@ -49,6 +49,11 @@ def is_media_start(head: bytes) -> bool:
     return is_image_start(head)
 
 
+def is_raw_mjpeg(suffix: str, head: bytes) -> bool:
+    """Whether a file is a row of JPEGs, as cameras in a network write it: only its suffix tells it from one picture."""
+    return suffix in (".mjpeg", ".mjpg") and head.startswith(b"\xff\xd8\xff")
+
+
 def is_image_start(head: bytes) -> bool:
     """Whether a file that begins so is a picture, or an animated one."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import struct
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+MAX_REORDER = 16  # pictures that one can be shown before others that are stored earlier
 _MATRIX_SIZE = 36  # bytes of a display matrix: nine 32-bit numbers
 
 
@@ -46,8 +48,8 @@ def square_size(height: int, width: int, aspect: Fraction | None) -> tuple[int, 
 class Stamps:
     """Time stamps of the frames of a stream as they come out of its decoder.
 
-    They are those of showing, or those of decoding where there are none, or where they turn out to go back more often:
-    AVI, say, knows only one of them (the same rule as FFmpeg's).
+    They are those of showing, or those of decoding where there are none, or where they turn out to go back more often
+    (the same rule as FFmpeg's).
     """
 
     def __init__(self) -> None:
@@ -66,6 +68,32 @@ class Stamps:
             self._pts = pts
         stamp = pts if pts is not None and self._faulty_pts <= self._faulty_dts else dts
         return None if stamp is None else int(stamp)
+
+
+class StorageOrder:
+    """Time stamps of the pictures of an AVI, which stores none of showing: they are shown one after the other at the
+    times of the packets, in whatever order they were stored. Places without a packet are repeats, and stay.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[int] = deque()  # times of packets that no picture had yet
+
+    def packet(self, dts: int | None) -> None:
+        """Note a packet that is decoded."""
+        if dts is not None:
+            self._waiting.append(dts)
+
+    def lost(self) -> None:
+        """The packet that was noted last gave no picture: its time remains without one."""
+        if self._waiting:
+            self._waiting.pop()
+
+    def __call__(self, frame: Any) -> int | None:
+        """The time stamp of a frame; None if it has none."""
+        own = None if frame.dts is None else int(frame.dts)
+        while own is not None and len(self._waiting) > 1 and self._waiting[0] < own - MAX_REORDER:
+            self._waiting.popleft()  # pictures were lost without a word
+        return self._waiting.popleft() if self._waiting else own
 
 
 class Deinterlacer:

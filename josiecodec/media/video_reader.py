@@ -16,7 +16,7 @@ from torch import Tensor
 from ..errors import MediaError
 from .audio_reader import Reading
 from .image_open import HEAD, is_animation, opened
-from .signatures import is_image_start
+from .signatures import is_image_start, is_raw_mjpeg
 from .video_clock import MAX_HOLE
 from .video_file import VIDEO_SUFFIXES, holds_video, open_film
 from .video_rate import next_slot, phase
@@ -199,7 +199,7 @@ def _animated(path: str | Path) -> bool:
     """Whether a file is an animated image."""
     with open(path, "rb") as file:
         head = file.read(HEAD)
-    if not is_image_start(head):
+    if not is_image_start(head) or is_raw_mjpeg(Path(path).suffix.lower(), head):
         return False
     with opened(path) as image:
         if not is_animation(image):

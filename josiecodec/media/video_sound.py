@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from .video_file import Decoder, film_stream, open_film, packets, shown_name
 
 HOLE = 0.05  # seconds that are missing at once which are a hole, filled with silence
 OVERLAP = 0.2  # seconds that come twice at once, of which the second time is left out
+STEP = 0.015  # seconds by which so many frames have to be off at once, and alike, to be moved at once
+AHEAD, AGREED = 5, 0.002  # how many, and within how many seconds
 DRIFT = 0.002  # seconds by which the samples may be ahead of or behind their time stamps before they are stretched
 WINDOW = 1.0  # seconds over which that is measured; time stamps are often rounded to milliseconds
 MAX_STRETCH = 0.02  # share by which samples are stretched at most
@@ -116,24 +119,59 @@ class FilmSound:
         """Samples at the track's rate, as long as the time stamps say once they are stretched."""
         pack = PackedSamples(self.sample_rate)
         taken = 0.0  # samples since the start that the frames so far and the silence between them make
-        for frame in self._frames:
+        skipping = False
+        for ahead in _windows(self._frames, AHEAD):
+            frame = ahead[0]
             length = frame.samples * self.sample_rate / (frame.sample_rate or self.sample_rate)
-            late = 0.0  # samples
-            if frame.pts is not None and frame.time_base:
-                late = (float(frame.pts * frame.time_base) - self._first) * self.sample_rate - taken
+            lates = self._lates(ahead, taken)
+            late = lates[0] or 0.0
             jump = late - pace.late
-            if jump > HOLE * self.sample_rate or jump < -OVERLAP * self.sample_rate:
+            stepped = _is_step([x - pace.late for x in lates if x is not None], self.sample_rate)
+            if stepped or jump > HOLE * self.sample_rate or jump < -OVERLAP * self.sample_rate:
                 yield from pack.finish()
                 pace.reset()
-                if late < 0:
-                    continue  # it is there already
-                yield from _silence(round(late), frame.layout.nb_channels)
-                taken += round(late)
-                late = 0.0
+                skipping = late < 0
+                if late > 0:
+                    yield from _silence(round(late), frame.layout.nb_channels)
+                    taken += round(late)
+                    late = 0.0
+            skipping = skipping and late < -0.5 * length
+            if skipping:
+                continue  # it is there already
             pace.measure(late, length)
             taken += length + pace.owed()
             yield from pack(frame)
         yield from pack.finish()
+
+    def _lates(self, frames: Sequence[Any], taken: float) -> list[float | None]:
+        """By how many samples frames are late, one after the other; None where there is no time stamp."""
+        lates: list[float | None] = []
+        for frame in frames:
+            stamped = frame.pts is not None and frame.time_base
+            time = float(frame.pts * frame.time_base) if stamped else 0.0
+            lates.append((time - self._first) * self.sample_rate - taken if stamped else None)
+            taken += frame.samples * self.sample_rate / (frame.sample_rate or self.sample_rate)
+        return lates
+
+
+def _windows(frames: Iterable[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Each frame, followed by those after it: `size` together, fewer at the end."""
+    window: deque[Any] = deque()
+    for frame in frames:
+        window.append(frame)
+        if len(window) == size:
+            yield window
+            window.popleft()
+    while window:
+        yield window
+        window.popleft()
+
+
+def _is_step(off: list[float], rate: int) -> bool:
+    """Whether frames are off by the same, at once: a packet is missing, or, where films were joined, one too many."""
+    if len(off) < AHEAD or max(off) - min(off) > AGREED * rate:
+        return False
+    return abs(sum(off) / len(off)) > STEP * rate
 
 
 class _Pace:

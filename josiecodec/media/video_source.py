@@ -17,7 +17,7 @@ from .mp4_index import without_index
 from .video_animation import animation_frames
 from .video_color import Colors, colors_of, on_white, to_rgb
 from .video_file import Decoder, film_count, film_stream, open_film, packets
-from .video_frames import Deinterlacer, Stamps, orientation, square_size, turned
+from .video_frames import Deinterlacer, Stamps, StorageOrder, orientation, square_size, turned
 from .video_rate import believable, choose_rate
 from .video_sound import sound_stream
 
@@ -102,6 +102,7 @@ class Film:
         self.coded_size = (0, 0)
         self.form, self.decoded = "", 0
         self._deinterlacer = Deinterlacer()
+        self._order = StorageOrder() if self.container.format.name == "avi" else None
         self._stamps = Stamps()
         self._size: tuple[int, int] | None = None
         self._warned: set[str] = set()
@@ -118,19 +119,34 @@ class Film:
         """The pictures in order; all have the size of the first one. Can be called once."""
         for packet in packets(self.container, self._streams):
             film = packet.stream.index == self.stream.index
-            if packet.pts is not None and packet.time_base and not packet.is_discard:
-                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            stamp = packet.dts if film and self._order else packet.pts
+            if stamp is not None and packet.time_base and not packet.is_discard:
+                end = float((stamp + (packet.duration or 0)) * packet.time_base)
                 if film:
                     self.picture_end = max(self.picture_end or end, end)
                 else:
                     self.sound_end = max(self.sound_end or end, end)
             if not film:
                 continue
-            for frame in self._decoder(packet):
+            for frame in self._frames(packet):
                 for whole in self._deinterlacer(frame):
                     yield self._picture(whole)
         for frame in self._deinterlacer.finish():
             yield self._picture(frame)
+
+    def _frames(self, packet: Any) -> Iterator[Any]:
+        """Decoded frames of a packet."""
+        if self._order is None:
+            yield from self._decoder(packet)
+            return
+        missing = self._decoder.missing
+        if packet.size:
+            self._order.packet(packet.dts)
+        for frame in self._decoder(packet):
+            frame.pts = self._order(frame)
+            yield frame
+        if self._decoder.missing > missing:
+            self._order.lost()
 
     def _picture(self, frame: Any) -> Picture:
         upright = orientation(frame)
@@ -195,7 +211,7 @@ class Film:
         with open_film(self.name) as container, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # told when the pictures are read
             for packet in packets(container, [container.streams[s.index] for s in self._streams]):
-                stamp = packet.pts if packet.pts is not None else packet.dts
+                stamp = packet.dts if packet.pts is None or self._order else packet.pts
                 if packet.stream.index != self.stream.index or stamp is None or packet.is_discard or not packet.size:
                     continue
                 if vp8 and not bytes(memoryview(packet)[:1])[0] & _INVISIBLE_VP8:

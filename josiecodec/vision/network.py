@@ -183,6 +183,28 @@ class JovioNetwork(CodecNetwork):
             )
         return y.reshape(*z.shape[:2], *y.shape[1:])
 
+    def still_latent(self, picture: Tensor) -> Tensor:
+        """A picture [1, 3, H, W] of whole patches -> latents [h, w, D], as `latent` of its group, in less memory."""
+        if isinstance(self.encoder, Streaming):
+            return self.latent(to_groups(picture.unsqueeze(2), self.config.group))[0, 0]
+        encoder = self.encoder
+
+        def run(x: Tensor) -> Tensor:
+            return encoder(torch.cat([x, torch.zeros_like(x)], 1)).permute(0, 3, 1, 2)
+
+        return tiled(run, (picture,), (self.patch,), 1, self._margin(self.config.encoder)).permute(0, 2, 3, 1)[0]
+
+    def still_picture(self, z: Tensor, counts: Tensor) -> Tensor:
+        """Latents [h, w, D] and levels of each patch [h, w] -> picture [1, 3, H, W], as `synthesize` of its group."""
+        if isinstance(self.decoder, Streaming):
+            return self.decoder(z[None, None], counts[None, None], None)[:, 0, :3]
+        decoder, margin = self.decoder, self._margin(self.config.decoder)
+
+        def run(a: Tensor, b: Tensor) -> Tensor:
+            return decoder(a.permute(0, 2, 3, 1), b)[:, :3]
+
+        return tiled(run, (z[None].permute(0, 3, 1, 2), counts[None]), (1, 1), self.patch, margin)
+
     def encode_groups(
         self, groups: Tensor, n_q: int, state: State | None = None, settings: EncoderSettings | None = None
     ) -> Tensor:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 
+import soundfile
 import torch
 from torch import Tensor
 
@@ -17,9 +19,12 @@ from josiecodec.audio.seanet import SeaNetConfig
 from josiecodec.audio.spectral import SpectralDecoderConfig, SpectralEncoderConfig
 from josiecodec.audio.waveform_layer import WaveformLayerConfig
 from josiecodec.coding.jodio import Jodio
+from josiecodec.hub.store import load, save
 from josiecodec.nn.transformer import TransformerConfig
 from josiecodec.quantization.config import SplitQuantizerConfig
 from josiecodec.settings import EncoderSettings
+from josiecodec.training.audio.data import load_recordings
+from josiecodec.training.entropy.trainer import make_tables
 
 RATE = 24000
 BASE = 6  # levels of a tiny model
@@ -87,6 +92,15 @@ def layered_model() -> Jodio:
     torch.nn.init.normal_(model.waveform_layer.filter.output_proj.weight, std=0.01)
     torch.nn.init.normal_(model.envelope_layer.output_proj.weight, std=0.01)
     return model
+
+
+def coded_model(folder: Path) -> Jodio:
+    """`layered_model` with tables, as loaded from a file in a folder."""
+    save(layered_model(), folder / "m", torch.float32)
+    for n in range(2):
+        soundfile.write(folder / f"{n}.wav", speechlike(100, seed=n)[0, 0].numpy(), RATE)
+    make_tables(folder / "m", load_recordings(folder), minutes=0)
+    return load(folder / "m")
 
 
 def speechlike(frames: float, batch: int = 1, seed: int = 0, rate: int = RATE) -> Tensor:

@@ -135,7 +135,9 @@ def train_envelope(
     seed: int = 0,
     report: Report = print,
 ) -> float:
-    """Fit the axes of a model's envelope layer anew and train its network for so many minutes.
+    """Train the network of a model's envelope layer for so many minutes; the axes of a new layer are fitted before.
+
+    What is likeliest on the held-out recordings is kept: the network as it was, if training makes it worse.
 
     Returns:
         mean negative log likelihood of held-out recordings; of those learned from, if there are only a few.
@@ -149,10 +151,12 @@ def train_envelope(
     few = len(places) < 2 * HELD_OUT
     learn = found if few else found.chosen([i for i in places if i % HELD_OUT])
     held_out = found if few else found.chosen(places[::HELD_OUT])
-    fit_axes(layer, learn)
+    if not bool(layer.log_variance.any()):  # a new layer
+        fit_axes(layer, learn)
     network = [p for name, p in layer.named_parameters()]
     optimizer = torch.optim.AdamW(network, lr=config.lr, weight_decay=config.weight_decay)
-    report(f"envelope loss {_judge(layer, held_out):.4f} at first")
+    best = _Best(layer, held_out)
+    report(f"envelope loss {best.loss:.4f} at first")
     random = torch.Generator().manual_seed(seed)
     begin = said = time.monotonic()
     step, total, count = 0, 0.0, 0
@@ -171,12 +175,36 @@ def train_envelope(
         optimizer.step()
         step, total, count = step + 1, total + float(loss.detach()), count + 1
         if time.monotonic() - said > 30:
-            report(f"step {step}  envelope loss {total / count:.4f}  held out {_judge(layer, held_out):.4f}")
+            report(f"step {step}  envelope loss {total / count:.4f}  held out {best.judge(step):.4f}")
             said, total, count = time.monotonic(), 0.0, 0
+    report(f"step {step}  held out {best.judge(step):.4f}")
+    layer.load_state_dict(best.tensors)
     layer.eval().requires_grad_(False)
-    final = _judge(layer, held_out)
-    report(f"step {step}  held out {final:.4f}")
-    return final
+    if best.step < step:
+        what = f"the network of step {best.step}" if best.step else "the network as it was at first"
+        report(f"kept: {what}, held out {best.loss:.4f}")
+    return best.loss
+
+
+class _Best:
+    """The tensors of a layer that were likeliest on held-out recordings so far."""
+
+    def __init__(self, layer: EnvelopeLayer, held_out: Envelopes):
+        self.layer, self.held_out = layer, held_out
+        self.loss = _judge(layer, held_out)
+        self._keep(0)
+
+    def judge(self, step: int) -> float:
+        """The loss as it is now."""
+        loss = _judge(self.layer, self.held_out)
+        if loss < self.loss:
+            self.loss = loss
+            self._keep(step)
+        return loss
+
+    def _keep(self, step: int) -> None:
+        self.step = step
+        self.tensors = {name: value.detach().clone() for name, value in self.layer.state_dict().items()}
 
 
 def _crops(

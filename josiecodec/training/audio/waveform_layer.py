@@ -88,6 +88,13 @@ def add_waveform_layer(model: Jodio, config: WaveformLayerConfig, base_levels: i
     return made.to(model.device)
 
 
+def with_settings(model: Jodio, config: WaveformLayerConfig) -> Jodio:
+    """The same model with other settings of its waveform layer, of those that no tensor depends on."""
+    made = Jodio(dataclasses.replace(model.config, waveform=config))
+    made.load_state_dict(model.state_dict())
+    return made.to(model.device)
+
+
 @dataclass(frozen=True)
 class LowBands:
     """The low bands of recordings and of their decoded base, float16 [n], each a whole number of frames."""

@@ -1,0 +1,73 @@
+"""The picture model with a detail layer that ships: the base is jovio-16's, and the detail is worth its bits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from kit.vision import scene
+
+import josiecodec
+from josiecodec import Rate, TokenFile
+from josiecodec.fingerprint import of_folder
+from josiecodec.metrics.vision import psnr
+from josiecodec.shipped import WEIGHTS
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return josiecodec.load("jovio-16-v2")
+
+
+@pytest.fixture(scope="module")
+def base():
+    return josiecodec.load("jovio-16")
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def test_what_ships(codec):
+    folder = WEIGHTS / "jovio-16-v2"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 9e6  # what it shares is stored once
+    assert codec.fingerprint == of_folder(folder)
+    assert codec.detail.network()  # its sums are exact
+
+
+def test_the_base_is_that_of_the_model_before(codec, base, valid_pictures):
+    x = valid_pictures[0][None]
+    codes = codec.encode(x, 6)
+    assert torch.equal(codes, base.encode(x, 6))
+    assert torch.equal(codec.decode(codes), base.decode(codes))
+    video = scene(48, 64, 3)[0]
+    assert torch.equal(
+        codec.decompress(codec.compress(video, rate=Rate(rd_lambda=0.05))),
+        base.decompress(base.compress(video, rate=Rate(rd_lambda=0.05))),
+    )
+
+
+def test_more_bits_pay_up_to_the_top(codec, base, valid_pictures):
+    gained, scores = [], []
+    for x in valid_pictures:
+        found = []
+        for bpp in (0.3, 1.0, 2.5):
+            data = codec.compress(x, bpp=bpp)
+            assert 8 * len(data) <= 1.01 * bpp * x[0].numel()
+            found.append(psnr(codec.decompress(data), x))
+        scores.append(found)
+        gained.append(found[1] - psnr(base.decompress(base.compress(x, bpp=1.0)), x))
+    assert mean([b - a for a, b, _ in scores]) > 3
+    assert mean([c - b for _, b, c in scores]) > 3
+    assert mean(gained) > 3
+
+
+def test_the_default_has_a_detail_layer(codec, valid_pictures):
+    data = codec.compress(valid_pictures[0])
+    assert TokenFile.from_bytes(data).streams[0].codes.details
+    assert psnr(codec.decompress(data), valid_pictures[0]) > 25
+
+
+def test_flat_colors_stay(codec):
+    for color in ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.8, 0.2, 0.1), (0.5, 0.5, 0.5)):
+        x = torch.tensor(color).view(3, 1, 1).expand(3, 64, 64).contiguous()
+        assert (codec.decompress(codec.compress(x, bpp=1.0)) - x).abs().mean() < 0.01, color
