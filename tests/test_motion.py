@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import zlib
 
@@ -12,7 +13,7 @@ from kit.vision import CONV, model, scene
 
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.motion_payload import MotionPayload, MotionRows, PictureHead
-from josiecodec.bitstream.motion_syntax import MotionPicture, PictureSyntax
+from josiecodec.bitstream.motion_syntax import MAX_VECTOR, MotionPicture, PictureSyntax
 from josiecodec.coding.motion_codec import VideoDecoder, video_encoder
 from josiecodec.coding.motion_tokens import from_motion_tokens, motion_tokens
 from josiecodec.entropy.adaptive_bits import BitDecoder, BitEncoder
@@ -111,6 +112,23 @@ def test_syntax_comes_back_picture_after_picture():
         check_end(decoder)
         for name in ("uses", "vectors", "levels"):
             np.testing.assert_array_equal(getattr(back, name), getattr(picture, name))
+
+
+def test_noise_is_a_picture_or_an_error():
+    random = np.random.default_rng(1)
+    for n in range(40):
+        picture = MotionPicture.empty(1 + n % 2, 1 + n % 2, 3, 4)
+        noise = bytes(random.integers(0, 256, 400, np.uint8)) if n % 3 else bytes([n, 255] * 400)
+        with contextlib.suppress(FormatError):
+            PictureSyntax(3, 4).code(BitDecoder(noise), picture)
+            assert np.abs(picture.vectors).max() <= MAX_VECTOR
+
+
+def test_vectors_do_not_add_up_to_more_than_there_may_be():
+    picture = random_picture(1, 1, 0)
+    picture.vectors[:] = 5000
+    with pytest.raises(FormatError, match="too long"):
+        PictureSyntax(3, 4).code(BitEncoder(), picture)
 
 
 def test_levels_are_codes():

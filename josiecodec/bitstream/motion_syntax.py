@@ -156,6 +156,8 @@ class PictureSyntax:
                         vector[c] = guess[c] + _difference(
                             coder, contexts, _VECTOR + 20 * (c & 1) + 10 * (n > 0), difference
                         )
+                if any(abs(v) > MAX_VECTOR for v in vector):
+                    raise FormatError("a vector that is too long")
                 motions.append((use, tuple(vector)))
             if not split:
                 motions *= 4

@@ -16,6 +16,8 @@ from .motion_merge import settle
 
 LAMBDA = 0.09  # of squared error over squared step
 PRICE = 0.25  # of absolute error over step
+NONZERO_BITS, PLACE_BITS = 4.0, 1 / 12  # of a coefficient that is not zero, and for each place behind the first
+ROUNDING = 0.35  # of a coefficient in steps: what is at least so much below the next level goes up
 CHROMA_WEIGHT = 3.8  # squared errors of RGB that one of chroma makes
 
 
@@ -70,8 +72,8 @@ def quantized(difference: np.ndarray, step: int, weight: float = LAMBDA) -> np.n
         :, None
     ]
     place = np.arange(64, dtype=np.float32)
-    bits = 4.0 + place / 12
-    levels = np.floor(x + 0.35)
+    bits = NONZERO_BITS + place * PLACE_BITS
+    levels = np.floor(x + ROUNDING)
     levels = np.where((levels == 1) & (2 * x - 1 < price * bits), 0, levels)
     gain = np.where(levels > 0, x * x - (x - levels) ** 2 - price * (bits + 1.5 * np.log2(np.maximum(levels, 1))), 0)
     block = gain.sum(-1) - 1.5 * price[:, 0]
