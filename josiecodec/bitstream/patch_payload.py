@@ -158,12 +158,16 @@ def block_parts(rows: PatchRows) -> list[PatchRows]:
     """Rows of patches as they are put into blocks: each with no part of a detail layer, or exactly one."""
     edges = {part.first for part in rows.details} | {part.last for part in rows.details}
     pieces = rows.cut(sorted(edges - {0, len(rows.counts)}))
-    return [part for piece in pieces for part in ([piece] if piece.details else piece.split(block_rows(rows)))]
+    return [
+        part
+        for piece in pieces
+        for part in ([piece] if piece.details else piece.split(block_rows(rows.counts.shape[1])))
+    ]
 
 
-def block_rows(rows: PatchRows) -> int:
-    """Rows of patches that the writer puts into a block."""
-    return min(MAX_BLOCK_UNITS, max(1, BLOCK_PATCHES // max(rows.counts.shape[1], 1)))
+def block_rows(columns: int) -> int:
+    """Rows of so many patches that the writer puts into a block."""
+    return min(MAX_BLOCK_UNITS, max(1, BLOCK_PATCHES // max(columns, 1)))
 
 
 def with_detail(detail: bytes, rows: bytes) -> bytes:

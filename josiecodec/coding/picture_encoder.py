@@ -26,7 +26,7 @@ from ..vision.network import JovioNetwork
 from .detail import ChosenDetail, DetailCoder
 from .rate_control import RowEncoder
 from .rdo import masking_scale
-from .reconstruct import Group, base_codes
+from .reconstruct import base_codes
 from .vision_encoder import END_BYTES, GroupEncoder
 
 BIT_PRICE = 0.125  # of a bit of the detail, in units of the step squared
@@ -130,13 +130,16 @@ class _Base:
 
     def __init__(self, encoder: DetailEncoder, picture: Tensor, latent: Tensor):
         self.encoder, self.network, self.picture = encoder, encoder.network, picture
-        rows = RowEncoder(self.network, encoder.settings, encoder.tables, encoder.levels, False)
-        self.group: Group = rows.coded(latent, BASE_LAMBDA, encoder.settings.beams)
-        self.counts = self.group.rows.counts
-        size, rows_at_once = self.network.codebook_size, block_rows(self.group.rows)
-        self.bits = 8 * vision_bytes(self.group.rows, encoder.levels, size, encoder.tables)
-        height = len(self.counts)
+        height, columns = latent.shape[:2]
+        rows_at_once = block_rows(columns)
         self.parts = [(first, min(first + rows_at_once, height)) for first in range(0, height, rows_at_once)]
+        rows = RowEncoder(self.network, encoder.settings, encoder.tables, encoder.levels, False)
+        found = [rows.coded(latent[a:b], BASE_LAMBDA, encoder.settings.beams) for a, b in self.parts]
+        self.rows = PatchRows.joined([group.rows for group in found], columns)
+        self.quantized = torch.cat([group.latent for group in found])
+        self.effective_levels = torch.cat([group.effective_levels for group in found])
+        self.counts = self.rows.counts
+        self.bits = 8 * vision_bytes(self.rows, encoder.levels, self.network.codebook_size, encoder.tables)
         stretches = max(1, SAMPLED // (SAMPLED_ROWS * self.counts.shape[1]))
         self.sample = self.parts
         if stretches * SAMPLED_ROWS < height:
@@ -148,12 +151,12 @@ class _Base:
     @cached_property
     def decoded(self) -> Tensor:
         """[1, 3, H, W] in [0, 1]."""
-        return self.network.still_picture(self.group.latent, self.group.effective_levels).clamp_(0, 1)
+        return self.network.still_picture(self.quantized, self.effective_levels).clamp_(0, 1)
 
     @cached_property
     def latents(self) -> np.ndarray:
         """As the network of the detail layer takes them, [h, w, D]."""
-        latents = self.network.whole_latents(base_codes(self.network, self.group.rows)).cpu().numpy()
+        latents = self.network.whole_latents(base_codes(self.network, self.rows)).cpu().numpy()
         return latents.reshape(*self.counts.shape, -1)
 
     @cached_property
@@ -244,8 +247,7 @@ class _Base:
         return total, details
 
     def _rows(self, details: list[DetailPart]) -> PatchRows:
-        rows = self.group.rows
-        return PatchRows(rows.modes, rows.counts, rows.codes, tuple(details))
+        return PatchRows(self.rows.modes, self.rows.counts, self.rows.codes, tuple(details))
 
 
 def still_encoder(
