@@ -26,6 +26,7 @@ SHIPPED = {
     "jodio-24k": "4892de299fa0a003aabc4782f8710be083d28eb92a82577e8a2e3c923043d592",
     "jodio-24k-v2": "ec94e062833aea2fbe6fc6e47632998c06aab309d7b68ecf804b1873ac1715dd",
     "jodio-24k-v3": "46bcd332df519af284af9e3944812a4b6940de33ff40ea0f4572178ed9604f34",
+    "jovio-16-v2": "a19dc90866af48658a10eefa99f181bdf5e728aba20b7936092555ec86ba8469",
     "jovio-16": "51a46b949eabf85ff7d2d575039ff7eebc7fc016e5d36499e6b2bf7efb0653be",
 }
 
@@ -111,9 +112,11 @@ def test_samples_of_levels_after_the_base(name):
     assert float((wave - want).square().sum() / want.square().sum()) < 10**-3.5
 
 
-@pytest.mark.parametrize("name", ["image_adaptive", "image_uniform", "video_with_sound", "video_with_motion"])
+@pytest.mark.parametrize(
+    "name", ["image_adaptive", "image_uniform", "image_detail", "video_with_sound", "video_with_motion"]
+)
 def test_pixels(name):
-    codec = josiecodec.load("jovio-16")
+    codec = josiecodec.load("jovio-16-v2" if name == "image_detail" else "jovio-16")
     found = codec.decompress((GOLDEN / f"{name}.josie").read_bytes())
     found = found.unsqueeze(0) if found.dim() == 3 else found.transpose(0, 1)
     want = torch.from_numpy(expected(name)["0.pixels"].astype(np.float32)) / 255

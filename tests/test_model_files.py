@@ -30,6 +30,7 @@ SHIPPED = {
     "jodio-24k-v3": "audio_by_frame_2.5_kbps",
     "jodio-24k-v2": "audio_waveform_layer_n_q_17",
     "jovio-16": "image_adaptive",
+    "jovio-16-v2": "image_detail",
 }
 
 

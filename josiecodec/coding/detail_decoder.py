@@ -19,13 +19,15 @@ from .reconstruct import base_codes
 def with_detail(network: JovioNetwork, base: Tensor, rows: PatchRows) -> Tensor:
     """Decoded base [1, 3, H, W] of whole patches and its rows -> the picture. Rows without detail stay as they are.
 
+    The base is not kept as it was.
+
     Raises:
         FormatError: if the detail is not in order.
     """
     layer, patch = network.detail, network.patch
     assert layer is not None
     coder = DetailCoder(layer)
-    base = base.clamp(0, 1)
+    base = base.clamp_(0, 1)
     residual, steps = torch.zeros_like(base), torch.full((len(rows.counts),), -1)
     for part, piece in zip(rows.details, [_part(rows, p.first, p.last) for p in rows.details]):
         latents = network.whole_latents(base_codes(network, piece)).cpu().numpy()
@@ -42,6 +44,8 @@ def with_detail(network: JovioNetwork, base: Tensor, rows: PatchRows) -> Tensor:
 
             run: Callable[..., Tensor] = filtered
             whole = tiled(run, (base, residual), (patch, patch), patch, layer.margin)
+            if bool((steps == step).all()):
+                return whole
             here = (steps == step).repeat_interleave(patch).to(base.device)
             out = torch.where(here.view(1, 1, -1, 1), whole, out)
     return out

@@ -31,7 +31,7 @@ from .vision_encoder import END_BYTES, GroupEncoder
 
 BIT_PRICE = 0.125  # of a bit of the detail, in units of the step squared
 BASE_LAMBDA = 0.036  # of a base with detail, whatever the step
-USUAL_LAMBDA, USUAL_STEP = 0.04, 60.0  # of a base alone, and of a detail that is worth as much
+USUAL_LAMBDA, USUAL_STEP = 0.03, 75.0  # of a base alone, and of a detail that is worth as much
 COARSEST = 112  # index of the last step that is better than base alone
 FIRST_STEP = 92  # that is tried
 USUAL_SLOPE = 1.7  # of the logarithm of lambda over that of bits
@@ -215,8 +215,10 @@ class _Base:
         off, step = min(finer)
         dearer = Fineness(step, DEARER * BIT_PRICE)
         gained = off - math.log(self.estimated_bits(dearer) / max(bits, 1.0))
-        share = min(off / max(gained, 1e-3), 2.0)
-        return Fineness(step, BIT_PRICE * DEARER**share)
+        share = off / max(gained, 1e-6)
+        if share > 1.5 and high <= COARSEST:  # dearer bits do not save enough
+            return Fineness(high)
+        return Fineness(step, BIT_PRICE * DEARER ** min(share, 2.0))
 
     def corrected(self, bits: float, at: Fineness) -> PatchRows:
         """The rows with detail at this fineness, or at a better one where the sample has misled."""
