@@ -140,7 +140,7 @@ class TokenWriter:
         info = self.streams[stream]
         if not isinstance(info, VisionInfo) or pictures.rows != info.rows or not may_move(info, info.rows):
             raise CodesError(f"pictures of a video with motion do not fit stream {stream}")
-        for part in pictures.split(MAX_BLOCK_UNITS, BLOCK_PATCHES, info.columns):
+        for part in pictures.split(MAX_BLOCK_UNITS, BLOCK_PATCHES, info.columns, MAX_PAYLOAD):
             self._put(stream, MOTION, part.units, part.to_bytes())
 
     def close(self, lengths: list[int] | None = None) -> None:

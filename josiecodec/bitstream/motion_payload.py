@@ -107,23 +107,26 @@ class MotionRows:
         """Rows of patches of all pictures."""
         return len(self.pictures) * self.rows
 
-    def split(self, rows: int, patches: int, columns: int) -> list[MotionRows]:
+    def split(self, rows: int, patches: int, columns: int, size: int) -> list[MotionRows]:
         """Parts for blocks: each begins with a key picture, or with one that is predicted from the past alone (if that
-        does not follow a key picture), and has at most so many rows and patches, but at least one picture.
+        does not follow a key picture), and has at most so many rows, patches and bytes, but at least one picture.
         """
         count = max(1, min(rows, patches // columns) // self.rows)
         parts: list[list[MotionPayload]] = []
+        taken = 0
         for n, picture in enumerate(self.pictures):
             opens = picture.key or (len(picture.head.references) == 1 and not self.pictures[n - 1].key)
-            if not parts or opens or len(parts[-1]) == count:
+            own = len(_sized(picture.to_bytes()))
+            if not parts or opens or len(parts[-1]) == count or taken + own > size:
                 parts.append([])
+                taken = 0
             parts[-1].append(picture)
+            taken += own
         return [MotionRows(part, self.rows) for part in parts]
 
     def to_bytes(self) -> bytes:
         """The payload of a block."""
-        parts = [p.to_bytes() for p in self.pictures]
-        return b"".join(put_varint(len(p)) + p for p in parts)
+        return b"".join(_sized(p.to_bytes()) for p in self.pictures)
 
     @staticmethod
     def from_bytes(data: bytes, units: int, rows: int) -> MotionRows:
@@ -149,6 +152,10 @@ class MotionRows:
 def may_move(info: VisionInfo, units: int) -> bool:
     """Whether so many rows of patches may be pictures of a video with motion, as far as the header says."""
     return info.rate > 0 and info.group == 1 and units > 0 and units * info.columns <= MAX_PATCHES
+
+
+def _sized(picture: bytes) -> bytes:
+    return put_varint(len(picture)) + picture
 
 
 def _unsigned(n: int) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..bitstream.container import Block
 from ..bitstream.header import MAX_PATCHES, VisionInfo
 from ..bitstream.motion_payload import MotionRows
+from ..bitstream.patch_payload import MAX_BLOCK_UNITS
 from ..errors import CodecError, FormatError
 from ..settings import EncoderSettings, Rate
 from ..vision.motion_planes import PATCH
@@ -36,7 +37,7 @@ def video_encoder(
     """What encodes the pictures of a video.
 
     Motion is for videos at a rate; the same number of levels in every patch, patches of another size than 16 and
-    pictures of more patches than a block holds are coded without.
+    pictures of more patches, or rows of them, than a block holds are coded without.
 
     Raises:
         CodecError: if `key_seconds` is not a positive number.
@@ -44,7 +45,7 @@ def video_encoder(
     if not key_seconds > 0:
         raise CodecError(f"key pictures come after a positive number of seconds, not {key_seconds}")
     h, w = codec.grid(*size)
-    if rate.n_q is None and codec.patch == PATCH and h * w <= MAX_PATCHES:
+    if rate.n_q is None and codec.patch == PATCH and h * w <= MAX_PATCHES and h <= MAX_BLOCK_UNITS:
         return MotionEncoder(
             codec, rate, size, per_second, settings=settings, tables=codec.tables, key_seconds=key_seconds
         )

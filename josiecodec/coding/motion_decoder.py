@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -65,7 +66,7 @@ class MotionDecoder:
                 state.coded = first  # entered in the middle
             elif not self.salvage:
                 raise FormatError(f"picture {state.coded} is missing")
-            elif first < state.coded or first - state.coded > self._max_gap():
+            elif not self._may_follow(first):
                 return  # a block out of place cannot be trusted
             else:
                 state.coded, self._broken = first, True
@@ -83,8 +84,11 @@ class MotionDecoder:
         if self.info.length is not None and self.shown < self.info.length and not self.salvage:
             raise FormatError(f"the file holds {self.shown} of {self.info.length} pictures")
 
-    def _max_gap(self) -> int:
-        return int(self.info.rate * MAX_GAP_SECONDS)
+    def _may_follow(self, first: int) -> bool:
+        """Whether a picture may come next when some are lost."""
+        coded, length = self.decoder.state.coded, self.info.length
+        known = max(coded, self.start) if self._broken and self.shown == self.start else coded
+        return coded <= first <= known + self.info.rate * MAX_GAP_SECONDS and (length is None or first < length)
 
     def _decode(self, payload: MotionPayload) -> Iterator[Tensor]:
         state = self.decoder.state
@@ -107,7 +111,7 @@ class MotionDecoder:
             return
         self._broken = False
         if shown >= self.start:
-            self._ready[shown] = planes
+            self._ready[shown] = replace(planes)  # without what `planes.reference` keeps, which is 16 times as large
         yield from self._show(min(self._ready) if len(self._ready) > MAX_AWAY else 0, True)
 
     def _show(self, until: int, fill: bool) -> Iterator[Tensor]:

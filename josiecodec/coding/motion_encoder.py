@@ -12,11 +12,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..bitstream.container import MAX_PAYLOAD
 from ..bitstream.motion_payload import MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MotionPicture, PictureSyntax
 from ..bitstream.patch_payload import PatchRows, pack_rows
@@ -38,6 +40,7 @@ FINER = (-16, 0, 7, 11, 15, 16)  # steps of key pictures, of every sixteenth pic
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
 WINDOW = 256  # pictures, at most
 KEY_SECONDS = 10.0
+LONGEST_SECONDS = 1e9  # between key pictures: also what infinity means
 MAX_TRIES = 6
 TOLERANCE = 0.015  # of a rate
 ENOUGH = 2  # parts that show what a window takes
@@ -46,6 +49,8 @@ FREEDOM = 12  # by how much they may differ from the one that was meant
 HALVES = 13.5  # steps that halve the bits, about
 BASE_LAMBDA = 20.0  # of a base beside that of the levels: it is only to be a beginning
 CUT, CUT_RATIO = 18.0, 3.0  # change of coarse luma at a cut, and beside that of the picture before
+MAX_PICTURE = MAX_PAYLOAD - 4  # bytes of a picture, which a block must hold
+COARSER = 6  # steps that a picture is coarser that would take more
 BLOCK_BYTES = 18  # of a block without its payload, and in the end record
 
 
@@ -135,7 +140,7 @@ class MotionEncoder:
         self.group = 1  # every picture by itself
         self.overhead = 0.0  # bits that the rest of the file takes, out of the same budget
         self.taken = 0  # pictures
-        self.key_every = max(1, round(key_seconds * pictures_per_second))
+        self.key_every = max(1, round(min(key_seconds, LONGEST_SECONDS) * pictures_per_second))
         self._grid = network.grid(*size)
         pixels = 256 * self._grid[0] * self._grid[1]
         self._window_size = max(DISTANCE, min(WINDOW, WINDOW_PIXELS // pixels) // DISTANCE * DISTANCE)
@@ -219,7 +224,8 @@ class MotionEncoder:
             if best < TOLERANCE and max(run.steps) - min(run.steps) < EVEN:
                 break
             if len(runs) > 1 and abs(run.mean - runs[-2].mean) > 1:
-                halves = (run.mean - runs[-2].mean) / math.log2(max(runs[-2].bits, 1) / run.bits or 1e-9)
+                octaves = math.log2(runs[-2].bits / run.bits)
+                halves = (run.mean - runs[-2].mean) / octaves if octaves else 0.0  # flat pictures take the same
                 halves = min(max(halves, HALVES / 2), 4 * HALVES) if halves > 0 else HALVES
             step = run.mean + halves * math.log2(run.bits / budget)
             above = max((r.mean for r in runs if r.bits > budget), default=-math.inf)
@@ -242,7 +248,8 @@ class MotionEncoder:
             base = step(run)
             part: list[MotionPayload] = []
             if at in self._keys:
-                part.append(self._key(run.state, at, self._waiting[at - first], _whole(base + FINER[0])))
+                seen = self._waiting[at - first]
+                part.append(_fitting(run.state, _whole(base + FINER[0]), partial(self._key, shown=at, seen=seen)))
                 last = at
             else:
                 last = at - 1
@@ -251,7 +258,15 @@ class MotionEncoder:
                 seen = self._waiting[shown - first]
                 where = _whole(base + FINER[min(depth, len(FINER) - 1)])
                 used = any(shown in r for _, r, _ in _order(last, until)) or depth == 1
-                part.append(self._between(run.state, vectors, shown, references, seen, where, 1 if used else 2))
+                code = partial(
+                    self._between,
+                    vectors=vectors,
+                    shown=shown,
+                    references=references,
+                    seen=seen,
+                    layer=1 if used else 2,
+                )
+                part.append(_fitting(run.state, where, code))
             at = until + 1
             bits = 8 * (sum(len(p.to_bytes()) + 2 for p in part) + BLOCK_BYTES)
             run.parts.append(part)
@@ -259,7 +274,7 @@ class MotionEncoder:
             run.steps.append(base)
         return run
 
-    def _key(self, state: Decoded, shown: int, seen: Seen, step: int) -> MotionPayload:
+    def _key(self, state: Decoded, step: int, shown: int, seen: Seen) -> MotionPayload:
         state.syntax, state.kept = PictureSyntax(*self._grid), {}
         base, coded, prediction = self._base(shown, seen.planes, step)
         levels = quantized(difference(seen.planes, prediction), step)
@@ -289,11 +304,11 @@ class MotionEncoder:
     def _between(
         self,
         state: Decoded,
+        step: int,
         vectors: dict[tuple[int, int], np.ndarray],
         shown: int,
         references: tuple[int, ...],
         seen: Seen,
-        step: int,
         layer: int,
     ) -> MotionPayload:
         known = [Seen(state.kept[r], coarse(state.kept[r].y)) for r in references]
@@ -310,6 +325,17 @@ class MotionEncoder:
         head = PictureHead(layer, step, shown - state.coded, tuple(r - shown for r in references))
         state.keep(shown, planes, layer)
         return MotionPayload(head, encoder.finish())
+
+
+def _fitting(state: Decoded, step: int, code: Callable[[Decoded, int], MotionPayload]) -> MotionPayload:
+    """Code a picture behind `state`, more coarsely if it would not fit a block."""
+    while True:
+        trial = state.copy()
+        payload = code(trial, step)
+        if len(payload.to_bytes()) <= MAX_PICTURE or step == MAX_STEP:
+            state.syntax, state.kept, state.coded = trial.syntax, trial.kept, trial.coded
+            return payload
+        step = min(step + COARSER, MAX_STEP)
 
 
 def _whole(step: float) -> int:

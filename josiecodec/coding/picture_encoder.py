@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..bitstream.bitpacking import packed_size
+from ..bitstream.container import MAX_PAYLOAD
 from ..bitstream.patch_payload import DetailPart, PatchRows, block_rows, vision_bytes
 from ..entropy.code_tables import EntropyTables
 from ..settings import EncoderSettings, Rate
@@ -42,6 +44,7 @@ SAMPLED_ROWS = 4  # rows of patches at a stretch of these
 CLOSE = 0.004  # of the logarithm of a size
 DEARER = 1.35  # by which the price of a bit is raised to see what it gives
 MAX_TRIES = 7
+MAP_BYTES = 2  # of a patch, more than its mode and level count take
 
 
 def step_for(rd_lambda: float) -> int:
@@ -242,11 +245,29 @@ class _Base:
     def _packed(self, at: Fineness) -> tuple[float, list[DetailPart]]:
         """Bits of the detail of all parts, about, and their bytes: part by part, for a picture may be large."""
         total, details = 0.0, []
-        for first, last in self.parts:
-            chosen = self.choose((first, last), at)
-            total += chosen.bits
-            details.append(DetailPart(first, last - first, self.encoder.coder.pack(chosen)))
+        waiting = self.parts[::-1]
+        while waiting:
+            first, last = waiting.pop()
+            bits, data = self._part(first, last, at)
+            if data is None and last - first > 1:  # more than a block holds
+                middle = (first + last) // 2
+                waiting += [(middle, last), (first, middle)]
+                continue
+            for step in range(at.step + PER_OCTAVE, STEPS, PER_OCTAVE):
+                if data is None:  # a row of thousands of patches
+                    bits, data = self._part(first, last, Fineness(step))
+            if data is not None:
+                total += bits
+                details.append(DetailPart(first, last - first, data))
         return total, details
+
+    def _part(self, first: int, last: int, at: Fineness) -> tuple[float, bytes | None]:
+        """Bits of the detail of some rows, about, and its bytes if they fit a block beside the codes."""
+        chosen = self.choose((first, last), at)
+        data = self.encoder.coder.pack(chosen)
+        counts = self.counts[first:last]
+        codes = packed_size(int(counts.sum()), self.network.codebook_size) + MAP_BYTES * counts.size
+        return chosen.bits, data if len(data) + codes + 16 <= MAX_PAYLOAD else None
 
     def _rows(self, details: list[DetailPart]) -> PatchRows:
         return PatchRows(self.rows.modes, self.rows.counts, self.rows.codes, tuple(details))
