@@ -210,7 +210,7 @@ def test_pictures_and_videos_with_tables(vision_model, tmp_path):
     plain = load(without_tables(vision_model, tmp_path / "plain"))
     x = scene(200, 240, 5, seed=50)[0]
     for rate in (Rate(n_q=4), Rate(rd_lambda=0.01)):
-        for picture in (x[:, 0], x):
+        for picture in (x[:, 0], x) if rate.n_q else (x[:, 0],):  # videos at a rate have motion
             data, more = codec.compress(picture, rate=rate), plain.compress(picture, rate=rate)
             assert set(codings(data)) == {RANGE_CODED_PATCHES}
             assert len(data) < len(more)
