@@ -1,6 +1,7 @@
 """Pictures as 8-bit planes of luma and half-resolution chroma, and reference pictures at quarter-pixel positions.
 
-All of it that a decoder does is integer arithmetic, so that what is predicted stays in step on every machine.
+All of it that a decoder does is integer arithmetic, so that what is predicted stays in step on every machine that has
+the same base of the key picture (floating point, rounded to 8 bits).
 """
 
 from __future__ import annotations
