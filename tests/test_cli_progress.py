@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 import soundfile
-from josiecodec_cli.progress import Progress, span
 from kit.audio import RATE, speechlike, tiny_model
 
 from josiecodec.hub.store import save
+from josiecodec_cli.progress import Progress, span
 
 
 def test_a_line_now_and_then_says_what_is_done(tmp_path):

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
-from josiecodec_cli.main import cli
 from kit.audio import RATE, speechlike
 from kit.vision import scene
 
 from josiecodec.datasets.dataset import DatasetInfo, ShardWriter, TokenDataset
 from josiecodec.media.images import save_image
+from josiecodec_cli.main import cli
 
 TEXT = (Path(__file__).parents[1] / "docs" / "datasets.md").read_text()
 INFO = DatasetInfo("tiny", "ab" * 32, "audio", 8, 64, RATE, (25, 2), 1)

@@ -259,6 +259,7 @@ def _warned(*args: object) -> str:
 
 def test_without_a_model_for_pictures_videos_are_their_sound(tiny, tmp_path, monkeypatch):
     from click.testing import CliRunner
+
     from josiecodec_cli.files import encode
     from josiecodec_cli.models import Models
 

@@ -7,13 +7,13 @@ import warnings
 import numpy as np
 import pytest
 import soundfile
-from josiecodec_cli.targets import Rules, make_plan
 from kit.films import chart, film
 from PIL import Image
 
 from josiecodec.errors import MediaError
 from josiecodec.media.kinds import MEDIA_SUFFIXES, kind_of, skipped, split_media
 from josiecodec.tokenization.manifest import find_items
+from josiecodec_cli.targets import Rules, make_plan
 
 MPEG2 = {"codec": "mpeg2video", "options": {"b": "2000000"}}
 

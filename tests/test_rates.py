@@ -12,8 +12,6 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
-from josiecodec_cli.files import encode
-from josiecodec_cli.inspect import trim
 from kit.audio import RATE, speechlike, tiny_model
 from kit.vision import CONV, model, scene
 
@@ -24,6 +22,8 @@ from josiecodec.coding.audio_rate_control import fit_levels
 from josiecodec.errors import CodesError
 from josiecodec.hub.store import save
 from josiecodec.media.images import save_image
+from josiecodec_cli.files import encode
+from josiecodec_cli.inspect import trim
 
 SECONDS = 16
 

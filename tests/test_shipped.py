@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from josiecodec_cli.main import cli
 
 from josiecodec import shipped
 from josiecodec.bitstream.container import TokenReader
 from josiecodec.errors import ModelError
+from josiecodec_cli.main import cli
 
 GOLDEN = Path(__file__).parent / "golden"
 

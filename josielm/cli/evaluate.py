@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import click
+
 from josiecodec_cli.options import Path_, common, use_device
 
 

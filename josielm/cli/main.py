@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+
 from josiecodec_cli.entry import enter
 
 from .evaluate import evaluate

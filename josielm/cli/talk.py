@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from josiecodec_cli.options import Path_, common, use_device
 
 from .options import AMOUNT, drawn, refuse_to_replace, sampling

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from josiecodec_cli.options import Path_, use_device
 
 from .options import AMOUNT
