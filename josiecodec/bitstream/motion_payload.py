@@ -28,6 +28,7 @@ class PictureHead:
         references: by how many pictures each of them is shown later than this one (negative: earlier); at most two.
         base: of a key picture, the payload of its frame group; empty for grey.
         coded: whether the codes of the base are range coded.
+        parities: of the base, see `exact_rounding.py`; empty in older files.
     """
 
     layer: int
@@ -36,6 +37,7 @@ class PictureHead:
     references: tuple[int, ...] = ()
     base: bytes = b""
     coded: bool = False
+    parities: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,9 @@ class MotionPayload:
     def to_bytes(self) -> bytes:
         """Its part of the payload of a block."""
         h = self.head
-        out = bytes([h.layer | len(h.references) << 2 | h.coded << 4, h.step])
+        out = bytes([h.layer | len(h.references) << 2 | h.coded << 4 | bool(h.parities) << 5, h.step])
         if self.key:
-            return out + put_varint(len(h.base)) + h.base + self.bits
+            return out + b"".join(_sized(part) for part in (h.base, h.parities)[: 1 + bool(h.parities)]) + self.bits
         return out + b"".join(put_varint(_unsigned(n)) for n in (h.later, *h.references)) + self.bits
 
     @staticmethod
@@ -72,15 +74,16 @@ class MotionPayload:
         """
         if len(data) < 2:
             raise FormatError("a picture without a head")
-        layer, references, coded = data[0] & 3, data[0] >> 2 & 3, data[0] >> 4
-        if layer > 2 or references > 2 or coded > 1 or (layer == 0) != (references == 0) or (layer and coded):
+        layer, references, coded, protected = data[0] & 3, data[0] >> 2 & 3, data[0] >> 4 & 1, data[0] >> 5
+        wrong = layer and (coded or protected)
+        if layer > 2 or references > 2 or protected > 1 or (layer == 0) != (references == 0) or wrong:
             raise FormatError(f"a picture of unknown kind {data[0]}")
         if layer == 0:
-            size, at = get_varint(data, 2, MAX_BASE)
-            if at + size > len(data):
-                raise FormatError("the base of a key picture is cut off")
-            head = PictureHead(0, data[1], base=data[at : at + size], coded=bool(coded))
-            return MotionPayload(head, data[at + size :])
+            base, at = _part(data, 2)
+            parities, at = _part(data, at) if protected else (b"", at)
+            if protected and not (base and parities):
+                raise FormatError("parities of nothing")
+            return MotionPayload(PictureHead(0, data[1], base=base, coded=bool(coded), parities=parities), data[at:])
         numbers, at = [], 2
         for _ in range(1 + references):
             number, at = get_varint(data, at, 2 * MAX_AWAY)
@@ -156,6 +159,14 @@ def may_move(info: VisionInfo, units: int) -> bool:
 
 def _sized(picture: bytes) -> bytes:
     return put_varint(len(picture)) + picture
+
+
+def _part(data: bytes, at: int) -> tuple[bytes, int]:
+    """Bytes with their size before them, and the place behind them."""
+    size, at = get_varint(data, at, MAX_BASE)
+    if at + size > len(data):
+        raise FormatError("the base of a key picture is cut off")
+    return data[at : at + size], at + size
 
 
 def _unsigned(n: int) -> int:

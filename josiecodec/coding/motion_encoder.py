@@ -31,8 +31,9 @@ from ..vision.motion_planes import Planes, to_planes, to_rgb
 from ..vision.motion_residual import MAX_STEP, add_residual, step_size
 from ..vision.motion_search import coarse
 from ..vision.network import JovioNetwork
+from .motion_base import protected_base
 from .motion_choice import LAMBDA, Seen, choose_motion, code_picture, difference, quantized
-from .motion_pictures import Decoded, base_planes, grey
+from .motion_pictures import Decoded, grey
 from .rate_control import RowEncoder
 
 DISTANCE = 16  # pictures from one that is predicted from the past alone to the next
@@ -153,7 +154,7 @@ class MotionEncoder:
         self._step = self._first_step()
         self._left = 0.0  # bits that earlier windows left over
         self._found: dict[tuple[int, int], np.ndarray] = {}  # vectors of the window, from one picture to another
-        self._bases: dict[tuple[int, int], tuple[bytes, bool, Planes]] = {}
+        self._bases: dict[tuple[int, int], tuple[bytes, bool, bytes, Planes]] = {}
 
     def _first_step(self) -> float:
         if self.rate.bpp is None and self.rate.kbps is None:
@@ -276,18 +277,18 @@ class MotionEncoder:
 
     def _key(self, state: Decoded, step: int, shown: int, seen: Seen) -> MotionPayload:
         state.syntax, state.kept = PictureSyntax(*self._grid), {}
-        base, coded, prediction = self._base(shown, seen.planes, step)
+        base, coded, parities, prediction = self._base(shown, seen.planes, step)
         levels = quantized(difference(seen.planes, prediction), step)
         picture = MotionPicture.empty(0, 0, *self._grid)
         picture.levels = levels
         encoder = BitEncoder()
         state.syntax.code(encoder, picture)
         state.keep(shown, add_residual(prediction, levels, step), 0)
-        return MotionPayload(PictureHead(0, step, base=base, coded=coded), encoder.finish())
+        return MotionPayload(PictureHead(0, step, base=base, coded=coded, parities=parities), encoder.finish())
 
     @torch.no_grad()
-    def _base(self, shown: int, planes: Planes, step: int) -> tuple[bytes, bool, Planes]:
-        """The base of a key picture: its payload, whether it is range coded, and what it shows."""
+    def _base(self, shown: int, planes: Planes, step: int) -> tuple[bytes, bool, bytes, Planes]:
+        """The base of a key picture: its payload, whether it is range coded, its parities, and what it shows."""
         rough = step // 8 * 8
         if (shown, rough) not in self._bases:
             network = self.network
@@ -297,8 +298,10 @@ class MotionEncoder:
             rd_lambda = BASE_LAMBDA * LAMBDA * (step_size(rough, False) / 16 / 255) ** 2
             rows: PatchRows = encoder.with_lambda([network.latent(groups, State())[0, 0]], rd_lambda)[0].rows
             payload, coded = pack_rows(rows, self.levels, network.codebook_size, self.tables)
-            shows = base_planes(network, rows, *self.size) if rows.counts.any() else grey(*self._grid)
-            self._bases[shown, rough] = payload, coded, shows
+            shows, parities = protected_base(network, rows, *self.size)
+            if not parities or not rows.counts.any():
+                payload, coded, parities, shows = b"", False, b"", grey(*self._grid)
+            self._bases[shown, rough] = payload, coded, parities, shows
         return self._bases[shown, rough]
 
     def _between(

@@ -5,21 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
 from ..bitstream.motion_payload import MOST_KEPT, MotionPayload
 from ..bitstream.motion_syntax import MotionPicture, PictureSyntax
-from ..bitstream.patch_payload import PatchRows, unpack_rows
+from ..bitstream.patch_payload import unpack_rows
 from ..entropy.adaptive_bits import BitDecoder
 from ..entropy.code_tables import EntropyTables
 from ..entropy.range_coder import check_end
 from ..errors import FormatError
-from ..nn.streaming import State
 from ..vision.motion_field import MotionField, compensate
-from ..vision.motion_planes import Planes, to_planes
+from ..vision.motion_planes import Planes
 from ..vision.motion_residual import MAX_STEP, add_residual
 from ..vision.network import JovioNetwork
-from .reconstruct import reconstruct
+from .motion_base import base_planes, same_base
 
 GREY = 128
 
@@ -49,14 +47,6 @@ class Decoded:
             self.kept[shown] = planes
             while len(self.kept) > MOST_KEPT:
                 del self.kept[min(self.kept)]
-
-
-@torch.no_grad()
-def base_planes(network: JovioNetwork, rows: PatchRows, height: int, width: int) -> Planes:
-    """The base of a key picture from its rows of patches."""
-    group = reconstruct(network, rows, None)
-    x = network.synthesize(group.latent[None, None], group.effective_levels[None, None], State())[0, 0, :3]
-    return to_planes(x[:, :height, :width].clamp(0, 1).float().cpu().numpy())
 
 
 def grey(h: int, w: int) -> Planes:
@@ -117,4 +107,6 @@ class PictureDecoder:
         rows = unpack_rows(payload.head.base, self.h, self.w, self.levels, size, coded, self.tables)
         if (rows.codes >= size).any():
             raise FormatError("a code that the codebook does not have")
+        if payload.head.parities:
+            return same_base(self.network, rows, self.height, self.width, payload.head.parities)
         return base_planes(self.network, rows, self.height, self.width)

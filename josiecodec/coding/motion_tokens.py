@@ -31,6 +31,7 @@ class PictureTokens:
         vectors: int16 [R, 2 h, 2 w, 2], down and right, in quarters of a pixel.
         codes: int16 [K, h, w] below 2048, -1 where a patch has no further level; see `motion_residual.to_codes`.
         base: of a key picture, the frame group below the levels, in codes of the model; None for grey.
+        parities: of the base, see `bitstream/exact_rounding.py`.
     """
 
     shown: int
@@ -41,6 +42,7 @@ class PictureTokens:
     vectors: np.ndarray
     codes: np.ndarray
     base: PatchRows | None
+    parities: bytes = b""
 
 
 def motion_tokens(codec: Jovio, data: bytes) -> Iterator[PictureTokens]:
@@ -70,7 +72,9 @@ def motion_tokens(codec: Jovio, data: bytes) -> Iterator[PictureTokens]:
         shown = number + head.later
         references = tuple(shown + n for n in head.references)
         codes = to_codes(picture.levels)
-        yield PictureTokens(shown, head.layer, head.step, references, picture.uses, picture.vectors, codes, base)
+        yield PictureTokens(
+            shown, head.layer, head.step, references, picture.uses, picture.vectors, codes, base, head.parities
+        )
 
 
 def from_motion_tokens(codec: Jovio, pictures: list[PictureTokens]) -> MotionRows:
@@ -95,7 +99,7 @@ def from_motion_tokens(codec: Jovio, pictures: list[PictureTokens]) -> MotionRow
         encoder = BitEncoder()
         syntax.code(encoder, MotionPicture(p.layer, len(p.references), p.uses, p.vectors, from_codes(p.codes)))
         references = tuple(r - p.shown for r in p.references)
-        head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded)
+        head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded, p.parities)
         payloads.append(MotionPayload(head, encoder.finish()))
     return MotionRows(payloads, h)
 

@@ -1,7 +1,6 @@
 """Pictures as 8-bit planes of luma and half-resolution chroma, and reference pictures at quarter-pixel positions.
 
-All of it that a decoder does is integer arithmetic, so that what is predicted stays in step on every machine that has
-the same base of the key picture (floating point, rounded to 8 bits).
+All of it that a decoder does is integer arithmetic, so that what is predicted stays in step on every machine.
 """
 
 from __future__ import annotations
@@ -61,11 +60,16 @@ class Reference:
 
 def to_planes(rgb: np.ndarray) -> Planes:
     """A picture float [3, H, W] in [0, 1] as planes (JFIF: full range, BT.601 weights)."""
+    return Planes(*(np.clip(np.rint(p), 0, 255).astype(np.uint8) for p in to_float_planes(rgb.astype(np.float32))))
+
+
+def to_float_planes(rgb: np.ndarray) -> list[np.ndarray]:
+    """The same before it is rounded, within 0 to 255."""
     height, width = rgb.shape[-2:]
-    rgb = np.pad(rgb, ((0, 0), (0, -height % PATCH), (0, -width % PATCH)), "edge").astype(np.float32)
-    y, u, v = np.tensordot((255 * _RGB_TO_YUV).astype(np.float32), rgb, 1)
+    rgb = np.pad(rgb, ((0, 0), (0, -height % PATCH), (0, -width % PATCH)), "edge")
+    y, u, v = np.tensordot((255 * _RGB_TO_YUV).astype(rgb.dtype), rgb, 1)
     u, v = (0.25 * (c[::2, ::2] + c[1::2, ::2] + c[::2, 1::2] + c[1::2, 1::2]) + 128 for c in (u, v))
-    return Planes(*(np.clip(np.rint(p), 0, 255).astype(np.uint8) for p in (y, u, v)))
+    return [np.clip(p, 0, 255) for p in (y, u, v)]
 
 
 def to_rgb(planes: Planes, height: int, width: int) -> np.ndarray:
