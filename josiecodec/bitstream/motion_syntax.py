@@ -27,7 +27,24 @@ _SIGNIFICANT = _PATTERN + 12  # 2 kinds of block x 12 places x 3 of what came be
 _LAST = _SIGNIFICANT + 72
 _LARGE = _LAST + 48  # 2 kinds x 4 x (2 of unary, 3 of Exp-Golomb)
 CONTEXTS = _LARGE + 48
-_PLACE = tuple(min(d, 11) for d in range(15) for _ in range(8 - abs(7 - d)))  # diagonal of each coefficient
+PLACES = tuple(min(d, 11) for d in range(15) for _ in range(8 - abs(7 - d)))  # diagonal of each coefficient
+
+
+@dataclass(frozen=True)
+class BlockContexts:
+    """Where the contexts of the levels of a block begin."""
+
+    significant: int
+    last: int
+    large: int
+
+    @staticmethod
+    def of(kind: int) -> BlockContexts:
+        """Of luma (kind 0) or chroma (1)."""
+        return BlockContexts(_SIGNIFICANT + 36 * kind, _LAST + 24 * kind, _LARGE + 24 * kind)
+
+
+_OF = tuple(BlockContexts.of(kind) for kind in (0, 1))
 
 
 @dataclass
@@ -247,14 +264,14 @@ def _difference(coder: Coder, contexts: Contexts, index: int, value: int) -> int
 
 def _block(coder: Coder, contexts: Contexts, levels: list[int], kind: int) -> None:
     """Code the levels of a block that has some."""
-    significant, last, large = _SIGNIFICANT + 36 * kind, _LAST + 24 * kind, _LARGE + 24 * kind
+    significant, last, large = _OF[kind].significant, _OF[kind].last, _OF[kind].large
     end = 63
     while end and not levels[end]:
         end -= 1
     before = count = 0
     for k in range(SIZE):
         level = levels[k]
-        place = _PLACE[k]
+        place = PLACES[k]
         if k == SIZE - 1 or coder.bit(contexts, significant + 3 * place + min(before, 2), level != 0):
             negative = coder.raw(int(level < 0), 1)
             size = 1 + escape(coder, contexts, large + 6 * (min(count, 1) + 2 * (place < 3)), 3, abs(level) - 1)

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..bitstream.motion_syntax import MotionPicture
+from ..entropy.adaptive_bits import Contexts
 from ..vision.motion_field import MotionField, cells_of, compensate
 from ..vision.motion_planes import Planes
-from ..vision.motion_residual import MAX_MAGNITUDE, add_residual, step_size, to_blocks, transform
+from ..vision.motion_residual import add_residual, step_size, to_blocks, transform
 from ..vision.motion_search import refine, search
 from .motion_merge import settle
+from .motion_trellis import WORTH, BlockBits, choose_levels
 
 LAMBDA = 0.09  # of squared error over squared step
 PRICE = 0.25  # of absolute error over step
-NONZERO_BITS, PLACE_BITS = 4.0, 1 / 12  # of a coefficient that is not zero, and for each place behind the first
-ROUNDING = 0.35  # of a coefficient in steps: what is at least so much below the next level goes up
+PATTERN_BITS, PATCH_BITS = 1.5, 3.0  # of a block that has levels beside one that has none, and of a patch
 CHROMA_WEIGHT = 3.8  # squared errors of RGB that one of chroma makes
 
 
@@ -63,32 +64,31 @@ def choose_motion(
     return MotionField(cells_of(motions[..., 0].astype(np.uint8)), field), vectors
 
 
-def quantized(difference: np.ndarray, step: int, weight: float = LAMBDA) -> np.ndarray:
+def quantized(difference: np.ndarray, step: int, contexts: Contexts) -> np.ndarray:
     """Levels int16 [h, w, 6, 64] of what a prediction leaves over, blocks int16 [h, w, 6, 8, 8], by error and bits."""
     coefficients = transform(difference)
-    sizes = np.array([step_size(step, n > 3) / 16 for n in range(6)], np.float32)[:, None]
-    x = np.abs(coefficients) / sizes
-    price = np.array([weight] * 4 + [weight * (sizes[0, 0] / sizes[5, 0]) ** 2 / CHROMA_WEIGHT] * 2, np.float32)[
-        :, None
-    ]
-    place = np.arange(64, dtype=np.float32)
-    bits = NONZERO_BITS + place * PLACE_BITS
-    levels = np.floor(x + ROUNDING)
-    levels = np.where((levels == 1) & (2 * x - 1 < price * bits), 0, levels)
-    gain = np.where(levels > 0, x * x - (x - levels) ** 2 - price * (bits + 1.5 * np.log2(np.maximum(levels, 1))), 0)
-    block = gain.sum(-1) - 1.5 * price[:, 0]
-    levels[block <= 0] = 0
-    block = np.where(block > 0, block, 0) * (weight / price[:, 0])
-    levels[block.sum(-1) <= 3.0 * weight] = 0
-    return (np.minimum(levels, MAX_MAGNITUDE) * np.sign(coefficients)).astype(np.int16)
+    sizes = np.array([step_size(step, n > 3) / 16 for n in range(6)], np.float32)
+    x = np.abs(coefficients) / sizes[:, None]
+    prices = LAMBDA * (sizes[0] / sizes) ** 2 / np.array([1, 1, 1, 1, CHROMA_WEIGHT, CHROMA_WEIGHT])
+    levels = np.zeros(x.shape, np.int16)
+    gain = np.zeros(x.shape[:3])
+    for kind, part in enumerate((slice(0, 4), slice(4, 6))):
+        large = np.zeros(x.shape[:3], bool)
+        large[:, :, part] = x[:, :, part].max(-1) > WORTH
+        price = float(prices[part][0])
+        levels[large], over = choose_levels(x[large], BlockBits.of(contexts, kind), price)
+        gain[large] = np.maximum(over - PATTERN_BITS * price, 0)
+    levels[gain <= 0] = 0
+    levels[(gain * (LAMBDA / prices)).sum(-1) <= PATCH_BITS * LAMBDA] = 0
+    return (levels * np.sign(coefficients)).astype(np.int16)
 
 
 def code_picture(
-    picture: Seen, references: Sequence[Seen], field: MotionField, step: int, layer: int
+    picture: Seen, references: Sequence[Seen], field: MotionField, step: int, layer: int, contexts: Contexts
 ) -> tuple[MotionPicture, Planes]:
     """What is written of a picture with a field, and what a decoder will see."""
     prediction = compensate([r.planes.reference for r in references], field)
-    levels = quantized(difference(picture.planes, prediction), step)
+    levels = quantized(difference(picture.planes, prediction), step, contexts)
     decoded = add_residual(prediction, levels, step)
     return MotionPicture(layer, len(references), field.uses, field.vectors, levels), decoded
 

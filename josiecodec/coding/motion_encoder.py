@@ -278,7 +278,7 @@ class MotionEncoder:
     def _key(self, state: Decoded, step: int, shown: int, seen: Seen) -> MotionPayload:
         state.syntax, state.kept = PictureSyntax(*self._grid), {}
         base, coded, parities, prediction = self._base(shown, seen.planes, step)
-        levels = quantized(difference(seen.planes, prediction), step)
+        levels = quantized(difference(seen.planes, prediction), step, state.syntax.contexts[0])
         picture = MotionPicture.empty(0, 0, *self._grid)
         picture.levels = levels
         encoder = BitEncoder()
@@ -321,9 +321,9 @@ class MotionEncoder:
         for r, v in zip(references, found):
             vectors[shown, r] = v
             self._found.setdefault((shown, r), v)
-        picture, planes = code_picture(seen, known, motion, step, layer)
-        encoder = BitEncoder()
         assert state.syntax is not None
+        picture, planes = code_picture(seen, known, motion, step, layer, state.syntax.contexts[layer])
+        encoder = BitEncoder()
         state.syntax.code(encoder, picture)
         head = PictureHead(layer, step, shown - state.coded, tuple(r - shown for r in references))
         state.keep(shown, planes, layer)

@@ -1,0 +1,150 @@
+"""Levels of blocks by rate and distortion: a trellis over what the coder's contexts remember (Viterbi 1967).
+
+All blocks go through it at once, coefficient by coefficient. A state is what the contexts of the next coefficient
+depend on (`motion_syntax`): how dense and large the last levels were, and how many there have been.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..bitstream.motion_syntax import PLACES, BlockContexts
+from ..entropy.adaptive_bits import Contexts
+from ..vision.motion_residual import MAX_MAGNITUDE
+
+FEW = 64  # sizes whose bits are in tables; larger ones take two bits more for each doubling
+WORTH = 0.58  # of a coefficient in steps: blocks that have none so large get no levels
+_STATES = [(0, 0)] + [(b, c) for c in (1, 2) for b in range(4)]  # density of the last levels, levels so far
+_DENSITY = np.array([min(b, 2) for b, _ in _STATES])
+_COUNT = np.array([c for _, c in _STATES])
+
+
+def _incoming() -> np.ndarray:
+    """By next state the ways to it, 9 x kind + state before, with kinds zero, one, and more; 27 is no way."""
+    ways: list[list[int]] = [[] for _ in _STATES]
+    for kind in range(3):
+        for n, (b, c) in enumerate(_STATES):
+            after = (min((b + 1) // 2 + kind, 3), min(c + 1, 2)) if kind else (b // 2, c)
+            ways[_STATES.index(after)].append(9 * kind + n)
+    most = max(map(len, ways))
+    return np.array([w + [27] * (most - len(w)) for w in ways])
+
+
+_INCOMING = _incoming()
+
+
+@dataclass(frozen=True)
+class BlockBits:
+    """What the parts of a block take, in bits, as the contexts stand.
+
+    Attributes:
+        significant: [2, 64, 9] of a coefficient that is zero or not, by place and state before.
+        last: [2, 64, 9] of one that is not the last, or is, by place and state before.
+        size: [`FEW` + 1, 64, 9] of sizes with their sign, by place and state before.
+    """
+
+    significant: np.ndarray
+    last: np.ndarray
+    size: np.ndarray
+
+    @staticmethod
+    def of(contexts: Contexts, kind: int) -> BlockBits:
+        """Of luma (kind 0) or chroma (1)."""
+        ones = (np.array(contexts.fast) + np.array(contexts.slow)) / (1 << 17)
+        bits = -np.log2(np.clip(np.stack([1 - ones, ones]), 2.0**-11, 1.0)).astype(np.float32)
+        where = BlockContexts.of(kind)
+        place = np.array(PLACES)[:, None]
+        significant = bits[:, where.significant + 3 * place + _DENSITY]
+        significant[:, -1] = [[0], [0]]  # there is one in the last place, or the block would have ended
+        last = bits[:, where.last + 2 * place + (_COUNT > 0)]
+        last[:, -1] = [[1e9], [0]]
+        large = where.large + 6 * (np.minimum(_COUNT, 1) + 2 * (place < 3))
+        size = np.zeros((FEW + 1, 64, len(_STATES)), np.float32)
+        for n in range(1, FEW + 1):
+            size[n] = 1 + _escape_bits(bits, large, n - 1)
+        return BlockBits(significant, last, size)
+
+
+def _escape_bits(bits: np.ndarray, index: np.ndarray, value: int) -> np.ndarray:
+    """Of a number as `adaptive_bits.escape` codes it behind three flags."""
+    total = sum(bits[1, index + i] for i in range(min(value, 3)))
+    if value < 3:
+        return np.asarray(total + bits[0, index + value])
+    size = (value - 2).bit_length() - 1
+    total = total + sum(bits[1, index + 3 + min(i, 2)] for i in range(size))
+    return np.asarray(total + bits[0, index + 3 + min(size, 2)] + size)
+
+
+def choose_levels(x: np.ndarray, bits: BlockBits, price: float) -> tuple[np.ndarray, np.ndarray]:
+    """The levels that make squared error + price x bits least.
+
+    Args:
+        x: sizes of coefficients in steps, float32 [N, 64].
+        bits: of all of these blocks.
+        price: of a bit, in squared steps.
+
+    Returns:
+        Levels int16 [N, 64], and what is gained over none at all, [N] in squared steps; below 0 if none is better.
+    """
+    count, states = len(x), len(_STATES)
+    if not count:
+        return np.zeros((0, 64), np.int16), np.zeros(0, np.float32)
+    nearest = np.minimum(np.floor(x + 0.5), MAX_MAGNITUDE)
+    length = int(np.nonzero((nearest > 0).any(0))[0].max(initial=-1)) + 1
+    cost = np.full((count, states), np.inf, np.float32)  # beside a block without levels
+    cost[:, 0] = 0
+    best, best_at, best_way = np.full(count, np.inf, np.float32), np.zeros(count, int), np.zeros(count, int)
+    back = np.zeros((length, count, states), np.int8)
+    more = np.zeros((length, count, states), np.int16)
+    ways = np.full((count, 28), np.inf, np.float32)
+    for k in range(length):
+        value, high = x[:, k], nearest[:, k]
+        square = value * value
+        one = np.where(high <= 2, (value - 1) ** 2 - square, np.inf)[:, None] + price * bits.size[1, k]
+        one = np.where(high[:, None] > 0, one, np.inf)
+        sized, chosen = _larger(value, high, bits.size[:, k], price)
+        sized = sized - square[:, None]
+        more[k] = chosen
+        ways[:, :9] = cost + price * bits.significant[0, k]
+        some = cost + price * bits.significant[1, k]
+        ended = np.concatenate([some + one, some + sized], 1) + price * np.tile(bits.last[1, k], 2)
+        way = ended.argmin(1)
+        found = ended[np.arange(count), way]
+        better = found < best
+        best[better], best_at[better], best_way[better] = found[better], k, way[better] + 9
+        some = some + price * bits.last[0, k]
+        ways[:, 9:18], ways[:, 18:27] = some + one, some + sized
+        into = ways[:, _INCOMING]
+        which = into.argmin(2)
+        back[k] = _INCOMING[np.arange(states), which]
+        cost = np.take_along_axis(into, which[..., None], 2)[..., 0]
+    return _traced(length, best_at, best_way, back, more), -best
+
+
+def _larger(value: np.ndarray, high: np.ndarray, size: np.ndarray, price: float) -> tuple[np.ndarray, np.ndarray]:
+    """The better of the nearest level and the one below, if at least 2: cost and level, [N, 9]."""
+    costs = []
+    for level in (high, high - 1):
+        known = np.minimum(level, FEW).clip(0).astype(int)
+        extra = 2 * np.log2(np.maximum(level, FEW) / FEW)
+        total = ((value - level) ** 2)[:, None] + price * (size[known] + extra[:, None])
+        costs.append(np.where(level[:, None] >= 2, total, np.inf))
+    lower = costs[1] < costs[0]
+    return np.where(lower, costs[1], costs[0]), (high[:, None] - lower).astype(np.int16)
+
+
+def _traced(length: int, at: np.ndarray, way: np.ndarray, back: np.ndarray, more: np.ndarray) -> np.ndarray:
+    """Levels along the best paths, which end at a place by a way."""
+    count = len(at)
+    levels = np.zeros((count, 64), np.int16)
+    rows = np.arange(count)
+    state = np.zeros(count, int)
+    for k in range(length - 1, -1, -1):
+        step = np.where(at == k, way, back[k, rows, state])
+        kind = step // 9
+        state = np.where(at >= k, step % 9, state)
+        level = np.where(kind == 2, more[k, rows, state], kind)
+        levels[:, k] = np.where(at >= k, level, 0)
+    return levels
