@@ -13,7 +13,7 @@ from kit.vision import CONV, model, scene
 
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.motion_payload import MotionPayload, MotionRows, PictureHead
-from josiecodec.bitstream.motion_syntax import MAX_VECTOR, MotionPicture, PictureSyntax
+from josiecodec.bitstream.motion_syntax import MAX_OFFSET, MAX_VECTOR, MotionPicture, PictureSyntax
 from josiecodec.coding.motion_codec import VideoDecoder, video_encoder
 from josiecodec.coding.motion_tokens import from_motion_tokens, motion_tokens
 from josiecodec.entropy.adaptive_bits import BitDecoder, BitEncoder
@@ -90,6 +90,9 @@ def random_picture(layer: int, references: int, seed: int) -> MotionPicture:
     picture = MotionPicture.empty(layer, references, 3, 4)
     picture.levels[random.random(picture.levels.shape) < 0.1] = 3
     picture.levels[0, 1], picture.levels[1, 1, 5, 63], picture.levels[2, 2, 0, 0] = 0, -2047, 900
+    if seed % 2:
+        picture.varied = True
+        picture.offsets[:] = random.integers(-MAX_OFFSET, MAX_OFFSET + 1, (3, 4)) * picture.levels.any((2, 3))
     if references:
         uses = random.integers(0, 1 << references, (3, 4))
         picture.uses[:] = uses.repeat(2, 0).repeat(2, 1)
@@ -106,22 +109,23 @@ def test_syntax_comes_back_picture_after_picture():
     for picture in pictures:
         encoder = BitEncoder()
         writing.code(encoder, picture)
-        back = MotionPicture.empty(picture.layer, picture.references, 3, 4)
+        back = MotionPicture.empty(picture.layer, picture.references, 3, 4, picture.varied)
         decoder = BitDecoder(encoder.finish())
         reading.code(decoder, back)
         check_end(decoder)
-        for name in ("uses", "vectors", "levels"):
+        for name in ("uses", "vectors", "levels", "offsets"):
             np.testing.assert_array_equal(getattr(back, name), getattr(picture, name))
 
 
 def test_noise_is_a_picture_or_an_error():
     random = np.random.default_rng(1)
     for n in range(40):
-        picture = MotionPicture.empty(1 + n % 2, 1 + n % 2, 3, 4)
+        picture = MotionPicture.empty(1 + n % 2, 1 + n % 2, 3, 4, n % 4 > 1)
         noise = bytes(random.integers(0, 256, 400, np.uint8)) if n % 3 else bytes([n, 255] * 400)
         with contextlib.suppress(FormatError):
             PictureSyntax(3, 4).code(BitDecoder(noise), picture)
             assert np.abs(picture.vectors).max() <= MAX_VECTOR
+            assert np.abs(picture.offsets).max() <= MAX_OFFSET
 
 
 def test_vectors_do_not_add_up_to_more_than_there_may_be():

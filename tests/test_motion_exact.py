@@ -55,14 +55,14 @@ def test_parities_that_are_wrong(wrong):
 
 
 def test_heads_with_parities():
-    head = PictureHead(0, 7, base=b"abc", coded=True, parities=b"de")
+    head = PictureHead(0, 7, base=b"abc", coded=True, parities=b"de", varied=True)
     assert MotionPayload.from_bytes(MotionPayload(head, b"bits").to_bytes()) == MotionPayload(head, b"bits")
     for raw in (
         b"\x20\x05\x01a\x00",
         b"\x20\x05\x01a\x07b",
         b"\x20\x05\x00\x01b",
         b"\x25\x05\x00\x01",
-        b"\x40\x05\x00",
+        b"\x80\x05\x00",
     ):
         with pytest.raises(FormatError):
             MotionPayload.from_bytes(raw)

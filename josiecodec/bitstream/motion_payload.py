@@ -29,6 +29,7 @@ class PictureHead:
         base: of a key picture, the payload of its frame group; empty for grey.
         coded: whether the codes of the base are range coded.
         parities: of the base, see `exact_rounding.py`; empty in older files.
+        varied: whether steps of patches vary.
     """
 
     layer: int
@@ -38,6 +39,7 @@ class PictureHead:
     base: bytes = b""
     coded: bool = False
     parities: bytes = b""
+    varied: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class MotionPayload:
     def to_bytes(self) -> bytes:
         """Its part of the payload of a block."""
         h = self.head
-        out = bytes([h.layer | len(h.references) << 2 | h.coded << 4 | bool(h.parities) << 5, h.step])
+        out = bytes([h.layer | len(h.references) << 2 | h.coded << 4 | bool(h.parities) << 5 | h.varied << 6, h.step])
         if self.key:
             return out + b"".join(_sized(part) for part in (h.base, h.parities)[: 1 + bool(h.parities)]) + self.bits
         return out + b"".join(put_varint(_unsigned(n)) for n in (h.later, *h.references)) + self.bits
@@ -74,23 +76,25 @@ class MotionPayload:
         """
         if len(data) < 2:
             raise FormatError("a picture without a head")
-        layer, references, coded, protected = data[0] & 3, data[0] >> 2 & 3, data[0] >> 4 & 1, data[0] >> 5
+        layer, references, coded, protected = data[0] & 3, data[0] >> 2 & 3, data[0] >> 4 & 1, data[0] >> 5 & 1
+        varied = bool(data[0] >> 6 & 1)
         wrong = layer and (coded or protected)
-        if layer > 2 or references > 2 or protected > 1 or (layer == 0) != (references == 0) or wrong:
+        if layer > 2 or references > 2 or data[0] > 127 or (layer == 0) != (references == 0) or wrong:
             raise FormatError(f"a picture of unknown kind {data[0]}")
         if layer == 0:
             base, at = _part(data, 2)
             parities, at = _part(data, at) if protected else (b"", at)
             if protected and not (base and parities):
                 raise FormatError("parities of nothing")
-            return MotionPayload(PictureHead(0, data[1], base=base, coded=bool(coded), parities=parities), data[at:])
+            head = PictureHead(0, data[1], base=base, coded=bool(coded), parities=parities, varied=varied)
+            return MotionPayload(head, data[at:])
         numbers, at = [], 2
         for _ in range(1 + references):
             number, at = get_varint(data, at, 2 * MAX_AWAY)
             numbers.append(_signed(number))
         if 0 in numbers[1:]:
             raise FormatError("a picture that is predicted from itself")
-        return MotionPayload(PictureHead(layer, data[1], numbers[0], tuple(numbers[1:])), data[at:])
+        return MotionPayload(PictureHead(layer, data[1], numbers[0], tuple(numbers[1:]), varied=varied), data[at:])
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from .motion_starts import STARTS
 
 BLOCKS, SIZE = 6, 64
 MAX_LEVEL = 2047
+MAX_OFFSET, UNIT = 12, 4  # of the step of a patch, and of its step in steps
 MAX_VECTOR = 1 << 12  # quarters of a pixel
 _LAYERS = 3  # sets of contexts: of key pictures, of pictures others are predicted from, of all others
 
@@ -26,7 +27,8 @@ _PATTERN = _VECTOR + 40
 _SIGNIFICANT = _PATTERN + 12  # 2 kinds of block x 12 places x 3 of what came before
 _LAST = _SIGNIFICANT + 72
 _LARGE = _LAST + 48  # 2 kinds x 4 x (2 of unary, 3 of Exp-Golomb)
-CONTEXTS = _LARGE + 48
+_FINER = _LARGE + 48  # of what is unlike the patch before: whether, which way, 3 of unary
+CONTEXTS = _FINER + 5
 PLACES = tuple(min(d, 11) for d in range(15) for _ in range(8 - abs(7 - d)))  # diagonal of each coefficient
 
 
@@ -57,6 +59,9 @@ class MotionPicture:
         uses: uint8 [2 h, 2 w], bit r: reference r is used (0: none); all four cells of a patch alike.
         vectors: int16 [R, 2 h, 2 w, 2], down and right in quarters of a pixel; 0 where the reference is not used.
         levels: int16 [h, w, 6, 64], coefficients in steps, in scan order.
+        offsets: int8 [h, w], in units of `UNIT` by how much the steps of patches are larger than that of the picture; 0
+            of patches without levels, and of all patches where steps do not vary.
+        varied: whether steps vary.
     """
 
     layer: int
@@ -64,9 +69,11 @@ class MotionPicture:
     uses: np.ndarray
     vectors: np.ndarray
     levels: np.ndarray
+    offsets: np.ndarray
+    varied: bool = False
 
     @staticmethod
-    def empty(layer: int, references: int, h: int, w: int) -> MotionPicture:
+    def empty(layer: int, references: int, h: int, w: int, varied: bool = False) -> MotionPicture:
         """One of which nothing is known yet."""
         return MotionPicture(
             layer,
@@ -74,6 +81,8 @@ class MotionPicture:
             np.zeros((2 * h, 2 * w), np.uint8),
             np.zeros((references, 2 * h, 2 * w, 2), np.int16),
             np.zeros((h, w, BLOCKS, SIZE), np.int16),
+            np.zeros((h, w), np.int8),
+            varied,
         )
 
 
@@ -85,7 +94,9 @@ class PictureSyntax:
 
     def __init__(self, h: int, w: int, starts: tuple[bytes, ...] = STARTS):
         self.h, self.w = h, w
-        self.contexts = [Contexts(CONTEXTS, starts[i] if starts else b"") for i in range(_LAYERS)]
+        self.contexts = [
+            Contexts(CONTEXTS, starts[i].ljust(CONTEXTS, b"\x80") if starts else b"") for i in range(_LAYERS)
+        ]
 
     def copy(self) -> PictureSyntax:
         """The same, to go on by itself."""
@@ -104,6 +115,7 @@ class PictureSyntax:
         cells: list[list[Motion | None]] = [[None] * (2 * w) for _ in range(2 * h)]
         nothing, patterns_above = [0] * BLOCKS, [[0] * BLOCKS for _ in range(w)]
         skipped_above = [0] * w
+        offset = 0
         for i in range(h):
             skipped_left, pattern_left = 0, nothing
             for j in range(w):
@@ -126,6 +138,11 @@ class PictureSyntax:
                     pattern = nothing
                 else:
                     pattern = self._residual(coder, contexts, picture, i, j, pattern, pattern_left, patterns_above[j])
+                if picture.varied and any(pattern):
+                    offset += _offset(coder, contexts, int(picture.offsets[i, j]) - offset)
+                    if abs(offset) > MAX_OFFSET:
+                        raise FormatError("a step that differs too much")
+                    picture.offsets[i, j] = offset
                 skipped_left = skipped_above[j] = skipped
                 pattern_left = patterns_above[j] = pattern
 
@@ -259,6 +276,16 @@ def _difference(coder: Coder, contexts: Contexts, index: int, value: int) -> int
     size = 1 + escape(coder, contexts, index + 1, 6, abs(value) - 1)
     if size > 2 * MAX_VECTOR:
         raise FormatError("a vector that is too long")
+    return -size if negative else size
+
+
+def _offset(coder: Coder, contexts: Contexts, value: int) -> int:
+    if not coder.bit(contexts, _FINER, value != 0):
+        return 0
+    negative = coder.bit(contexts, _FINER + 1, value < 0)
+    size = 1
+    while size < 2 * MAX_OFFSET and coder.bit(contexts, _FINER + 2 + min(size - 1, 2), abs(value) > size):
+        size += 1
     return -size if negative else size
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..bitstream.motion_syntax import MotionPicture
+from ..bitstream.motion_syntax import UNIT, MotionPicture
 from ..entropy.adaptive_bits import Contexts
-from ..vision.motion_field import MotionField, cells_of, compensate
+from ..vision.motion_field import MotionField, cells_of
 from ..vision.motion_planes import Planes
-from ..vision.motion_residual import add_residual, step_size, to_blocks, transform
+from ..vision.motion_residual import add_residual, sizes_of, step_size, to_blocks, transform
 from ..vision.motion_search import refine, search
 from .motion_merge import settle
 from .motion_trellis import WORTH, BlockBits, choose_levels
@@ -39,7 +39,7 @@ def choose_motion(
     picture: Seen,
     references: Sequence[Seen],
     hints: Sequence[Sequence[np.ndarray]],
-    size: float,
+    sizes: np.ndarray,
     known: Sequence[np.ndarray | None],
 ) -> tuple[MotionField, list[np.ndarray]]:
     """How to predict a picture, and the vectors found [h, w, 2] for each reference.
@@ -47,10 +47,10 @@ def choose_motion(
     Args:
         picture, references: the picture and up to two others.
         hints: for each reference vectors to try.
-        size: of a step.
+        sizes: of the steps of patches [h, w].
         known: for each reference vectors that were found for it at another step, if there are any.
     """
-    price = PRICE * size
+    price = PRICE * float(sizes.mean())
     found = [
         search(picture.planes, picture.small, r.planes, r.small, hint, price)
         if had is None
@@ -58,39 +58,43 @@ def choose_motion(
         for r, hint, had in zip(references, hints, known)
     ]
     vectors = [v for v, _ in found]
-    motions = settle(picture.planes, [r.planes for r in references], vectors, size, LAMBDA * size * size)
+    motions = settle(picture.planes, [r.planes for r in references], vectors, sizes, LAMBDA * sizes * sizes)
     parts = [motions[..., 1 + 2 * r : 3 + 2 * r] for r in range(len(references))]
     field = np.stack([cells_of(v) for v in parts]).astype(np.int16)
     return MotionField(cells_of(motions[..., 0].astype(np.uint8)), field), vectors
 
 
-def quantized(difference: np.ndarray, step: int, contexts: Contexts) -> np.ndarray:
-    """Levels int16 [h, w, 6, 64] of what a prediction leaves over, blocks int16 [h, w, 6, 8, 8], by error and bits."""
+def quantized(difference: np.ndarray, step: int, offsets: np.ndarray, contexts: Contexts) -> np.ndarray:
+    """Levels int16 [h, w, 6, 64] of what a prediction leaves over, blocks int16 [h, w, 6, 8, 8], by error and bits.
+
+    `offsets` [h, w] are those of `add_residual`; errors of a patch count as much as its step says.
+    """
     coefficients = transform(difference)
-    sizes = np.array([step_size(step, n > 3) / 16 for n in range(6)], np.float32)
-    x = np.abs(coefficients) / sizes[:, None]
-    prices = LAMBDA * (sizes[0] / sizes) ** 2 / np.array([1, 1, 1, 1, CHROMA_WEIGHT, CHROMA_WEIGHT])
+    luma, chroma = sizes_of(step, offsets)
+    sizes = np.stack([luma] * 4 + [chroma] * 2, -1).astype(np.float32) / 16
+    x = np.abs(coefficients) / sizes[..., None]
+    shrunk = step_size(step, False) / step_size(step, True)
+    prices = LAMBDA, LAMBDA * shrunk**2 / CHROMA_WEIGHT  # in squared steps of either
     levels = np.zeros(x.shape, np.int16)
-    gain = np.zeros(x.shape[:3])
-    for kind, part in enumerate((slice(0, 4), slice(4, 6))):
+    gain = np.zeros(x.shape[:3])  # in squared steps of luma
+    for kind, (part, price) in enumerate(zip((slice(0, 4), slice(4, 6)), prices)):
         large = np.zeros(x.shape[:3], bool)
         large[:, :, part] = x[:, :, part].max(-1) > WORTH
-        price = float(prices[part][0])
         levels[large], over = choose_levels(x[large], BlockBits.of(contexts, kind), price)
-        gain[large] = np.maximum(over - PATTERN_BITS * price, 0)
+        gain[large] = np.maximum(over - PATTERN_BITS * price, 0) * (LAMBDA / price)
     levels[gain <= 0] = 0
-    levels[(gain * (LAMBDA / prices)).sum(-1) <= PATCH_BITS * LAMBDA] = 0
+    levels[gain.sum(-1) <= PATCH_BITS * LAMBDA] = 0
     return (levels * np.sign(coefficients)).astype(np.int16)
 
 
 def code_picture(
-    picture: Seen, references: Sequence[Seen], field: MotionField, step: int, layer: int, contexts: Contexts
-) -> tuple[MotionPicture, Planes]:
-    """What is written of a picture with a field, and what a decoder will see."""
-    prediction = compensate([r.planes.reference for r in references], field)
-    levels = quantized(difference(picture.planes, prediction), step, contexts)
-    decoded = add_residual(prediction, levels, step)
-    return MotionPicture(layer, len(references), field.uses, field.vectors, levels), decoded
+    picture: Seen, prediction: Planes, motion: MotionPicture, step: int, offsets: np.ndarray, contexts: Contexts
+) -> Planes:
+    """Choose the levels of a picture whose prediction is known, and put them into `motion`; what a decoder will see."""
+    motion.varied = True
+    motion.levels = quantized(difference(picture.planes, prediction), step, UNIT * offsets, contexts)
+    motion.offsets = np.where(motion.levels.any((2, 3)), offsets, 0).astype(np.int8)
+    return add_residual(prediction, motion.levels, step, UNIT * motion.offsets.astype(int))
 
 
 def difference(picture: Planes, prediction: Planes) -> np.ndarray:

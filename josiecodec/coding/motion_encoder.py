@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
 
 import numpy as np
 import torch
@@ -20,24 +19,25 @@ from torch import Tensor
 
 from ..bitstream.container import MAX_PAYLOAD
 from ..bitstream.motion_payload import MotionPayload, MotionRows, PictureHead
-from ..bitstream.motion_syntax import MotionPicture, PictureSyntax
+from ..bitstream.motion_syntax import MAX_OFFSET, UNIT, MotionPicture, PictureSyntax
 from ..bitstream.patch_payload import PatchRows, pack_rows
 from ..entropy.adaptive_bits import BitEncoder
 from ..entropy.code_tables import EntropyTables
 from ..nn.streaming import State
 from ..settings import EncoderSettings, Rate
 from ..vision.grouping import padded, to_groups
+from ..vision.motion_field import compensate
 from ..vision.motion_planes import Planes, to_planes, to_rgb
-from ..vision.motion_residual import MAX_STEP, add_residual, step_size
+from ..vision.motion_residual import MAX_STEP, sizes_of, step_size
 from ..vision.motion_search import coarse
 from ..vision.network import JovioNetwork
 from .motion_base import protected_base
-from .motion_choice import LAMBDA, Seen, choose_motion, code_picture, difference, quantized
+from .motion_choice import LAMBDA, Seen, choose_motion, code_picture
+from .motion_lookahead import COARSEST, FINEST, Lookahead, Vectors, near_vectors
 from .motion_pictures import Decoded, grey
+from .motion_plan import DISTANCE, Planned, plan
 from .rate_control import RowEncoder
 
-DISTANCE = 16  # pictures from one that is predicted from the past alone to the next
-FINER = (-16, 0, 7, 11, 15, 16)  # steps of key pictures, of every sixteenth picture, and of those between
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
 WINDOW = 256  # pictures, at most
 KEY_SECONDS = 10.0
@@ -105,7 +105,7 @@ def _corrected(step: float, budget: float, halves: float, before: _Run | None) -
         corrected = step + halves * math.log2(max(rest, 1.0) / left)
         if before is None and done == ENOUGH and abs(corrected - step) > EVEN / 2:
             raise _AnotherStep(step + halves * math.log2((run.bits + rest) / budget))
-        return min(max(corrected, step - FREEDOM, -FINER[0]), step + FREEDOM, MAX_STEP - FINER[-1])
+        return min(max(corrected, step - FREEDOM, -FINEST), step + FREEDOM, MAX_STEP - COARSEST)
 
     return at
 
@@ -153,7 +153,9 @@ class MotionEncoder:
         self._before: np.ndarray | None = None  # coarse luma of the last picture
         self._step = self._first_step()
         self._left = 0.0  # bits that earlier windows left over
-        self._found: dict[tuple[int, int], np.ndarray] = {}  # vectors of the window, from one picture to another
+        self._plan_of_window: list[list[Planned]] = []
+        self._ahead: Lookahead | None = None
+        self._vectors: Vectors = {}  # of the window, as they were found last
         self._bases: dict[tuple[int, int], tuple[bytes, bool, bytes, Planes]] = {}
 
     def _first_step(self) -> float:
@@ -197,26 +199,30 @@ class MotionEncoder:
         count, first = len(self._waiting), self.taken - len(self._waiting)
         seconds = float(count / self.per_second)
         budget = self.rate.bits(self.size[0] * self.size[1], count, seconds)
+        self._plan_of_window = plan(first, self.taken, self._keys)
+        size = step_size(_whole(self._step), False) / 16
+        self._ahead = Lookahead(self._plan_of_window, lambda n: self._seen(n) if n >= first else None, size)
+        self._vectors = dict(self._ahead.vectors)
         if budget is None:
-            run = self._run(first, lambda _: self._step)
+            run = self._run(lambda _: self._step)
         else:
-            run = self._within(first, max(budget + self._left - self.overhead, 1.0))
+            run = self._within(max(budget + self._left - self.overhead, 1.0))
             self.overhead = 0.0
         self._state = run.state
-        self._waiting, self._bases, self._found = [], {}, {}
+        self._waiting, self._bases, self._vectors, self._ahead = [], {}, {}, None
         self._keys = {k for k in self._keys if k >= self.taken}
         return [MotionRows(part, self._grid[0]) for part in run.parts]
 
-    def _within(self, first: int, budget: float) -> _Run:
+    def _within(self, budget: float) -> _Run:
         """Code the window so that it takes about so many bits."""
         step, halves, best = self._step, HALVES, math.inf
         runs: list[_Run] = []
         chosen = None
         for _ in range(MAX_TRIES):
             try:
-                run = self._run(first, _corrected(step, budget, halves, runs[-1] if runs else None))
+                run = self._run(_corrected(step, budget, halves, runs[-1] if runs else None))
             except _AnotherStep as error:
-                step = min(max(error.args[0], -FINER[0]), MAX_STEP - FINER[-1])
+                step = min(max(error.args[0], -FINEST), MAX_STEP - COARSEST)
                 continue
             runs.append(run)
             off = abs(math.log(run.bits / budget))
@@ -233,58 +239,49 @@ class MotionEncoder:
             below = min((r.mean for r in runs if r.bits <= budget), default=math.inf)
             if above < below and not above < step < below:
                 step = (above + below) / 2
-            step = min(max(step, -FINER[0]), MAX_STEP - FINER[-1])
+            step = min(max(step, -FINEST), MAX_STEP - COARSEST)
         if chosen is None:
-            chosen = self._run(first, lambda _: step)
+            chosen = self._run(lambda _: step)
         self._step, self._left = chosen.mean, budget - chosen.bits
         return chosen
 
-    def _run(self, first: int, step: Callable[[_Run], float]) -> _Run:
+    def _run(self, step: Callable[[_Run], float]) -> _Run:
         """Code the window with the step that is said before each part."""
-        run = _Run(self._state.copy(), -(-len(self._waiting) // DISTANCE))
-        end = first + len(self._waiting)
-        at = first
-        vectors: dict[tuple[int, int], np.ndarray] = {}
-        while at < end:
+        run = _Run(self._state.copy(), len(self._plan_of_window))
+        for planned in self._plan_of_window:
             base = step(run)
-            part: list[MotionPayload] = []
-            if at in self._keys:
-                seen = self._waiting[at - first]
-                part.append(_fitting(run.state, _whole(base + FINER[0]), partial(self._key, shown=at, seen=seen)))
-                last = at
-            else:
-                last = at - 1
-            until = min(last + DISTANCE, end - 1, min((k for k in self._keys if k > at), default=end) - 1)
-            for shown, references, depth in _order(last, until):
-                seen = self._waiting[shown - first]
-                where = _whole(base + FINER[min(depth, len(FINER) - 1)])
-                used = any(shown in r for _, r, _ in _order(last, until)) or depth == 1
-                code = partial(
-                    self._between,
-                    vectors=vectors,
-                    shown=shown,
-                    references=references,
-                    seen=seen,
-                    layer=1 if used else 2,
-                )
-                part.append(_fitting(run.state, where, code))
-            at = until + 1
+            part = [self._picture(run.state, p, base) for p in planned]
             bits = 8 * (sum(len(p.to_bytes()) + 2 for p in part) + BLOCK_BYTES)
             run.parts.append(part)
             run.sizes.append(bits)
             run.steps.append(base)
         return run
 
-    def _key(self, state: Decoded, step: int, shown: int, seen: Seen) -> MotionPayload:
+    def _picture(self, state: Decoded, planned: Planned, base: float) -> MotionPayload:
+        """Code a picture behind `state`, more coarsely if it would not fit a block."""
+        assert self._ahead is not None
+        wanted = base + self._ahead.offsets[planned.shown]
+        step = _whole(float(np.median(wanted)))
+        offsets = np.rint((np.clip(wanted, 0, MAX_STEP) - step) / UNIT).clip(-MAX_OFFSET, MAX_OFFSET).astype(np.int8)
+        while True:
+            trial = state.copy()
+            payload = (self._between if planned.references else self._key)(trial, planned, step, offsets)
+            if len(payload.to_bytes()) <= MAX_PICTURE or step == MAX_STEP:
+                state.syntax, state.kept, state.coded = trial.syntax, trial.kept, trial.coded
+                return payload
+            step = min(step + COARSER, MAX_STEP)
+
+    def _key(self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray) -> MotionPayload:
+        seen = self._seen(planned.shown)
         state.syntax, state.kept = PictureSyntax(*self._grid), {}
-        base, coded, parities, prediction = self._base(shown, seen.planes, step)
-        levels = quantized(difference(seen.planes, prediction), step, state.syntax.contexts[0])
+        base, coded, parities, prediction = self._base(planned.shown, seen.planes, step)
         picture = MotionPicture.empty(0, 0, *self._grid)
-        picture.levels = levels
+        planes = code_picture(seen, prediction, picture, step, offsets, state.syntax.contexts[0])
         encoder = BitEncoder()
         state.syntax.code(encoder, picture)
-        state.keep(shown, add_residual(prediction, levels, step), 0)
-        return MotionPayload(PictureHead(0, step, base=base, coded=coded, parities=parities), encoder.finish())
+        state.keep(planned.shown, planes, 0)
+        head = PictureHead(0, step, base=base, coded=coded, parities=parities, varied=True)
+        return MotionPayload(head, encoder.finish())
 
     @torch.no_grad()
     def _base(self, shown: int, planes: Planes, step: int) -> tuple[bytes, bool, bytes, Planes]:
@@ -304,65 +301,29 @@ class MotionEncoder:
             self._bases[shown, rough] = payload, coded, parities, shows
         return self._bases[shown, rough]
 
-    def _between(
-        self,
-        state: Decoded,
-        step: int,
-        vectors: dict[tuple[int, int], np.ndarray],
-        shown: int,
-        references: tuple[int, ...],
-        seen: Seen,
-        layer: int,
-    ) -> MotionPayload:
-        known = [Seen(state.kept[r], coarse(state.kept[r].y)) for r in references]
-        hints = [_hints(vectors, shown, r) for r in references]
-        had = [self._found.get((shown, r)) for r in references]
-        motion, found = choose_motion(seen, known, hints, step_size(step, False) / 16, had)
-        for r, v in zip(references, found):
-            vectors[shown, r] = v
-            self._found.setdefault((shown, r), v)
+    def _between(self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray) -> MotionPayload:
         assert state.syntax is not None
-        picture, planes = code_picture(seen, known, motion, step, layer, state.syntax.contexts[layer])
+        seen, shown, references = self._seen(planned.shown), planned.shown, planned.references
+        known = [Seen(state.kept[r], coarse(state.kept[r].y)) for r in references]
+        hints = [near_vectors(self._vectors, shown, r) for r in references]
+        had = [self._vectors.get((shown, r)) for r in references]
+        sizes = sizes_of(step, UNIT * offsets.astype(int))[0] / 16
+        motion, found = choose_motion(seen, known, hints, sizes, had)
+        self._vectors.update({(shown, r): v for r, v in zip(references, found)})
+        picture = MotionPicture.empty(planned.layer, len(references), *self._grid)
+        picture.uses, picture.vectors = motion.uses, motion.vectors
+        prediction = compensate([r.planes.reference for r in known], motion)
+        planes = code_picture(seen, prediction, picture, step, offsets, state.syntax.contexts[planned.layer])
         encoder = BitEncoder()
         state.syntax.code(encoder, picture)
-        head = PictureHead(layer, step, shown - state.coded, tuple(r - shown for r in references))
-        state.keep(shown, planes, layer)
+        away = tuple(r - shown for r in references)
+        head = PictureHead(planned.layer, step, shown - state.coded, away, varied=True)
+        state.keep(shown, planes, planned.layer)
         return MotionPayload(head, encoder.finish())
 
-
-def _fitting(state: Decoded, step: int, code: Callable[[Decoded, int], MotionPayload]) -> MotionPayload:
-    """Code a picture behind `state`, more coarsely if it would not fit a block."""
-    while True:
-        trial = state.copy()
-        payload = code(trial, step)
-        if len(payload.to_bytes()) <= MAX_PICTURE or step == MAX_STEP:
-            state.syntax, state.kept, state.coded = trial.syntax, trial.kept, trial.coded
-            return payload
-        step = min(step + COARSER, MAX_STEP)
+    def _seen(self, shown: int) -> Seen:
+        return self._waiting[shown - self.taken]  # the window ends with the last picture taken
 
 
 def _whole(step: float) -> int:
     return min(max(round(step), 0), MAX_STEP)
-
-
-def _order(last: int, until: int) -> list[tuple[int, tuple[int, ...], int]]:
-    """The pictures behind `last`, the last that is known, in the order of decoding: place, references, depth."""
-    if until <= last:
-        return []
-    out: list[tuple[int, tuple[int, ...], int]] = [(until, (last,), 1)]
-
-    def between(a: int, b: int, depth: int) -> None:
-        middle = (a + b) // 2
-        if middle > a:
-            out.append((middle, (a, b), depth))
-            between(a, middle, depth + 1)
-            between(middle, b, depth + 1)
-
-    between(last, until, 2)
-    return out
-
-
-def _hints(vectors: dict[tuple[int, int], np.ndarray], shown: int, reference: int) -> list[np.ndarray]:
-    """Vectors found for other pictures lately, as long as they would be from this picture to its reference."""
-    near = [(a, b) for a, b in list(vectors)[-6:] if abs(a - shown) <= DISTANCE // 2]
-    return [np.rint(vectors[k] * ((shown - reference) / (k[0] - k[1]))).astype(np.int32) for k in near[-3:]]

@@ -21,7 +21,7 @@ _BITS = np.array([1.0] + [2.0 * np.floor(np.log2(n)) + 2.7 for n in range(1, 8 *
 
 
 def settle(
-    picture: Planes, references: Sequence[Planes], found: Sequence[np.ndarray], size: float, price: float
+    picture: Planes, references: Sequence[Planes], found: Sequence[np.ndarray], sizes: np.ndarray, prices: np.ndarray
 ) -> np.ndarray:
     """Motions int32 [h, w, 1 + 2 R] (uses, then vectors) of all patches.
 
@@ -29,8 +29,8 @@ def settle(
         picture: to be predicted.
         references: R pictures.
         found: for each the best vectors [h, w, 2].
-        size: of a step.
-        price: of a bit, in squared error.
+        sizes: of the steps of patches [h, w].
+        prices: of a bit, in squared error, of patches [h, w].
     """
     h, w = picture.grid
     refs = len(references)
@@ -38,8 +38,10 @@ def settle(
     squares = [windows(r.reference.y, PATCH) for r in references]
     fresh = np.stack([_motions(use, found) for use in range(1, 1 << refs)], 2)  # [h, w, F, 1 + 2 R]
     everywhere = np.indices((h, w))
-    scale = SATURATION * size * size
-    fresh_errors = _errors(blocks, squares, everywhere[0][..., None], everywhere[1][..., None], fresh, scale)
+    scales = SATURATION * sizes * sizes
+    fresh_errors = _errors(
+        blocks, squares, everywhere[0][..., None], everywhere[1][..., None], fresh, scales[..., None]
+    )
     motions = np.zeros((h, w, 1 + 2 * refs), np.int32)
     still = np.zeros(1 + 2 * refs, np.int32)
     still[0] = (1 << refs) - 1
@@ -62,7 +64,8 @@ def settle(
         for a in range(1, 4):  # the same one twice
             there[:, a] &= ~((near[:, a, None] == near[:, :a]).all(-1) & there[:, :a]).any(-1)
         rank = np.cumsum(there, 1) - 1
-        errors = _errors(blocks, squares, i[:, None], j[:, None], near, scale)
+        errors = _errors(blocks, squares, i[:, None], j[:, None], near, scales[i, j, None])
+        price = prices[i, j, None]
         costs = np.where(there, errors + price * TAKEN_OVER[rank.clip(0)], np.inf)
         own = fresh[i, j]
         bits = NEW + (refs > 1) * OF_TWO + _vector_bits(own, near, refs)
@@ -93,7 +96,12 @@ def _vector_bits(own: np.ndarray, near: np.ndarray, refs: int) -> np.ndarray:
 
 
 def _errors(
-    blocks: np.ndarray, squares: Sequence[np.ndarray], i: np.ndarray, j: np.ndarray, motions: np.ndarray, scale: float
+    blocks: np.ndarray,
+    squares: Sequence[np.ndarray],
+    i: np.ndarray,
+    j: np.ndarray,
+    motions: np.ndarray,
+    scale: np.ndarray,
 ) -> np.ndarray:
     """What is left after motions [..., C, 1 + 2 R] of patches (i, j) [..., 1]; large errors count less."""
     parts = [

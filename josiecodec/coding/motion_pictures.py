@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..bitstream.motion_payload import MOST_KEPT, MotionPayload
-from ..bitstream.motion_syntax import MotionPicture, PictureSyntax
+from ..bitstream.motion_syntax import UNIT, MotionPicture, PictureSyntax
 from ..bitstream.patch_payload import unpack_rows
 from ..entropy.adaptive_bits import BitDecoder
 from ..entropy.code_tables import EntropyTables
@@ -87,13 +87,13 @@ class PictureDecoder:
             if state.syntax is None or any(shown + n not in state.kept for n in head.references):
                 raise FormatError(f"picture {shown} is predicted from one that is not there")
             references, prediction = [state.kept[shown + n] for n in head.references], None
-        picture = MotionPicture.empty(head.layer, len(references), self.h, self.w)
+        picture = MotionPicture.empty(head.layer, len(references), self.h, self.w, head.varied)
         decoder = BitDecoder(payload.bits)
         state.syntax.code(decoder, picture)
         check_end(decoder)
         if prediction is None:
             prediction = compensate([r.reference for r in references], MotionField(picture.uses, picture.vectors))
-        planes = add_residual(prediction, picture.levels, head.step)
+        planes = add_residual(prediction, picture.levels, head.step, UNIT * picture.offsets.astype(int))
         state.keep(shown, planes, head.layer)
         return shown, planes
 

@@ -32,6 +32,7 @@ class PictureTokens:
         codes: int16 [K, h, w] below 2048, -1 where a patch has no further level; see `motion_residual.to_codes`.
         base: of a key picture, the frame group below the levels, in codes of the model; None for grey.
         parities: of the base, see `bitstream/exact_rounding.py`.
+        offsets: int8 [h, w], the steps of patches less `step`, in units of 4; None if they are all the same.
     """
 
     shown: int
@@ -43,6 +44,7 @@ class PictureTokens:
     codes: np.ndarray
     base: PatchRows | None
     parities: bytes = b""
+    offsets: np.ndarray | None = None
 
 
 def motion_tokens(codec: Jovio, data: bytes) -> Iterator[PictureTokens]:
@@ -65,16 +67,16 @@ def motion_tokens(codec: Jovio, data: bytes) -> Iterator[PictureTokens]:
             if head.base:
                 tables = codec.tables if head.coded else None
                 base = unpack_rows(head.base, h, w, info.levels, codec.codebook_size, head.coded, tables)
-        picture = MotionPicture.empty(head.layer, len(head.references), h, w)
+        picture = MotionPicture.empty(head.layer, len(head.references), h, w, head.varied)
         decoder = BitDecoder(payload.bits)
         syntax.code(decoder, picture)
         check_end(decoder)
         shown = number + head.later
         references = tuple(shown + n for n in head.references)
         codes = to_codes(picture.levels)
-        yield PictureTokens(
-            shown, head.layer, head.step, references, picture.uses, picture.vectors, codes, base, head.parities
-        )
+        offsets = picture.offsets if head.varied else None
+        kinds = shown, head.layer, head.step, references
+        yield PictureTokens(*kinds, picture.uses, picture.vectors, codes, base, head.parities, offsets)
 
 
 def from_motion_tokens(codec: Jovio, pictures: list[PictureTokens]) -> MotionRows:
@@ -97,9 +99,13 @@ def from_motion_tokens(codec: Jovio, pictures: list[PictureTokens]) -> MotionRow
             if p.base is not None:
                 base, coded = pack_rows(p.base, codec.n_q, codec.codebook_size, codec.tables)
         encoder = BitEncoder()
-        syntax.code(encoder, MotionPicture(p.layer, len(p.references), p.uses, p.vectors, from_codes(p.codes)))
+        varied = p.offsets is not None
+        offsets = np.zeros((h, w), np.int8) if p.offsets is None else p.offsets
+        levels = from_codes(p.codes)
+        picture = MotionPicture(p.layer, len(p.references), p.uses, p.vectors, levels, offsets, varied)
+        syntax.code(encoder, picture)
         references = tuple(r - p.shown for r in p.references)
-        head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded, p.parities)
+        head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded, p.parities, varied)
         payloads.append(MotionPayload(head, encoder.finish()))
     return MotionRows(payloads, h)
 

@@ -61,35 +61,52 @@ def transform(blocks: np.ndarray) -> np.ndarray:
     return (c @ blocks.astype(np.float32) @ c.T).reshape(*blocks.shape[:-2], SIZE)[..., SCAN]
 
 
-def add_residual(prediction: Planes, levels: np.ndarray, step: int) -> Planes:
-    """A prediction and levels int16 [h, w, 6, 64] in scan order -> the decoded picture."""
+def add_residual(prediction: Planes, levels: np.ndarray, step: int, offsets: np.ndarray | None = None) -> Planes:
+    """A prediction and levels int16 [h, w, 6, 64] in scan order -> the decoded picture.
+
+    `offsets` [h, w] are added to the steps of patches, within 0 .. `MAX_STEP`.
+    """
     blocks = to_blocks(prediction.y, prediction.u, prediction.v)
     coded: np.ndarray = np.any(levels, axis=-1)
-    if coded.any():
-        where = np.nonzero(coded)
-        size = np.where(where[2] < 4, step_size(step, False), step_size(step, True))
-        coefficients = np.zeros((len(size), SIZE))
-        coefficients[:, SCAN] = levels[where].astype(np.float64) * size[:, None]
-        square = coefficients.reshape(-1, 8, 8)
-        whole = _INTEGER.T @ square @ _INTEGER  # below 2^53: exact whatever the order
-        shift = 2.0 ** (2 * _BITS) * _UNIT
-        residual = np.floor(whole / shift + 0.5).astype(np.int32)
-        blocks[where] = np.clip(blocks[where] + residual, 0, 255).astype(np.uint8)
+    if not coded.any():
+        return prediction
+    luma_sizes, chroma_sizes = sizes_of(step, np.zeros(coded.shape[:2], int) if offsets is None else offsets)
+    where = np.nonzero(coded)
+    size = np.where(where[2] < 4, luma_sizes[where[:2]], chroma_sizes[where[:2]])
+    coefficients = np.zeros((len(size), SIZE))
+    coefficients[:, SCAN] = levels[where].astype(np.float64) * size[:, None]
+    square = coefficients.reshape(-1, 8, 8)
+    whole = _INTEGER.T @ square @ _INTEGER  # below 2^53: exact whatever the order
+    shift = 2.0 ** (2 * _BITS) * _UNIT
+    residual = np.floor(whole / shift + 0.5).astype(np.int32)
+    blocks[where] = np.clip(blocks[where] + residual, 0, 255).astype(np.uint8)
     y, u, v = (np.ascontiguousarray(p) for p in from_blocks(blocks))
-    if coded.any():
-        h, w = coded.shape[:2]
-        luma = coded[..., :4].reshape(h, w, 2, 2).transpose(0, 2, 1, 3).reshape(2 * h, 2 * w)
-        _smooth_edges(y, luma, step)
+    _smooth_edges(y, cells_of(coded[..., :4]), luma_sizes.repeat(2, 0).repeat(2, 1))
     return Planes(y, u, v)
 
 
-def _smooth_edges(plane: np.ndarray, coded: np.ndarray, step: int) -> None:
-    """Take small jumps off the edges between cells one of which has levels; upright edges first, then level ones."""
-    size = step_size(step, False)
-    jump, flat, most = (size * n >> 8 for n in EDGES)
-    for x, has in ((plane.T, coded.T), (plane, coded)):
+def sizes_of(step: int, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sizes of steps of patches [h, w] in units of 1/16 of a pixel's unit, of luma and of chroma."""
+    table = np.array([[step_size(n, chroma) for n in range(MAX_STEP + 1)] for chroma in (False, True)])
+    steps = np.clip(step + offsets.astype(int), 0, MAX_STEP)
+    return table[0, steps], table[1, steps]
+
+
+def cells_of(luma: np.ndarray) -> np.ndarray:
+    """[h, w, 4] of the blocks of luma -> [2 h, 2 w]."""
+    h, w = luma.shape[:2]
+    return luma.reshape(h, w, 2, 2).transpose(0, 2, 1, 3).reshape(2 * h, 2 * w)
+
+
+def _smooth_edges(plane: np.ndarray, coded: np.ndarray, sizes: np.ndarray) -> None:
+    """Take small jumps off the edges between cells one of which has levels; upright edges first, then level ones.
+
+    By the sizes of the steps of cells; where the two beside an edge differ, by the smaller one.
+    """
+    for x, has, size in ((plane.T, coded.T, sizes.T), (plane, coded, sizes)):
         rows = x.reshape(len(x) // 8, 8, -1)
         near = (has[:-1] | has[1:]).repeat(8, 1)
+        jump, flat, most = (np.minimum(size[:-1], size[1:]).repeat(8, 1) * n >> 8 for n in EDGES)
         b, a, c, d = (r.astype(np.int32) for r in (rows[:-1, 6], rows[:-1, 7], rows[1:, 0], rows[1:, 1]))
         step_across = c - a
         apply = near & (np.abs(step_across) < jump) & (np.abs(b - a) < flat) & (np.abs(d - c) < flat)
