@@ -41,6 +41,7 @@ def choose_motion(
     hints: Sequence[Sequence[np.ndarray]],
     sizes: np.ndarray,
     known: Sequence[np.ndarray | None],
+    refined: bool,
 ) -> tuple[MotionField, list[np.ndarray]]:
     """How to predict a picture, and the vectors found [h, w, 2] for each reference.
 
@@ -48,16 +49,17 @@ def choose_motion(
         picture, references: the picture and up to two others.
         hints: for each reference vectors to try.
         sizes: of the steps of patches [h, w].
-        known: for each reference vectors that were found for it at another step, if there are any.
+        known: for each reference vectors that were found to its original, or to it at another step, if there are any.
+        refined: whether the latter.
     """
     price = PRICE * float(sizes.mean())
-    found = [
-        search(picture.planes, picture.small, r.planes, r.small, hint, price)
-        if had is None
-        else refine(picture.planes, r.planes, had, price)
-        for r, hint, had in zip(references, hints, known)
-    ]
-    vectors = [v for v, _ in found]
+    vectors = []
+    for r, hint, had in zip(references, hints, known):
+        if had is None:
+            had, _ = search(picture.planes, picture.small, r.planes, r.small, hint, price)
+        elif not refined:
+            had, _ = refine(picture.planes, r.planes, had, price)
+        vectors.append(had)
     motions = settle(picture.planes, [r.planes for r in references], vectors, sizes, LAMBDA * sizes * sizes)
     parts = [motions[..., 1 + 2 * r : 3 + 2 * r] for r in range(len(references))]
     field = np.stack([cells_of(v) for v in parts]).astype(np.int16)

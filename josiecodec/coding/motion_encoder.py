@@ -1,15 +1,14 @@
 """From pictures to a video with motion at a wanted rate.
 
-Pictures come in windows of some seconds. A window is coded twice: first to learn what it takes, then with steps that
-make it fit, which are corrected after every few pictures. Within a window all pictures have the same quality, but for
-what the hierarchy gives: a key picture is the finest, since all that follows is predicted from it, then come every
-sixteenth, eighth, fourth and second picture, each predicted from the finer ones before and behind it.
+Pictures come in windows of some seconds. A forecast says with which step a window will fit; it is corrected after every
+few pictures, and where the first of them show that it was far off, or the whole does not fit, the window is coded
+again. Within a window all patches have the same step, but for what the lookahead gives: what others are predicted from
+is finer.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -33,20 +32,18 @@ from ..vision.motion_search import coarse
 from ..vision.network import JovioNetwork
 from .motion_base import protected_base
 from .motion_choice import LAMBDA, Seen, choose_motion, code_picture
-from .motion_lookahead import COARSEST, FINEST, Lookahead, Vectors, near_vectors
+from .motion_lookahead import Lookahead, Vectors, near_vectors
 from .motion_pictures import Decoded, grey
 from .motion_plan import DISTANCE, Planned, plan
+from .motion_rate import EVEN, LEAST, MOST, OFF, Course, Forecast
 from .rate_control import RowEncoder
 
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
 WINDOW = 256  # pictures, at most
 KEY_SECONDS = 10.0
 LONGEST_SECONDS = 1e9  # between key pictures: also what infinity means
-MAX_TRIES = 6
-TOLERANCE = 0.015  # of a rate
-ENOUGH = 2  # parts that show what a window takes
-EVEN = 8  # by how much steps may differ within a window that is as it should be
-FREEDOM = 12  # by how much they may differ from the one that was meant
+MAX_TRIES = 4
+TOLERANCE, LOOSE = 0.015, 0.05  # of a rate, in the last window and in those that others can make up for
 HALVES = 13.5  # steps that halve the bits, about
 BASE_LAMBDA = 20.0  # of a base beside that of the levels: it is only to be a beginning
 CUT, CUT_RATIO = 18.0, 3.0  # change of coarse luma at a cut, and beside that of the picture before
@@ -61,53 +58,11 @@ class _Run:
 
     Attributes:
         state: behind it.
-        count: parts that there will be, about.
         parts: its pictures, a few at a time.
-        sizes: bits of each part.
-        steps: of each part.
     """
 
     state: Decoded
-    count: int
     parts: list[list[MotionPayload]] = field(default_factory=list)
-    sizes: list[float] = field(default_factory=list)
-    steps: list[float] = field(default_factory=list)
-
-    @property
-    def bits(self) -> float:
-        """Of all parts so far."""
-        return sum(self.sizes)
-
-    @property
-    def mean(self) -> float:
-        """The step, on the mean of the bits."""
-        return sum(n * s for n, s in zip(self.sizes, self.steps)) / max(self.bits, 1e-9)
-
-
-class _AnotherStep(Exception):
-    """A first run is far from its budget: its argument is the step that would be right."""
-
-
-def _corrected(step: float, budget: float, halves: float, before: _Run | None) -> Callable[[_Run], float]:
-    """The step of the next part, by what is left of the budget and what the window took before."""
-
-    def at(run: _Run) -> float:
-        done = len(run.parts)
-        if not done:
-            return step
-        if before is None:
-            if done == 1:
-                return step
-            rest = (run.count - done) * sum(run.sizes[1:]) / (done - 1)
-        else:
-            rest = sum(n * 2 ** ((s - step) / halves) for n, s in zip(before.sizes[done:], before.steps[done:]))
-        left = max(budget - run.bits, budget / 50)
-        corrected = step + halves * math.log2(max(rest, 1.0) / left)
-        if before is None and done == ENOUGH and abs(corrected - step) > EVEN / 2:
-            raise _AnotherStep(step + halves * math.log2((run.bits + rest) / budget))
-        return min(max(corrected, step - FREEDOM, -FINEST), step + FREEDOM, MAX_STEP - COARSEST)
-
-    return at
 
 
 class MotionEncoder:
@@ -153,19 +108,21 @@ class MotionEncoder:
         self._before: np.ndarray | None = None  # coarse luma of the last picture
         self._step = self._first_step()
         self._left = 0.0  # bits that earlier windows left over
+        self._ratios = np.ones(3)
         self._plan_of_window: list[list[Planned]] = []
         self._ahead: Lookahead | None = None
         self._vectors: Vectors = {}  # of the window, as they were found last
+        self._refined: set[int] = set()  # pictures whose vectors are to decoded pictures
         self._bases: dict[tuple[int, int], tuple[bytes, bool, bytes, Planes]] = {}
 
     def _first_step(self) -> float:
         if self.rate.bpp is None and self.rate.kbps is None:
             rd_lambda = self.rate.rd_lambda or self.settings.rd_lambda
-            return min(max(16 * math.log2(255 * math.sqrt(rd_lambda / LAMBDA)), 0.0), MAX_STEP - 20.0)
+            return min(max(16 * math.log2(255 * math.sqrt(rd_lambda / LAMBDA)), LEAST), MOST)
         per_pixel = (self.rate.bits(self.size[0] * self.size[1], 100, 100 / float(self.per_second)) or 1.0) / (
             100 * self.size[0] * self.size[1]
         )
-        return min(max(90 - HALVES * math.log2(per_pixel / 0.05), 10.0), MAX_STEP - 20.0)
+        return min(max(90 - HALVES * math.log2(per_pixel / 0.05), LEAST), MOST)  # for the lookahead
 
     @property
     def waiting(self) -> int:
@@ -204,57 +161,54 @@ class MotionEncoder:
         self._ahead = Lookahead(self._plan_of_window, lambda n: self._seen(n) if n >= first else None, size)
         self._vectors = dict(self._ahead.vectors)
         if budget is None:
-            run = self._run(lambda _: self._step)
+            run = self._run(None) or _Run(self._state)
         else:
-            run = self._within(max(budget + self._left - self.overhead, 1.0))
+            run = self._within(max(budget + self._left - self.overhead, 1.0), len(self._waiting) < self._window_size)
             self.overhead = 0.0
         self._state = run.state
-        self._waiting, self._bases, self._vectors, self._ahead = [], {}, {}, None
+        self._waiting, self._bases, self._vectors, self._refined, self._ahead = [], {}, {}, set(), None
         self._keys = {k for k in self._keys if k >= self.taken}
         return [MotionRows(part, self._grid[0]) for part in run.parts]
 
-    def _within(self, budget: float) -> _Run:
+    def _within(self, budget: float, final: bool) -> _Run:
         """Code the window so that it takes about so many bits."""
-        step, halves, best = self._step, HALVES, math.inf
-        runs: list[_Run] = []
-        chosen = None
-        for _ in range(MAX_TRIES):
-            try:
-                run = self._run(_corrected(step, budget, halves, runs[-1] if runs else None))
-            except _AnotherStep as error:
-                step = min(max(error.args[0], -FINEST), MAX_STEP - COARSEST)
+        assert self._ahead is not None
+        forecast = Forecast([p for part in self._plan_of_window for p in part], self._ahead)
+        best, chosen, before = math.inf, None, None
+        for n in range(MAX_TRIES):
+            course = Course(forecast, budget, self._ratios, before)
+            run = self._run(course, before is None and n < MAX_TRIES // 2)
+            if run is None:  # far from the budget
+                self._ratios = course.ratios
                 continue
-            runs.append(run)
-            off = abs(math.log(run.bits / budget))
+            before = course
+            off = abs(math.log(course.bits / budget))
             if off < best:
-                best, chosen = off, run
-            if best < TOLERANCE and max(run.steps) - min(run.steps) < EVEN:
+                best, chosen = off, (run, course)
+            if best < (TOLERANCE if final else LOOSE) and course.spread < EVEN:
                 break
-            if len(runs) > 1 and abs(run.mean - runs[-2].mean) > 1:
-                octaves = math.log2(runs[-2].bits / run.bits)
-                halves = (run.mean - runs[-2].mean) / octaves if octaves else 0.0  # flat pictures take the same
-                halves = min(max(halves, HALVES / 2), 4 * HALVES) if halves > 0 else HALVES
-            step = run.mean + halves * math.log2(run.bits / budget)
-            above = max((r.mean for r in runs if r.bits > budget), default=-math.inf)
-            below = min((r.mean for r in runs if r.bits <= budget), default=math.inf)
-            if above < below and not above < step < below:
-                step = (above + below) / 2
-            step = min(max(step, -FINEST), MAX_STEP - COARSEST)
-        if chosen is None:
-            chosen = self._run(lambda _: step)
-        self._step, self._left = chosen.mean, budget - chosen.bits
-        return chosen
+        assert chosen is not None
+        self._ratios, self._left = chosen[1].ratios, budget - chosen[1].bits
+        return chosen[0]
 
-    def _run(self, step: Callable[[_Run], float]) -> _Run:
-        """Code the window with the step that is said before each part."""
-        run = _Run(self._state.copy(), len(self._plan_of_window))
-        for planned in self._plan_of_window:
-            base = step(run)
-            part = [self._picture(run.state, p, base) for p in planned]
-            bits = 8 * (sum(len(p.to_bytes()) + 2 for p in part) + BLOCK_BYTES)
-            run.parts.append(part)
-            run.sizes.append(bits)
-            run.steps.append(base)
+    def _run(self, course: Course | None, again: bool = False) -> _Run | None:
+        """Code the window with the steps of a course, or with the same all over.
+
+        None if `again` is allowed, and the first parts show that another step should have been used.
+        """
+        run = _Run(self._state.copy())
+        for number, planned in enumerate(self._plan_of_window):
+            if course and again and 1 <= number <= len(OFF):
+                if abs(course.next_step() - course.start) > OFF[number - 1]:
+                    return None
+            run.parts.append([])
+            for n, p in enumerate(planned):
+                if course and (not n or number == len(self._plan_of_window) - 1):
+                    self._step = course.next_step()
+                payload = self._picture(run.state, p, self._step)
+                run.parts[-1].append(payload)
+                if course:
+                    course.took(self._step, 8 * (len(payload.to_bytes()) + 2 + (0 if n else BLOCK_BYTES)))
         return run
 
     def _picture(self, state: Decoded, planned: Planned, base: float) -> MotionPayload:
@@ -308,7 +262,8 @@ class MotionEncoder:
         hints = [near_vectors(self._vectors, shown, r) for r in references]
         had = [self._vectors.get((shown, r)) for r in references]
         sizes = sizes_of(step, UNIT * offsets.astype(int))[0] / 16
-        motion, found = choose_motion(seen, known, hints, sizes, had)
+        motion, found = choose_motion(seen, known, hints, sizes, had, shown in self._refined)
+        self._refined.add(shown)
         self._vectors.update({(shown, r): v for r, v in zip(references, found)})
         picture = MotionPicture.empty(planned.layer, len(references), *self._grid)
         picture.uses, picture.vectors = motion.uses, motion.vectors

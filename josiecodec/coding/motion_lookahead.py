@@ -16,9 +16,10 @@ from ..vision.motion_search import patches, search
 from .motion_choice import PRICE, Seen
 from .motion_plan import DISTANCE, Planned
 
-STRENGTH = 5.3  # steps that a patch is finer for each doubling of what depends on it
+STRENGTH = 8.0  # steps that a patch is finer for each doubling of what depends on it
 COARSEST, FINEST = 16.0, -24.0  # steps of patches beside that of the window
-NOISE = 0.5  # of absolute error a pixel, that is no information
+NOISE = 0.5  # of absolute error a pixel, which is no information
+ACTIVITY = 2.0  # steps that a patch is coarser for each doubling of its activity
 CELL_INTRA = 0.7  # error of a patch by itself, beside that against the means of its quarters
 
 Vectors = dict[tuple[int, int], np.ndarray]
@@ -38,8 +39,7 @@ class Lookahead:
         pictures = [p for part in parts for p in part]
         used: dict[int, Seen] = {}
         for planned in pictures:
-            own = seen(planned.shown)
-            assert own is not None
+            own = self._own(seen, planned)
             for r in planned.references:
                 if r not in used:
                     other = seen(r)
@@ -50,17 +50,30 @@ class Lookahead:
                 found, errors = search(own.planes, own.small, used[r].planes, used[r].small, hints, PRICE * size)
                 self.vectors[planned.shown, r], self._errors[planned.shown, r] = found, errors
             used = {n: s for n, s in used.items() if n > planned.shown - 2 * DISTANCE}
-        self.offsets = self._offsets(pictures, seen)
+        self._intra = {p.shown: _intra(self._own(seen, p)) for p in pictures}
+        self.offsets = self._offsets(pictures)
 
-    def _offsets(self, pictures: Sequence[Planned], seen: Callable[[int], Seen | None]) -> dict[int, np.ndarray]:
+    def errors(self, planned: Planned) -> np.ndarray:
+        """Absolute error [h, w] of the patches of a picture as they are predicted."""
+        known = [self._errors[key] for r in planned.references if (key := (planned.shown, r)) in self._errors]
+        return np.minimum.reduce([self._intra[planned.shown], *known]) if known else self._intra[planned.shown]
+
+    @staticmethod
+    def _own(seen: Callable[[int], Seen | None], planned: Planned) -> Seen:
+        own = seen(planned.shown)
+        assert own is not None
+        return own
+
+    def _offsets(self, pictures: Sequence[Planned]) -> dict[int, np.ndarray]:
         depending: dict[int, np.ndarray] = {}  # absolute error of later pictures that each patch takes away
         out = {}
         for planned in reversed(pictures):
-            own = seen(planned.shown)
-            assert own is not None
-            intra = _intra(own) + NOISE * PATCH * PATCH
+            intra = self._intra[planned.shown] + NOISE * PATCH * PATCH
             total = depending.get(planned.shown, np.zeros_like(intra))
-            out[planned.shown] = np.clip(COARSEST - STRENGTH * np.log2(1 + total / intra), FINEST, COARSEST)
+            finer = STRENGTH * np.log2(1 + total / intra)
+            activity = np.log2(intra)
+            coarser = ACTIVITY * (activity - activity.mean())
+            out[planned.shown] = np.clip(COARSEST - finer, FINEST, COARSEST) + coarser
             known = [r for r in planned.references if (planned.shown, r) in self.vectors]
             if not known:
                 continue
