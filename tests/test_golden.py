@@ -21,7 +21,10 @@ from josiecodec.datasets.dataset import TokenDataset
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(path.stem for path in GOLDEN.glob("*.josie"))
 WHOLE = [name for name in FILES if "cut_off" not in name]
-MOTION = ("shown", "step", "uses", "vectors", "codes")  # of pictures of a video with motion
+MOTION = {  # of pictures of videos with motion
+    "video_with_motion": ("shown", "step", "uses", "vectors", "codes"),
+    "video_with_varied_steps": ("shown", "step", "uses", "vectors", "codes", "offsets"),
+}
 SHIPPED = {
     "jodio-24k": "4892de299fa0a003aabc4782f8710be083d28eb92a82577e8a2e3c923043d592",
     "jodio-24k-v2": "ec94e062833aea2fbe6fc6e47632998c06aab309d7b68ecf804b1873ac1715dd",
@@ -53,17 +56,18 @@ def test_codes(name):
                     found.setdefault(f"{block.stream}.{key}", []).append(getattr(block.codes, key))
             else:
                 found.setdefault(f"{block.stream}.codes", []).append(block.codes)
-    kept = ("samples", "pixels", *(MOTION if name == "video_with_motion" else ()))
+    kept = ("samples", "pixels", *MOTION.get(name, ()))
     assert set(found) == {key for key in want if not key.endswith(kept)}
     for key, parts in found.items():
         np.testing.assert_array_equal(np.concatenate(parts), want[key], err_msg=key)
 
 
-def test_tokens_of_motion():
-    want = expected("video_with_motion")
+@pytest.mark.parametrize("name", MOTION)
+def test_tokens_of_motion(name):
+    want = expected(name)
     codec = josiecodec.load("jovio-16")
-    tokens = list(motion_tokens(codec, (GOLDEN / "video_with_motion.josie").read_bytes()))
-    for key in MOTION:
+    tokens = list(motion_tokens(codec, (GOLDEN / f"{name}.josie").read_bytes()))
+    for key in MOTION[name]:
         found = np.concatenate([np.asarray(getattr(t, key)).reshape(-1) for t in tokens])
         np.testing.assert_array_equal(found, want[f"0.{key}"], err_msg=key)
 
@@ -112,9 +116,7 @@ def test_samples_of_levels_after_the_base(name):
     assert float((wave - want).square().sum() / want.square().sum()) < 10**-3.5
 
 
-@pytest.mark.parametrize(
-    "name", ["image_adaptive", "image_uniform", "image_detail", "video_with_sound", "video_with_motion"]
-)
+@pytest.mark.parametrize("name", ["image_adaptive", "image_uniform", "image_detail", "video_with_sound", *MOTION])
 def test_pixels(name):
     codec = josiecodec.load("jovio-16-v2" if name == "image_detail" else "jovio-16")
     found = codec.decompress((GOLDEN / f"{name}.josie").read_bytes())

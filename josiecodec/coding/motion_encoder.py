@@ -198,9 +198,9 @@ class MotionEncoder:
         """
         run = _Run(self._state.copy())
         for number, planned in enumerate(self._plan_of_window):
-            if course and again and 1 <= number <= len(OFF):
-                if abs(course.next_step() - course.start) > OFF[number - 1]:
-                    return None
+            limit = OFF[number - 1] if course and again and 1 <= number <= len(OFF) else math.inf
+            if course and abs(course.next_step() - course.start) > limit:
+                return None
             run.parts.append([])
             for n, p in enumerate(planned):
                 if course and (not n or number == len(self._plan_of_window) - 1):
