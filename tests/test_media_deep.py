@@ -40,7 +40,7 @@ def test_floating_point_colors(tmp_path):
 @pytest.mark.parametrize("kind", [np.float16, np.float64, np.uint32])
 def test_numbers_that_cannot_be_read_are_named(tmp_path, kind):
     path = write_tiff(tmp_path / "a.tif", chart().astype(kind))
-    with pytest.raises(MediaError, match="values of .. bits, in a form that is not known; save it"):
+    with pytest.raises(MediaError, match="in a form that is not known; save it"):
         load_image(path)
 
 
@@ -55,7 +55,7 @@ def test_a_fine_grey_that_is_transparent(tmp_path):
     values = GREEN.astype(np.uint16) * 257
     Image.fromarray(values).save(tmp_path / "a.png", transparency=int(values[0, 0]))
     with pytest.warns(UserWarning, match="put on white"):
-        error_of(tmp_path / "a.png", np.where(GREEN == GREEN[0, 0], 255, GREEN)[..., None])
+        error_of(tmp_path / "a.png", np.where(GREEN[0, 0] == GREEN, 255, GREEN)[..., None])
 
 
 def test_fine_greys_by_their_gamma_and_by_their_profile(tmp_path):
