@@ -33,7 +33,7 @@ def test_a_few_bytes_are_not_believed_to_follow_on_many_pictures(codec, rate):
     arguments = (codec.tables,) if rate.kbps else (None,)
     info = replace(stream.info, length=None)
     units = len(stream.codes.pictures) * info.rows if rate.kbps else len(stream.codes.counts)
-    for far, size, shown in ((20, 40, True), (9000, 40, False), (9000, 4000, True)):
+    for far, size, shown in ((20, 40, True), (3000, 40, False), (3000, 4000, True)):
         decoder = kind(codec, info, *arguments, salvage=True)
         block = Block(0, far * info.rows, units, stream.codes, size)
         pictures = itertools.chain(decoder.push(block), decoder.finish())
