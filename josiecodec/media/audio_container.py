@@ -274,6 +274,6 @@ def silence(samples: int, channels: int) -> Iterator[Sound]:
 
 
 def reason(error: BaseException) -> str:
-    """What an error of a library says, in one line."""
-    text = str(error).strip().splitlines()
+    """What an error of a library says, in one line, without FFmpeg's number and the name of the file."""
+    text = str(getattr(error, "strerror", None) or error).strip().splitlines()
     return text[-1] if text else type(error).__name__

@@ -8,6 +8,7 @@ an hour-long file gives the same samples as in one piece.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import tempfile
@@ -76,6 +77,8 @@ class SampleReader:
         elif isinstance(self._file, str) and not Path(self._file).is_file():
             raise MediaError(f"{source}: no such file")
         try:
+            if not self._file_size():
+                raise MediaError(f"{self.name}: is empty")
             self._parts = joined_parts(self._file)
             self._source = self._open(self._parts[0])
         except OSError as error:
@@ -94,6 +97,10 @@ class SampleReader:
                 "another",
                 stacklevel=2,
             )
+
+    def _file_size(self) -> int:
+        with Part(self._file) as file:
+            return file.seek(0, os.SEEK_END)
 
     def _open(self, part: Piece, by_ffmpeg: bool = False, seek: bool = False) -> Any:
         """What reads a part of the file: libsndfile where it can and is exact, else FFmpeg."""
