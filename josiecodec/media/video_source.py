@@ -16,6 +16,7 @@ from .image_open import frame_count, opened
 from .mp4_index import without_index
 from .video_animation import animation_frames
 from .video_color import Colors, colors_of, on_white, to_rgb
+from .video_crop import crop_of, cut
 from .video_file import Decoder, film_count, film_stream, open_film, packets
 from .video_frames import Deinterlacer, Stamps, StorageOrder, orientation, square_size, turned
 from .video_rate import believable, choose_rate
@@ -64,6 +65,7 @@ class Film:
         interlaced: whether there were interlaced frames.
         orientation: how the last picture was brought upright.
         coded_size: height and width of the first picture as it is stored.
+        crop: what of that is not shown.
         form: pixel format of the first picture, as FFmpeg names it.
         decoded: number of pictures so far.
     """
@@ -95,6 +97,7 @@ class Film:
         self.sound: int | None = None if track is None else track.index
         self._streams = [stream] if track is None else [stream, track]
         self._decoder = Decoder(stream)
+        self.crop = crop_of(path, self.container, stream)
         self.sound_end: float | None = None
         self.picture_end: float | None = None
         self.colors: Colors | None = None
@@ -164,6 +167,7 @@ class Film:
         if opacity is not None and opacity.min(initial=255) < 255:
             self._warn("transparency is put on white")
             pixels = on_white(pixels, opacity)
+        pixels = cut(pixels, self.crop, self.coded_size)
         base = frame.time_base
         stamp = self._stamps(frame)
         time = float(stamp * base) if stamp is not None and base else None
