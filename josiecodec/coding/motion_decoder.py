@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -91,7 +92,7 @@ class MotionDecoder:
         """Whether a picture may come next when some are lost."""
         coded, length = self.decoder.state.coded, self.info.length
         known = max(coded, self.start) if self._broken and self.shown == self.start else coded
-        gap = min(self.info.rate * MAX_GAP_SECONDS, GAP_PER_BYTE * self._bytes)
+        gap = min(self.info.rate * MAX_GAP_SECONDS, Fraction(GAP_PER_BYTE * self._bytes))
         return coded <= first <= known + gap and (length is None or first < length)
 
     def _decode(self, payload: MotionPayload) -> Iterator[Tensor]:

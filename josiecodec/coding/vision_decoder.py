@@ -6,6 +6,7 @@ What is predicted goes on from block to block, so there are no seams in time. No
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -92,7 +93,7 @@ class GroupDecoder:
         """Rows that may be missing at a stretch: a few bytes are not believed to follow on many pictures."""
         if not self.info.rate:
             return self.info.rows
-        pictures = min(self.info.rate * MAX_GAP_SECONDS, GAP_PER_BYTE * self._bytes)
+        pictures = min(self.info.rate * MAX_GAP_SECONDS, Fraction(GAP_PER_BYTE * self._bytes))
         return int(-(-pictures // self.info.group)) * self.info.rows
 
     def _missing(self, rows: int) -> PatchRows:

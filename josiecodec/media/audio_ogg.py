@@ -72,7 +72,8 @@ def _finished(file: Part, link: _Link, end: int) -> list[Piece]:
     unit, skipped = _clock(file.read(MAX_PAGE))
     if not unit:
         return whole
-    headers, pieces = (link.start, link.headers), []
+    headers = (link.start, link.headers)
+    pieces: list[Piece] = []
     for start, stop, position in [*link.pieces, (link.piece, end, link.position)]:
         ranges = ((start, stop),) if not pieces else (headers, (start, stop))
         pieces.append(Piece(ranges, (position - skipped) / unit, bool(pieces)))
