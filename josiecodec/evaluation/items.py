@@ -47,6 +47,11 @@ class Item:
         """Its name in tables: its path, and its offset in the file if that is not 0."""
         return self.path + (f"@{self.offset:g}" if self.offset else "")
 
+    @property
+    def may_be_english_speech(self) -> bool:
+        """Whether words are looked for: not in what a manifest says is something else, or another language."""
+        return self.label in ("speech", "audio") and self.language in ("", "en")
+
     def version_key(self) -> str:
         """A key that changes when the file does."""
         try:

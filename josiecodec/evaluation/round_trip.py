@@ -113,6 +113,8 @@ def _round_trip(item: Item, target: Path) -> dict[str, Any]:
     decoded = _codec.decode(data, rate)
     end = time.perf_counter()
     peak = peak_mb()
+    if not bool(torch.isfinite(decoded).all()):
+        raise CodecError("what is decoded has samples that are no finite numbers")
     stored = target.with_name(target.name + ".bin")
     write_bytes(stored, data)
     _save(item.kind, fit_length(decoded, len(original)) if item.kind == "audio" else decoded, out, rate)
