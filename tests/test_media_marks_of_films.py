@@ -1,13 +1,15 @@
-"""Crop marks of containers, and sound that breaks off."""
+"""Films that are not shown as they are stored: crop marks, sound that breaks off, pictures that are late."""
 
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from kit.films import film
 
+from josiecodec.errors import MediaError
 from josiecodec.media.video_crop import Crop, crop_of
-from josiecodec.media.video_file import film_stream, open_film
+from josiecodec.media.video_file import film_stream, open_film, without_delay
 from josiecodec.media.video_reader import VideoReader
 
 EXACT = {"codec": "ffv1", "form": "bgr0", "options": {}, "sound": None, "flashes": ()}
@@ -79,3 +81,22 @@ def test_sound_that_breaks_off_is_said(tmp_path):
     path.write_bytes(data[: len(data) * 2 // 3])
     with VideoReader(path) as reader, pytest.warns(UserWarning, match="its sound ends after"):
         list(reader.sound.mono(24000))
+
+
+@pytest.mark.parametrize(("extra", "moved"), [(b"XviD0074", 3), (b"Lavc", 0)])
+def test_xvid_that_ffmpeg_wrote_to_avi_is_late_by_some_pictures(extra, moved):
+    context = SimpleNamespace(extradata=b"\0\0\1\xb2" + extra, has_b_frames=True)
+    stream = SimpleNamespace(index=0, codec_context=context)
+    container = SimpleNamespace(format=SimpleNamespace(name="avi"), metadata={"software": "Lavf61.1.100"})
+    times = [0, 4, 5, 6]
+    made = [SimpleNamespace(stream=stream, dts=t, pts=None) for t in times]
+    sound = SimpleNamespace(stream=SimpleNamespace(index=1), dts=9, pts=9)
+    found = list(without_delay(container, stream, iter([*made, sound])))
+    assert [p.dts for p in found] == [0, 4 - moved, 5 - moved, 6 - moved, 9]
+
+
+def test_pictures_that_are_no_films_are_named(tmp_path):
+    header = struct.pack(">8I", 0x59A66A95, 16, 16, 24, 768, 1, 0, 0)
+    (tmp_path / "a.ras").write_bytes(header + bytes(768))
+    with pytest.raises(MediaError, match="pictures of the kind sunrast are not read; save it as PNG"):
+        open_film(tmp_path / "a.ras")
