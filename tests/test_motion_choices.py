@@ -84,7 +84,7 @@ def test_what_stays_gets_finer_steps_than_what_is_covered():
     ahead = Lookahead(plan(0, 9, {0}), lambda n: pictures[n], 8.0)
     assert ahead.offsets[0][:, 0].max() < COARSEST - 12
     assert ahead.offsets[0][:, -1].min() > COARSEST - 4
-    assert (ahead.offsets[1] == COARSEST).all()
+    assert np.abs(ahead.offsets[1] - COARSEST).max() < 4  # nothing is predicted from it
 
 
 def test_steps_of_patches_scale_levels():

@@ -25,7 +25,7 @@ from ..entropy.code_tables import EntropyTables
 from ..nn.streaming import State
 from ..settings import EncoderSettings, Rate
 from ..vision.grouping import padded, to_groups
-from ..vision.motion_field import compensate
+from ..vision.motion_field import MotionField, compensate
 from ..vision.motion_planes import Planes, to_planes, to_rgb
 from ..vision.motion_residual import MAX_STEP, sizes_of, step_size
 from ..vision.motion_search import coarse
@@ -49,6 +49,7 @@ BASE_LAMBDA = 20.0  # of a base beside that of the levels: it is only to be a be
 CUT, CUT_RATIO = 18.0, 3.0  # change of coarse luma at a cut, and beside that of the picture before
 MAX_PICTURE = MAX_PAYLOAD - 4  # bytes of a picture, which a block must hold
 COARSER = 6  # steps that a picture is coarser that would take more
+SAME_MOTION = 8  # by how much steps may differ for a picture to keep its motion when it is coded again
 BLOCK_BYTES = 18  # of a block without its payload, and in the end record
 
 
@@ -112,7 +113,7 @@ class MotionEncoder:
         self._plan_of_window: list[list[Planned]] = []
         self._ahead: Lookahead | None = None
         self._vectors: Vectors = {}  # of the window, as they were found last
-        self._refined: set[int] = set()  # pictures whose vectors are to decoded pictures
+        self._fields: dict[int, tuple[MotionField, int]] = {}  # of its pictures, and for which step
         self._bases: dict[tuple[int, int], tuple[bytes, bool, bytes, Planes]] = {}
 
     def _first_step(self) -> float:
@@ -166,7 +167,7 @@ class MotionEncoder:
             run = self._within(max(budget + self._left - self.overhead, 1.0), len(self._waiting) < self._window_size)
             self.overhead = 0.0
         self._state = run.state
-        self._waiting, self._bases, self._vectors, self._refined, self._ahead = [], {}, {}, set(), None
+        self._waiting, self._bases, self._vectors, self._fields, self._ahead = [], {}, {}, {}, None
         self._keys = {k for k in self._keys if k >= self.taken}
         return [MotionRows(part, self._grid[0]) for part in run.parts]
 
@@ -259,12 +260,14 @@ class MotionEncoder:
         assert state.syntax is not None
         seen, shown, references = self._seen(planned.shown), planned.shown, planned.references
         known = [Seen(state.kept[r], coarse(state.kept[r].y)) for r in references]
-        hints = [near_vectors(self._vectors, shown, r) for r in references]
-        had = [self._vectors.get((shown, r)) for r in references]
-        sizes = sizes_of(step, UNIT * offsets.astype(int))[0] / 16
-        motion, found = choose_motion(seen, known, hints, sizes, had, shown in self._refined)
-        self._refined.add(shown)
-        self._vectors.update({(shown, r): v for r, v in zip(references, found)})
+        motion, at = self._fields.get(shown, (None, 0))
+        if motion is None or abs(step - at) > SAME_MOTION:
+            hints = [near_vectors(self._vectors, shown, r) for r in references]
+            had = [self._vectors.get((shown, r)) for r in references]
+            sizes = sizes_of(step, UNIT * offsets.astype(int))[0] / 16
+            motion, found = choose_motion(seen, known, hints, sizes, had, motion is not None)
+            self._vectors.update({(shown, r): v for r, v in zip(references, found)})
+            self._fields[shown] = motion, step
         picture = MotionPicture.empty(planned.layer, len(references), *self._grid)
         picture.uses, picture.vectors = motion.uses, motion.vectors
         prediction = compensate([r.planes.reference for r in known], motion)
