@@ -115,7 +115,7 @@ class Course:
             if done:
                 steps = np.array([*self.steps, *[0.0] * (len(ratios) - done)])
                 ratios = ratios * (self.bits / (ratios * self.forecast.bits(steps))[:done].sum())
-        left = max(self.budget - self.bits, self.budget / 50)
+        left = max(self.budget - self.bits, self.budget / 5000)
         low, high = LEAST, MOST
         for _ in range(16):
             middle = (low + high) / 2
