@@ -49,7 +49,7 @@ BASE_LAMBDA = 20.0  # of a base beside that of the levels: it is only to be a be
 CUT, CUT_RATIO = 18.0, 3.0  # change of coarse luma at a cut, and beside that of the picture before
 MAX_PICTURE = MAX_PAYLOAD - 4  # bytes of a picture, which a block must hold
 COARSER = 6  # steps that a picture is coarser that would take more
-SAME_MOTION = 8  # by how much steps may differ for a picture to keep its motion when it is coded again
+SAME_MOTION = 2  # by how much steps may differ for a picture to keep its motion when it is coded again
 BLOCK_BYTES = 18  # of a block without its payload, and in the end record
 
 

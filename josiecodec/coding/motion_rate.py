@@ -12,7 +12,7 @@ from .motion_lookahead import COARSEST, FINEST, Lookahead
 from .motion_plan import Planned
 
 LEAST, MOST = -FINEST, MAX_STEP - COARSEST  # steps of a window
-EVEN = 9.0  # by how much steps may differ within a window that is as it should be
+EVEN = 6.0  # by how much steps may differ within a window that is as it should be
 OFF = 4.0, 8.0  # by how much the step turns out to be wrong behind the first part, and the second, to begin again
 FREEDOM = 12.0  # by how much they may differ from the one that was meant
 _GRID = np.arange(0.0, MAX_STEP + 1, 4.0)
