@@ -107,7 +107,8 @@ class SampleReader:
         source = self._file if len(self._parts) == 1 and not part.start else Part(self._file, part.ranges)
         with Part(self._file, part.ranges) as file:
             head = file.read(4)
-        if not by_ffmpeg and not is_mp3(head) and (head != b"fLaC" or seek):
+        synchronised = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0  # libsndfile would say a lot
+        if not by_ffmpeg and not is_mp3(head) and not synchronised and (head != b"fLaC" or seek):
             with contextlib.suppress(NotForSndfile):
                 return self._checked(SndfileSource(source, self.name))
         if hasattr(source, "seek"):
