@@ -106,3 +106,9 @@ def test_rates_that_are_none_of_sound(tmp_path):
     soundfile.write(tmp_path / "a.wav", noise(3000), 1, "PCM_16")
     with pytest.raises(MediaError, match="1 Hz with 1 channels is no audio"):
         heard(tmp_path / "a.wav")
+
+
+def test_what_begins_like_mpeg_is_read_without_notes_of_libraries(tmp_path, capfd):
+    write_sound(tmp_path / "a.aac", WAVE, "aac", "adts")
+    assert len(heard(tmp_path / "a.aac")[0]) >= len(WAVE)
+    assert capfd.readouterr().err == ""
