@@ -83,6 +83,7 @@ def _show_josie(path: Path, salvage: bool, as_json: bool) -> None:
         ) from None
     size = path.stat().st_size
     streams = [_described(summary) for summary in summaries]
+    _name_halves([summary.info for summary in summaries], streams)
     if as_json:
         click.echo(json.dumps({"file": str(path), "bytes": size, "streams": streams, "problems": problems}))
         return
@@ -94,10 +95,26 @@ def _show_josie(path: Path, salvage: bool, as_json: bool) -> None:
         click.echo(f"  warning: {problem}", err=True)
 
 
+def _name_halves(infos: list[Any], streams: list[dict[str, Any]]) -> None:
+    """Say which streams are the two halves of a stereo recording."""
+    from josiecodec.bitstream.header import side_of
+
+    for index, described in enumerate(streams):
+        side = side_of(infos, index)
+        if side is not None:
+            described["half"], streams[side]["half"] = "mid", "side"
+
+
 def _audio(s: dict[str, Any], size: int) -> list[str]:
     rate = 8 * size / max(s["seconds"], 1e-9) / 1000
+    if s.get("half") == "side":
+        return [
+            f"  side: half the difference of left and right, {s['frames']} frames, "
+            f"{s['codes_kbps']:.3f} kbit/s with fixed-length codes"
+        ]
+    what = "audio, the mid of stereo" if s.get("half") else "audio"
     return [
-        f"  audio: {s['seconds']:.3f} s, {s['length']} samples at {s['sample_rate']} Hz",
+        f"  {what}: {s['seconds']:.3f} s, {s['length']} samples at {s['sample_rate']} Hz",
         f"    encoded from {s['original_rate']} Hz, {s['original_channels']} channel(s)",
         f"    {s['frames']} frames at {s['frame_rate']:g}/s: {s['codes_kbps']:.3f} kbit/s with fixed-length codes, "
         f"{rate:.3f} kbit/s the whole file",
@@ -239,7 +256,7 @@ def _levels_within(source: Path, kbps: float, tables: Tables, useful: Callable[[
     stream = file.streams[0]
     info, codes = stream.info, stream.codes
     if len(file.streams) > 1 or not isinstance(info, AudioInfo) or not isinstance(codes, np.ndarray):
-        raise click.UsageError("--kbps is for files with audio only; use --n-q")
+        raise click.UsageError("--kbps is for files with one stream of audio; use --n-q for others, stereo among them")
     own = find_tables(info, tables)
     rates = level_rates(codes.T, info.codebook_size, info.sample_rate / info.frame_size, own)
     return fit_levels(lambda n: (file.trimmed(n).to_bytes(tables), stream.seconds), rates, kbps, useful)[0]
