@@ -261,11 +261,11 @@ def _encode_video(models: Models, start: Path, out: Any, how: Encoding, progress
 def _mixed(out: Any, video: bool = False) -> list[str]:
     """A warning where channels of the original are not kept."""
     from josiecodec.bitstream.container import TokenReader
-    from josiecodec.bitstream.header import AudioInfo, is_side
+    from josiecodec.bitstream.header import AudioInfo, is_image
 
     with TokenReader(out.getvalue() if hasattr(out, "getvalue") else out, codes=False) as reader:
         channels = max((s.original_channels for s in reader.streams if isinstance(s, AudioInfo)), default=1)
-        if channels == 1 or any(map(is_side, reader.streams)):
+        if channels == 1 or any(map(is_image, reader.streams)):
             return []
     hint = "the sound of videos is mono" if video else "--stereo keeps two" if channels == 2 else "the codec is mono"
     return [f"its {channels} channels are mixed to one; {hint}"]

@@ -83,38 +83,26 @@ def _show_josie(path: Path, salvage: bool, as_json: bool) -> None:
         ) from None
     size = path.stat().st_size
     streams = [_described(summary) for summary in summaries]
-    _name_halves([summary.info for summary in summaries], streams)
     if as_json:
         click.echo(json.dumps({"file": str(path), "bytes": size, "streams": streams, "problems": problems}))
         return
     click.echo(f"{path}: {size} bytes")
     for s in streams:
         click.echo("\n".join(_audio(s, size) if s["kind"] == "audio" else _vision(s, size)))
-        click.echo(f"    {s['levels']} levels x {s['codebook_size']} codes, model {s['model']} {s['fingerprint'][:16]}")
+        if not s.get("stereo_image"):
+            click.echo(
+                f"    {s['levels']} levels x {s['codebook_size']} codes, model {s['model']} {s['fingerprint'][:16]}"
+            )
     for problem in problems:
         click.echo(f"  warning: {problem}", err=True)
 
 
-def _name_halves(infos: list[Any], streams: list[dict[str, Any]]) -> None:
-    """Say which streams are the two halves of a stereo recording."""
-    from josiecodec.bitstream.header import side_of
-
-    for index, described in enumerate(streams):
-        side = side_of(infos, index)
-        if side is not None:
-            described["half"], streams[side]["half"] = "mid", "side"
-
-
 def _audio(s: dict[str, Any], size: int) -> list[str]:
     rate = 8 * size / max(s["seconds"], 1e-9) / 1000
-    if s.get("half") == "side":
-        return [
-            f"  side: half the difference of left and right, {s['frames']} frames, "
-            f"{s['codes_kbps']:.3f} kbit/s with fixed-length codes"
-        ]
-    what = "audio, the mid of stereo" if s.get("half") else "audio"
+    if s.get("stereo_image"):
+        return [f"  stereo image: {s['frames']} frames at {s['frame_rate']:g}/s, {s['codes_kbps']:.3f} kbit/s"]
     return [
-        f"  {what}: {s['seconds']:.3f} s, {s['length']} samples at {s['sample_rate']} Hz",
+        f"  audio: {s['seconds']:.3f} s, {s['length']} samples at {s['sample_rate']} Hz",
         f"    encoded from {s['original_rate']} Hz, {s['original_channels']} channel(s)",
         f"    {s['frames']} frames at {s['frame_rate']:g}/s: {s['codes_kbps']:.3f} kbit/s with fixed-length codes, "
         f"{rate:.3f} kbit/s the whole file",
@@ -153,14 +141,18 @@ def _described(summary: Any) -> dict[str, Any]:
         "seconds": summary.seconds,
     }
     if isinstance(i, AudioInfo):
-        return out | {
-            "sample_rate": i.sample_rate,
-            "frame_size": i.frame_size,
-            "frame_rate": i.sample_rate / i.frame_size,
-            "original_rate": i.original_rate,
-            "original_channels": i.original_channels,
-            "codes_kbps": i.bitrate / 1000,
-        }
+        return (
+            out
+            | ({"stereo_image": True} if i.image else {})
+            | {
+                "sample_rate": i.sample_rate,
+                "frame_size": i.frame_size,
+                "frame_rate": i.sample_rate / i.frame_size,
+                "original_rate": i.original_rate,
+                "original_channels": i.original_channels,
+                "codes_kbps": i.bitrate / 1000,
+            }
+        )
     out |= {"width": i.width, "height": i.height, "pictures_per_second": float(i.rate)}
     if summary.pictures:
         return out | {"keys": summary.keys}

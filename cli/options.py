@@ -112,9 +112,9 @@ def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def stereo_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """--stereo alone."""
-    return click.option("--stereo", is_flag=True, help="Audio: keep two channels, as mid and side.  [default: mono]")(
-        function
-    )
+    return click.option(
+        "--stereo", is_flag=True, help="Audio: keep where sounds are between two channels.  [default: mono]"
+    )(function)
 
 
 def mono_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -62,8 +62,8 @@ def encode_file(
         progress: is told the share that is done, now and then.
         codecs: models to use, at most one for audio and one for vision; else those of the package. With a model for
             audio alone a video gives its audio.
-        stereo: keep both channels of an audio file of two, as mid and side; `n_q` is of the mid, `kbps` of the whole
-            file. Sound of videos stays mono, with a warning.
+        stereo: keep where sounds are in an audio file of two channels; `n_q` is of their mix, `kbps` of the whole file.
+            Sound of videos stays mono, with a warning.
 
     Returns:
         what became of it; `target` has its name only when it is complete.
@@ -129,7 +129,7 @@ def decode_file(
         overwrite: replace `target` if it exists.
         progress: is told the share that is done, now and then.
         codecs: models that made the file; else those of the package.
-        mono: of a stereo recording, decode the mid alone, which is the mix of both channels.
+        mono: of a stereo recording, decode the mix of both channels.
 
     Returns:
         what became of it; `target` has its name only when it is complete.

@@ -1,7 +1,7 @@
 """The header of a `.josie` file: what its streams are and which model they need.
 
-Layout in docs/format.md. Every size is bounded and checked before anything of that size is read. Version 2 is written,
-and version 3 where a stream is the side of a stereo recording, which readers of version 2 cannot know; version 1, whose
+Layout in docs/format.md. Every size is bounded and checked before anything of that size is read. Version 2 is written;
+version 3 where a stream is the image of a stereo recording, which readers of version 2 cannot know. Version 1, whose
 numbers have fixed sizes, is still read (`header_v1.py`).
 """
 
@@ -80,8 +80,7 @@ class AudioInfo(StreamInfo):
         sample_rate: samples per second of the decoded stream.
         frame_size: samples per frame.
         original_rate, original_channels: of the file that was encoded.
-        side: whether it is half the difference of two channels, left less right; half their sum, the mid, is the
-            stream before it, of the same model and length.
+        image: whether it holds the stereo image of the stream of audio before it, which has the same length.
     """
 
     kind: ClassVar[str] = "audio"
@@ -90,7 +89,7 @@ class AudioInfo(StreamInfo):
     frame_size: int
     original_rate: int
     original_channels: int
-    side: bool = False
+    image: bool = False
 
     @property
     def units(self) -> int | None:
@@ -150,7 +149,7 @@ class VisionInfo(StreamInfo):
         return self.total_rows
 
 
-AUDIO, VISION, SIDE = 0, 1, 2  # kinds of streams in the header; SIDE from version 3 on
+AUDIO, VISION, IMAGE = 0, 1, 2  # kinds of streams in the header; IMAGE from version 3 on
 
 
 def write_header(streams: Sequence[StreamInfo]) -> bytes:
@@ -164,15 +163,15 @@ def write_header(streams: Sequence[StreamInfo]) -> bytes:
     body = b""
     for s in streams:
         check_limits(s)
-    _check_sides(streams)
+    _check_images(streams)
     for s in streams:
         name = s.model.encode()
-        kind = VISION if isinstance(s, VisionInfo) else SIDE if is_side(s) else AUDIO
+        kind = VISION if isinstance(s, VisionInfo) else IMAGE if is_image(s) else AUDIO
         body += bytes([kind << 6 | s.levels - 1]) + put_varint(s.codebook_size) + bytes.fromhex(s.fingerprint)
         body += bytes([len(name)]) + name
         body += (UNKNOWN_LENGTH if s.length is None else s.length).to_bytes(LENGTH_BYTES, "little")
         body += b"".join(put_varint(number) for number in _numbers(s))
-    version = STEREO_VERSION if any(map(is_side, streams)) else VERSION
+    version = STEREO_VERSION if any(map(is_image, streams)) else VERSION
     data = MAGIC + bytes([version]) + put_varint(len(body)) + body
     return data + struct.pack("<I", zlib.crc32(data))
 
@@ -207,7 +206,7 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
         raise FormatError("the header is damaged (checksum)")
     try:
         fields = old_fields(data[:end]) if old else _fields(data[:end], position)
-        most = SIDE if not old and data[6] == STEREO_VERSION else VISION
+        most = IMAGE if not old and data[6] == STEREO_VERSION else VISION
         if any(kind > most for kind, *_ in fields):
             raise FormatError("a stream of a kind that this version of the format does not have")
         streams = _stream_infos(fields)
@@ -215,32 +214,35 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
         raise FormatError("the header is damaged") from None
     if not 1 <= len(streams) <= MAX_STREAMS:
         raise FormatError(f"{len(streams)} streams")
-    _check_sides(streams)
+    _check_images(streams)
     return streams, end + 4
 
 
-def is_side(info: StreamInfo) -> bool:
-    """Whether a stream is the side of a stereo recording."""
-    return isinstance(info, AudioInfo) and info.side
+def is_image(info: StreamInfo) -> bool:
+    """Whether a stream is the image of a stereo recording."""
+    return isinstance(info, AudioInfo) and info.image
 
 
-def side_of(streams: Sequence[StreamInfo], index: int) -> int | None:
-    """Index of the side that belongs to a stream of audio; None if it is mono."""
-    return index + 1 if index + 1 < len(streams) and is_side(streams[index + 1]) else None
+def image_of(streams: Sequence[StreamInfo], index: int) -> int | None:
+    """Index of the stereo image that belongs to a stream of audio; None if it is mono."""
+    return index + 1 if index + 1 < len(streams) and is_image(streams[index + 1]) else None
 
 
-def _check_sides(streams: Sequence[StreamInfo]) -> None:
-    """Make sure that each side follows a mid that it fits.
+def _check_images(streams: Sequence[StreamInfo]) -> None:
+    """Make sure that each stereo image follows a stream of audio that it fits.
 
     Raises:
         FormatError: if it does not.
     """
-    for index, side in enumerate(streams):
-        if not is_side(side):
+    for index, image in enumerate(streams):
+        if not isinstance(image, AudioInfo) or not image.image:
             continue
-        mid = streams[index - 1] if index else None
-        if not isinstance(mid, AudioInfo) or mid.side or replace(mid, levels=side.levels, side=True) != side:
-            raise FormatError("a stream of side does not follow a stream of audio that it fits")
+        sound = streams[index - 1] if index else None
+        fits = isinstance(sound, AudioInfo) and not sound.image
+        for name in ("length", "sample_rate", "frame_size"):
+            fits = fits and getattr(sound, name) == getattr(image, name)
+        if not fits:
+            raise FormatError("a stereo image does not follow a stream of audio that it fits")
 
 
 def find_stream(streams: Sequence[StreamInfo], kind: str) -> int:
@@ -285,7 +287,7 @@ def _stream_infos(fields: list[Fields]) -> list[StreamInfo]:
         common = (model, fingerprint, levels, size, length)
         if kind != VISION:
             rate, frame, original, channels = numbers
-            streams.append(AudioInfo(*common, rate, frame, original, channels, kind == SIDE))
+            streams.append(AudioInfo(*common, rate, frame, original, channels, kind == IMAGE))
         else:
             width, height, top, bottom, patch, group = numbers
             streams.append(VisionInfo(*common, width, height, Fraction(top, bottom), patch, group))

@@ -19,17 +19,17 @@ from ..atomic import write_bytes
 from ..audio.layers import LayerInput
 from ..audio.network import CHUNK_FRAMES
 from ..bitstream.container import TokenReader, TokenWriter
-from ..bitstream.header import find_stream, side_of
+from ..bitstream.header import AudioInfo, find_stream, image_of
 from ..errors import FormatError, MediaError
 from ..media.audio_reader import AudioReader, Reading, StreamResampler
 from ..media.audio_writer import AudioWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
-from .audio_decoder import BlockDecoder, in_step
+from .audio_decoder import BlockDecoder
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import Progress, Result
 from .jodio import Jodio
 from .layer_rate import Fitted
-from .stereo import left_and_right
+from .stereo import ImageDecoder
 
 MAX_IN_MEMORY = 1 << 26  # bytes of standard input; more goes to a temporary file
 
@@ -44,8 +44,6 @@ def encode_file(
     settings: EncoderSettings | None = None,
     reading: Reading | None = None,
     progress: Progress | None = None,
-    gain: float | None = None,
-    opened: Callable[[str | Path | IO[bytes], Reading | None], AudioReader] = AudioReader,
 ) -> Result:
     """Encode an audio file to a `.josie` file of one channel, block by block; `audio_stereo.py` makes those of two.
 
@@ -62,8 +60,6 @@ def encode_file(
         settings: of the encoder; None for those of the model.
         reading: how the audio is read: which track, whether to salvage, whether to scale it to full scale.
         progress: is told the share that is done, now and then; of every pass.
-        gain: factor for all samples; None for 1, or what `reading` asks for.
-        opened: what opens the source.
 
     Raises:
         CodesError: if `n_q` is out of range.
@@ -72,13 +68,12 @@ def encode_file(
         MediaError: if the audio cannot be read. Nothing is left at `target` then.
     """
     rate = fitting_rate("audio", n_q, rate)
-    known = gain is not None or not (reading and reading.normalize)
-    if rate.kbps is None and known:
+    if rate.kbps is None and not (reading and reading.normalize):
         levels = codec.config.useful_levels(codec.levels(rate.n_q, settings))
-        with opened(source, reading) as reader:
-            return _encode(codec, reader, target, levels, settings, progress, gain or 1.0)
-    with _reopening(source, reading, opened) as reopen:
-        gain = (gain or 1.0) if known else normalizing_gain(reopen)
+        with AudioReader(source, reading) as reader:
+            return _encode(codec, reader, target, levels, settings, progress)
+    with _reopening(source, reading) as reopen:
+        gain = normalizing_gain(reopen) if reading and reading.normalize else 1.0
         if rate.kbps is None:
             levels = codec.config.useful_levels(codec.levels(rate.n_q, settings))
             with reopen() as reader:
@@ -141,18 +136,14 @@ def normalizing_gain(reopen: Callable[[], AudioReader]) -> float:
 
 
 @contextlib.contextmanager
-def _reopening(
-    source: str | Path | IO[bytes],
-    reading: Reading | None,
-    opened: Callable[[str | Path | IO[bytes], Reading | None], AudioReader],
-) -> Iterator[Callable[[], AudioReader]]:
+def _reopening(source: str | Path | IO[bytes], reading: Reading | None) -> Iterator[Callable[[], AudioReader]]:
     """What opens a source anew as often as it is called; standard input is kept meanwhile."""
     with kept_source(source) as kept:
 
         def reopen() -> AudioReader:
             if not isinstance(kept, (str, Path)):
                 kept.seek(0)
-            return opened(kept, reading)
+            return AudioReader(kept, reading)
 
         yield reopen
 
@@ -259,7 +250,7 @@ def decode_file(
         sample_rate: of the audio file; None for the codec's own.
         salvage: make do with what is whole in a damaged file; gaps become silence.
         progress: is told the share that is done, now and then.
-        mono: of a stereo recording, decode the mid alone.
+        mono: of a stereo recording, leave out the stereo image.
 
     Raises:
         FormatError: if the file is damaged (and not to be salvaged).
@@ -272,23 +263,42 @@ def decode_file(
         rate = codec.sample_rate if sample_rate is None else sample_rate
         if rate < 1:
             raise MediaError(f"sample rates are positive, not {rate}")
-        wanted = [index] if mono or side_of(reader.streams, index) is None else [index, index + 1]
-        decoders = {i: BlockDecoder(codec, codec.check_stream(reader.streams[i]), n_q, salvage) for i in wanted}
-        resamplers = [StreamResampler(codec.sample_rate, rate) for _ in wanted]
+        place = None if mono else image_of(reader.streams, index)
+        channels = 1 if place is None else 2
+        resamplers = [StreamResampler(codec.sample_rate, rate) for _ in range(channels)]
         written = 0
-
-        def resampled(part: Tensor, last: bool = False) -> Tensor:
-            return torch.stack([resampler(row, last=last) for resampler, row in zip(resamplers, part)])
-
-        with AudioWriter(target, rate, len(wanted)) as writer:
-            for part in in_step(reader.blocks(salvage), decoders, salvage):
+        with AudioWriter(target, rate, channels) as writer:
+            decoder = BlockDecoder(codec, info, n_q, salvage)
+            for part in _channels(reader, index, decoder, place, salvage):
                 written += part.shape[1]
-                writer.write(resampled(left_and_right(part)))
+                writer.write(_resampled(resamplers, part))
                 if progress and info.length:
                     progress(written / info.length)
             if salvage and not written and info.length != 0:
                 raise FormatError("no block of it is whole: there is nothing to salvage")
-            writer.write(resampled(torch.zeros(len(wanted), 0), last=True))
+            writer.write(_resampled(resamplers, torch.zeros(channels, 0), last=True))
         size = Path(target).stat().st_size if str(target) != "-" else 0
-        problems = [problem for decoder in decoders.values() for problem in decoder.problems]
-        return Result(written / codec.sample_rate, size, (*reader.problems, *problems))
+        return Result(written / codec.sample_rate, size, (*reader.problems, *decoder.problems))
+
+
+def _channels(
+    reader: TokenReader, index: int, decoder: BlockDecoder, place: int | None, salvage: bool
+) -> Iterator[Tensor]:
+    """The samples of a stream [1, n], or left and right [2, n] with the stereo image that lies in another stream."""
+    info = reader.streams[place] if place is not None else None
+    image = ImageDecoder(info, salvage) if isinstance(info, AudioInfo) else None
+    blocks = reader.blocks(salvage)
+    if image is not None and place is not None:
+        blocks = image.first(blocks, place, index)
+    for block in blocks:
+        if block.stream == index:
+            for part in decoder.push(block):
+                yield part[None] if image is None else image(part)
+    for part in decoder.finish():
+        yield part[None] if image is None else image(part)
+    if image is not None:
+        yield image.finish()
+
+
+def _resampled(resamplers: list[StreamResampler], part: Tensor, last: bool = False) -> Tensor:
+    return torch.stack([resampler(row.contiguous(), last=last) for resampler, row in zip(resamplers, part)])

@@ -1,4 +1,4 @@
-"""From blocks of codes to samples: one stream of audio, or the two halves of a stereo recording in step."""
+"""From blocks of codes to samples, of one stream of audio."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from ..errors import CodesError, FormatError
 from .jodio import Jodio
 
 MAX_GAP_SECONDS = 600  # filled in at a stretch
-MAX_APART_SECONDS = 600  # by which one half of a stereo recording can be ahead of the other
 
 
 class BlockDecoder:
@@ -105,61 +104,6 @@ class BlockDecoder:
                 part = part[: self.info.length - self.written]
             self.written += len(part)
             yield part
-
-
-def in_step(blocks: Iterable[Block], decoders: dict[int, BlockDecoder], salvage: bool = False) -> Iterator[Tensor]:
-    """Decode the blocks of one or two streams of equal length, side by side: pieces [streams, n].
-
-    Args:
-        blocks: of a file; those of other streams are left out.
-        decoders: by index of the stream.
-        salvage: a stream that ends early, or is far behind, is silent for the rest; else that is an error.
-
-    Raises:
-        FormatError: if one stream is far ahead of the other, or longer.
-    """
-    waiting: dict[int, list[Tensor]] = {index: [] for index in decoders}
-    counts = dict.fromkeys(decoders, 0)
-    most = max((MAX_APART_SECONDS * d.codec.sample_rate for d in decoders.values()), default=0)
-    ahead = dict.fromkeys(decoders, 0)  # samples of silence that were given in place of what is still to come
-
-    def take(index: int, parts: Iterable[Tensor]) -> None:
-        for part in parts:
-            late = min(ahead[index], len(part))
-            ahead[index] -= late
-            waiting[index].append(part[late:])
-            counts[index] += len(part) - late
-
-    def given(length: int) -> Tensor:
-        rows = []
-        for index in decoders:
-            joined = torch.cat([*waiting[index], torch.zeros(max(0, length - counts[index]))])
-            ahead[index] += max(0, length - counts[index])
-            rows.append(joined[:length])
-            waiting[index] = [joined[length:]]
-            counts[index] = len(joined) - length
-        return torch.stack(rows)
-
-    def fill() -> Iterator[Tensor]:
-        length = min(counts.values())
-        if max(counts.values()) - length > most:
-            if not salvage:
-                raise FormatError("the halves of a stereo recording are not in step")
-            length = max(counts.values())
-        if length:
-            yield given(length)
-
-    for block in blocks:
-        if block.stream in decoders:
-            take(block.stream, decoders[block.stream].push(block))
-            yield from fill()
-    for index, decoder in decoders.items():
-        take(index, decoder.finish())
-    yield from fill()
-    if rest := max(counts.values()):
-        if not salvage:
-            raise FormatError("the halves of a stereo recording are not of one length")
-        yield given(rest)
 
 
 def _silence(samples: int) -> Iterator[Tensor]:

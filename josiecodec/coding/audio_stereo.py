@@ -1,25 +1,20 @@
-"""From stereo recordings to `.josie` files: mid and side, two streams of one file. `audio.decode_file` is the way back.
-
-Each half is coded as a mono recording would be, with its share of the levels or bits (`stereo.py`); a first pass
-through the samples says how loud the side is.
-"""
+"""From stereo recordings to `.josie` files: mix to mono and stereo image. `audio.decode_file` is the way back."""
 
 from __future__ import annotations
 
 import io
 import warnings
-from functools import partial
 from pathlib import Path
 from typing import IO
 
 from ..atomic import write_bytes
 from ..media.audio_reader import AudioReader, Reading
-from ..media.audio_stereo import HalfReader, measure
+from ..media.audio_stereo import stereo_blocks
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio import encode_file, kept_source
 from .codec import Progress, Result
 from .jodio import Jodio
-from .stereo import SILENT_SIDE, merged, side_level, side_levels, side_share
+from .stereo import image_file, merged, room_for_mono
 
 
 def encode_stereo(
@@ -33,66 +28,46 @@ def encode_stereo(
     reading: Reading | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Encode an audio file of two channels to a `.josie` file of mid and side, in bounded memory.
+    """Encode an audio file of two channels to a `.josie` file with its stereo image, in bounded memory.
 
-    A recording of another number of channels, or of two that are alike, becomes mono; the first with a warning.
+    A recording of another number of channels, or of two that are alike, becomes mono; more than two with a warning.
 
     Args:
         codec: the model.
         source: path of the audio, "-" for standard input, or a seekable binary file.
         target: path of the `.josie` file, or a seekable binary file.
-        n_q: levels of the mid; the side has fewer, by how loud it is.
+        n_q: levels of the mix to mono.
         rate: what the whole file may take, in place of `n_q`.
         settings: of the encoder; None for those of the model.
         reading: how the audio is read.
-        progress: is told the share that is done, now and then.
+        progress: is told the share that is done, now and then; of every pass.
 
     Raises:
         CodesError, CodecError, MediaError: as `audio.encode_file`.
     """
     rate = fitting_rate("audio", n_q, rate)
     with kept_source(source) as kept:
-        with _opened(kept, reading) as reader:
-            channels = reader.channels
-            image = measure(reader) if channels == 2 else None
-        peak = image.peak if image and reading and reading.normalize else 0.0
-        gain = 1 / peak if peak else None
-        level = side_level(image.mid, image.side) if image else 0.0
-        if image is None or level < SILENT_SIDE:
-            if channels > 2:
-                warnings.warn(f"{source}: stereo has two channels, not {channels}: mixed to mono", stacklevel=2)
-            _rewound(kept)
-            return encode_file(codec, kept, target, rate=rate, settings=settings, reading=reading, progress=progress)
-
-        def half(side: bool, rate: Rate) -> tuple[bytes, Result]:
-            out = io.BytesIO()
-            done = encode_file(
-                codec,
-                _rewound(kept),
-                out,
-                rate=rate,
-                settings=settings,
-                reading=reading,
-                progress=(lambda share: progress((share + side) / 2)) if progress else None,
-                gain=gain or 1.0,
-                opened=partial(HalfReader, side=side),
-            )
-            return out.getvalue(), done
-
-        if rate.kbps is None:
-            levels = codec.levels(rate.n_q, settings)
-            mid, done = half(False, Rate(n_q=levels))
-            side, other = half(True, Rate(n_q=side_levels(levels, level)))
-        else:
-            mid, done = half(False, Rate(kbps=rate.kbps * (1 - side_share(level))))
-            taken = 8 * len(mid) / done.seconds / 1000 if done.seconds else 0.0
-            side, other = half(True, Rate(kbps=rate.kbps - taken))
-    data = merged(mid, side, codec.known_tables)
+        image = None
+        with AudioReader(_rewound(kept), reading) as reader:
+            if reader.channels == 2:
+                info = codec.stream_info(1, None, reader.sample_rate, 2)
+                image = image_file(stereo_blocks(reader, codec.sample_rate), info)
+            elif reader.channels > 2:
+                text = f"{source}: stereo has two channels, not {reader.channels}, which are mixed to one"
+                warnings.warn(text, stacklevel=2)
+        if image is not None and rate.kbps is not None:
+            rate = Rate(kbps=room_for_mono(rate.kbps, image))
+        out = io.BytesIO() if image is not None else target
+        how = {"rate": rate, "settings": settings, "reading": reading, "progress": progress}
+        done = encode_file(codec, _rewound(kept), out, **how)  # type: ignore[arg-type]
+    if image is None or not isinstance(out, io.BytesIO):
+        return done
+    data = merged(out.getvalue(), image, codec.known_tables)
     if isinstance(target, (str, Path)):
         write_bytes(target, data)
     else:
         target.write(data)
-    return Result(done.seconds, len(data), n_q=done.n_q, full=done.full and other.full)
+    return Result(done.seconds, len(data), n_q=done.n_q, full=done.full)
 
 
 def _rewound(source: str | Path | IO[bytes]) -> str | Path | IO[bytes]:
@@ -100,7 +75,3 @@ def _rewound(source: str | Path | IO[bytes]) -> str | Path | IO[bytes]:
     if not isinstance(source, (str, Path)):
         source.seek(0)
     return source
-
-
-def _opened(source: str | Path | IO[bytes], reading: Reading | None) -> AudioReader:
-    return AudioReader(_rewound(source), reading)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..audio.layers import LayerInput
 from ..audio.network import CHUNK_FRAMES
-from ..bitstream.header import AudioInfo, StreamInfo, find_stream, side_of
+from ..bitstream.header import AudioInfo, StreamInfo, find_stream, image_of
 from ..bitstream.josie_file import TokenFile, TokenStream
 from ..errors import CodesError, FormatError
 from ..media.audio_reader import Audio
@@ -23,7 +23,7 @@ from .codec import TokenCodec
 from .door import asked_rate, audio_tensor
 from .layer_rate import Fitted, Write, fit_layers
 from .layer_search import LayerSearch
-from .stereo import SILENT_SIDE, left_and_right, merged, side_level, side_levels, side_share
+from .stereo import image_file, merged, placed, room_for_mono
 
 
 class Jodio(AudioDoor, TokenCodec):
@@ -53,8 +53,8 @@ class Jodio(AudioDoor, TokenCodec):
             settings: of the encoder; None for `self.settings`.
             sample_rate: of `x` in Hz, which is resampled where it is not the model's; None if it is.
             kbps: the same as `rate=Rate(kbps=...)`.
-            stereo: code two channels, as mid and side; channels that are alike become mono. `n_q` is of the mid, a
-                rate of both.
+            stereo: keep where sounds are between two channels; channels that are alike become mono. `n_q` is of their
+                mix, a rate of the whole file.
 
         Raises:
             CodesError: on a wrong shape or type, or `n_q` out of range.
@@ -68,19 +68,12 @@ class Jodio(AudioDoor, TokenCodec):
         return self._stereo(x[:, 0], rate, settings) if stereo else self._mono(x, rate, settings)
 
     def _stereo(self, x: Tensor, rate: Rate, settings: EncoderSettings | None) -> bytes:
-        """Left and right [2, T] as the bytes of a file of mid and side."""
-        mid, side = (x[:1] + x[1:]) / 2, (x[:1] - x[1:]) / 2
-        level = side_level(float(mid.double().square().sum()), float(side.double().square().sum()))
-        if level < SILENT_SIDE:
-            return self._mono(mid[None], rate, settings)
-        if rate.kbps is None:
-            n_q = self.levels(rate.n_q, settings)
-            rates = Rate(n_q=n_q), Rate(n_q=side_levels(n_q, level))
-            files = [self._mono(h[None], r, settings, 2) for h, r in zip((mid, side), rates)]
-            return merged(files[0], files[1], self.known_tables)
-        first = self._mono(mid[None], Rate(kbps=rate.kbps * (1 - side_share(level))), settings, 2)
-        left = rate.kbps - 8 * len(first) * self.sample_rate / max(x.shape[1], 1) / 1000
-        return merged(first, self._mono(side[None], Rate(kbps=left), settings, 2), self.known_tables)
+        """Left and right [2, T] as the bytes of a file of their mix and the stereo image."""
+        image = image_file([x.cpu()], self.stream_info(1, None, None, 2))
+        if image is not None and rate.kbps is not None:
+            rate = Rate(kbps=room_for_mono(rate.kbps, image))
+        mono = self._mono(x.mean(0)[None, None], rate, settings, 2)
+        return mono if image is None else merged(mono, image, self.known_tables)
 
     def _mono(self, x: Tensor, rate: Rate, settings: EncoderSettings | None, channels: int = 1) -> bytes:
         """A waveform [1, 1, T] as the bytes of a file, of an original of so many channels."""
@@ -149,7 +142,7 @@ class Jodio(AudioDoor, TokenCodec):
         Args:
             data: the file.
             n_q: use at most so many levels.
-            mono: of a stereo recording, the mid alone, [1, T].
+            mono: of a stereo recording, the mix of both channels, [1, T].
 
         Raises:
             CodesError: if `n_q` is less than 1.
@@ -161,13 +154,11 @@ class Jodio(AudioDoor, TokenCodec):
         file = TokenFile.from_bytes(data, tables=self.known_tables)
         infos = [s.info for s in file.streams]
         index = find_stream(infos, "audio")
-        wanted = 1 if mono or side_of(infos, index) is None else 2
-        halves = []
-        for stream in file.streams[index : index + wanted]:
-            self.check_stream(stream.info)
-            codes = torch.from_numpy(np.asarray(stream.codes)[:n_q].astype(np.int64))[None]
-            halves.append(self.decode(codes.to(self.device), stream.info.length)[0])
-        return left_and_right(torch.cat(halves))
+        info = self.check_stream(infos[index])
+        codes = torch.from_numpy(np.asarray(file.streams[index].codes)[:n_q].astype(np.int64))[None]
+        wave = self.decode(codes.to(self.device), info.length)[0]
+        place = None if mono else image_of(infos, index)
+        return wave if place is None else placed(wave[0], file.streams[place])
 
     def stream_info(
         self, n_q: int, length: int | None, original_rate: int | None = None, original_channels: int = 1
