@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ MIN_SECONDS = 0.1  # of a recording, for figures per second to say anything
 def start() -> None:
     """Set up a scoring process: one thread, for there can be as many processes as cores."""
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")  # what there is to say of the originals was said when they were encoded
 
 
 def score(item: Item, row: dict[str, Any], wer: bool) -> dict[str, Any]:
