@@ -201,7 +201,7 @@ def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress
         "seconds": round(done.seconds, 3),
         "bytes": done.size,
         "kbps": round(kbps, 3),
-        "problems": problems + _unused(how.rate.n_q, done.n_q) + _mixed(out),
+        "problems": problems + _unused(how.rate.n_q, done.n_q) + _mixed(out, stereo=how.stereo),
         "codes_kbps": round(codec.bitrate(done.n_q) / 1000, 4),
         "n_q": done.n_q,
         "shown": f"{done.seconds:.1f} s -> {done.size} bytes, {kbps:.2f} kbit/s, {by_frame}{done.n_q} levels",
@@ -258,7 +258,7 @@ def _encode_video(models: Models, start: Path, out: Any, how: Encoding, progress
     }
 
 
-def _mixed(out: Any, video: bool = False) -> list[str]:
+def _mixed(out: Any, video: bool = False, stereo: bool = False) -> list[str]:
     """A warning where channels of the original are not kept."""
     from josiecodec.bitstream.container import TokenReader
     from josiecodec.bitstream.header import AudioInfo, is_image
@@ -267,6 +267,8 @@ def _mixed(out: Any, video: bool = False) -> list[str]:
         channels = max((s.original_channels for s in reader.streams if isinstance(s, AudioInfo)), default=1)
         if channels == 1 or any(map(is_image, reader.streams)):
             return []
+    if stereo:
+        return ["its two channels are equally loud in all bands, and kept as one"] if channels == 2 else []
     hint = "the sound of videos is mono" if video else "--stereo keeps two" if channels == 2 else "the codec is mono"
     return [f"its {channels} channels are mixed to one; {hint}"]
 

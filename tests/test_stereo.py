@@ -209,6 +209,9 @@ def test_the_command_line(model, recording, tmp_path):
     assert "channels" not in said.stderr
     shown = json.loads(run_cli("info", out, "--json").stdout)["streams"]
     assert [s.get("stereo_image") for s in shown] == [None, True]
+    alike = tmp_path / "alike.wav"
+    soundfile.write(alike, np.repeat(speechlike(5)[0].t().numpy(), 2, 1), RATE)
+    assert "equally loud" in run_cli("encode", alike, "--model", tmp_path / "m", "--stereo").stderr
     run_cli("trim", out, tmp_path / "b.josie", "--n-q", "2")
     run_cli("decode", tmp_path / "b.josie", tmp_path / "b.wav", "--model", tmp_path / "m")
     run_cli("decode", out, tmp_path / "m.wav", "--mono", "--model", tmp_path / "m")

@@ -30,7 +30,8 @@ def encode_stereo(
 ) -> Result:
     """Encode an audio file of two channels to a `.josie` file with its stereo image, in bounded memory.
 
-    A recording of another number of channels, or of two that are alike, becomes mono; more than two with a warning.
+    A recording of another number of channels, or of two that are equally loud in all bands, becomes mono; more than
+    two with a warning.
 
     Args:
         codec: the model.

@@ -53,8 +53,8 @@ class Jodio(AudioDoor, TokenCodec):
             settings: of the encoder; None for `self.settings`.
             sample_rate: of `x` in Hz, which is resampled where it is not the model's; None if it is.
             kbps: the same as `rate=Rate(kbps=...)`.
-            stereo: keep where sounds are between two channels; channels that are alike become mono. `n_q` is of their
-                mix, a rate of the whole file.
+            stereo: keep where sounds are between two channels; channels that are equally loud become mono. `n_q` is of
+                their mix, a rate of the whole file.
 
         Raises:
             CodesError: on a wrong shape or type, or `n_q` out of range.
