@@ -18,6 +18,7 @@ from josiecodec import Rate, TokenFile, decode_file, encode_file
 from josiecodec.audio.stereo_image import BANDS, Panner, find_image
 from josiecodec.bitstream.container import TokenReader
 from josiecodec.bitstream.header import AudioInfo, read_header, write_header
+from josiecodec.bitstream.statistics import code_usage
 from josiecodec.coding.stereo import ImageDecoder
 from josiecodec.errors import CodecError, CodesError, FormatError
 from josiecodec.hub.store import load, save
@@ -116,6 +117,16 @@ def test_the_file_comes_back_as_stereo(model, data, tmp_path):
     mono, _ = soundfile.read(tmp_path / "mono.wav", dtype="float32")
     np.testing.assert_allclose(mono, model.decompress(data, mono=True)[0].clamp(-1, 1).numpy(), atol=1e-4)
     assert (tmp_path / "other.m4a").stat().st_size > 1000
+
+
+def test_statistics_and_representations_know_the_image(data, tmp_path):
+    (tmp_path / "a.josie").write_bytes(data)
+    with TokenReader(data) as reader:
+        sound = reader.streams[0]
+    assert code_usage([tmp_path / "a.josie"]).counts.sum() == sound.units * sound.levels
+    file = TokenFile.from_bytes(data)
+    assert "stereo image" in repr(file)
+    assert "stereo image" in file._repr_html_()
 
 
 def test_a_rate_is_of_the_whole_file(image, tmp_path):

@@ -39,6 +39,8 @@ class TokenStream:
         if isinstance(i, VisionInfo):
             size = f"{i.width} x {i.height}" + (f", {self.seconds:.2f} s" if i.rate else "")
             return f"TokenStream(vision, {size}, {i.levels} levels of {i.model})"
+        if is_image(i):
+            return f"TokenStream(stereo image, {self.seconds:.2f} s)"
         return f"TokenStream({i.kind}, {self.seconds:.2f} s, {self.units} frames x {i.levels} levels of {i.model})"
 
     @property
