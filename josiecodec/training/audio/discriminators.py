@@ -50,8 +50,8 @@ class AdversaryConfig:
 def _conv(layer: nn.Conv2d) -> nn.Module:
     """A layer whose output is as large as its input when training begins.
 
-    With PyTorch's own start each of these layers gives less than half of its input; after five of them biases are all
-    that is left, real and decoded sound get the same judgement, and half a run goes by before they differ.
+    With PyTorch's own start each of these layers makes its input smaller: judgements of real sound differed by 0.003
+    (standard deviation) at the end, mostly biases, and after 150 steps a judge was still at chance.
     """
     nn.init.kaiming_normal_(layer.weight, 0.2)
     if layer.bias is not None:
