@@ -27,6 +27,7 @@ def check_file(path: Path, given: dict[str, str], names: tuple[str, ...] = ()) -
         FormatError, ModelError: if it cannot be decoded.
     """
     from josiecodec.bitstream.container import TokenReader
+    from josiecodec.bitstream.header import is_image
     from josiecodec.errors import FormatError
     from josiecodec.shipped import find_fingerprint
 
@@ -39,7 +40,7 @@ def check_file(path: Path, given: dict[str, str], names: tuple[str, ...] = ()) -
     if any(name.startswith("hf:") for name in names):
         return  # of which kind these are is seen when they are loaded
     for stream in streams:
-        if stream.kind not in given:
+        if stream.kind not in given and not is_image(stream):
             find_fingerprint(stream.fingerprint, stream.model)
 
 
@@ -68,6 +69,7 @@ def decode_one(
     salvage: bool,
     progress: Progress,
     stretch: tuple[float, float | None] = (0.0, None),
+    mono: bool = False,
 ) -> Work:
     """Decode `start` to `end`; of a video a stretch from so many seconds on, so many long."""
     from josiecodec.bitstream.container import TokenReader
@@ -77,7 +79,7 @@ def decode_one(
     with TokenReader(data) as reader:
         streams = {s.kind: s for s in reversed(reader.streams)}
     try:
-        kind, done = _decoded(models, streams, data, start, end, n_q, sample_rate, salvage, progress, stretch)
+        kind, done = _decoded(models, streams, data, start, end, n_q, sample_rate, salvage, progress, stretch, mono)
     except FormatError as error:
         hint = "" if salvage else "; --salvage decodes what is intact"
         raise FormatError(f"{error}{hint}") from None
@@ -101,6 +103,7 @@ def _decoded(
     salvage: bool,
     progress: Progress,
     stretch: tuple[float, float | None],
+    mono: bool,
 ) -> tuple[str, Any]:
     """What kind of media was made, and the result."""
     from josiecodec.coding.audio import decode_file
@@ -124,5 +127,5 @@ def _decoded(
     if vision is not None and suffix in VIDEO_SUFFIXES:
         raise click.UsageError(f"{end.name}: video can be written as {', '.join(sorted(WRITABLE_VIDEO))}")
     if audio is not None:
-        return "audio", decode_file(models.to_decode(audio), data, end, n_q, sample_rate, salvage, progress)
+        return "audio", decode_file(models.to_decode(audio), data, end, n_q, sample_rate, salvage, progress, mono)
     raise click.UsageError(f"{start} has no audio, and {end.name} is no image or video file")

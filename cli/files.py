@@ -17,8 +17,10 @@ from .models import Models, check_used, given_kinds
 from .options import (
     common,
     manner_options,
+    mono_option,
     reading_options,
     sources_options,
+    stereo_option,
     stretch_options,
     use_device,
     video_options,
@@ -53,6 +55,7 @@ Progress = Callable[[float], None]
     "--beams", type=click.IntRange(1), help="Hypotheses of the beam search: quality for time.  [default: model's]"
 )
 @click.option("--no-audio", is_flag=True, help="Leave out the audio of videos.")
+@stereo_option
 @video_options
 @reading_options
 @manner_options
@@ -66,6 +69,7 @@ def encode(
     bpp: float | None,
     beams: int | None,
     no_audio: bool,
+    stereo: bool,
     key_seconds: float,
     audio_track: int | None,
     normalize: bool,
@@ -112,7 +116,7 @@ def encode(
     rate = Rate(n_q, bpp, kbps)
     _models(models, device, threads)
     reading = Reading(audio_track, salvage, normalize)
-    how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds)
+    how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds, stereo)
     return run(planned, how, manner, isolated=True)
 
 
@@ -147,6 +151,7 @@ class Encoding:
     no_audio: bool
     reading: Reading
     key_seconds: float
+    stereo: bool = False
 
     def __call__(self, start: Path, end: Path, progress: Progress) -> Work:
         from josiecodec.media.kinds import kind_of
@@ -159,6 +164,8 @@ class Encoding:
         with Output(end) as out:
             if kind == "audio":
                 return _encode_audio(known, start, out, self, progress)
+            if self.stereo:
+                warnings.warn(f"{start}: --stereo is for audio files; the sound of videos stays mono", stacklevel=1)
             if kind == "image":
                 return _encode_image(known, start, out, self.rate, self.beams)
             return _encode_video(known, start, out, self, progress)
@@ -177,10 +184,12 @@ def _settings(codec: Any, beams: int | None) -> EncoderSettings | None:
 
 def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress: Progress) -> Work:
     from josiecodec.coding.audio import encode_file
+    from josiecodec.coding.audio_stereo import encode_stereo
 
     codec = models.to_encode("audio")
     settings = _settings(codec, how.beams)
-    done = encode_file(codec, str(start), out, rate=how.rate, settings=settings, reading=how.reading, progress=progress)
+    encode = encode_stereo if how.stereo else encode_file
+    done = encode(codec, str(start), out, rate=how.rate, settings=settings, reading=how.reading, progress=progress)
     rate_kbps = how.rate.kbps
     kbps = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
     by_frame = "up to " if rate_kbps is not None and codec.by_frame and done.n_q == codec.n_q else ""
@@ -192,7 +201,7 @@ def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress
         "seconds": round(done.seconds, 3),
         "bytes": done.size,
         "kbps": round(kbps, 3),
-        "problems": problems + _unused(how.rate.n_q, done.n_q) + _mixed(out, how),
+        "problems": problems + _unused(how.rate.n_q, done.n_q) + _mixed(out, stereo=how.stereo),
         "codes_kbps": round(codec.bitrate(done.n_q) / 1000, 4),
         "n_q": done.n_q,
         "shown": f"{done.seconds:.1f} s -> {done.size} bytes, {kbps:.2f} kbit/s, {by_frame}{done.n_q} levels",
@@ -244,19 +253,24 @@ def _encode_video(models: Models, start: Path, out: Any, how: Encoding, progress
         "n_q": done.n_q,
         "problems": _missed(kbps, how.rate.kbps, "kbit/s")
         + _missed(bpp, how.rate.bpp, "bits per pixel")
-        + _mixed(out, how),
+        + _mixed(out, video=True),
         "shown": f"{done.seconds:.1f} s -> {done.size} bytes, {kbps:.2f} kbit/s",
     }
 
 
-def _mixed(out: Any, how: Encoding) -> list[str]:
-    """A warning where channels of the original are not kept: files hold one."""
+def _mixed(out: Any, video: bool = False, stereo: bool = False) -> list[str]:
+    """A warning where channels of the original are not kept."""
     from josiecodec.bitstream.container import TokenReader
-    from josiecodec.bitstream.header import AudioInfo
+    from josiecodec.bitstream.header import AudioInfo, is_image
 
     with TokenReader(out.getvalue() if hasattr(out, "getvalue") else out, codes=False) as reader:
         channels = max((s.original_channels for s in reader.streams if isinstance(s, AudioInfo)), default=1)
-    return [f"its {channels} channels are mixed to one; the codec is mono"] if channels > 1 else []
+        if channels == 1 or any(map(is_image, reader.streams)):
+            return []
+    if stereo:
+        return ["its two channels are equally loud in all bands, and kept as one"] if channels == 2 else []
+    hint = "the sound of videos is mono" if video else "--stereo keeps two" if channels == 2 else "the codec is mono"
+    return [f"its {channels} channels are mixed to one; {hint}"]
 
 
 def _unused(asked: int | None, got: int | None) -> list[str]:
@@ -280,6 +294,7 @@ def _missed(got: float, wanted: float | None, unit: str) -> list[str]:
 )
 @click.option("--format", "suffix", help="File format if TARGET has no suffix.  [default: wav, png, mp4]")
 @click.option("--salvage", is_flag=True, help="Decode the intact blocks of a damaged file.")
+@mono_option
 @stretch_options
 @manner_options
 @common
@@ -291,6 +306,7 @@ def decode(
     sample_rate: int | None,
     suffix: str | None,
     salvage: bool,
+    mono: bool,
     begin: float,
     seconds: float | None,
     overwrite: bool,
@@ -330,6 +346,6 @@ def decode(
     known = Models(models, use_device(device, threads))
 
     def work(start: Path, end: Path, progress: Progress) -> Work:
-        return decode_one(known, start, end, n_q, sample_rate, salvage, progress, (begin, seconds))
+        return decode_one(known, start, end, n_q, sample_rate, salvage, progress, (begin, seconds), mono)
 
     return run(planned, work, manner)

@@ -89,13 +89,18 @@ def _show_josie(path: Path, salvage: bool, as_json: bool) -> None:
     click.echo(f"{path}: {size} bytes")
     for s in streams:
         click.echo("\n".join(_audio(s, size) if s["kind"] == "audio" else _vision(s, size)))
-        click.echo(f"    {s['levels']} levels x {s['codebook_size']} codes, model {s['model']} {s['fingerprint'][:16]}")
+        if not s.get("stereo_image"):
+            click.echo(
+                f"    {s['levels']} levels x {s['codebook_size']} codes, model {s['model']} {s['fingerprint'][:16]}"
+            )
     for problem in problems:
         click.echo(f"  warning: {problem}", err=True)
 
 
 def _audio(s: dict[str, Any], size: int) -> list[str]:
     rate = 8 * size / max(s["seconds"], 1e-9) / 1000
+    if s.get("stereo_image"):
+        return [f"  stereo image: {s['frames']} frames at {s['frame_rate']:g}/s, {s['codes_kbps']:.3f} kbit/s"]
     return [
         f"  audio: {s['seconds']:.3f} s, {s['length']} samples at {s['sample_rate']} Hz",
         f"    encoded from {s['original_rate']} Hz, {s['original_channels']} channel(s)",
@@ -136,14 +141,18 @@ def _described(summary: Any) -> dict[str, Any]:
         "seconds": summary.seconds,
     }
     if isinstance(i, AudioInfo):
-        return out | {
-            "sample_rate": i.sample_rate,
-            "frame_size": i.frame_size,
-            "frame_rate": i.sample_rate / i.frame_size,
-            "original_rate": i.original_rate,
-            "original_channels": i.original_channels,
-            "codes_kbps": i.bitrate / 1000,
-        }
+        return (
+            out
+            | ({"stereo_image": True} if i.image else {})
+            | {
+                "sample_rate": i.sample_rate,
+                "frame_size": i.frame_size,
+                "frame_rate": i.sample_rate / i.frame_size,
+                "original_rate": i.original_rate,
+                "original_channels": i.original_channels,
+                "codes_kbps": i.bitrate / 1000,
+            }
+        )
     out |= {"width": i.width, "height": i.height, "pictures_per_second": float(i.rate)}
     if summary.pictures:
         return out | {"keys": summary.keys}
@@ -241,7 +250,7 @@ def _levels_within(source: Path, kbps: float, tables: Tables, useful: Callable[[
     stream = file.streams[0]
     info, codes = stream.info, stream.codes
     if len(file.streams) > 1 or not isinstance(info, AudioInfo) or not isinstance(codes, np.ndarray):
-        raise click.UsageError("--kbps is for files with audio only; use --n-q")
+        raise click.UsageError("--kbps is for files with one stream of audio; use --n-q for others, stereo among them")
     own = find_tables(info, tables)
     rates = level_rates(codes.T, info.codebook_size, info.sample_rate / info.frame_size, own)
     return fit_levels(lambda n: (file.trimmed(n).to_bytes(tables), stream.seconds), rates, kbps, useful)[0]

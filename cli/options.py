@@ -110,6 +110,18 @@ def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def stereo_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--stereo alone."""
+    return click.option(
+        "--stereo", is_flag=True, help="Audio: keep where sounds are between two channels.  [default: mono]"
+    )(function)
+
+
+def mono_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--mono alone."""
+    return click.option("--mono", is_flag=True, help="Audio: decode stereo as the mix of both channels.")(function)
+
+
 def video_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """--key-seconds: where the files of videos can be entered."""
     return click.option(

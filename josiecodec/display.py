@@ -78,7 +78,9 @@ def file_html(file: TokenFile) -> str:
     for stream in file.streams:
         i, seconds = stream.info, stream.seconds
         what = f"{i.levels} levels of {i.model}"
-        if isinstance(i, AudioInfo):
+        if isinstance(i, AudioInfo) and i.image:
+            lines.append("stereo image; what is heard here is the mix to mono")
+        elif isinstance(i, AudioInfo):
             lines.append(f"audio: {seconds:.2f} s, {stream.units} frames, {what}")
         elif isinstance(i, VisionInfo):
             lines.append(f"vision: {i.width} x {i.height}, {f'{seconds:.2f} s' if i.rate else 'image'}, {what}")

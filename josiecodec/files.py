@@ -16,7 +16,7 @@ from typing import Any
 
 from .bitstream.container import TokenReader
 from .bitstream.header import StreamInfo, VisionInfo
-from .coding import audio, image, video
+from .coding import audio, audio_stereo, image, video
 from .coding.codec import Progress, Result, TokenCodec
 from .coding.door import asked_rate
 from .coding.jodio import Jodio
@@ -30,6 +30,7 @@ from .settings import EncoderSettings, Rate
 from .shipped import find_fingerprint
 
 SUFFIX = ".josie"
+MONO_VIDEO = "the sound of videos stays mono"
 DEFAULTS = {"audio": "jodio-24k-v3", "vision": "jovio-16-v2"}
 
 
@@ -45,6 +46,7 @@ def encode_file(
     overwrite: bool = False,
     progress: Progress | None = None,
     codecs: Sequence[TokenCodec] = (),
+    stereo: bool = False,
 ) -> Result:
     """Encode an audio, image or video file to a `.josie` file, in bounded memory.
 
@@ -60,6 +62,8 @@ def encode_file(
         progress: is told the share that is done, now and then.
         codecs: models to use, at most one for audio and one for vision; else those of the package. With a model for
             audio alone a video gives its audio.
+        stereo: keep where sounds are in an audio file of two channels; `n_q` is of their mix, `kbps` of the whole file.
+            Sound of videos stays mono, with a warning.
 
     Returns:
         what became of it; `target` has its name only when it is complete.
@@ -81,9 +85,8 @@ def encode_file(
     if kind == "video" and given and "vision" not in given:
         kind = "audio"
     if kind == "audio":
-        done = audio.encode_file(
-            _audio_model(given, source), source, target, n_q, rate=rate, settings=settings, progress=progress
-        )
+        encode = audio_stereo.encode_stereo if stereo else audio.encode_file
+        done = encode(_audio_model(given, source), source, target, n_q, rate=rate, settings=settings, progress=progress)
         wanted = rate.kbps if rate is not None else None
         got = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
         if wanted is not None and got < wanted / 1.2 and done.full:
@@ -92,6 +95,8 @@ def encode_file(
     vision = given.get("vision", None) or (_default("vision") if not given else None)
     if vision is None:
         raise ModelError(f"{source}: {kind} needs a model of vision, not {next(iter(given.values()))!r}")
+    if stereo:
+        warnings.warn(f"{source}: stereo is for audio files; {MONO_VIDEO}", stacklevel=2)
     if kind == "image":
         return image.encode_image(vision, source, target, n_q, rate=rate, settings=settings)
     with VideoReader(source) as reader:
@@ -110,6 +115,7 @@ def decode_file(
     overwrite: bool = False,
     progress: Progress | None = None,
     codecs: Sequence[TokenCodec] = (),
+    mono: bool = False,
 ) -> Result:
     """Decode a `.josie` file to an audio, image or video file.
 
@@ -123,6 +129,7 @@ def decode_file(
         overwrite: replace `target` if it exists.
         progress: is told the share that is done, now and then.
         codecs: models that made the file; else those of the package.
+        mono: of a stereo recording, decode the mix of both channels.
 
     Returns:
         what became of it; `target` has its name only when it is complete.
@@ -149,7 +156,7 @@ def decode_file(
         return video.decode_video(_maker(given, pictures), track, source, target, n_q, salvage, progress)
     if sound is None:
         raise MediaError(f"{target}: {source} has no audio, and this is no image or video file")
-    return audio.decode_file(_maker(given, sound), source, target, n_q, sample_rate, salvage, progress)
+    return audio.decode_file(_maker(given, sound), source, target, n_q, sample_rate, salvage, progress, mono)
 
 
 def _target(source: Path, target: str | Path | None, suffix: str, overwrite: bool) -> Path:

@@ -116,6 +116,14 @@ def test_samples_of_levels_after_the_base(name):
     assert float((wave - want).square().sum() / want.square().sum()) < 10**-3.5
 
 
+def test_samples_of_stereo():
+    data = (GOLDEN / "audio_stereo_1.5_kbps.josie").read_bytes()
+    wave = josiecodec.load("jodio-24k-v3").decompress(data)
+    want = torch.from_numpy(expected("audio_stereo_1.5_kbps")["0.samples"].astype(np.float32)) / 32767
+    assert wave.shape == want.shape == (2, 44000)
+    assert float((wave - want).square().sum() / want.square().sum()) < 10**-3.5
+
+
 @pytest.mark.parametrize("name", ["image_adaptive", "image_uniform", "image_detail", "video_with_sound", *MOTION])
 def test_pixels(name):
     codec = josiecodec.load("jovio-16-v2" if name == "image_detail" else "jovio-16")

@@ -119,6 +119,24 @@ def test_an_adversary_learns_to_tell_and_to_teach():
     assert float(adversary.codec_loss(real, real)[1]) == 0
 
 
+def test_a_discriminator_separates_clean_from_coarse_sound():
+    torch.manual_seed(0)
+    adversary = Adversary(AdversaryConfig(windows=(512,), channels=8))
+    optimizer = torch.optim.AdamW(adversary.parameters(), 2e-3, betas=(0.8, 0.99))
+    clean = 0.3 * speechlike(8, batch=4)[:, 0]
+    coarse = (clean * 32).round() / 32
+    random = torch.Generator().manual_seed(0)
+    losses = []
+    for _ in range(120):
+        loss = adversary.discriminator_loss(*same_excerpt(coarse, clean, 4800, random))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(adversary.parameters(), 10.0)
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert sum(losses[-10:]) / 10 < 0.42  # a judge who cannot tell them apart has 0.5; here there are pauses, too
+
+
 def test_excerpts_match():
     x = torch.arange(100.0)[None]
     a, b = same_excerpt(x, x + 1, 10, torch.Generator().manual_seed(0))

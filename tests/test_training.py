@@ -109,6 +109,7 @@ def test_validation_is_logged(recordings, tmp_path):
     entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     scores = entries[-1]["valid"]
     assert {"mel@1", "mel@4", "mel@6", "entropy_bits/0", "used/5"} <= set(scores)
+    assert {f"{measure}@unquantised" for measure in ("mel", "pesq_wb", "stoi", "si_sdr")} <= set(scores)
     assert (tmp_path / "spectrogram.png").stat().st_size > 1000
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -14,7 +14,8 @@ from josiecodec.audio.low_band_filter import LowBandFilterConfig
 from josiecodec.audio.resume import ResumedStream
 from josiecodec.bitstream.container import Block
 from josiecodec.bitstream.josie_file import TokenFile
-from josiecodec.coding.audio import BlockDecoder, decode_file, encode_file
+from josiecodec.coding.audio import decode_file, encode_file
+from josiecodec.coding.audio_decoder import BlockDecoder
 from josiecodec.coding.jodio import Jodio
 from josiecodec.config import from_dict, to_dict
 from josiecodec.entropy.code_tables import frame_bits

@@ -1,7 +1,8 @@
 """The header of a `.josie` file: what its streams are and which model they need.
 
 Layout in docs/format.md. Every size is bounded and checked before anything of that size is read. Version 2 is written;
-version 1, whose numbers have fixed sizes, is still read (`header_v1.py`).
+version 3 where a stream is the image of a stereo recording, which readers of version 2 cannot know. Version 1, whose
+numbers have fixed sizes, is still read (`header_v1.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .header_v1 import old_fields
 from .varint import get_varint, put_varint
 
 MAGIC = b"\x89JOSIE"
-VERSION = 2
+VERSION, STEREO_VERSION = 2, 3
 MAX_HEADER = 4096
 MAX_STREAMS = 8
 MAX_LEVELS = 64
@@ -79,6 +80,7 @@ class AudioInfo(StreamInfo):
         sample_rate: samples per second of the decoded stream.
         frame_size: samples per frame.
         original_rate, original_channels: of the file that was encoded.
+        image: whether it holds the stereo image of the stream of audio before it, which has the same length.
     """
 
     kind: ClassVar[str] = "audio"
@@ -87,6 +89,7 @@ class AudioInfo(StreamInfo):
     frame_size: int
     original_rate: int
     original_channels: int
+    image: bool = False
 
     @property
     def units(self) -> int | None:
@@ -146,7 +149,7 @@ class VisionInfo(StreamInfo):
         return self.total_rows
 
 
-KINDS: tuple[type[AudioInfo] | type[VisionInfo], ...] = (AudioInfo, VisionInfo)
+AUDIO, VISION, IMAGE = 0, 1, 2  # kinds of streams in the header; IMAGE from version 3 on
 
 
 def write_header(streams: Sequence[StreamInfo]) -> bytes:
@@ -160,13 +163,16 @@ def write_header(streams: Sequence[StreamInfo]) -> bytes:
     body = b""
     for s in streams:
         check_limits(s)
+    _check_images(streams)
+    for s in streams:
         name = s.model.encode()
-        kind = next(number for number, cls in enumerate(KINDS) if isinstance(s, cls))
+        kind = VISION if isinstance(s, VisionInfo) else IMAGE if is_image(s) else AUDIO
         body += bytes([kind << 6 | s.levels - 1]) + put_varint(s.codebook_size) + bytes.fromhex(s.fingerprint)
         body += bytes([len(name)]) + name
         body += (UNKNOWN_LENGTH if s.length is None else s.length).to_bytes(LENGTH_BYTES, "little")
         body += b"".join(put_varint(number) for number in _numbers(s))
-    data = MAGIC + bytes([VERSION]) + put_varint(len(body)) + body
+    version = STEREO_VERSION if any(map(is_image, streams)) else VERSION
+    data = MAGIC + bytes([version]) + put_varint(len(body)) + body
     return data + struct.pack("<I", zlib.crc32(data))
 
 
@@ -190,8 +196,8 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
     if len(data) < 8 or data[:6] != MAGIC:
         raise FormatError("not a .josie file")
     old = data[:8] == OLD_MAGIC
-    if not old and data[6] != VERSION:
-        raise FormatError(f"version {data[6]} of the format; this program knows versions 1 and {VERSION}")
+    if not old and data[6] not in (VERSION, STEREO_VERSION):
+        raise FormatError(f"version {data[6]} of the format; this program knows versions 1 to {STEREO_VERSION}")
     size, position = (int.from_bytes(data[10:12], "little"), 12) if old else get_varint(data, 7, MAX_HEADER)
     end = position + size
     if end + 4 > min(len(data), MAX_HEADER):
@@ -199,12 +205,44 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
     if struct.unpack_from("<I", data, end)[0] != zlib.crc32(data[:end]):
         raise FormatError("the header is damaged (checksum)")
     try:
-        streams = _stream_infos(old_fields(data[:end]) if old else _fields(data[:end], position))
+        fields = old_fields(data[:end]) if old else _fields(data[:end], position)
+        most = IMAGE if not old and data[6] == STEREO_VERSION else VISION
+        if any(kind > most for kind, *_ in fields):
+            raise FormatError("a stream of a kind that this version of the format does not have")
+        streams = _stream_infos(fields)
     except (struct.error, IndexError, UnicodeDecodeError, ZeroDivisionError, ValueError):
         raise FormatError("the header is damaged") from None
     if not 1 <= len(streams) <= MAX_STREAMS:
         raise FormatError(f"{len(streams)} streams")
+    _check_images(streams)
     return streams, end + 4
+
+
+def is_image(info: StreamInfo) -> bool:
+    """Whether a stream is the image of a stereo recording."""
+    return isinstance(info, AudioInfo) and info.image
+
+
+def image_of(streams: Sequence[StreamInfo], index: int) -> int | None:
+    """Index of the stereo image that belongs to a stream of audio; None if it is mono."""
+    return index + 1 if index + 1 < len(streams) and is_image(streams[index + 1]) else None
+
+
+def _check_images(streams: Sequence[StreamInfo]) -> None:
+    """Make sure that each stereo image follows a stream of audio that it fits.
+
+    Raises:
+        FormatError: if it does not.
+    """
+    for index, image in enumerate(streams):
+        if not isinstance(image, AudioInfo) or not image.image:
+            continue
+        sound = streams[index - 1] if index else None
+        fits = isinstance(sound, AudioInfo) and not sound.image
+        for name in ("length", "sample_rate", "frame_size"):
+            fits = fits and getattr(sound, name) == getattr(image, name)
+        if not fits:
+            raise FormatError("a stereo image does not follow a stream of audio that it fits")
 
 
 def find_stream(streams: Sequence[StreamInfo], kind: str) -> int:
@@ -235,7 +273,7 @@ def _fields(data: bytes, position: int) -> list[Fields]:
         length = int.from_bytes(data[position : position + LENGTH_BYTES], "little")
         position += LENGTH_BYTES
         numbers = []
-        for _ in range(4 if KINDS[kind] is AudioInfo else 6):
+        for _ in range(6 if kind == VISION else 4):
             number, position = get_varint(data, position, (1 << 32) - 1)
             numbers.append(number)
         known = None if length == UNKNOWN_LENGTH else length
@@ -247,9 +285,9 @@ def _stream_infos(fields: list[Fields]) -> list[StreamInfo]:
     streams: list[StreamInfo] = []
     for kind, model, fingerprint, levels, size, length, numbers in fields:
         common = (model, fingerprint, levels, size, length)
-        if KINDS[kind] is AudioInfo:
+        if kind != VISION:
             rate, frame, original, channels = numbers
-            streams.append(AudioInfo(*common, rate, frame, original, channels))
+            streams.append(AudioInfo(*common, rate, frame, original, channels, kind == IMAGE))
         else:
             width, height, top, bottom, patch, group = numbers
             streams.append(VisionInfo(*common, width, height, Fraction(top, bottom), patch, group))

@@ -13,7 +13,7 @@ import numpy as np
 from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
 from .container import TokenReader, TokenWriter
-from .header import StreamInfo, VisionInfo
+from .header import StreamInfo, VisionInfo, is_image
 from .motion_payload import MotionRows
 from .patch_payload import PatchRows
 from .scan import available_length, check_length, contiguous_blocks, seconds
@@ -39,6 +39,8 @@ class TokenStream:
         if isinstance(i, VisionInfo):
             size = f"{i.width} x {i.height}" + (f", {self.seconds:.2f} s" if i.rate else "")
             return f"TokenStream(vision, {size}, {i.levels} levels of {i.model})"
+        if is_image(i):
+            return f"TokenStream(stereo image, {self.seconds:.2f} s)"
         return f"TokenStream({i.kind}, {self.seconds:.2f} s, {self.units} frames x {i.levels} levels of {i.model})"
 
     @property
@@ -139,7 +141,7 @@ class TokenFile:
             raise CodesError(f"at least one level must stay, not {levels}")
         streams = []
         for s in self.streams:
-            keep = min(levels, s.info.levels)
+            keep = s.info.levels if is_image(s.info) else min(levels, s.info.levels)
             if isinstance(s.codes, MotionRows):
                 raise CodesError("levels of a video with motion cannot be left out: what is predicted needs them")
             codes = s.codes.trimmed(keep) if isinstance(s.codes, PatchRows) else s.codes[:keep]

@@ -11,7 +11,7 @@ import numpy as np
 from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
 from .container import Block, TokenReader, TokenWriter
-from .header import AudioInfo, StreamInfo, VisionInfo
+from .header import AudioInfo, StreamInfo, VisionInfo, is_image
 from .motion_payload import MotionRows
 from .patch_payload import PatchRows
 
@@ -83,7 +83,7 @@ def trim_file(source: str | Path, target: str | Path, levels: int, tables: Table
     if levels < 1:
         raise CodesError(f"at least one level must stay, not {levels}")
     with TokenReader(source, tables) as reader:
-        streams = [replace(info, levels=min(levels, info.levels)) for info in reader.streams]
+        streams = [i if is_image(i) else replace(i, levels=min(levels, i.levels)) for i in reader.streams]
         reached = [0] * len(streams)
         with TokenWriter(target, streams, tables) as writer:
             for block in contiguous_blocks(reader, False):

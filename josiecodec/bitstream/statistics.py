@@ -12,6 +12,7 @@ from ..entropy.code_tables import EntropyTables, frame_bits, patch_bits
 from ..entropy.tables_file import Tables
 from ..errors import CodesError
 from .container import TokenReader
+from .header import is_image
 from .model_tables import find_tables
 from .motion_payload import MotionRows
 from .patch_payload import PatchRows
@@ -43,13 +44,15 @@ def code_usage(paths: Iterable[str | Path], given: Tables | None = None) -> Usag
     for path in paths:
         with TokenReader(path, given) as reader:
             first = reader.streams[0]
-            if any(info.fingerprint != first.fingerprint for info in reader.streams):
+            images = {index for index, info in enumerate(reader.streams) if is_image(info)}  # no model made them
+            made = [info for index, info in enumerate(reader.streams) if index not in images]
+            if any(info.fingerprint != first.fingerprint for info in made):
                 raise CodesError(f"{path}: audio and vision, whose codes are of two models; take files of one kind")
             if model not in (None, (first.fingerprint, first.codebook_size)):
                 raise CodesError(f"{path}: codes of another model than those before")
             model = first.fingerprint, first.codebook_size
             tables = find_tables(first, given)
-            levels = max(info.levels for info in reader.streams)
+            levels = max(info.levels for info in made)
             size = first.codebook_size
             if tables is not None and any(len(level.classes) != size for level in tables.levels):
                 raise CodesError(f"{path}: {size} codes in a codebook, which its model has not")
@@ -59,7 +62,8 @@ def code_usage(paths: Iterable[str | Path], given: Tables | None = None) -> Usag
             for block in reader.blocks():
                 if isinstance(block.codes, MotionRows):
                     raise CodesError(f"{path}: a video with motion, whose codes are not those of levels")
-                _add(usage, block.codes, tables)
+                if block.stream not in images:
+                    _add(usage, block.codes, tables)
     if usage is None:
         raise CodesError("no files")
     return usage

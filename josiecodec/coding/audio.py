@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -19,20 +18,19 @@ from torch import Tensor
 from ..atomic import write_bytes
 from ..audio.layers import LayerInput
 from ..audio.network import CHUNK_FRAMES
-from ..audio.resume import ResumedStream
-from ..audio.stream import AudioStream
-from ..bitstream.container import Block, TokenReader, TokenWriter
-from ..bitstream.header import AudioInfo, find_stream
-from ..errors import CodesError, FormatError, MediaError
+from ..bitstream.container import TokenReader, TokenWriter
+from ..bitstream.header import AudioInfo, find_stream, image_of
+from ..errors import FormatError, MediaError
 from ..media.audio_reader import AudioReader, Reading, StreamResampler
 from ..media.audio_writer import AudioWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
+from .audio_decoder import BlockDecoder
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import Progress, Result
 from .jodio import Jodio
 from .layer_rate import Fitted
+from .stereo import ImageDecoder
 
-MAX_GAP_SECONDS = 600  # filled in at a stretch
 MAX_IN_MEMORY = 1 << 26  # bytes of standard input; more goes to a temporary file
 
 
@@ -47,7 +45,7 @@ def encode_file(
     reading: Reading | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Encode an audio file to a `.josie` file, block by block.
+    """Encode an audio file to a `.josie` file of one channel, block by block; `audio_stereo.py` makes those of two.
 
     With a rate in kbit/s the file is made with as many levels as fit it: of models by frame in one pass through the
     audio (two if it is longer than 20 minutes), of others in one to three.
@@ -140,18 +138,25 @@ def normalizing_gain(reopen: Callable[[], AudioReader]) -> float:
 @contextlib.contextmanager
 def _reopening(source: str | Path | IO[bytes], reading: Reading | None) -> Iterator[Callable[[], AudioReader]]:
     """What opens a source anew as often as it is called; standard input is kept meanwhile."""
-    with tempfile.SpooledTemporaryFile(MAX_IN_MEMORY) as kept:
-        if str(source) == "-":
-            shutil.copyfileobj(sys.stdin.buffer, kept)
+    with kept_source(source) as kept:
 
         def reopen() -> AudioReader:
-            if isinstance(source, (str, Path)) and str(source) != "-":
-                return AudioReader(source, reading)
-            file = kept if isinstance(source, (str, Path)) else source
-            file.seek(0)
-            return AudioReader(file, reading)
+            if not isinstance(kept, (str, Path)):
+                kept.seek(0)
+            return AudioReader(kept, reading)
 
         yield reopen
+
+
+@contextlib.contextmanager
+def kept_source(source: str | Path | IO[bytes]) -> Iterator[str | Path | IO[bytes]]:
+    """A source that can be read more than once: itself, or what standard input gave."""
+    if str(source) != "-":
+        yield source
+        return
+    with tempfile.SpooledTemporaryFile(MAX_IN_MEMORY) as kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept)
+        yield kept
 
 
 def encode_blocks(
@@ -233,6 +238,7 @@ def decode_file(
     sample_rate: int | None = None,
     salvage: bool = False,
     progress: Progress | None = None,
+    mono: bool = False,
 ) -> Result:
     """Decode the audio of a `.josie` file to an audio file, block by block.
 
@@ -244,6 +250,7 @@ def decode_file(
         sample_rate: of the audio file; None for the codec's own.
         salvage: make do with what is whole in a damaged file; gaps become silence.
         progress: is told the share that is done, now and then.
+        mono: of a stereo recording, leave out the stereo image.
 
     Raises:
         FormatError: if the file is damaged (and not to be salvaged).
@@ -256,115 +263,42 @@ def decode_file(
         rate = codec.sample_rate if sample_rate is None else sample_rate
         if rate < 1:
             raise MediaError(f"sample rates are positive, not {rate}")
-        resampler = StreamResampler(codec.sample_rate, rate)
+        place = None if mono else image_of(reader.streams, index)
+        channels = 1 if place is None else 2
+        resamplers = [StreamResampler(codec.sample_rate, rate) for _ in range(channels)]
         written = 0
-        blocks = (b for b in reader.blocks(salvage) if b.stream == index)
-        with AudioWriter(target, rate) as writer:
+        with AudioWriter(target, rate, channels) as writer:
             decoder = BlockDecoder(codec, info, n_q, salvage)
-            parts = itertools.chain(itertools.chain.from_iterable(map(decoder.push, blocks)), decoder.finish())
-            for part in parts:
-                written += len(part)
-                writer.write(resampler(part))
+            for part in _channels(reader, index, decoder, place, salvage):
+                written += part.shape[1]
+                writer.write(_resampled(resamplers, part))
                 if progress and info.length:
                     progress(written / info.length)
             if salvage and not written and info.length != 0:
                 raise FormatError("no block of it is whole: there is nothing to salvage")
-            writer.write(resampler(torch.zeros(0), last=True))
+            writer.write(_resampled(resamplers, torch.zeros(channels, 0), last=True))
         size = Path(target).stat().st_size if str(target) != "-" else 0
         return Result(written / codec.sample_rate, size, (*reader.problems, *decoder.problems))
 
 
-class BlockDecoder:
-    """Turns the blocks of an audio stream, one after the other, into waveform pieces [n].
-
-    Args:
-        codec: the model that made them.
-        info: header of the stream.
-        n_q: use at most so many levels.
-        salvage: frames that are missing become silence; else they are an error.
-
-    Attributes:
-        problems: where levels could not be used, see `audio/resume.py`.
-    """
-
-    def __init__(self, codec: Jodio, info: AudioInfo, n_q: int | None = None, salvage: bool = False):
-        self.codec, self.info, self.salvage = codec, info, salvage
-        if n_q is not None and n_q < 1:
-            raise CodesError(f"at least one level must be used, not {n_q}")
-        self.levels = min(info.levels, n_q or info.levels)
-        self.reached = 0  # frames
-        self.written = 0  # samples
-        self.problems: list[str] = []
-        self._since = 0  # the frame behind the last gap
-        self._stream: AudioStream | ResumedStream | None = codec.streaming() if codec.config.causal else None
-        self._whole: list[Tensor] = []  # of a codec that has to see everything at once
-
-    def push(self, block: Block) -> Iterator[Tensor]:
-        """The pieces that a block makes.
-
-        Raises:
-            FormatError: if it does not follow on the last one.
-        """
-        frames = self.info.units
-        if block.first != self.reached:
-            if not self.salvage:
-                raise FormatError(f"frame {self.reached} is missing")
-            gap = block.first - self.reached
-            max_gap = MAX_GAP_SECONDS * self.codec.sample_rate // self.codec.frame_size
-            if gap < 0 or gap > max_gap or (frames is not None and block.first + block.units > frames):
-                return  # a block out of place cannot be trusted
-            yield from self._cut(self._rest())
-            yield from self._cut(_silence((block.first - self.reached) * self.codec.frame_size))
-            self._report()
-            self.reached = self._since = block.first
-            if self.codec.config.causal:
-                self._stream = ResumedStream(self.codec, block.first)
-        codes = torch.from_numpy(np.asarray(block.codes)[:, : self.levels].astype(np.int64))
-        self.reached += block.units
-        codes = codes.t()[None].to(self.codec.device)
-        if self._stream is not None:
-            yield from self._cut([self._stream.decode(codes)[0, 0].cpu()])
-        else:
-            self._whole.append(codes)
-
-    def finish(self) -> Iterator[Tensor]:
-        """What is left when there are no more blocks.
-
-        Raises:
-            FormatError: if samples are missing.
-        """
-        yield from self._cut(self._rest())
-        self._report()
-        length = self.info.length
-        if length is not None and self.written < length and not self.salvage:
-            raise FormatError(f"the file holds {self.written} of {length} samples")
-
-    def _report(self) -> None:
-        """Note if levels behind the last gap were not used."""
-        stream = self._stream
-        if isinstance(stream, ResumedStream) and not stream.found and self.levels > self.codec.base_levels:
-            start = self._since * self.codec.frame_size / self.codec.sample_rate
-            self.problems.append(f"from {start:.1f} s on, behind a gap, levels of the waveform cannot be used")
-
-    def _rest(self) -> list[Tensor]:
-        """What is still to come of the blocks so far; those after them are a new beginning."""
-        if self._stream is not None:
-            return [self._stream.finish()[0, 0].cpu()]
-        whole, self._whole = self._whole, []
-        return [self.codec.decode(torch.cat(whole, -1))[0, 0].cpu()] if whole else []
-
-    def _cut(self, parts: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Leave out what lies behind the exact length."""
-        for part in parts:
-            if self.info.length is not None:
-                part = part[: self.info.length - self.written]
-            self.written += len(part)
-            yield part
+def _channels(
+    reader: TokenReader, index: int, decoder: BlockDecoder, place: int | None, salvage: bool
+) -> Iterator[Tensor]:
+    """The samples of a stream [1, n], or left and right [2, n] with the stereo image that lies in another stream."""
+    info = reader.streams[place] if place is not None else None
+    image = ImageDecoder(info, salvage) if isinstance(info, AudioInfo) else None
+    blocks = reader.blocks(salvage)
+    if image is not None and place is not None:
+        blocks = image.first(blocks, place, index)
+    for block in blocks:
+        if block.stream == index:
+            for part in decoder.push(block):
+                yield part[None] if image is None else image(part)
+    for part in decoder.finish():
+        yield part[None] if image is None else image(part)
+    if image is not None:
+        yield image.finish()
 
 
-def _silence(samples: int) -> Iterator[Tensor]:
-    """Zeros in pieces of bounded size."""
-    while samples > 0:
-        piece = min(samples, 1 << 16)
-        yield torch.zeros(piece)
-        samples -= piece
+def _resampled(resamplers: list[StreamResampler], part: Tensor, last: bool = False) -> Tensor:
+    return torch.stack([resampler(row.contiguous(), last=last) for resampler, row in zip(resamplers, part)])

@@ -135,6 +135,7 @@ class FileDoor:
         settings: EncoderSettings | None = None,
         overwrite: bool = False,
         progress: Progress | None = None,
+        stereo: bool = False,
     ) -> Result:
         """Encode a media file to a `.josie` file: `josiecodec.encode_file` with this model."""
         return _files().encode_file(
@@ -148,6 +149,7 @@ class FileDoor:
             overwrite=overwrite,
             progress=progress,
             codecs=(self,),
+            stereo=stereo,
         )
 
     def decode_file(
@@ -160,6 +162,7 @@ class FileDoor:
         salvage: bool = False,
         overwrite: bool = False,
         progress: Progress | None = None,
+        mono: bool = False,
     ) -> Result:
         """Decode a `.josie` file to a media file: `josiecodec.decode_file` with this model."""
         return _files().decode_file(
@@ -171,6 +174,7 @@ class FileDoor:
             overwrite=overwrite,
             progress=progress,
             codecs=(self,),
+            mono=mono,
         )
 
 

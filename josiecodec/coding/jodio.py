@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..audio.layers import LayerInput
 from ..audio.network import CHUNK_FRAMES
-from ..bitstream.header import AudioInfo, StreamInfo, find_stream
+from ..bitstream.header import AudioInfo, StreamInfo, find_stream, image_of
 from ..bitstream.josie_file import TokenFile, TokenStream
 from ..errors import CodesError, FormatError
 from ..media.audio_reader import Audio
@@ -23,6 +23,7 @@ from .codec import TokenCodec
 from .door import asked_rate, audio_tensor
 from .layer_rate import Fitted, Write, fit_layers
 from .layer_search import LayerSearch
+from .stereo import image_file, merged, placed, room_for_mono
 
 
 class Jodio(AudioDoor, TokenCodec):
@@ -39,17 +40,21 @@ class Jodio(AudioDoor, TokenCodec):
         settings: EncoderSettings | None = None,
         sample_rate: int | None = None,
         kbps: float | None = None,
+        stereo: bool = False,
     ) -> bytes:
         """Encode one waveform to the bytes of a `.josie` file.
 
         Args:
-            x: [T], [1, T] or [1, 1, T], in [-1, 1], tensor or NumPy array; or what `load_audio` gives.
+            x: [T], [1, T] or [1, 1, T], in [-1, 1], tensor or NumPy array; or what `load_audio` gives. With `stereo`
+                [2, T], left and right.
             n_q: levels, of which those that no decoder would use are left out (`JodioConfig.useful_levels`); None for
                 those of the settings, or of `rate`.
             rate: what the file may take, in place of `n_q`.
             settings: of the encoder; None for `self.settings`.
             sample_rate: of `x` in Hz, which is resampled where it is not the model's; None if it is.
             kbps: the same as `rate=Rate(kbps=...)`.
+            stereo: keep where sounds are between two channels; channels that are equally loud become mono. `n_q` is of
+                their mix, a rate of the whole file.
 
         Raises:
             CodesError: on a wrong shape or type, or `n_q` out of range.
@@ -57,16 +62,29 @@ class Jodio(AudioDoor, TokenCodec):
         """
         rate = fitting_rate("audio", n_q, asked_rate(rate, kbps))
         x = self.waveform(audio_tensor(x, sample_rate, self.sample_rate))
-        if len(x) != 1:
-            raise CodesError(f"compress takes one waveform at a time, not {len(x)}")
+        if len(x) != 1 + stereo:
+            what = "left and right [2, T]" if stereo else "one waveform at a time"
+            raise CodesError(f"compress takes {what}, not {len(x)} waveforms")
+        return self._stereo(x[:, 0], rate, settings) if stereo else self._mono(x, rate, settings)
+
+    def _stereo(self, x: Tensor, rate: Rate, settings: EncoderSettings | None) -> bytes:
+        """Left and right [2, T] as the bytes of a file of their mix and the stereo image."""
+        image = image_file([x.cpu()], self.stream_info(1, None, None, 2))
+        if image is not None and rate.kbps is not None:
+            rate = Rate(kbps=room_for_mono(rate.kbps, image))
+        mono = self._mono(x.mean(0)[None, None], rate, settings, 2)
+        return mono if image is None else merged(mono, image, self.known_tables)
+
+    def _mono(self, x: Tensor, rate: Rate, settings: EncoderSettings | None, channels: int = 1) -> bytes:
+        """A waveform [1, 1, T] as the bytes of a file, of an original of so many channels."""
         if rate.kbps is None:
-            return self._file(x, self.config.useful_levels(self.levels(rate.n_q, settings)), settings)
+            return self._file(x, self.config.useful_levels(self.levels(rate.n_q, settings)), settings, channels)
         seconds, levels = x.shape[-1] / self.sample_rate, self.n_q
         if self.by_frame and x.shape[-1]:
             step = CHUNK_FRAMES * self.frame_size
 
             def write(codes: np.ndarray) -> tuple[bytes, float]:
-                return self._bytes(codes.T, x.shape[-1]), seconds
+                return self._bytes(codes.T, x.shape[-1], channels), seconds
 
             fitted = self.fit_layers(lambda: self.layer_inputs(x.split(step, -1), settings), write, rate.kbps, settings)
             if fitted is not None:
@@ -75,7 +93,7 @@ class Jodio(AudioDoor, TokenCodec):
         probe = self.encode(x[..., : round(PROBE_SECONDS * self.sample_rate)], levels, settings)
         rates = level_rates(probe[0].t().cpu().numpy(), self.codebook_size, self.frame_rate, self.tables)
         useful = self.config.useful_levels
-        return fit_levels(lambda n: (self._file(x, n, settings), seconds), rates, rate.kbps, useful)[1]
+        return fit_levels(lambda n: (self._file(x, n, settings, channels), seconds), rates, rate.kbps, useful)[1]
 
     @property
     def by_frame(self) -> bool:
@@ -109,20 +127,22 @@ class Jodio(AudioDoor, TokenCodec):
         sizes = self.codebook_size, self.frame_rate, self.tables
         return fit_layers(search.codes, write, search.analysis, kbps, *sizes)
 
-    def _file(self, x: Tensor, n_q: int, settings: EncoderSettings | None) -> bytes:
+    def _file(self, x: Tensor, n_q: int, settings: EncoderSettings | None, channels: int) -> bytes:
         """A waveform [1, 1, T] as the bytes of a file with `n_q` levels."""
-        return self._bytes(self.encode(x, n_q, settings)[0].cpu().numpy().astype(np.uint16), x.shape[-1])
+        return self._bytes(self.encode(x, n_q, settings)[0].cpu().numpy().astype(np.uint16), x.shape[-1], channels)
 
-    def _bytes(self, codes: np.ndarray, length: int) -> bytes:
+    def _bytes(self, codes: np.ndarray, length: int, channels: int = 1) -> bytes:
         """Codes [levels, frames] of so many samples as the bytes of a file."""
-        return TokenFile([TokenStream(self.stream_info(len(codes), length), codes)]).to_bytes(self.known_tables)
+        info = self.stream_info(len(codes), length, None, channels)
+        return TokenFile([TokenStream(info, codes)]).to_bytes(self.known_tables)
 
-    def decompress(self, data: bytes, n_q: int | None = None) -> Tensor:
-        """Decode the bytes of a `.josie` file: the waveform [1, T], exactly as long as it was.
+    def decompress(self, data: bytes, n_q: int | None = None, *, mono: bool = False) -> Tensor:
+        """Decode the bytes of a `.josie` file: the waveform [1, T], exactly as long as it was; of stereo [2, T].
 
         Args:
             data: the file.
             n_q: use at most so many levels.
+            mono: of a stereo recording, the mix of both channels, [1, T].
 
         Raises:
             CodesError: if `n_q` is less than 1.
@@ -132,10 +152,13 @@ class Jodio(AudioDoor, TokenCodec):
         if n_q is not None and n_q < 1:
             raise CodesError(f"at least one level must be used, not {n_q}")
         file = TokenFile.from_bytes(data, tables=self.known_tables)
-        stream = file.streams[find_stream([s.info for s in file.streams], "audio")]
-        self.check_stream(stream.info)
-        codes = torch.from_numpy(np.asarray(stream.codes)[:n_q].astype(np.int64))[None]
-        return self.decode(codes.to(self.device), stream.info.length)[0]
+        infos = [s.info for s in file.streams]
+        index = find_stream(infos, "audio")
+        info = self.check_stream(infos[index])
+        codes = torch.from_numpy(np.asarray(file.streams[index].codes)[:n_q].astype(np.int64))[None]
+        wave = self.decode(codes.to(self.device), info.length)[0]
+        place = None if mono else image_of(infos, index)
+        return wave if place is None else placed(wave[0], file.streams[place])
 
     def stream_info(
         self, n_q: int, length: int | None, original_rate: int | None = None, original_channels: int = 1

@@ -22,7 +22,8 @@ from ..media.video_reader import VideoReader
 from ..media.video_sound import FilmSound
 from ..media.video_writer import VideoWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
-from .audio import BlockDecoder, encode_blocks, normalizing_gain
+from .audio import encode_blocks, normalizing_gain
+from .audio_decoder import BlockDecoder
 from .codec import Progress, Result
 from .jodio import Jodio
 from .jovio import Jovio

@@ -45,15 +45,17 @@ class AudioWriter:
     Args:
         path: where to.
         sample_rate: of the samples that will come.
+        channels: 1 or 2 (left, right).
 
     Raises:
         MediaError: if the format is unknown or the file cannot be written.
     """
 
-    def __init__(self, path: str | Path, sample_rate: int):
+    def __init__(self, path: str | Path, sample_rate: int, channels: int = 1):
         self.to_stdout = str(path) == "-"
         self.path = Path(path)
-        self.sample_rate = sample_rate
+        self.sample_rate, self.channels = sample_rate, channels
+        self.layout = "mono" if channels == 1 else "stereo"
         suffix = ".wav" if self.to_stdout else self.path.suffix.lower()
         if suffix not in WRITABLE:
             raise MediaError(f"{path}: audio cannot be written as {suffix or 'a file without a suffix'!r}")
@@ -65,7 +67,7 @@ class AudioWriter:
         try:
             if suffix in _SNDFILE:
                 kind, subtype = _SNDFILE[suffix]
-                self._soundfile = soundfile.SoundFile(target, "w", sample_rate, 1, subtype=subtype, format=kind)
+                self._soundfile = soundfile.SoundFile(target, "w", sample_rate, channels, subtype=subtype, format=kind)
             else:
                 self._open_container(target, *_FFMPEG[suffix])
         except (soundfile.LibsndfileError, OSError, ValueError, RuntimeError) as error:
@@ -78,12 +80,12 @@ class AudioWriter:
         self._container = av.open(target, "w", format=kind)
         # Opus knows 48 kHz and its divisors only; FFmpeg resamples
         rate = 48000 if codec == "libopus" else self.sample_rate
-        self._stream = self._container.add_stream(codec, rate=rate, layout="mono")
+        self._stream = self._container.add_stream(codec, rate=rate, layout=self.layout)
         self._written = 0
 
     def write(self, samples: Tensor) -> None:
-        """Append [n] or [1, n] samples in [-1, 1]; what lies beyond is clipped."""
-        block = samples.detach().reshape(-1).clamp(-1, 1).cpu().numpy()
+        """Append [n] or [channels, n] samples in [-1, 1]; what lies beyond is clipped."""
+        block = samples.detach().reshape(self.channels, -1).t().clamp(-1, 1).cpu().numpy()
         if not len(block):
             return
         try:
@@ -97,7 +99,7 @@ class AudioWriter:
     def _encode(self, block: np.ndarray) -> None:
         import av
 
-        frame = av.AudioFrame.from_ndarray(block[None].astype(np.float32), format="fltp", layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block.T, np.float32), format="fltp", layout=self.layout)
         frame.sample_rate = self.sample_rate
         frame.pts = self._written
         self._written += len(block)
@@ -107,7 +109,7 @@ class AudioWriter:
         """Finish the file and give it its name."""
         try:
             if self._container is not None and not self._written:
-                self._encode(np.zeros(1024, np.float32))  # a file without a frame is no file
+                self._encode(np.zeros((1024, self.channels), np.float32))  # a file without a frame is no file
             if self._soundfile is not None:
                 self._soundfile.close()
             else:

@@ -13,7 +13,7 @@ from ..atomic import write_bytes
 from ..bitstream.container import Block, TokenWriter
 from ..bitstream.header import AudioInfo, VisionInfo, check_limits
 from ..bitstream.patch_payload import PatchRows
-from ..coding.audio import BlockDecoder
+from ..coding.audio_decoder import BlockDecoder
 from ..coding.codec import Result
 from ..coding.jodio import Jodio
 from ..coding.jovio import Jovio

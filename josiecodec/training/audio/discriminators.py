@@ -17,6 +17,8 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from ...nn.spectra import overlapping_frames, real_fft
 
+COMPRESSION, FAINT = 0.3, 1e-4  # exponent of magnitudes, and the least
+
 
 @dataclass(frozen=True)
 class AdversaryConfig:
@@ -45,8 +47,23 @@ class AdversaryConfig:
     lr: float = 3e-4
 
 
+def _conv(layer: nn.Conv2d) -> nn.Module:
+    """A layer whose output is as large as its input when training begins.
+
+    With PyTorch's own start each of these layers makes its input smaller: judgements of real sound differed by 0.003
+    (standard deviation) at the end, mostly biases, and after 150 steps a judge was still at chance.
+    """
+    nn.init.kaiming_normal_(layer.weight, 0.2)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return weight_norm(layer)
+
+
 class SpectrogramDiscriminator(nn.Module):
-    """Judges complex spectrograms of one window length with strided 2-D convolutions."""
+    """Judges complex spectrograms of one window length with strided 2-D convolutions.
+
+    Magnitudes are compressed, so that quiet bins are seen beside loud ones; phases stay.
+    """
 
     window: Tensor
 
@@ -56,22 +73,23 @@ class SpectrogramDiscriminator(nn.Module):
         self.register_buffer("window", torch.hann_window(window) * (2 / window) ** 0.5, False)
         self.layers = nn.ModuleList(
             [
-                weight_norm(nn.Conv2d(2, channels, (3, 9), padding=(1, 4))),
-                weight_norm(nn.Conv2d(channels, channels, (3, 9), (1, 2), padding=(1, 4))),
-                weight_norm(nn.Conv2d(channels, channels, (3, 9), (1, 2), (2, 4), dilation=(2, 1))),
-                weight_norm(nn.Conv2d(channels, channels, (3, 9), (1, 2), (4, 4), dilation=(4, 1))),
-                weight_norm(nn.Conv2d(channels, channels, 3, padding=1)),
+                _conv(nn.Conv2d(2, channels, (3, 9), padding=(1, 4))),
+                _conv(nn.Conv2d(channels, channels, (3, 9), (1, 2), padding=(1, 4))),
+                _conv(nn.Conv2d(channels, channels, (3, 9), (1, 2), (2, 4), dilation=(2, 1))),
+                _conv(nn.Conv2d(channels, channels, (3, 9), (1, 2), (4, 4), dilation=(4, 1))),
+                _conv(nn.Conv2d(channels, channels, 3, padding=1)),
             ]
         )
-        self.last = weight_norm(nn.Conv2d(channels, 1, 3, padding=1))
+        self.last = _conv(nn.Conv2d(channels, 1, 3, padding=1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """[B, T] -> judgement map, features of each layer."""
         frames = overlapping_frames(x.float(), self.size)
         # back into the order of time, which the convolutions need
         frames = frames.transpose(1, 2).reshape(len(x), -1, self.size)
-        spectrum = torch.view_as_real(real_fft(frames * self.window))
-        y = spectrum.permute(0, 3, 1, 2)
+        spectrum = real_fft(frames * self.window)
+        size = spectrum.abs().clamp_min(FAINT)
+        y = torch.view_as_real(spectrum * size.pow(COMPRESSION - 1)).permute(0, 3, 1, 2)
         features = []
         for layer in self.layers:
             y = F.leaky_relu(layer(y), 0.2)
@@ -86,8 +104,8 @@ class PeriodDiscriminator(nn.Module):
         super().__init__()
         self.period = period
         widths = [1, channels, 4 * channels, 8 * channels, 8 * channels]
-        self.layers = nn.ModuleList(weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), (2, 0))) for a, b in pairwise(widths))
-        self.last = weight_norm(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
+        self.layers = nn.ModuleList(_conv(nn.Conv2d(a, b, (5, 1), (3, 1), (2, 0))) for a, b in pairwise(widths))
+        self.last = _conv(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """[B, T] -> judgement map, features of each layer."""

@@ -22,7 +22,7 @@ from .objective import Objective
 from .pitch import PitchLabels
 from .semantic_anchor import SemanticAnchor
 from .teacher import Teacher
-from .validate import choose_excerpts, spectrogram_picture, validate
+from .validate import CEILING, choose_excerpts, spectrogram_picture, validate
 
 
 class AudioTrainer(CodecTrainer):
@@ -100,8 +100,8 @@ class AudioTrainer(CodecTrainer):
         rate = self.config.model.sample_rate
         self.show({"spectrogram": picture}, {f"excerpt/{name}": (wave, rate) for name, wave in waves.items()})
         shown = ("pesq_wb", "stoi", "mel", "si_sdr")
-        for n in levels:
-            self.report(f"  n_q {n:2d}  " + "  ".join(f"{k} {scores.get(f'{k}@{n}', float('nan')):.3f}" for k in shown))
+        for name, key in [(f"n_q {n:2d}", str(n)) for n in levels] + [(CEILING, CEILING)]:
+            self.report(f"  {name}  " + "  ".join(f"{k} {scores.get(f'{k}@{key}', float('nan')):.3f}" for k in shown))
         return scores
 
     @torch.no_grad()

@@ -9,9 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...audio.network import JodioNetwork
 from ...coding.jodio import Jodio
 from ...media.images import save_image
 from ...metrics.audio import mel_distance, pesq, si_sdr, stoi
+from ...nn.conv import pad_to_multiple
 from ...panels import spectrogram_panels
 from ..core.usage import usage_scores
 from .data import Recordings
@@ -51,12 +53,26 @@ def choose_excerpts(recordings: Recordings, seconds: float = 5.0, max_excerpts: 
     return chosen
 
 
+CEILING = "unquantised"  # in place of a number of levels
+
+
+@torch.no_grad()
+def unquantised(model: JodioNetwork, wave: Tensor) -> Tensor:
+    """What the decoder of the base makes of latents that no codebook has touched: [T] -> [T].
+
+    The ceiling of the autoencoder: no codebooks, and no more levels of the base, can be better.
+    """
+    x = pad_to_multiple(wave[None, None].to(model.device), model.frame_size)
+    z = model.quantizer.bypass(model.latent(x))
+    return model.synthesize(z, model.base_levels)[0, 0, : len(wave)].cpu()
+
+
 @torch.no_grad()
 def validate(model: Jodio, excerpts: list[Excerpt], levels: tuple[int, ...] = (1, 3, 5, 9)) -> dict[str, float]:
     """Mean scores of speech excerpts at each number of levels, and how the codebooks are used.
 
-    Keys are like `pesq_wb@9`, `stoi@9`, `mel@9`, `si_sdr@9`, `mel_other@9` (what is not speech) and,
-    per level, `entropy_bits/0`, `used/0`.
+    Keys are like `pesq_wb@9`, `stoi@9`, `mel@9`, `si_sdr@9`, `mel_other@9` (what is not speech),
+    `pesq_wb@unquantised` and so on (the ceiling of the base), and, per level, `entropy_bits/0`, `used/0`.
     """
     scores: dict[str, list[float]] = {}
     usage = torch.zeros(max(levels), model.codebook_size)
@@ -65,21 +81,27 @@ def validate(model: Jodio, excerpts: list[Excerpt], levels: tuple[int, ...] = (1
         codes = model.encode(excerpt.wave[None, None].to(device), max(levels))
         for k in range(max(levels)):
             usage[k] += torch.bincount(codes[0, k].cpu(), minlength=model.codebook_size)
-        for n_q in levels:
-            decoded = model.decode(codes[:, :n_q], len(excerpt.wave))[0, 0].cpu().clamp(-1, 1)
-            distance = mel_distance(decoded, excerpt.wave, model.sample_rate)
-            if excerpt.kind != "speech":
-                scores.setdefault(f"mel_other@{n_q}", []).append(distance)
-                continue
-            scores.setdefault(f"mel@{n_q}", []).append(distance)
-            scores.setdefault(f"pesq_wb@{n_q}", []).append(pesq(decoded, excerpt.wave, model.sample_rate))
-            scores.setdefault(f"stoi@{n_q}", []).append(stoi(decoded, excerpt.wave, model.sample_rate))
-            scores.setdefault(f"si_sdr@{n_q}", []).append(si_sdr(decoded, excerpt.wave))
+        waves = {str(n): model.decode(codes[:, :n], len(excerpt.wave))[0, 0].cpu() for n in levels}
+        for name, decoded in (waves | {CEILING: unquantised(model, excerpt.wave)}).items():
+            for measure, value in _judged(decoded.clamp(-1, 1), excerpt, model.sample_rate).items():
+                scores.setdefault(f"{measure}@{name}", []).append(value)
     out = {}
     for name, values in scores.items():
         known = [v for v in values if not math.isnan(v)]
         out[name] = round(sum(known) / len(known), 4) if known else math.nan
     return out | usage_scores(usage)
+
+
+def _judged(decoded: Tensor, excerpt: Excerpt, sample_rate: int) -> dict[str, float]:
+    distance = mel_distance(decoded, excerpt.wave, sample_rate)
+    if excerpt.kind != "speech":
+        return {"mel_other": distance}
+    return {
+        "mel": distance,
+        "pesq_wb": pesq(decoded, excerpt.wave, sample_rate),
+        "stoi": stoi(decoded, excerpt.wave, sample_rate),
+        "si_sdr": si_sdr(decoded, excerpt.wave),
+    }
 
 
 @torch.no_grad()
