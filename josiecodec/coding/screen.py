@@ -1,0 +1,166 @@
+"""Coding the patches of a picture that have few colours, at a lambda or in a number of bits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..bitstream.screen_payload import Screen, pack_screen
+from ..entropy.index_map import Wanted
+from .screen_colors import Colors
+
+PIXEL_LAMBDA = 0.3  # of lambda, where colours are chosen: a pixel out of place also spoils what comes after it
+LEAST_LAMBDA, MOST_LAMBDA = 0.05, 1e5
+GRID = 2.0  # ratio of lambdas at which sizes are known; between them they are interpolated
+NEAR = 0.01  # of the logarithm of a size
+MAX_TRIES = 5
+SAMPLED = 4  # every so many rows of pixels are looked at
+EQUAL = 0.5  # share of pixels that are like the one to the left, in a patch that may have few colours
+CONTRAST = 24  # between pixels of a patch that has something drawn on it
+DRAWN = 0.02  # share of such patches in a picture that is worth a try
+
+
+@dataclass(frozen=True)
+class CodedScreen:
+    """What patches have become.
+
+    Attributes:
+        data: their bytes.
+        screen: what a decoder makes of them.
+    """
+
+    data: bytes
+    screen: Screen
+
+
+def likely_patches(rows: np.ndarray, patch: int) -> np.ndarray | None:
+    """Patches bool [h, w] of a picture that may have few colours; None if there are too few of them. A quick look,
+    which photographs do not pass.
+
+    Args:
+        rows: uint8 [h * patch / `SAMPLED`, w * patch, 3], every so many rows of its pixels.
+        patch: side of a patch in pixels.
+    """
+    if patch % SAMPLED:
+        return None
+    shape = (SAMPLED * len(rows) // patch, patch // SAMPLED, rows.shape[1] // patch, patch)
+    like = np.zeros(rows.shape[:2], bool)
+    like[:, 1:] = (rows[:, 1:] == rows[:, :-1]).all(-1)
+    share = like.reshape(shape).mean((1, 3))
+    green = rows[..., 1].reshape(shape)
+    drawn = green.max((1, 3)).astype(int) - green.min((1, 3)) >= CONTRAST
+    likely: np.ndarray = share >= EQUAL
+    return likely if (likely & drawn).mean() >= DRAWN else None
+
+
+class ScreenPicture:
+    """Codes some patches of a picture.
+
+    Args:
+        pixels: uint8 [h * patch, w * patch, 3].
+        patches: bool [h, w], which ones.
+        patch: their side in pixels.
+        parts: rows of patches that are coded together, as first and behind the last.
+    """
+
+    def __init__(self, pixels: np.ndarray, patches: np.ndarray, patch: int, parts: list[tuple[int, int]]):
+        self.pixels, self.patches, self.patch, self.parts = pixels, patches, patch, parts
+        self._encoders: dict[tuple[int, int], _Part] = {}
+        self._coded: dict[tuple[tuple[int, int], float], CodedScreen] = {}
+        self._known: dict[int, float] = {}
+
+    def coded(self, part: tuple[int, int], rd_lambda: float) -> CodedScreen:
+        """The patches of some rows at a lambda, of a squared error in units of 8-bit pixels; no bytes if there are
+        none."""
+        key = (part, rd_lambda)
+        if key not in self._coded:
+            if part not in self._encoders:
+                edge = slice(part[0] * self.patch, part[1] * self.patch)
+                self._encoders[part] = _Part(self.pixels[edge], self.patches[part[0] : part[1]], self.patch)
+            self._coded[key] = self._encoders[part].coded(rd_lambda)
+        return self._coded[key]
+
+    def size(self, rd_lambda: float) -> float:
+        """Bits at a lambda."""
+        return 8.0 * sum(len(self.coded(part, rd_lambda).data) for part in self.parts)
+
+    def bits(self, rd_lambda: float) -> float:
+        """Bits at a lambda, about."""
+        place = math.log(rd_lambda, GRID)
+        below = math.floor(place)
+        for near in (below, below + 1):
+            if near not in self._known:
+                self._known[near] = math.log(max(self.size(GRID**near), 1.0))
+        return math.exp(self._known[below] + (place - below) * (self._known[below + 1] - self._known[below]))
+
+    def costs(self, rd_lambda: float) -> np.ndarray:
+        """What each patch [h, w] costs: squared error + lambda x bits, about."""
+        found = np.zeros(self.patches.shape)
+        for part in self.parts:
+            coded = self.coded(part, rd_lambda)
+            found[part[0] : part[1]] = self._encoders[part].costs(coded, rd_lambda)
+        return found
+
+    def within(self, bits: float) -> float:
+        """The lambda at which the patches take so many bits, or less."""
+        low, high = LEAST_LAMBDA, MOST_LAMBDA  # too many bits, few enough
+        rd_lambda, points = 100.0, []
+        for _ in range(MAX_TRIES):
+            off = math.log(self.size(rd_lambda) / max(bits, 1.0))
+            points.append((math.log(rd_lambda), off))
+            low, high = (rd_lambda, high) if off > 0 else (low, rd_lambda)
+            if -NEAR < off <= 0 or high / low < 1.02:
+                break
+            slope = -0.3
+            if len(points) > 1:
+                measured = (off - points[-2][1]) / (points[-1][0] - points[-2][0])
+                slope = measured if -1.5 < measured < -0.05 else slope
+            guess = math.exp(min(max(points[-1][0] - (off + NEAR / 2) / slope, -20.0), 20.0))
+            rd_lambda = guess if low < guess < high else math.sqrt(low * high)
+        return high
+
+
+class _Part:
+    """Codes the patches of some rows."""
+
+    def __init__(self, pixels: np.ndarray, patches: np.ndarray, patch: int):
+        self.pixels, self.patches, self.patch = pixels, patches, patch
+        self.inside = patches.repeat(patch, 0).repeat(patch, 1)
+
+    @cached_property
+    def _colors(self) -> Colors:
+        return Colors.of(self.pixels, self.inside)
+
+    def coded(self, rd_lambda: float) -> CodedScreen:
+        if not self.patches.any():
+            return CodedScreen(b"", Screen(self.patches, np.zeros((0, 3), np.uint8), self.inside.astype(np.uint8)))
+        colors = self._colors
+        palette = colors.palette(rd_lambda)
+        errors = colors.errors(palette)
+        nearest = errors.argmin(1)
+        costs = (errors / (rd_lambda * PIXEL_LAMBDA)).tolist()
+        data, screen = pack_screen(self.patches, palette, self.patch, _rows(colors.which, nearest, costs))
+        return CodedScreen(data, screen)
+
+    def costs(self, coded: CodedScreen, rd_lambda: float) -> np.ndarray:
+        """Costs of patches; bits are taken to be where colours change."""
+        error = np.where(self.inside, np.square(self.pixels.astype(np.float64) - coded.screen.pixels()).sum(-1), 0.0)
+        changes = self._per_patch(self._colors.edges * self.inside) if self.patches.any() else np.zeros(1)
+        bits = 8 * len(coded.data) * changes / max(changes.sum(), 1.0)
+        return self._per_patch(error) + rd_lambda * bits
+
+    def _per_patch(self, values: np.ndarray) -> np.ndarray:
+        height, width = self.patches.shape
+        return values.reshape(height, self.patch, width, self.patch).sum((1, 3), dtype=np.float64)
+
+
+def _rows(which: np.ndarray, nearest: np.ndarray, costs: list[list[float]]) -> Iterator[Wanted]:
+    for row in which:
+        own = nearest[row]
+        ends = np.append(np.flatnonzero(own[1:] != own[:-1]) + 1, len(own))
+        same = ends[np.searchsorted(ends, np.arange(len(own)), side="right")]
+        yield Wanted([costs[color] for color in row.tolist()], own.tolist(), same.tolist())
