@@ -176,7 +176,9 @@ class PictureBase:
         sampled = sum(last - first for first, last in self.sample)
         bits = sum(self.choose(part, at).bits for part in self.sample)
         screen = 0.0 if self.screen is None else self.screen.bits(at.rd_lambda)
-        return self.gain * bits * len(self.counts) / sampled + self.bits + screen + 8 * (END_BYTES + 4 * len(self.parts))
+        return (
+            self.gain * bits * len(self.counts) / sampled + self.bits + screen + 8 * (END_BYTES + 4 * len(self.parts))
+        )
 
     def fitting(self, bits: float, step: int) -> Fineness | None:
         """The fineness at which base and detail take about so many bits; None if none is coarse enough."""
@@ -211,17 +213,17 @@ class PictureBase:
         return Fineness(step, BIT_PRICE * DEARER ** min(share, 2.0))
 
     def corrected(self, bits: float, at: Fineness) -> PatchRows:
-        """The rows with detail at this fineness, or at a better one where the sample has misled."""
+        """The rows with detail at this fineness, or at a better one where estimates have misled."""
         for _ in range(2):
             total, details = self._packed(at)
-            if self.sample == self.parts:
+            off = 0.0 if self.screen is None else self.screen.measure(at.rd_lambda)
+            if self.sample != self.parts:
+                sampled = sum(last - first for first, last in self.sample)
+                estimate = sum(self.choose(part, at).bits for part in self.sample) * len(self.counts) / sampled
+                before, self.gain = self.gain, total / max(estimate, 1.0)
+                off = max(abs(off), abs(math.log(max(self.gain / before, 1e-3))))
+            if abs(off) < 2 * CLOSE:
                 break
-            sampled = sum(last - first for first, last in self.sample)
-            estimate = sum(self.choose(part, at).bits for part in self.sample) * len(self.counts) / sampled
-            gain = total / max(estimate, 1.0)
-            if abs(math.log(max(gain / self.gain, 1e-3))) < 2 * CLOSE:
-                break
-            self.gain = gain
             at = self.fitting(bits, at.step) or at
         return self._rows(details)
 

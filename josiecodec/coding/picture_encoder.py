@@ -25,7 +25,7 @@ from ..vision.grouping import padded
 from ..vision.network import JovioNetwork
 from .detail import DetailCoder
 from .detail_decoder import screens_of, with_detail
-from .picture_base import BASE_LAMBDA, COARSEST, Fineness, PictureBase, Tools
+from .picture_base import BASE_LAMBDA, COARSEST, Fineness, PictureBase, Tools, parts_of
 from .reconstruct import reconstruct
 from .screen import SAMPLED, ScreenPicture, likely_patches
 from .vision_encoder import END_BYTES, GroupEncoder
@@ -33,6 +33,7 @@ from .vision_encoder import END_BYTES, GroupEncoder
 USUAL_LAMBDA, USUAL_STEP = 0.03, 75.0  # of a base alone, and of a detail that is worth as much
 FIRST_STEP = 92  # that is tried
 FINER = 24  # steps by which patches of few colours make a picture finer, to begin with
+MOSTLY = 0.5  # share of patches that must look like few colours, for all of them to be tried
 USUAL_SLOPE = 1.7  # of the logarithm of lambda over that of bits
 
 
@@ -115,8 +116,8 @@ class _OnePicture:
         if self.likely is None:
             return rows
         step = COARSEST if fitting is None else fitting.step
-        with_screen = self._with_screen(base, bits, step)
-        return rows if with_screen is None or self._error(rows) <= self._error(with_screen) else with_screen
+        ways = [rows, self._screen_alone(bits), self._with_screen(base, bits, max(step - FINER, 0))]
+        return min((way for way in ways if way is not None), key=self._error)
 
     def _base(self) -> PictureBase:
         return PictureBase.coded(self.tools, self.picture, self.latent)
@@ -127,20 +128,14 @@ class _OnePicture:
         return alone.within([self.latent], bits)[0].rows
 
     def _with_screen(self, base: PictureBase, bits: float, step: int) -> PatchRows | None:
-        """With patches of few colours; None if that does not pay. `step` is the one that fits without."""
-        at, found = Fineness(max(step - FINER, 0)), None
-        for _ in range(2):
-            screen = self._screen(base, at)
-            if screen is None:
-                return found
-            if screen.patches.all():
-                return self._screen_alone(screen, bits)
-            beside = base.beside(screen)
-            fitting = beside.fitting(bits, at.step)
-            if fitting is None:
-                return found
-            found, at = beside.corrected(bits, fitting), fitting
-        return found
+        """With patches of few colours beside others, chosen at about this step; None if that does not pay."""
+        at = Fineness(step)
+        screen = self._screen(base, at)
+        if screen is None or screen.patches.all():
+            return None
+        beside = base.beside(screen)
+        fitting = beside.fitting(bits, step)
+        return None if fitting is None else beside.corrected(bits, fitting)
 
     def _screen(self, base: PictureBase, at: Fineness) -> ScreenPicture | None:
         """The patches whose few colours cost less than base and detail do; None if there are none."""
@@ -148,14 +143,16 @@ class _OnePicture:
             return None
         every = ScreenPicture(self.pixels, self.likely, self.network.patch, base.parts)
         cheaper = self.likely & (every.costs(at.rd_lambda) < base.costs(at))
-        if not cheaper.any():
-            return None
-        return ScreenPicture(self.pixels, cheaper, self.network.patch, base.parts)
+        return every.some(cheaper, at.rd_lambda) if cheaper.any() else None
 
-    def _screen_alone(self, screen: ScreenPicture, bits: float) -> PatchRows | None:
-        """A picture that is nothing but patches of few colours; None if it takes more than a block has room for."""
-        empty = np.zeros(screen.patches.shape, np.uint8)
+    def _screen_alone(self, bits: float) -> PatchRows | None:
+        """A picture that is nothing but patches of few colours; None if it is not."""
+        assert self.likely is not None
+        if self.likely.mean() < MOSTLY:
+            return None
+        empty = np.zeros(self.likely.shape, np.uint8)
         rows = PatchRows(empty, empty, np.zeros(0, np.uint16))
+        screen = ScreenPicture(self.pixels, empty == 0, self.network.patch, parts_of(*empty.shape))
         bits -= 8 * (END_BYTES + vision_bytes(rows, self.network.n_q, self.network.codebook_size, self.tools.tables))
         rd_lambda = screen.within(bits - 8 * 4 * len(screen.parts))
         coded = [(first, last, screen.coded((first, last), rd_lambda).data) for first, last in screen.parts]

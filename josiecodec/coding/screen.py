@@ -15,9 +15,10 @@ from .screen_colors import Colors
 
 PIXEL_LAMBDA = 0.3  # of lambda, where colours are chosen: a pixel out of place also spoils what comes after it
 LEAST_LAMBDA, MOST_LAMBDA = 0.05, 1e5
-GRID = 2.0  # ratio of lambdas at which sizes are known; between them they are interpolated
+SLOPE = -0.25  # of the logarithm of a size over that of lambda, as a rule
 NEAR = 0.01  # of the logarithm of a size
 MAX_TRIES = 5
+MARGINAL = 0.6  # of the bits of a patch, that would be saved without it: the others have learned from it
 SAMPLED = 4  # every so many rows of pixels are looked at
 EQUAL = 0.5  # share of pixels that are like the one to the left, in a patch that may have few colours
 CONTRAST = 24  # between pixels of a patch that has something drawn on it
@@ -71,7 +72,7 @@ class ScreenPicture:
         self.pixels, self.patches, self.patch, self.parts = pixels, patches, patch, parts
         self._encoders: dict[tuple[int, int], _Part] = {}
         self._coded: dict[tuple[tuple[int, int], float], CodedScreen] = {}
-        self._known: dict[int, float] = {}
+        self.known = (1.0, 0.0)  # a lambda, and the bits at it
 
     def coded(self, part: tuple[int, int], rd_lambda: float) -> CodedScreen:
         """The patches of some rows at a lambda, of a squared error in units of 8-bit pixels; no bytes if there are
@@ -90,12 +91,20 @@ class ScreenPicture:
 
     def bits(self, rd_lambda: float) -> float:
         """Bits at a lambda, about."""
-        place = math.log(rd_lambda, GRID)
-        below = math.floor(place)
-        for near in (below, below + 1):
-            if near not in self._known:
-                self._known[near] = math.log(max(self.size(GRID**near), 1.0))
-        return math.exp(self._known[below] + (place - below) * (self._known[below + 1] - self._known[below]))
+        return self.known[1] * (rd_lambda / self.known[0]) ** SLOPE
+
+    def measure(self, rd_lambda: float) -> float:
+        """Know how many bits there are at a lambda; gives the logarithm of how far off it was."""
+        before, self.known = self.bits(rd_lambda), (rd_lambda, self.size(rd_lambda))
+        return math.log(max(self.known[1], 1.0) / max(before, 1.0))
+
+    def some(self, patches: np.ndarray, rd_lambda: float) -> ScreenPicture:
+        """Some of these patches, and what they would take, about; all of them have been coded at a lambda."""
+        new = ScreenPicture(self.pixels, patches, self.patch, self.parts)
+        changes = np.concatenate([self._encoders[part].changes() for part in self.parts])
+        share = float(changes[patches].sum() / max(changes.sum(), 1.0))
+        new.known = (rd_lambda, share * self.size(rd_lambda))
+        return new
 
     def costs(self, rd_lambda: float) -> np.ndarray:
         """What each patch [h, w] costs: squared error + lambda x bits, about."""
@@ -115,7 +124,7 @@ class ScreenPicture:
             low, high = (rd_lambda, high) if off > 0 else (low, rd_lambda)
             if -NEAR < off <= 0 or high / low < 1.02:
                 break
-            slope = -0.3
+            slope = SLOPE
             if len(points) > 1:
                 measured = (off - points[-2][1]) / (points[-1][0] - points[-2][0])
                 slope = measured if -1.5 < measured < -0.05 else slope
@@ -149,9 +158,13 @@ class _Part:
     def costs(self, coded: CodedScreen, rd_lambda: float) -> np.ndarray:
         """Costs of patches; bits are taken to be where colours change."""
         error = np.where(self.inside, np.square(self.pixels.astype(np.float64) - coded.screen.pixels()).sum(-1), 0.0)
-        changes = self._per_patch(self._colors.edges * self.inside) if self.patches.any() else np.zeros(1)
-        bits = 8 * len(coded.data) * changes / max(changes.sum(), 1.0)
+        changes = self.changes()
+        bits = MARGINAL * 8 * len(coded.data) * changes / max(changes.sum(), 1.0)
         return self._per_patch(error) + rd_lambda * bits
+
+    def changes(self) -> np.ndarray:
+        """How often colours change in each patch."""
+        return self._per_patch(self._colors.edges) if self.patches.any() else np.zeros(self.patches.shape)
 
     def _per_patch(self, values: np.ndarray) -> np.ndarray:
         height, width = self.patches.shape

@@ -26,19 +26,6 @@ class CountedContexts:
     def __init__(self, count: int):
         self.fast, self.slow, self.seen = [ONE >> 1] * count, [ONE >> 1] * count, [0] * count
 
-    def learn(self, index: int, bit: int) -> None:
-        """Move the probability towards a bit."""
-        seen = self.seen[index]
-        if seen < _COUNTED:
-            self.seen[index] = seen + 1
-        a, b = self.fast[index], self.slow[index]
-        if bit:
-            self.fast[index] = a + ((ONE - a) * _FAST[seen] >> 16)
-            self.slow[index] = b + ((ONE - b) * _SLOW[seen] >> 16)
-        else:
-            self.fast[index] = a - (a * _FAST[seen] >> 16)
-            self.slow[index] = b - (b * _SLOW[seen] >> 16)
-
     def costs(self, index: int) -> tuple[float, float]:
         """Bits that a 0 and a 1 take, about."""
         both = self.fast[index] + self.slow[index]
@@ -50,18 +37,24 @@ class CountedEncoder(RangeEncoder):
 
     def bit(self, contexts: CountedContexts, index: int, bit: int) -> int:
         """Code a bit; gives it back."""
-        part = (contexts.fast[index] + contexts.slow[index]) >> 2
+        a, b, n = contexts.fast[index], contexts.slow[index], contexts.seen[index]
+        part = (a + b) >> 2
         part = _LEAST if part < _LEAST else _MOST if part > _MOST else part
         bound = (self.range >> FREQUENCY_BITS) * part
         if bit:
             self.range = bound
+            contexts.fast[index] = a + ((ONE - a) * _FAST[n] >> 16)
+            contexts.slow[index] = b + ((ONE - b) * _SLOW[n] >> 16)
         else:
             self.low += bound
             self.range -= bound
+            contexts.fast[index] = a - (a * _FAST[n] >> 16)
+            contexts.slow[index] = b - (b * _SLOW[n] >> 16)
+        if n < _COUNTED:
+            contexts.seen[index] = n + 1
         while self.range < TOP:
             self.range = (self.range << 8) & 0xFFFFFFFF
             self._shift()
-        contexts.learn(index, bit)
         return bit
 
     def raw(self, value: int, bits: int) -> int:
@@ -76,22 +69,28 @@ class CountedDecoder(RangeDecoder):
 
     def bit(self, contexts: CountedContexts, index: int, bit: int = 0) -> int:
         """The next bit."""
-        part = (contexts.fast[index] + contexts.slow[index]) >> 2
+        a, b, n = contexts.fast[index], contexts.slow[index], contexts.seen[index]
+        part = (a + b) >> 2
         part = _LEAST if part < _LEAST else _MOST if part > _MOST else part
         bound = (self.range >> FREQUENCY_BITS) * part
         if self.code < bound:
             self.range = bound
+            contexts.fast[index] = a + ((ONE - a) * _FAST[n] >> 16)
+            contexts.slow[index] = b + ((ONE - b) * _SLOW[n] >> 16)
             bit = 1
         else:
             self.code -= bound
             self.range -= bound
+            contexts.fast[index] = a - (a * _FAST[n] >> 16)
+            contexts.slow[index] = b - (b * _SLOW[n] >> 16)
             bit = 0
+        if n < _COUNTED:
+            contexts.seen[index] = n + 1
         while self.range < TOP:
             self.range = (self.range << 8) & 0xFFFFFFFF
             byte = self.data[self.position] if self.position < len(self.data) else 0
             self.code = ((self.code << 8) | byte) & 0xFFFFFFFF
             self.position += 1
-        contexts.learn(index, bit)
         return bit
 
     def raw(self, value: int, bits: int) -> int:

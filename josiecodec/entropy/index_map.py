@@ -31,8 +31,8 @@ _ABOVE = (
     ((0, -1), (0, 0), (0, 1), (0, 2), (1, 0), (1, 1)),
     ((0, -1), (0, 0), (0, 1)),
 )
-_LEFT = (4, 2, 1)
 _FACTORS = [pow(0x9E3779B1, n, 1 << 32) for n in range(1, 32)]  # odd, so that every pixel changes an address
+_ONE, _TWO, _THREE, _FOUR = _FACTORS[:EDGE]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class IndexMap:
         self.depth = max(1, (colors - 1).bit_length())
         self._above = [np.full(width + 2 * EDGE, self.outside, np.uint32)] * 3  # rows, the nearest first
         self._guesses = [[_NONE] * (1 << _BITS) for _ in _ABOVE]  # with confidence times 512
-        self._hit = [CountedContexts(4 * 2 * 2 * 8) for _ in _ABOVE]
+        self._hit = [CountedContexts(4 * 4 * 8) for _ in _ABOVE]
         self._neighbour = CountedContexts(2 * 8)
         self._run = CountedContexts(2 * _LENGTHS)
         self._stop = CountedContexts(_LENGTHS * _LENGTHS)
@@ -103,7 +103,7 @@ class IndexMap:
         changes = np.flatnonzero(self._above[0][1:] != self._above[0][:-1])
         ends = np.append(changes, len(above) - 1)
         steady = ends[np.searchsorted(ends, np.arange(len(above)))].tolist()  # where a colour above is there last
-        places = [self._places(k).tolist() for k in range(len(_ABOVE))]
+        places: list[list[int]] = []  # made where they are needed: many rows are flat
         row = [self.outside] * len(above)
         row[:EDGE] = [above[EDGE]] * EDGE
         for first, last in spans:
@@ -112,6 +112,7 @@ class IndexMap:
                 color = row[at - 1]
                 flat = color == above[at] == above[at - 1] == above[at + 1] and color != self.outside
                 if not flat:
+                    places = places or [self._places(k).tolist() for k in range(len(_ABOVE))]
                     row[at] = self._pixel(coder, row, above, places, at, wanted)
                     at += 1
                     continue
@@ -130,10 +131,10 @@ class IndexMap:
         return done[EDGE:-EDGE]
 
     def _places(self, guess: int) -> np.ndarray:
-        """What the pixels above add to the address of a guess, of each pixel of a row and its edges, uint32."""
-        total = np.zeros(self.width + 2 * EDGE, np.uint32)
+        """What the pixels above add to the address of a guess, of each pixel of a row, uint32."""
+        total = np.zeros(self.width, np.uint32)
         for factor, (row, right) in zip(_FACTORS[EDGE:], _ABOVE[guess]):
-            total += np.roll(self._above[row], -right) * np.uint32(factor)
+            total += self._above[row][EDGE + right : EDGE + right + self.width] * np.uint32(factor)
         return total
 
     def _length(self, coder: Coder, length: int, kept: int, broken: int) -> int:
@@ -162,48 +163,62 @@ class IndexMap:
         """Code a pixel that is not in a run."""
         left, upper = row[at - 1], above[at]
         around = (left == upper) + 2 * (upper == above[at + 1]) + 4 * (left == above[at - 1])
-        one, two, three, four = _FACTORS[:EDGE]
-        sums = left * one, left * one + row[at - 2] * two, row[at - 3] * three + row[at - 4] * four
-        addresses = (
-            (places[0][at] + sums[1] + sums[2] & _WORD) >> _SHIFT,
-            (places[1][at] + sums[1] & _WORD) >> _SHIFT,
-            (places[2][at] + sums[0] & _WORD) >> _SHIFT,
-        )
-        held = [table[address] for table, address in zip(self._guesses, addresses)]
-        guesses = [h & _NONE for h in held]
+        near = left * _ONE
+        both = near + row[at - 2] * _TWO
+        far = (places[0][at - EDGE] + both + row[at - 3] * _THREE + row[at - 4] * _FOUR & _WORD) >> _SHIFT
+        middle, close = (places[1][at - EDGE] + both & _WORD) >> _SHIFT, (places[2][at - EDGE] + near & _WORD) >> _SHIFT
+        all_far, all_middle, all_close = self._guesses
+        held, held_2, held_3 = all_far[far], all_middle[middle], all_close[close]
+        one, two, three = held & _NONE, held_2 & _NONE, held_3 & _NONE
         # Each guess that is not like one before: colour, contexts, index.
+        known = one != _NONE
         tries: list[tuple[int, CountedContexts, int]] = []
-        tried = {_NONE, self.outside}
-        for k, guess in enumerate(guesses):
-            if guess not in tried:
-                agrees = k < 2 and guess == guesses[k + 1]
-                doubted = k > 0 and guesses[0] != _NONE
-                tries.append((guess, self._hit[k], (((held[k] >> 9) * 2 + agrees) * 2 + doubted) * 8 + around))
-                tried.add(guess)
-        for k, guess in enumerate((left, upper)):
-            if guess not in tried:
-                tries.append((guess, self._neighbour, 8 * k + around))
-                tried.add(guess)
-        color = 0
-        if wanted is not None:
-            color = wanted.nearest[at - EDGE]
-            if not tries or color != tries[0][0]:
-                color = self._chosen(tries, wanted.costs[at - EDGE], color)
+        if known:
+            agree = (one == two) + 2 * (one == three)
+            tries.append((one, self._hit[0], (held >> 9) * 32 + agree * 8 + around))
+        if two != _NONE and two != one:
+            tries.append((two, self._hit[1], (held_2 >> 9) * 32 + (two == three) * 16 + known * 8 + around))
+        if three != _NONE and three != one and three != two:
+            tries.append((three, self._hit[2], (held_3 >> 9) * 32 + known * 8 + around))
+        color = wanted.nearest[at - EDGE] if wanted is not None else 0
+        if wanted is not None and not (known and color == one):
+            color = self._chosen(
+                [*tries, *self._neighbours(tries, left, upper, around)], wanted.costs[at - EDGE], color
+            )
+        bit = coder.bit
         for guess, contexts, index in tries:
-            if coder.bit(contexts, index, color == guess):
+            if bit(contexts, index, color == guess):
                 color = guess
                 break
         else:
-            color = self._spell(coder, 1, left, color)
-        for k, (table, address) in enumerate(zip(self._guesses, addresses)):
-            trust = held[k] >> 9
-            if guesses[k] == color:
-                table[address] = color | min(trust + 1, 3) << 9
-            elif trust and k:
-                table[address] = guesses[k] | trust >> 1 << 9
+            for guess, contexts, index in self._neighbours(tries, left, upper, around):
+                if bit(contexts, index, color == guess):
+                    color = guess
+                    break
             else:
-                table[address] = color
+                color = self._spell(coder, 1, left, color)
+        all_far[far] = held + 512 if one == color and held < 3 << 9 else held if one == color else color
+        if two == color:
+            all_middle[middle] = held_2 + 512 if held_2 < 3 << 9 else held_2
+        else:
+            all_middle[middle] = two | held_2 >> 10 << 9 if held_2 >> 9 else color
+        if three == color:
+            all_close[close] = held_3 + 512 if held_3 < 3 << 9 else held_3
+        else:
+            all_close[close] = three | held_3 >> 10 << 9 if held_3 >> 9 else color
         return color
+
+    def _neighbours(
+        self, tries: list[tuple[int, CountedContexts, int]], left: int, upper: int, around: int
+    ) -> list[tuple[int, CountedContexts, int]]:
+        """The left and the upper colour, as guesses where they are none yet."""
+        tried = [guess for guess, _, _ in tries]
+        found = []
+        if left != self.outside and left not in tried:
+            found.append((left, self._neighbour, around))
+        if upper != self.outside and upper != left and upper not in tried:
+            found.append((upper, self._neighbour, 8 + around))
+        return found
 
     def _chosen(self, tries: list[tuple[int, CountedContexts, int]], costs: list[float], nearest: int) -> int:
         """The colour that takes the fewest bits, its error counted as such."""
