@@ -8,7 +8,7 @@ and drawings have them, are coded by themselves where that costs less.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -18,13 +18,14 @@ from torch import Tensor
 
 from ..bitstream.container import MAX_PAYLOAD
 from ..bitstream.patch_payload import DetailPart, PatchRows, vision_bytes
+from ..bitstream.screen_payload import Screen
 from ..entropy.code_tables import EntropyTables
 from ..settings import EncoderSettings, Rate
 from ..vision.detail_layer import FINEST, PER_OCTAVE, STEPS
 from ..vision.grouping import padded
 from ..vision.network import JovioNetwork
 from .detail import DetailCoder
-from .detail_decoder import screens_of, with_detail
+from .detail_decoder import covered, screens_of, with_detail
 from .picture_base import BASE_LAMBDA, COARSEST, Fineness, PictureBase, Tools, parts_of
 from .reconstruct import reconstruct
 from .screen import SAMPLED, ScreenPicture, likely_patches
@@ -33,7 +34,8 @@ from .vision_encoder import END_BYTES, GroupEncoder
 USUAL_LAMBDA, USUAL_STEP = 0.03, 75.0  # of a base alone, and of a detail that is worth as much
 FIRST_STEP = 92  # that is tried
 FINER = 24  # steps by which patches of few colours make a picture finer, to begin with
-MOSTLY = 0.5  # share of patches that must look like few colours, for all of them to be tried
+MOSTLY = 0.8  # share of patches that must look like few colours, for all of them to be tried
+GOOD_ENOUGH = 1e-4  # mean squared error at which nothing else is tried then
 USUAL_SLOPE = 1.7  # of the logarithm of lambda over that of bits
 
 
@@ -86,6 +88,14 @@ class DetailEncoder:
         return [_OnePicture(self.tools, picture).within(bits - self.overhead)]
 
 
+@dataclass(frozen=True)
+class _Way:
+    """A way to code a picture: its rows, and their patches of few colours if these are known."""
+
+    rows: PatchRows
+    screens: list[Screen | None] | None = None
+
+
 class _OnePicture:
     """A picture [1, 3, H, W] of whole patches, and the ways to code it."""
 
@@ -110,14 +120,21 @@ class _OnePicture:
 
     def within(self, bits: float) -> PatchRows:
         """In a number of bits, about."""
+        ways: list[_Way] = []
+        if self.likely is not None and self.likely.mean() >= MOSTLY:
+            alone = self._screen_alone(bits)
+            if alone is not None and self._error(alone) <= GOOD_ENOUGH * self.picture.numel():
+                return alone.rows
+            ways += [alone] if alone is not None else []
         base = self._base()
         fitting = base.fitting(bits, FIRST_STEP)
         rows = base.corrected(bits, fitting) if fitting is not None else self._alone(base, bits)
         if self.likely is None:
             return rows
         step = COARSEST if fitting is None else fitting.step
-        ways = [rows, self._screen_alone(bits), self._with_screen(base, bits, max(step - FINER, 0))]
-        return min((way for way in ways if way is not None), key=self._error)
+        beside = self._with_screen(base, bits, max(step - FINER, 0))
+        ways += [_Way(rows)] if beside is None else [_Way(rows), beside]
+        return min(ways, key=self._error).rows
 
     def _base(self) -> PictureBase:
         return PictureBase.coded(self.tools, self.picture, self.latent)
@@ -127,7 +144,7 @@ class _OnePicture:
         alone.rd_lambda = BASE_LAMBDA * max(base.bits / max(bits, 1.0), 1.0) ** USUAL_SLOPE  # to be tried first
         return alone.within([self.latent], bits)[0].rows
 
-    def _with_screen(self, base: PictureBase, bits: float, step: int) -> PatchRows | None:
+    def _with_screen(self, base: PictureBase, bits: float, step: int) -> _Way | None:
         """With patches of few colours beside others, chosen at about this step; None if that does not pay."""
         at = Fineness(step)
         screen = self._screen(base, at)
@@ -135,7 +152,7 @@ class _OnePicture:
             return None
         beside = base.beside(screen)
         fitting = beside.fitting(bits, step)
-        return None if fitting is None else beside.corrected(bits, fitting)
+        return None if fitting is None else _Way(beside.corrected(bits, fitting))
 
     def _screen(self, base: PictureBase, at: Fineness) -> ScreenPicture | None:
         """The patches whose few colours cost less than base and detail do; None if there are none."""
@@ -145,26 +162,30 @@ class _OnePicture:
         cheaper = self.likely & (every.costs(at.rd_lambda) < base.costs(at))
         return every.some(cheaper, at.rd_lambda) if cheaper.any() else None
 
-    def _screen_alone(self, bits: float) -> PatchRows | None:
-        """A picture that is nothing but patches of few colours; None if it is not."""
+    def _screen_alone(self, bits: float) -> _Way | None:
+        """Nothing but patches of few colours; None if that takes more than a block has room for."""
         assert self.likely is not None
-        if self.likely.mean() < MOSTLY:
-            return None
-        empty = np.zeros(self.likely.shape, np.uint8)
+        height, columns = self.likely.shape
+        empty = np.zeros((height, columns), np.uint8)
         rows = PatchRows(empty, empty, np.zeros(0, np.uint16))
-        screen = ScreenPicture(self.pixels, empty == 0, self.network.patch, parts_of(*empty.shape))
+        screen = ScreenPicture(self.pixels, empty == 0, self.network.patch, parts_of(height, columns))
         bits -= 8 * (END_BYTES + vision_bytes(rows, self.network.n_q, self.network.codebook_size, self.tools.tables))
         rd_lambda = screen.within(bits - 8 * 4 * len(screen.parts))
-        coded = [(first, last, screen.coded((first, last), rd_lambda).data) for first, last in screen.parts]
-        if max(len(data) for _, _, data in coded) > MAX_PAYLOAD // 2:
+        coded = [screen.coded(part, rd_lambda) for part in screen.parts]
+        if max(len(c.data) for c in coded) > MAX_PAYLOAD // 2:
             return None
-        return replace(rows, details=tuple(DetailPart(first, last - first, b"", data) for first, last, data in coded))
+        details = [DetailPart(a, b - a, b"", c.data) for (a, b), c in zip(screen.parts, coded)]
+        return _Way(replace(rows, details=tuple(details)), [c.screen for c in coded])
 
-    def _error(self, rows: PatchRows) -> float:
-        """Squared error of what a decoder makes of rows."""
-        group = reconstruct(self.network, rows, None)
-        decoded = self.network.still_picture(group.latent, group.effective_levels)
-        decoded = with_detail(self.network, decoded, rows, screens_of(rows, self.network.patch)).clamp(0, 1)
+    def _error(self, way: _Way) -> float:
+        """Squared error of what a decoder makes of it, in units of whole range."""
+        screens = way.screens or screens_of(way.rows, self.network.patch)
+        if covered(way.rows, screens):
+            decoded = torch.zeros_like(self.picture)
+        else:
+            group = reconstruct(self.network, way.rows, None)
+            decoded = self.network.still_picture(group.latent, group.effective_levels)
+        decoded = with_detail(self.network, decoded, way.rows, screens).clamp(0, 1)
         return float((decoded - self.picture).square().sum())
 
 

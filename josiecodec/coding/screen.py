@@ -15,9 +15,10 @@ from .screen_colors import Colors
 
 PIXEL_LAMBDA = 0.3  # of lambda, where colours are chosen: a pixel out of place also spoils what comes after it
 LEAST_LAMBDA, MOST_LAMBDA = 0.05, 1e5
-SLOPE = -0.25  # of the logarithm of a size over that of lambda, as a rule
-NEAR = 0.01  # of the logarithm of a size
-MAX_TRIES = 5
+FIRST_BITS = 3.5  # of a change of colour at a lambda of 1
+SLOPE = -0.2  # of the logarithm of a size over that of lambda, as a rule
+NEAR = 0.02  # of the logarithm of a size
+MAX_TRIES = 4
 MARGINAL = 0.6  # of the bits of a patch, that would be saved without it: the others have learned from it
 SAMPLED = 4  # every so many rows of pixels are looked at
 EQUAL = 0.5  # share of pixels that are like the one to the left, in a patch that may have few colours
@@ -79,11 +80,14 @@ class ScreenPicture:
         none."""
         key = (part, rd_lambda)
         if key not in self._coded:
-            if part not in self._encoders:
-                edge = slice(part[0] * self.patch, part[1] * self.patch)
-                self._encoders[part] = _Part(self.pixels[edge], self.patches[part[0] : part[1]], self.patch)
-            self._coded[key] = self._encoders[part].coded(rd_lambda)
+            self._coded[key] = self._part(part).coded(rd_lambda)
         return self._coded[key]
+
+    def _part(self, part: tuple[int, int]) -> _Part:
+        if part not in self._encoders:
+            edge = slice(part[0] * self.patch, part[1] * self.patch)
+            self._encoders[part] = _Part(self.pixels[edge], self.patches[part[0] : part[1]], self.patch)
+        return self._encoders[part]
 
     def size(self, rd_lambda: float) -> float:
         """Bits at a lambda."""
@@ -101,7 +105,7 @@ class ScreenPicture:
     def some(self, patches: np.ndarray, rd_lambda: float) -> ScreenPicture:
         """Some of these patches, and what they would take, about; all of them have been coded at a lambda."""
         new = ScreenPicture(self.pixels, patches, self.patch, self.parts)
-        changes = np.concatenate([self._encoders[part].changes() for part in self.parts])
+        changes = np.concatenate([self._part(part).changes() for part in self.parts])
         share = float(changes[patches].sum() / max(changes.sum(), 1.0))
         new.known = (rd_lambda, share * self.size(rd_lambda))
         return new
@@ -111,13 +115,14 @@ class ScreenPicture:
         found = np.zeros(self.patches.shape)
         for part in self.parts:
             coded = self.coded(part, rd_lambda)
-            found[part[0] : part[1]] = self._encoders[part].costs(coded, rd_lambda)
+            found[part[0] : part[1]] = self._part(part).costs(coded, rd_lambda)
         return found
 
     def within(self, bits: float) -> float:
         """The lambda at which the patches take so many bits, or less."""
         low, high = LEAST_LAMBDA, MOST_LAMBDA  # too many bits, few enough
-        rd_lambda, points = 100.0, []
+        changes = sum(float(self._part(part).changes().sum()) for part in self.parts)
+        rd_lambda, points = min(max((bits / max(changes, 1.0) / FIRST_BITS) ** (1 / SLOPE), 10 * low), high / 50), []
         for _ in range(MAX_TRIES):
             off = math.log(self.size(rd_lambda) / max(bits, 1.0))
             points.append((math.log(rd_lambda), off))
