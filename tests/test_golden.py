@@ -113,10 +113,11 @@ def test_samples_of_levels_after_the_base(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["image_adaptive", "image_uniform", "image_detail", "video_with_sound", "video_with_motion"]
+    "name",
+    ["image_adaptive", "image_uniform", "image_detail", "image_screen", "video_with_sound", "video_with_motion"],
 )
 def test_pixels(name):
-    codec = josiecodec.load("jovio-16-v2" if name == "image_detail" else "jovio-16")
+    codec = josiecodec.load("jovio-16-v2" if name in ("image_detail", "image_screen") else "jovio-16")
     found = codec.decompress((GOLDEN / f"{name}.josie").read_bytes())
     found = found.unsqueeze(0) if found.dim() == 3 else found.transpose(0, 1)
     want = torch.from_numpy(expected(name)["0.pixels"].astype(np.float32)) / 255

@@ -79,11 +79,13 @@ class DetailCoder:
             latents, counts: of the base, as `DetailNetwork.scales` takes them.
             wanted: float [2 h, 2 w, 192], coefficients in units of the step.
             step: its index.
-            bit_price: of a bit, in units of the step squared: the same for all, or [2 h, 2 w, 1] of each block.
+            bit_price: of a bit, in units of the step squared: the same for all, or an array that broadcasts to that
+                of the coefficients.
             skipped: bool [2 h, 2 w], blocks that nothing is coded of.
             spread: float [2 h, 2 w], to which the bits of each block are added, about.
         """
         symbols = np.zeros(wanted.shape, np.int16)
+        price = np.broadcast_to(bit_price, wanted.shape)
         total, streams = 0.0, []
         for members, (scales, into) in zip(self.passes, self.network.scales(latents, counts, known_step(step))):
             if skipped is not None:
@@ -92,7 +94,7 @@ class DetailCoder:
             size = np.abs(x)
             coded = (scales >= 0) & (size > 0.5)
             table = scales[coded].clip(0, self.scales - 1)
-            chosen, bits = self._nearer(size[coded], table, np.broadcast_to(bit_price, x.shape)[coded])
+            chosen, bits = self._nearer(size[coded], table, price[..., members][coded])
             found = np.zeros(x.shape, np.int64)
             found[coded] = np.where(x[coded] < 0, -chosen, chosen)
             zeros = (scales >= 0) & ~coded

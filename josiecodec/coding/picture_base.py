@@ -15,7 +15,7 @@ from ..bitstream.container import MAX_PAYLOAD
 from ..bitstream.patch_payload import DetailPart, PatchRows, block_rows, vision_bytes
 from ..entropy.code_tables import EntropyTables
 from ..settings import EncoderSettings
-from ..vision.block_transform import to_coefficients
+from ..vision.block_transform import frequencies, to_coefficients
 from ..vision.detail_layer import PER_OCTAVE, SHRINK, STEPS, step_size
 from ..vision.detail_network import LATENT
 from ..vision.network import JovioNetwork
@@ -31,6 +31,8 @@ BIT_PRICE = 0.125  # of a bit of the detail, in units of the step squared
 BASE_LAMBDA = 0.036  # of a base with detail, whatever the step
 COARSEST = 112  # index of the last step that is better than base alone
 DETAIL_MASKING = 0.5  # power of the base's masking
+FREQUENCY_MASKING = 0.07  # by which the logarithm of the price of a bit grows with each frequency, across or down
+USUAL_FREQUENCY = 5  # where a bit has its usual price
 MOST_DEAR = 4.0  # that a bit can be beside the average
 SAMPLED = 1024  # patches that sizes are estimated from
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
@@ -131,12 +133,13 @@ class PictureBase:
 
     @cached_property
     def prices(self) -> np.ndarray:
-        """How dear a bit is in each block beside the others, [2 h, 2 w, 1]: dearer in busy patches, by the masking."""
+        """How dear a bit is in each block beside the others, [2 h, 2 w, 192]: dearer in busy patches, by the masking,
+        and at high frequencies."""
         latents = torch.from_numpy(self.latents).float().flatten(0, 1) / LATENT
         scale = masking_scale(self.network, latents.to(self.network.device), self.tools.settings.masking)
         price = scale.cpu().numpy().astype(np.float64) ** DETAIL_MASKING
         price = (price / np.exp(np.log(price).mean())).clip(1 / MOST_DEAR, MOST_DEAR).reshape(self.counts.shape)
-        return blocks_of(price)[..., None]
+        return blocks_of(price)[..., None] * np.exp(FREQUENCY_MASKING * (frequencies() - USUAL_FREQUENCY))
 
     def choose(self, part: tuple[int, int], at: Fineness, spread: np.ndarray | None = None) -> ChosenDetail:
         """The detail of some rows of patches; `spread` as of `DetailCoder.choose`."""

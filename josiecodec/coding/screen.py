@@ -21,8 +21,8 @@ NEAR = 0.02  # of the logarithm of a size
 MAX_TRIES = 4
 MARGINAL = 0.6  # of the bits of a patch, that would be saved without it: the others have learned from it
 SAMPLED = 4  # every so many rows of pixels are looked at
-EQUAL = 0.5  # share of pixels that are like the one to the left, in a patch that may have few colours
-CONTRAST = 24  # between pixels of a patch that has something drawn on it
+EQUAL = 0.6  # share of pixels that are like the one to the left, in a patch that may have few colours
+CONTRAST = 48  # between pixels of a patch that has something drawn on it
 DRAWN = 0.02  # share of such patches in a picture that is worth a try
 
 
