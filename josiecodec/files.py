@@ -30,7 +30,7 @@ from .settings import EncoderSettings, Rate
 from .shipped import find_fingerprint
 
 SUFFIX = ".josie"
-DEFAULTS = {"audio": "jodio-24k-v3", "vision": "jovio-16-v2"}
+DEFAULTS = {"audio": "jodio-24k-v3", "vision": "jovio-16-v3"}
 
 
 def encode_file(

@@ -21,7 +21,9 @@ NEAR = 0.02  # of the logarithm of a size
 MAX_TRIES = 4
 MARGINAL = 0.6  # of the bits of a patch, that would be saved without it: the others have learned from it
 SAMPLED = 4  # every so many rows of pixels are looked at
-EQUAL = 0.6  # share of pixels that are like the one to the left, in a patch that may have few colours
+EQUAL = 0.6  # share of pixels that are like the one to the left, in a patch that is taken for drawn
+SOME_EQUAL = 0.4  # the same in a patch that is tried, once there are such patches
+NEARLY = 6  # by which pixels may differ that are alike but for the traces of a codec
 CONTRAST = 48  # between pixels of a patch that has something drawn on it
 DRAWN = 0.02  # share of such patches in a picture that is worth a try
 
@@ -40,8 +42,8 @@ class CodedScreen:
 
 
 def likely_patches(rows: np.ndarray, patch: int) -> np.ndarray | None:
-    """Patches bool [h, w] of a picture that may have few colours; None if there are too few of them. A quick look,
-    which photographs do not pass.
+    """Patches bool [h, w] of a picture that may have few colours, among them those that another codec has blurred a
+    little; None if too few are as they were drawn. A quick look, which photographs do not pass.
 
     Args:
         rows: uint8 [h * patch / `SAMPLED`, w * patch, 3], every so many rows of its pixels.
@@ -50,13 +52,13 @@ def likely_patches(rows: np.ndarray, patch: int) -> np.ndarray | None:
     if patch % SAMPLED:
         return None
     shape = (SAMPLED * len(rows) // patch, patch // SAMPLED, rows.shape[1] // patch, patch)
-    like = np.zeros(rows.shape[:2], bool)
-    like[:, 1:] = (rows[:, 1:] == rows[:, :-1]).all(-1)
-    share = like.reshape(shape).mean((1, 3))
+    change = np.full(rows.shape[:2], 255, np.uint8)
+    change[:, 1:] = (np.maximum(rows[:, 1:], rows[:, :-1]) - np.minimum(rows[:, 1:], rows[:, :-1])).max(-1)
+    exact, nearly = ((change <= most).reshape(shape).mean((1, 3)) for most in (0, NEARLY))
     green = rows[..., 1].reshape(shape)
-    drawn = green.max((1, 3)).astype(int) - green.min((1, 3)) >= CONTRAST
-    likely: np.ndarray = share >= EQUAL
-    return likely if (likely & drawn).mean() >= DRAWN else None
+    drawn = green.max((1, 3)) - green.min((1, 3)) >= CONTRAST
+    likely: np.ndarray = nearly >= SOME_EQUAL
+    return likely if ((exact >= EQUAL) & drawn).mean() >= DRAWN else None
 
 
 class ScreenPicture:
