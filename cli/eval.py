@@ -60,6 +60,12 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
         names = list(dict.fromkeys([*names, *expand(given["codecs"], kinds)]))
     check_packages(names, kinds, given.get("wer", False))
     check_codecs(names, kinds)
+    if given.get("wer", False):
+        left = sum(not item.may_be_english_speech for item in items)
+        if left:
+            click.echo(
+                f"note: --wer hears English speech: {left} of {len(items)} recordings are something else", err=True
+            )
     use_device(given["device"], None)
     with tempfile.TemporaryDirectory() as temporary:
         left_out: list[str] = []

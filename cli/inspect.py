@@ -200,6 +200,8 @@ def trim(
     except FormatError as error:
         raise FormatError(str(error) if str(source) in str(error) else f"{source}: {error}") from None
     after = target.stat().st_size
+    if after == before:
+        click.echo(f"warning: {source}: has no more levels than that: copied as it is", err=True)
     if as_json:
         click.echo(json.dumps({"input": str(source), "output": str(target), "bytes_before": before, "bytes": after}))
         return

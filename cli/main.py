@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from josiecodec import __version__
+
 from .catalogue import models
 from .entry import Suggesting, enter
 from .eval import eval_group
@@ -18,7 +20,7 @@ from .train_waveform import waveform
 
 
 @click.group(cls=Suggesting, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="josiecodec")
+@click.version_option(__version__, prog_name="josiecodec")
 def cli() -> None:
     """Encode audio, images and video to .josie files of tokens, and decode them again."""
 

@@ -80,6 +80,8 @@ def tokenize(
     folder = output or target
     if folder is None or (output and target):
         raise click.UsageError("give the dataset either as OUT or with -o")
+    if Path(source).is_dir() and folder.resolve() == Path(source).resolve():
+        raise click.UsageError(f"{folder} holds the media; a dataset needs a folder of its own")
     if actors is not None and engine != "ray":
         raise click.UsageError("--actors needs --engine ray")
     import josiecodec

@@ -32,6 +32,15 @@ def test_a_codec_that_is_not_there_is_refused_before_any_work(sounds, tmp_path):
     assert "not for audio" in run("eval", "audio", sounds, "--model", "jovio-16", code=2)
 
 
+def test_warnings_are_lines_and_are_given_once(sounds):
+    soundfile.write(sounds / "b.wav", 8 * speechlike(13)[0, 0].numpy(), RATE, "FLOAT")
+    command = [sys.executable, "-m", "josiecodec_cli.main", "eval", "audio", str(sounds), "--codecs", "mp3@32"]
+    environment = {**os.environ, "JOSIECODEC_PROGRESS_SECONDS": "0"}
+    told = subprocess.run(command, capture_output=True, text=True, env=environment).stderr.splitlines()
+    assert [line.partition(" ")[0] for line in told] == ["warning:"]
+    assert "b.wav: samples reach" in told[0]
+
+
 def test_packages_are_checked_first(sounds, tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(

@@ -21,13 +21,15 @@ from josiecodec.bitstream.statistics import code_usage
 from josiecodec.errors import CodecError, CodesError, MediaError
 from josiecodec.evaluation import table
 from josiecodec.evaluation.codecs import AUDIO, VISION, build, expand
-from josiecodec.evaluation.items import evenly_spaced, find_audio, find_vision
+from josiecodec.evaluation.items import Item, evenly_spaced, find_audio, find_vision
 from josiecodec.evaluation.memory import peak_mb
 from josiecodec.evaluation.run import compare
+from josiecodec.evaluation.scores import score
 from josiecodec.evaluation.word_errors import word_error_rate
 from josiecodec.hub.store import save
 from josiecodec.media.images import save_image
 from josiecodec.media.video_writer import VideoWriter
+from josiecodec.metrics.audio import MEASURES
 from josiecodec.metrics.vision import psnr
 
 
@@ -76,39 +78,6 @@ def test_other_audio_codecs_are_in_step(name):
     assert abs(delay(decoded, original)) < 4
     if hasattr(codec, "payload_bytes"):
         assert 0.5 * len(data) < codec.payload_bytes(data) < len(data)
-
-
-@pytest.mark.parametrize("kind", ["encodec", "mimi", "dac"])
-def test_codecs_of_transformers(kind, tmp_path):
-    import transformers
-
-    torch.manual_seed(0)
-    if kind == "encodec":
-        settings = transformers.EncodecConfig(num_filters=4, hidden_size=16, codebook_dim=16, codebook_size=64)
-        network, setting, levels = transformers.EncodecModel(settings), "1.5", 3
-    elif kind == "mimi":
-        sizes = {"num_filters": 4, "hidden_size": 32, "codebook_dim": 16, "vector_quantization_hidden_dimension": 16}
-        heads = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16}
-        settings = transformers.MimiConfig(
-            **sizes, **heads, intermediate_size=32, num_quantizers=8, codebook_size=64, upsample_groups=32
-        )
-        network, setting, levels = transformers.MimiModel(settings), "4", 4
-    else:
-        settings = transformers.DacConfig(
-            encoder_hidden_size=8, decoder_hidden_size=64, hidden_size=64, codebook_size=64
-        )
-        network, setting, levels = transformers.DacModel(settings), "3", 3
-    network.save_pretrained(tmp_path / kind)
-    codec = build(f"transformers:{tmp_path / kind}@{setting}", AUDIO)
-    x = speechlike(13)[0, 0]
-    data = codec.encode(x, RATE)
-    assert codec.levels == levels
-    decoded = codec.decode(data, RATE)
-    assert decoded.isfinite().all()
-    with torch.no_grad():
-        known = codec.model(torch.nn.functional.pad(x, (0, 0))[None, None], **codec.arguments).audio_values
-    if kind != "dac":
-        assert torch.allclose(decoded[: known.shape[-1]], known.flatten()[: len(decoded)], atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["jpeg@40", "webp@50", "avif@60", "jpeg2000@16"])
@@ -161,6 +130,33 @@ def test_word_errors():
     assert word_error_rate(("a", "b", "c"), ("a", "x", "c", "d")) == pytest.approx(2 / 3)
     assert word_error_rate(("a", "b"), ()) == 1
     assert word_error_rate((), ("a",)) is None
+
+
+def test_what_may_be_english_speech():
+    assert Item("audio", "", "", label="audio").may_be_english_speech  # no manifest says what it is
+    assert Item("audio", "", "", label="speech", language="en").may_be_english_speech
+    assert not Item("audio", "", "", label="speech", language="de").may_be_english_speech
+    assert not Item("audio", "", "", label="music").may_be_english_speech
+
+
+def test_a_measure_that_fails_costs_no_other(tmp_path, monkeypatch):
+    def fails(decoded, original, sample_rate):
+        raise RuntimeError("no")
+
+    monkeypatch.setitem(MEASURES, "pesq_wb", fails)
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, speechlike(25)[0, 0].numpy(), RATE)
+    row = {
+        "decoded": str(tmp_path / "b.wav"),
+        "seconds": 2.0,
+        "bytes": 100,
+        "payload_bytes": 90,
+        "encode_s": 1,
+        "decode_s": 1,
+    }
+    scored = score(Item("audio", str(tmp_path), "a.wav"), row, False)
+    assert scored["unscored"] == ["pesq_wb"]
+    assert scored["stoi"] == pytest.approx(1)
 
 
 def test_files_that_are_not_compared_are_counted(sounds):

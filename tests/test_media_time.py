@@ -179,6 +179,7 @@ def test_rates():
     phone = [n / 30.02 for n in range(9000)]
     assert lost_pictures(phone, Fraction(30)) > 0
     assert lost_pictures(phone, choose_rate(phone, [Fraction(30)])) == 0
+    assert choose_rate(sorted([*even, 1.0]), [Fraction(25)]) == 25  # one time stamp twice
     held = [*even, 20.0, 20.04]
     assert choose_rate(held, [Fraction(25), Fraction(102, 20)]) == 25
     assert choose_rate([0.0], [Fraction(10)]) == 10

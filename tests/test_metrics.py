@@ -10,7 +10,7 @@ from kit.audio import RATE, speechlike
 from kit.vision import scene
 
 from josiecodec.errors import CodecError
-from josiecodec.metrics.audio import mel_distance, pesq, score, si_sdr, stoi
+from josiecodec.metrics.audio import MEASURES, mel_distance, pesq, score, si_sdr, stoi
 from josiecodec.metrics.vision import frame_difference_psnr, ms_ssim, mse, psnr
 
 
@@ -51,6 +51,33 @@ def test_silence_cannot_be_scored(speech):
     assert mel_distance(silence, silence, RATE) == 0
 
 
+@pytest.mark.parametrize("factor", [0.0, 1e-30, 1e-8])
+def test_an_output_of_nothing_is_the_worst(speech, factor):
+    found = score(factor * speech, speech, RATE)
+    assert found["pesq_wb"] == pytest.approx(1.0427, abs=1e-3)
+    assert found["pesq_nb"] == pytest.approx(1.0179, abs=2e-3)
+    assert found["stoi"] == found["estoi"] == 0
+    assert found["si_sdr"] == -100
+    assert si_sdr(torch.full_like(speech, 0.1), speech) == -100  # a constant is nothing to be heard
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_samples_that_are_no_numbers_are_refused(speech, bad):
+    wrong = speech.clone()
+    wrong[100] = bad
+    for measure in MEASURES.values():
+        for pair in ((wrong, speech), (speech, wrong), (speech[1:], speech)):
+            with pytest.raises(CodecError):
+                measure(*pair, RATE)
+
+
+def test_steady_noise_has_stoi_but_no_estoi(speech):
+    noise = 0.1 * torch.randn(speech.shape, generator=torch.Generator().manual_seed(0))
+    found = score(noise, speech, RATE)
+    assert found["stoi"] > 0.3
+    assert abs(found["estoi"]) < 0.1
+
+
 @pytest.fixture(scope="module")
 def image():
     return scene(192, 192)[0, :, 0]
@@ -64,6 +91,9 @@ def test_image_and_video_metrics_have_known_values(image):
     noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
     assert ms_ssim(image + 0.2 * noise, image) < 0.95
     assert math.isnan(ms_ssim(image[:, :100], image[:, :100]))
+    for side in range(160, 180):  # one that can be computed, or none: never an error
+        small = torch.rand(3, side, 180, generator=torch.Generator().manual_seed(side))
+        assert math.isnan(ms_ssim(small, small)) == (side < 176)
     still = image[:, None].expand(-1, 3, -1, -1)
     assert frame_difference_psnr(still, still) == math.inf
     flicker = still + torch.tensor([0.05, -0.05, 0.05]).view(1, 3, 1, 1)

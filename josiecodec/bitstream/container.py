@@ -35,6 +35,7 @@ from .varint import get_varint, put_varint
 BLOCK_FRAMES = 100  # of audio, in a block
 MAX_PAYLOAD = 1 << 19
 BLOCK_START = 0x42
+_MAX_SEARCH = 1 << 31  # bytes of checksums at which the search for the next whole block is given up
 _MAX_BLOCK = 32 + MAX_PAYLOAD  # bytes that a block can take
 
 
@@ -261,6 +262,7 @@ class TokenReader:
         self._buffer = head
         self._at = size  # where in the buffer the reader stands
         self._start = 0  # of the buffer in the file
+        self._checked = 0  # bytes whose checksum was computed
 
     def blocks(self, salvage: bool = False) -> Iterator[Block]:
         """All blocks in the order of the file. Can be run through once.
@@ -327,6 +329,7 @@ class TokenReader:
         end = position + size
         if end + 4 > len(data):
             raise FormatError("a block is cut off")
+        self._checked += end - at
         if struct.unpack_from("<I", data, end)[0] != zlib.crc32(memoryview(data)[at:end]):
             raise FormatError("a block is damaged (checksum)")
         payload = data[position:end]
@@ -378,7 +381,11 @@ class TokenReader:
     def _resynchronise(self) -> bool:
         """Go on byte by byte to where a whole block starts; False if there is none."""
         self._at += 1
+        most = self._checked + _MAX_SEARCH
         while self._fill(_MAX_BLOCK):
+            if self._checked > most:  # nothing but what looks like the beginning of a block, and is none
+                self.problems.append(f"at byte {self._start + self._at}: too damaged to be looked through")
+                return False
             here = self._buffer.find(BLOCK_START, self._at)
             if here < 0:
                 self._at = len(self._buffer)

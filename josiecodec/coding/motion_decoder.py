@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 
 import torch
 from torch import Tensor
 
-from ..bitstream.container import Block
+from ..bitstream.container import MAX_PAYLOAD, Block
 from ..bitstream.header import VisionInfo
 from ..bitstream.motion_payload import MAX_AWAY, MotionPayload, MotionRows
 from ..entropy.code_tables import EntropyTables
@@ -17,6 +18,7 @@ from ..vision.motion_planes import Planes, to_rgb
 from ..vision.network import JovioNetwork
 from .motion_pictures import PictureDecoder, grey
 
+GAP_PER_BYTE = 16  # pictures that may be missing for each byte that is there
 MAX_GAP_SECONDS = 600  # filled in at a stretch
 
 
@@ -45,6 +47,7 @@ class MotionDecoder:
         self.start = start
         self.shown = start  # pictures
         self.lost = 0  # pictures that could not be decoded
+        self._bytes = 0  # of blocks so far
         self._ready: dict[int, Planes] = {}  # decoded, to be shown later
         self._last: Planes | None = None
         self._broken = True  # until a key picture comes
@@ -57,6 +60,7 @@ class MotionDecoder:
         """
         if not isinstance(block.codes, MotionRows):
             raise FormatError("frame groups without motion in a video with motion")
+        self._bytes += block.size or MAX_PAYLOAD  # of one that was not read, nothing is known
         first = block.first // self.info.rows
         if block.first % self.info.rows:
             raise FormatError(f"a block that begins at row {block.first}, within a picture")
@@ -88,7 +92,8 @@ class MotionDecoder:
         """Whether a picture may come next when some are lost."""
         coded, length = self.decoder.state.coded, self.info.length
         known = max(coded, self.start) if self._broken and self.shown == self.start else coded
-        return coded <= first <= known + self.info.rate * MAX_GAP_SECONDS and (length is None or first < length)
+        gap = min(self.info.rate * MAX_GAP_SECONDS, Fraction(GAP_PER_BYTE * self._bytes))
+        return coded <= first <= known + gap and (length is None or first < length)
 
     def _decode(self, payload: MotionPayload) -> Iterator[Tensor]:
         state = self.decoder.state
@@ -100,7 +105,7 @@ class MotionDecoder:
         coded = state.coded
         try:
             shown, planes = self.decoder.decode(payload)
-            if self.info.length is not None and shown >= self.info.length:
+            if shown < 0 or (self.info.length is not None and shown >= self.info.length):
                 raise FormatError(f"picture {shown} of {self.info.length}")
             if abs(shown - coded) > MAX_AWAY or shown in self._ready or (shown < self.shown and shown >= self.start):
                 raise FormatError(f"picture {shown} twice")

@@ -85,8 +85,8 @@ def encode_video(
                 put(writer, 0, pictures.add(picture))
                 if track is not None and not pictures.waiting:
                     pictures.overhead += track.encode(writer, float(pictures.taken / per_second))
-                if progress and reader.expected:
-                    progress(min(pictures.taken / reader.expected, 1.0))
+                if progress and reader.expected:  # pictures that wait are read, and hardly anything is done with them
+                    progress(min((pictures.taken - pictures.waiting) / reader.expected, 1.0))
             if track is not None:  # before the last window, whose budget it comes out of
                 pictures.overhead += track.encode(writer, None)
             put(writer, 0, pictures.finish())

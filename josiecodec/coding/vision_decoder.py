@@ -6,12 +6,13 @@ What is predicted goes on from block to block, so there are no seams in time. No
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..bitstream.container import Block
+from ..bitstream.container import MAX_PAYLOAD, Block
 from ..bitstream.header import VisionInfo
 from ..bitstream.patch_payload import PatchRows
 from ..errors import CodesError, FormatError
@@ -22,6 +23,7 @@ from .detail_decoder import covered, screens_of, with_detail
 from .reconstruct import Group, reconstruct
 
 BATCH_PIXELS = 1 << 20  # pixels of all the groups that go through the network together
+GAP_PER_BYTE = 16  # pictures that may be missing for each byte that is there
 MAX_GAP_SECONDS = 600  # filled in at a stretch
 SKIPPED = 1  # a predicted mode; without levels such a patch is its prediction
 
@@ -45,6 +47,7 @@ class GroupDecoder:
         self.n_q = None if n_q is None or n_q >= info.levels else n_q
         self.shown = 0  # pictures
         self.reached = 0  # rows
+        self._bytes = 0  # of blocks so far
         self._rows: list[PatchRows] = []  # of the group that is not complete yet
         self._groups: list[Group] = []  # not through the network yet
         self._reference: Group | None = None
@@ -59,6 +62,7 @@ class GroupDecoder:
         """
         if not isinstance(block.codes, PatchRows):
             raise FormatError("a picture with motion among frame groups without")
+        self._bytes += block.size or MAX_PAYLOAD  # of one that was not read, nothing is known
         if block.first != self.reached:
             if not self.salvage:
                 raise FormatError(f"row {self.reached} of patches is missing")
@@ -86,9 +90,11 @@ class GroupDecoder:
             raise FormatError(f"the file holds {self.shown} of {self.info.length} pictures")
 
     def _max_gap(self) -> int:
-        """Rows that may be missing at a stretch."""
-        groups = -(-self.info.rate * MAX_GAP_SECONDS // self.info.group) if self.info.rate else 1
-        return int(groups) * self.info.rows
+        """Rows that may be missing at a stretch: a few bytes are not believed to follow on many pictures."""
+        if not self.info.rate:
+            return self.info.rows
+        pictures = min(self.info.rate * MAX_GAP_SECONDS, Fraction(GAP_PER_BYTE * self._bytes))
+        return int(-(-pictures // self.info.group)) * self.info.rows
 
     def _missing(self, rows: int) -> PatchRows:
         maps = np.zeros((rows, self.info.columns), np.uint8)

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..bitstream.bitpacking import code_bits, pack, unpack
 from ..bitstream.container import TokenReader
 from ..coding.jodio import Jodio
-from ..errors import CodecError, ModelError
+from ..errors import CodecError
 from ..hub.remote import PREFIX, cached_kind
 from ..hub.store import load
 from ..media.audio_reader import resample
 from ..settings import Rate
+from .transformers_codec import TransformersCodec
 
 CODEC2 = ("700C", "1200", "2400", "3200")
 # Delay of the audio that Codec 2 decodes, in seconds: the lag at which its STOI is best.
@@ -144,59 +144,6 @@ class Codec2:
         pcm = np.concatenate([np.zeros(0, np.int16), *frames])
         wave = torch.from_numpy(pcm[round(8000 * self.delay) :]).float() / 32768
         return resample(wave[None], 8000, sample_rate)[0]
-
-
-class TransformersCodec:
-    """A codec of the package transformers whose weights are on this machine; fixed-length codes without a header.
-
-    The setting is a number of codebooks, for EnCodec a bandwidth in kbit/s.
-    """
-
-    kinds = ("audio",)
-
-    def __init__(self, repository: str, setting: str, device: str):
-        try:
-            from transformers import AutoModel
-        except ImportError:
-            raise CodecError(f"hf:{repository} needs the package transformers") from None
-        try:
-            self.model: Any = AutoModel.from_pretrained(repository, local_files_only=True).to(device).eval()
-        except (OSError, ValueError) as error:
-            raise ModelError(f"hf:{repository}: {str(error).splitlines()[0]}") from None
-        self.config = self.model.config
-        self.rate = self.config.sampling_rate
-        self.device = device
-        kind = self.config.model_type
-        arguments: dict[str, Callable[[], dict[str, Any]]] = {
-            "encodec": lambda: {"bandwidth": float(setting) if setting else None},
-            "mimi": lambda: {"num_quantizers": int(setting) if setting else None},
-            "dac": lambda: {"n_quantizers": int(setting) if setting else None},
-        }
-        if kind not in arguments:
-            raise CodecError(f"hf:{repository} is of kind {kind}, not one of {', '.join(arguments)}")
-        self.arguments = arguments[kind]()
-        self.levels = 0
-
-    @torch.no_grad()
-    def encode(self, wave: Tensor, sample_rate: int) -> bytes:
-        x = resample(wave[None], sample_rate, self.rate)[None].to(self.device)
-        codes = self.model.encode(x, **self.arguments).audio_codes
-        codes = codes.reshape(-1, *codes.shape[-2:])[0]  # EnCodec puts chunks first
-        self.levels = len(codes)
-        return pack(codes.t().cpu().numpy(), self.config.codebook_size)
-
-    @torch.no_grad()
-    def decode(self, data: bytes, sample_rate: int) -> Tensor:
-        size = self.config.codebook_size
-        frames = 8 * len(data) // (self.levels * code_bits(size))
-        codes = torch.from_numpy(unpack(data, frames, self.levels, size).astype(np.int64)).t()[None].to(self.device)
-        if self.config.model_type == "encodec":
-            decoded = self.model.decode(codes[None], [None]).audio_values
-        elif self.config.model_type == "dac":
-            decoded = self.model.decode(audio_codes=codes).audio_values
-        else:
-            decoded = self.model.decode(codes).audio_values
-        return resample(decoded.reshape(1, -1).float().cpu(), self.rate, sample_rate)[0]
 
 
 RUN_BY_TRANSFORMERS = ("encodec", "dac")

@@ -47,6 +47,11 @@ class Item:
         """Its name in tables: its path, and its offset in the file if that is not 0."""
         return self.path + (f"@{self.offset:g}" if self.offset else "")
 
+    @property
+    def may_be_english_speech(self) -> bool:
+        """Whether words are looked for: not in what a manifest says is something else, or another language."""
+        return self.label in ("speech", "audio") and self.language in ("", "en")
+
     def version_key(self) -> str:
         """A key that changes when the file does."""
         try:
@@ -82,8 +87,9 @@ def find_audio(folder: Path, max_files: int | None = None, audio_track: int | No
         audio_track: number of the track to read, from 1 on.
 
     Raises:
-        MediaError: if there is nothing, or the manifest cannot be read.
+        MediaError: if there is nothing, it is no folder, or the manifest cannot be read.
     """
+    _check_folder(folder)
     manifest = folder / "manifest.tsv"
     items = []
     if manifest.exists():
@@ -111,8 +117,9 @@ def find_vision(folder: Path, max_files: int | None = None) -> list[Item]:
     """Images and videos of a folder.
 
     Raises:
-        MediaError: if there is nothing.
+        MediaError: if there is nothing, or it is no folder.
     """
+    _check_folder(folder)
     items = []
     for path in _used(folder, IMAGE_SUFFIXES | VIDEO_SUFFIXES, "pictures or video"):
         kind = _kind(path)
@@ -120,6 +127,11 @@ def find_vision(folder: Path, max_files: int | None = None) -> list[Item]:
     if not items:
         raise MediaError(f"no images or videos in {folder}")
     return evenly_spaced(items, max_files)
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise MediaError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder'}")
 
 
 def _used(folder: Path, suffixes: frozenset[str], wanted: str) -> list[Path]:

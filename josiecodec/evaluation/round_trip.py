@@ -7,6 +7,7 @@ from these afterwards.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -65,6 +66,8 @@ def round_trip(
                 pool.shutdown()
                 pool = _pool(device, threads)
                 pool.submit(_build, name, kinds, device).result()
+            for text in row.pop("warnings", ()):
+                warnings.warn(text, stacklevel=2)
             yield item, row
     except BrokenProcessPool:
         raise CodecError(f"{name}: the process died (out of memory?)") from None
@@ -88,10 +91,14 @@ def _build(name: str, kinds: tuple[str, ...], device: str) -> list[str]:
 
 
 def _try(item: Item, target: Path) -> dict[str, Any]:
-    try:
-        return _round_trip(item, target)
-    except Exception as error:  # foreign codecs may raise anything; one bad file must not end the run
-        return {"error": str(error).splitlines()[0] if str(error) else type(error).__name__}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            row = _round_trip(item, target)
+        except Exception as error:  # foreign codecs may raise anything; one bad file must not end the run
+            row = {"error": str(error).splitlines()[0] if str(error) else type(error).__name__}
+    told = (str(warning.message) for warning in caught if issubclass(warning.category, UserWarning))
+    return row | {"warnings": list(dict.fromkeys(told))}
 
 
 def _round_trip(item: Item, target: Path) -> dict[str, Any]:
@@ -106,6 +113,8 @@ def _round_trip(item: Item, target: Path) -> dict[str, Any]:
     decoded = _codec.decode(data, rate)
     end = time.perf_counter()
     peak = peak_mb()
+    if not bool(torch.isfinite(decoded).all()):
+        raise CodecError("what is decoded has samples that are no finite numbers")
     stored = target.with_name(target.name + ".bin")
     write_bytes(stored, data)
     _save(item.kind, fit_length(decoded, len(original)) if item.kind == "audio" else decoded, out, rate)

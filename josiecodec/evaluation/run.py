@@ -28,7 +28,7 @@ def compare(
     threads: int = 1,
     workers: int = 1,
     wer: bool = False,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[float], None] = lambda done: None,
     report: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
     """Run every codec over every item.
@@ -41,7 +41,7 @@ def compare(
         device, threads: for the codecs.
         workers: processes that compute scores.
         wer: also score word error rates of English speech.
-        progress: is called with the number of new rows.
+        progress: is called with the number of new rows; a file that is decoded, but not scored, counts half.
         report: is called with messages for the user.
 
     Returns:
@@ -61,11 +61,18 @@ def compare(
             if not todo:
                 used.append(name)
                 continue
+            told = 0.0
+
+            def tell(more: float) -> None:
+                nonlocal told
+                told += more
+                progress(more)
+
             try:
-                _run(name, kinds, todo, keys, folder, device, threads, wer, scorers, rows, progress)
+                _run(name, kinds, todo, keys, folder, device, threads, wer, scorers, rows, tell)
             except CodecError as error:
                 report(f"left out: {error}")
-                progress(len(todo))
+                progress(len(todo) - told)
                 continue
             used.append(name)
     if not used:
@@ -85,16 +92,19 @@ def _run(
     wer: bool,
     scorers: _Scorers,
     rows: Rows,
-    progress: Callable[[int], None],
+    progress: Callable[[float], None],
 ) -> None:
     """One codec over the items. Scores are computed after all round trips, so as not to disturb their times."""
     base = folder / "files" / _safe(name)
-    made = list(round_trip(name, kinds, [(item, base / _safe(item.name)) for item in items], device, threads))
+    made = []
+    for pair in round_trip(name, kinds, [(item, base / _safe(item.name)) for item in items], device, threads):
+        made.append(pair)
+        progress(0.5)
     progress(len(items) - len(made))
     for item, scored in scorers.scored(made, wer):
         about = {"codec": name, "file": item.name, "label": item.label, "key": keys[item.name], "words": wer}
         rows.add(about | scored)
-        progress(1)
+        progress(0.5)
 
 
 class _Scorers:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ MIN_SECONDS = 0.1  # of a recording, for figures per second to say anything
 def start() -> None:
     """Set up a scoring process: one thread, for there can be as many processes as cores."""
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")  # what there is to say of the originals was said when they were encoded
 
 
 def score(item: Item, row: dict[str, Any], wer: bool) -> dict[str, Any]:
@@ -42,16 +45,26 @@ def score(item: Item, row: dict[str, Any], wer: bool) -> dict[str, Any]:
 def _audio(item: Item, row: dict[str, Any], wer: bool) -> dict[str, float | None]:
     original = item.load()[0]
     decoded = fit_length(load_audio(row["decoded"], SAMPLE_RATE).samples[0], len(original))
-    scores: dict[str, float | None] = dict(audio_metrics.score(decoded, original, SAMPLE_RATE))
+    scores: dict[str, float | None] = {}
+    for name, measure in audio_metrics.MEASURES.items():
+        scores[name] = _tried(measure, decoded, original, SAMPLE_RATE)
     seconds = row["seconds"] if row["seconds"] >= MIN_SECONDS else math.nan
     scores["kbps"] = 8 * row["bytes"] / seconds / 1000
     scores["payload_kbps"] = 8 * row["payload_bytes"] / seconds / 1000
     scores["encode_rtf"], scores["decode_rtf"] = row["encode_s"] / seconds, row["decode_s"] / seconds
-    if wer and item.label == "speech" and item.language in ("", "en"):
+    if wer and item.may_be_english_speech:
         from .word_errors import transcript, word_error_rate
 
         scores["wer"] = word_error_rate(_reference(item), transcript(decoded, SAMPLE_RATE))
     return scores
+
+
+def _tried(measure: Callable[..., float], *args: Any) -> float:
+    """A measure, or nan: a package that fails on a file costs this measure alone, not the others of the file."""
+    try:
+        return measure(*args)
+    except Exception:  # foreign packages may raise anything
+        return math.nan
 
 
 @cache
@@ -64,7 +77,8 @@ def _reference(item: Item) -> tuple[str, ...]:
 def _image(item: Item, row: dict[str, Any], wer: bool) -> dict[str, float | None]:
     original, decoded = item.load()[0], load_image(row["decoded"])
     error = mse(decoded, original)
-    return {**_rates(row), "mse": error, "psnr": to_psnr(error), "ms_ssim": ms_ssim(decoded, original)}
+    similar = _tried(ms_ssim, decoded, original)
+    return {**_rates(row), "mse": error, "psnr": to_psnr(error), "ms_ssim": similar}
 
 
 def _video(item: Item, row: dict[str, Any], wer: bool) -> dict[str, float | None]:

@@ -15,7 +15,7 @@ import numpy as np
 from ..atomic import write_bytes
 
 RATES = ("kbps", "payload_kbps", "bpp", "payload_bpp")
-SCORES = ("pesq_wb", "pesq_nb", "stoi", "si_sdr", "mel", "wer", "psnr", "ms_ssim", "difference_psnr")
+SCORES = ("pesq_wb", "pesq_nb", "stoi", "estoi", "si_sdr", "mel", "wer", "psnr", "ms_ssim", "difference_psnr")
 ORDER = (*RATES, *SCORES, "encode_rtf", "decode_rtf", "encode_s", "decode_s")
 DRAWS = 2000  # of the bootstrap
 MIN_FILES = 3  # for an interval: fewer say nothing about other files

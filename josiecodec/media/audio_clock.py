@@ -80,7 +80,7 @@ class Clock:
     def _lag_of(self, frame: Any) -> float | None:
         """By how many samples the clock is ahead of the samples that came before a frame."""
         time = frame.time
-        if time is None:
+        if time is None or time == self._time:  # frames of one packet of RealMedia, say, have one time stamp
             return None
         if self._time is None:
             if self._begin is not None:

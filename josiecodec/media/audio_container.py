@@ -27,6 +27,9 @@ LOSSLESS = frozenset(["flac", "alac", "wavpack", "tta", "ape", "mlp", "truehd", 
 CUT, CUT_SHARE = 0.05, 0.002  # seconds, and share of the length, that may be missing without a word
 WHOLE = frozenset(["flac", "mp3", "aac", "tta", "wv", "ape"])  # formats without holes: one is damage
 PAD_BYTES = 2  # that follow the last packet in some containers, and are none
+TELEPHONE, TELEPHONE_RATE = ("mulaw", "alaw"), 8000  # formats without a header, which FFmpeg reads at 44,100 Hz
+RAW = frozenset(f"{form}{order}" for form in ("s16", "u16", "s24", "s32", "f32", "f64") for order in ("le", "be"))
+RAW |= {"s8", "u8"}
 MAX_RETRIES = 100  # reads in a row that fail, of a container that is to be salvaged
 
 
@@ -47,20 +50,22 @@ class ContainerSource:
         name: for messages.
         track: number of the track to read, from 1 on; None for the one that the file flags as default, else the first.
         salvage: read on in a damaged file.
+        clock: whether its time stamps say where samples belong; those of a piece of an Ogg file do not.
 
     Raises:
         MediaError: if it cannot be opened or has no (such) track of sound.
     """
 
-    def __init__(self, source: Any, name: str, track: int | None = None, salvage: bool = False):
+    def __init__(self, source: Any, name: str, track: int | None = None, salvage: bool = False, clock: bool = True):
         import av
 
-        self.name, self.salvage = name, salvage
+        self.name, self.salvage, self._timed = name, salvage, clock
         self.damaged, self.packets = 0, 0  # that could not be decoded, and all
         self.broken = ""  # why reading ended before the end of the file
         self._container: Any = None
         try:
             self._container = av.open(source)
+            self._container = self._with_rate(source)
         except (av.FFmpegError, ValueError, OSError) as error:
             why = without_index(source) or f"not an audio file that can be read ({reason(error)})"
             raise MediaError(f"{name}: {why}") from None
@@ -70,6 +75,25 @@ class ContainerSource:
         except MediaError:
             self.close()
             raise
+
+    def _with_rate(self, source: Any) -> Any:
+        """The container, opened again at the rate of telephones if it holds nothing but their samples.
+
+        Raises:
+            ValueError: if it holds nothing but samples of another kind.
+        """
+        import av
+
+        kind = self._container.format.name
+        if kind in RAW:
+            raise ValueError(f"samples of the kind {kind} without a header; put them into a WAV file first")
+        if kind not in TELEPHONE:
+            return self._container
+        self._container.close()
+        if hasattr(source, "seek"):
+            source.seek(0)
+        warnings.warn(f"{self.name}: has no header; taken for {TELEPHONE_RATE} Hz, mono", stacklevel=2)
+        return av.open(source, format=kind, options={"sample_rate": str(TELEPHONE_RATE)})
 
     def _open(self) -> None:
         stream = self.stream
@@ -128,7 +152,7 @@ class ContainerSource:
         for placed in clock.place(frames):
             if placed.gap or placed.drift:
                 yield from treated(packed.finish())
-                yield from _silence(placed.gap, self.channels)
+                yield from silence(placed.gap, self.channels)
                 dropped += max(-placed.gap, 0)
                 owed += placed.drift
             yield from treated(packed(placed.frame))
@@ -162,7 +186,10 @@ class ContainerSource:
             except (av.FFmpegError, ValueError):
                 self.damaged += packet.size > PAD_BYTES
                 continue
-            yield from frames
+            for frame in frames:
+                if not self._timed:
+                    frame.pts = None
+                yield frame
 
     def _packets(self) -> Iterator[Any]:
         import av
@@ -196,7 +223,7 @@ class ContainerSource:
             lost.append(f"{self.damaged} of {self.packets} packets could not be decoded")
         if self.broken:
             lost.append(f"reading stopped after {clock.position / self.rate:.2f} s ({self.broken})")
-        whole = self.ends.promised or 0.0
+        whole = (self.ends.promised or 0.0) if self._timed else 0.0
         missing = whole - clock.position / self.rate
         if missing > max(CUT, CUT_SHARE * whole):
             lost.append(f"{missing:.2f} of {whole:.2f} s are missing at its end")
@@ -237,7 +264,8 @@ def is_default(stream: Any) -> bool:
     return bool(int(stream.disposition.value) & 1)
 
 
-def _silence(samples: int, channels: int) -> Iterator[Sound]:
+def silence(samples: int, channels: int) -> Iterator[Sound]:
+    """So many samples of silence."""
     weights = np.full(channels, 1 / channels, np.float32)
     while samples > 0:
         piece = min(samples, 1 << 16)
@@ -246,6 +274,6 @@ def _silence(samples: int, channels: int) -> Iterator[Sound]:
 
 
 def reason(error: BaseException) -> str:
-    """What an error of a library says, in one line."""
-    text = str(error).strip().splitlines()
+    """What an error of a library says, in one line, without FFmpeg's number and the name of the file."""
+    text = str(getattr(error, "strerror", None) or error).strip().splitlines()
     return text[-1] if text else type(error).__name__

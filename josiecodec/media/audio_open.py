@@ -8,6 +8,7 @@ an hour-long file gives the same samples as in one piece.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import tempfile
@@ -21,11 +22,14 @@ import numpy as np
 import soxr
 
 from ..errors import MediaError
-from .audio_container import ContainerSource, reason
+from .audio_bytes import Part, Piece
+from .audio_container import ContainerSource, reason, silence
 from .audio_frames import Sound
 from .audio_mix import MonoMix, check_channel
-from .audio_parts import Part, is_mp3, joined_parts
+from .audio_parts import is_mp3, joined_parts
 from .audio_sndfile import NotForSndfile, SndfileSource
+
+MAX_LOST = 3600.0  # seconds of a recording that can be lost at one place
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ class SampleReader:
         elif isinstance(self._file, str) and not Path(self._file).is_file():
             raise MediaError(f"{source}: no such file")
         try:
+            if not self._file_size():
+                raise MediaError(f"{self.name}: is empty")
             self._parts = joined_parts(self._file)
             self._source = self._open(self._parts[0])
         except OSError as error:
@@ -92,17 +98,21 @@ class SampleReader:
                 stacklevel=2,
             )
 
-    def _open(self, part: tuple[int, int], by_ffmpeg: bool = False, seek: bool = False) -> Any:
+    def _file_size(self) -> int:
+        with Part(self._file) as file:
+            return file.seek(0, os.SEEK_END)
+
+    def _open(self, part: Piece, by_ffmpeg: bool = False, seek: bool = False) -> Any:
         """What reads a part of the file: libsndfile where it can and is exact, else FFmpeg."""
-        source = self._file if len(self._parts) == 1 and not part[0] else Part(self._file, *part)
-        with Part(self._file, *part) as file:
+        source = self._file if len(self._parts) == 1 and not part.start else Part(self._file, part.ranges)
+        with Part(self._file, part.ranges) as file:
             head = file.read(4)
         if not by_ffmpeg and not is_mp3(head) and (head != b"fLaC" or seek):
             with contextlib.suppress(NotForSndfile):
                 return self._checked(SndfileSource(source, self.name))
         if hasattr(source, "seek"):
             source.seek(0)
-        return ContainerSource(source, self.name, self.reading.track, self.reading.salvage)
+        return ContainerSource(source, self.name, self.reading.track, self.reading.salvage, part.end is None)
 
     def _checked(self, source: SndfileSource) -> SndfileSource:
         if self.reading.track not in (None, 1):
@@ -150,20 +160,39 @@ class SampleReader:
                 self._replace(self._open(self._parts[0], seek=True))
             yield from self._sounds_of(self._parts[0], first)
             return
-        for number, part in enumerate(self._parts):
-            if number:
-                try:
-                    self._replace(self._open(part))
-                except MediaError as error:
-                    warnings.warn(
-                        f"{self.name}: part {number + 1} of what was joined is left out: {error}", stacklevel=2
-                    )
-                    continue
-            for sound in self._at_our_rate(self._sounds_of(part, 0)):
+        for number in range(len(self._parts)):
+            for sound in self._sounds_of_piece(number):
                 skipped, first = min(first, len(sound.samples)), max(first - len(sound.samples), 0)
                 yield Sound(sound.samples[skipped:], sound.weights)
 
-    def _sounds_of(self, part: tuple[int, int], first: int) -> Iterator[Sound]:
+    def _sounds_of_piece(self, number: int) -> Iterator[Sound]:
+        """Samples of one of several pieces at the rate of the first, with silence before it for what is lost there."""
+        part = self._parts[number]
+        try:
+            if number:
+                self._replace(self._open(part))
+            if part.after_damage and part.end is not None:
+                yield from self._lost_before(part, self._parts[number - 1].end or 0.0)
+                self._replace(self._open(part))
+        except MediaError as error:
+            warnings.warn(f"{self.name}: part {number + 1} of what was joined is left out: {error}", stacklevel=3)
+            return
+        yield from self._at_our_rate(self._sounds_of(part, 0))
+
+    def _lost_before(self, part: Piece, end: float) -> Iterator[Sound]:
+        """Silence between the end of a piece and another one, which is read once to know how long it is."""
+        assert part.end is not None
+        count = sum(len(sound.samples) for sound in self._at_our_rate(self._sounds_of(part, 0)))
+        lost = round((part.end - end) * self.sample_rate) - count
+        if lost <= 0 or lost > MAX_LOST * self.sample_rate:
+            lost = 0
+        warnings.warn(
+            f"{self.name}: damaged: a part is lost at {end:.2f} s; {lost / self.sample_rate:.2f} s are silence",
+            stacklevel=4,
+        )
+        yield from silence(lost, self.channels)
+
+    def _sounds_of(self, part: Piece, first: int) -> Iterator[Sound]:
         """Samples of a part; FFmpeg goes on where libsndfile fails, or stops before the length that it has named."""
         source, given = self._source, 0
         assert source is not None

@@ -3,74 +3,25 @@
 from __future__ import annotations
 
 import functools
-import io
 import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
+
+from .audio_bytes import Part, Piece
+from .audio_ogg import ogg_pieces
 
 CHUNK = 1 << 22  # bytes looked through at a time
 TAIL = 4096  # bytes behind the end that a header names which are let pass: tags, padding
 MAX_TAG = 1 << 24  # bytes of an ID3 tag with its pictures
 MAX_CHUNKS = 1000
-MAX_PAGE = 27 + 255 + 255 * 255  # bytes of Ogg
 ENDLESS = 0x7FFFF000  # sizes from here on stand for "not known"
 
 
-class Part(io.RawIOBase):
-    """A range of bytes of a file, as a file of its own.
-
-    Args:
-        source: path, or a seekable binary file (which is not closed with this).
-        start, end: the range; None for the end of the file.
-    """
-
-    def __init__(self, source: str | Path | IO[bytes], start: int = 0, end: int | None = None):
-        super().__init__()
-        self._owned = isinstance(source, (str, Path))
-        self._file: Any = open(source, "rb") if isinstance(source, (str, Path)) else source
-        self._start = start
-        self._size = (self._file.seek(0, os.SEEK_END) if end is None else end) - start
-        self._at = 0
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As of any file."""
-        base = (0, self._at, self._size)[whence]
-        self._at = max(base + offset, 0)
-        return self._at
-
-    def tell(self) -> int:
-        """As of any file."""
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """As of any file."""
-        room = min(len(buffer), max(self._size - self._at, 0))
-        self._file.seek(self._start + self._at)
-        data = self._file.read(room)
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        """Close the file, if it was opened here."""
-        if not self.closed and self._owned:
-            self._file.close()
-        super().close()
-
-
-def joined_parts(source: str | Path | IO[bytes]) -> list[tuple[int, int]]:
-    """Ranges of bytes of the recordings that were joined to one Ogg or MP3 file; a single one of any other file."""
+def joined_parts(source: str | Path | IO[bytes]) -> list[Piece]:
+    """The recordings that were joined to one Ogg, MP3 or WAV file; a single one of any other file."""
     if isinstance(source, (str, Path)):
         stat = os.stat(source)
         return _parts_of_path(str(source), stat.st_size, stat.st_mtime_ns)
@@ -78,22 +29,24 @@ def joined_parts(source: str | Path | IO[bytes]) -> list[tuple[int, int]]:
 
 
 @functools.lru_cache(64)
-def _parts_of_path(path: str, size: int, changed: int) -> list[tuple[int, int]]:
+def _parts_of_path(path: str, size: int, changed: int) -> list[Piece]:
     """The same of a path; clips that are cut out of one long recording ask for it again and again."""
     return _parts(path)
 
 
-def _parts(source: str | IO[bytes]) -> list[tuple[int, int]]:
+def _parts(source: str | IO[bytes]) -> list[Piece]:
     with Part(source) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         head = file.read(10)
         starts = [_behind_tag(file, head)]
         if head[:4] == b"OggS":
-            starts += _ogg_links(file, size)
-        elif is_mp3(head) and not starts[0]:
+            return ogg_pieces(file, size)
+        if is_mp3(head) and not starts[0]:
             starts += _mp3_joints(file)
-    return list(zip(starts, [*starts[1:], size]))
+        elif head[:4] == b"RIFF":
+            starts += _wav_joints(file)
+    return [Piece((ends,)) for ends in zip(starts, [*starts[1:], size])]
 
 
 def _behind_tag(file: Part, head: bytes) -> int:
@@ -105,43 +58,25 @@ def _behind_tag(file: Part, head: bytes) -> int:
     return at if file.read(4) in (b"RIFF", b"RF64", b"FORM", b"fLaC") else 0
 
 
+def _wav_joints(file: Part) -> list[int]:
+    """Where further WAV files begin: right behind the end that the header of the one before names."""
+    joints: list[int] = []
+    at = 0
+    while len(joints) < MAX_CHUNKS:
+        file.seek(at + 4)
+        length = int.from_bytes(file.read(4), "little")
+        at += 8 + length + length % 2
+        file.seek(at)
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return joints
+        joints.append(at)
+    return joints
+
+
 def is_mp3(head: bytes) -> bool:
     """Whether a file that begins so may be MP3: with an ID3 tag or the header of a frame of layer I to III."""
     return head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06 != 0)
-
-
-def _ogg_links(file: Part, size: int) -> list[int]:
-    """Where further links of a chained Ogg file begin: first pages of a stream that follow on other pages."""
-    links, at, inside = [], 0, False
-    while at + 27 <= size:
-        file.seek(at)
-        page = file.read(27 + 255)
-        if page[:4] != b"OggS" or len(page) < 27:
-            break  # damaged: all the rest belongs to this link
-        first = bool(page[5] & 2)
-        if first and inside:
-            links.append(at)
-        inside = not first
-        segments = page[26]
-        at += 27 + segments + sum(page[27 : 27 + segments])
-    return links
-
-
-def ogg_end(source: str | Path | IO[bytes]) -> int:
-    """Position that the last page of an Ogg file names, in its own unit; 0 if it is none."""
-    with Part(source) as file:
-        if file.read(4) != b"OggS":
-            return 0
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - 2 * MAX_PAGE, 0))
-        data = file.read()
-        at = data.rfind(b"OggS")
-        while at >= 0:
-            position = int.from_bytes(data[at + 6 : at + 14], "little", signed=True)
-            if position > 0:
-                return position
-            at = data.rfind(b"OggS", 0, at)
-    return 0
 
 
 def _mp3_joints(file: Part) -> list[int]:

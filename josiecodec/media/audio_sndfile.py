@@ -11,15 +11,17 @@ import numpy as np
 import soundfile
 
 from ..errors import MediaError
+from .audio_bytes import Part
 from .audio_frames import Sound, mono_weights
 from .audio_layout import layout_of
-from .audio_parts import Claim, Part, fact_samples, ogg_end, read_claim
+from .audio_parts import Claim, fact_samples, read_claim
 
 BLOCK = 1 << 16  # samples per channel read at a time
 RAW = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # subtypes whose samples can be read without their header
 CLAIMS = ("FLAC", "OGG")  # formats that can be longer than they claim
-OPUS_MARGIN = 9600  # samples (0.2 s) that a stream may begin with and that are none
 ADPCM = ("MS_ADPCM", "IMA_ADPCM")  # subtypes in blocks, the last of which is filled up
+BURSTS = 1 << 15  # bytes in which a packet begins at least twice
+_BITSTREAMS = (b"\x72\xf8\x1f\x4e", b"\xfe\x7f\x01\x80", b"\x7f\xfe\x80\x01", b"\xff\x1f\x00\xe8", b"\x1f\xff\xe8\x00")
 MAX_LENGTH = 1 << 40  # samples; what is more says "not known"
 
 
@@ -42,7 +44,7 @@ class SndfileSource:
 
     def __init__(self, source: Any, name: str):
         self.name, self._source = name, source
-        claim, end = read_claim(source), ogg_end(source)  # before libsndfile has its place in the file
+        claim = read_claim(source)  # before libsndfile has its place in the file
         self._part: Part | None = None
         try:
             self._file = soundfile.SoundFile(_name(source))
@@ -53,16 +55,14 @@ class SndfileSource:
         self.codec = f"{file.format}/{file.subtype}".lower()
         self.lossy = not file.subtype.startswith((*RAW, "ALAC"))
         unseekable_gsm = file.subtype == "GSM610" and not file.seekable()  # of an odd number of bytes
-        if file.subtype.startswith("MPEG") or unseekable_gsm or (file.format == "OGG" and self.channels > 2):
+        strange = file.format == "VOC" or (file.subtype == "PCM_16" and _is_bitstream(source, claim))  # read as noise
+        if strange or file.subtype.startswith("MPEG") or unseekable_gsm or (file.format == "OGG" and self.channels > 2):
             self.close()
             raise NotForSndfile
         if not 1 <= self.rate <= 1_000_000 or self.channels < 1:
             self.close()
             raise MediaError(f"{name}: {self.rate} Hz with {self.channels} channels is no audio")
         self.length = file.frames if 0 <= file.frames < MAX_LENGTH else None
-        if file.format == "OGG":  # libsndfile names what it can reach, not what should be there
-            unit = 48000 if file.subtype == "OPUS" else self.rate
-            self.length = max(self.length or 0, (end - OPUS_MARGIN) * self.rate // unit)
         self._end = MAX_LENGTH  # samples behind it are padding
         if file.subtype in ADPCM and self.length:
             told, block = fact_samples(source)
@@ -85,7 +85,7 @@ class SndfileSource:
         if (claim.unfinished or claim.claimed is None) and claim.there // frame > (self.length or 0):
             kind = file.subtype
             self._file.close()
-            self._part = Part(self._source, claim.start)
+            self._part = Part(self._source, [(claim.start, _size(self._source))])
             self._file = soundfile.SoundFile(
                 self._part, "r", self.rate, self.channels, kind, "BIG" if claim.big_endian else "LITTLE", "RAW"
             )
@@ -140,6 +140,16 @@ def _name(source: Any) -> Any:
     if hasattr(source, "seek"):
         source.seek(0)
     return os.fsencode(source) if isinstance(source, str) and os.name == "posix" else source
+
+
+def _is_bitstream(source: Any, claim: Claim | None) -> bool:
+    """Whether the samples of a WAV are packets of DTS, or of AC-3 and others as IEC 61937 wraps them for a cable."""
+    if claim is None:
+        return False
+    with Part(source) as file:
+        file.seek(claim.start)
+        data = file.read(BURSTS)
+    return any(data.count(start) > 1 for start in _BITSTREAMS)
 
 
 def _size(source: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from .image_open import frame_count, opened
 from .images import load_image
 from .video_color import described
+from .video_crop import Crop
 from .video_reader import VideoReader
 from .video_source import Film
 
@@ -80,6 +81,7 @@ def _film(film: Film) -> dict[str, Any]:
         "named_rate": None if not stream.guessed_rate else round(float(stream.guessed_rate), 4),
         "colors": None if film.colors is None else described(film.colors),
         "pixel_aspect": None if not aspect else [aspect.numerator, aspect.denominator],
+        "crop": None if film.crop == Crop() else vars(film.crop),
         "orientation": _turn_name(film.orientation),
         "interlaced": film.interlaced,
     }
@@ -97,6 +99,7 @@ def vision_lines(found: dict[str, Any]) -> list[str]:
     aspect = found.get("pixel_aspect")
     if aspect and aspect[0] != aspect[1]:
         treated.append(f"pixels of {aspect[0]}:{aspect[1]} made square")
+    treated += ["cropped as it is marked"] if found.get("crop") else []
     treated += [str(found["orientation"])] if found.get("orientation") else []
     treated += ["deinterlaced"] if found.get("interlaced") else []
     rate = Fraction(*found["pictures_per_second"])

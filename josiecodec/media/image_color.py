@@ -41,6 +41,34 @@ def in_srgb(image: Image.Image, name: str) -> Image.Image:
     return rgb
 
 
+def grey_in_srgb(grey: np.ndarray, image: Image.Image, name: str) -> np.ndarray:
+    """Fine greys in sRGB, by the profile or the numbers of their file.
+
+    Args:
+        grey: float32 [H, W] in [0, 1].
+        image: what they were read from.
+        name: for messages.
+
+    Returns:
+        float32 [1, H, W] if they stay greys, else [3, H, W].
+    """
+    from PIL import Image
+
+    primaries, transfer = image.info.get(NUMBERS) or numbers_of(image)
+    if image.info.get("icc_profile"):
+        ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+        ramp.info = {"icc_profile": image.info["icc_profile"]}
+        curves = np.asarray(in_srgb(ramp, name))[0].astype(np.float32) / 255
+        if np.abs(curves[:, 0] * 255 - np.arange(256)).max() > SAME:
+            steps = np.linspace(0, 1, 256, dtype=np.float32)
+            return np.stack([np.interp(grey, steps, curve) for curve in curves.T]).astype(np.float32)
+    elif not is_srgb(primaries, transfer):
+        values = np.rint(grey * 65535).astype(np.uint16)
+        rgb = to_srgb(np.repeat(values[..., None], 3, -1), primaries, transfer)
+        return np.ascontiguousarray(rgb.transpose(2, 0, 1), np.float32) / 255
+    return grey[None]
+
+
 def _convert(image: Image.Image, profile: Any, name: str) -> Image.Image | None:
     """RGB or RGBA by a profile; None if it cannot be used, or changes nothing."""
     from PIL import ImageCms

@@ -1,4 +1,4 @@
-"""Colour pictures of 16 bits a value rounded to eight: Pillow cuts off the lower eight, half a level too dark."""
+"""Colour pictures of more bits than eight: Pillow cuts 16 down, half a level too dark, and opens no others."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from .image_tiff import check_planes
+from .image_values import float_values
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _PNG_DEPTH, _PNG_KIND = 24, 25  # bytes of its header
 _FORMS = ("rgb48be", "rgb48le", "rgba64be", "rgba64le", "gbrp16be", "gbrp16le", "gbrap16be", "gbrap16le")
+_FLOAT_FORMS = ("rgbf32le", "rgbf32be", "gbrpf32le", "gbrpf32be")
 _COLORED = (2, 4, 6)  # kinds of PNG with more than one channel
-_BITS, _PHOTOMETRIC = 258, 262  # tags of TIFF
-_RGB = 2
+_BITS, _PHOTOMETRIC, _TILE_WIDTH, _EXTRA, _FORM, _PROFILE = 258, 262, 322, 338, 339, 34675  # tags of TIFF
+_RGB, _PREMULTIPLIED, _FLOATS = 2, 1, 3
+_TIFF_STARTS = (b"II*\0", b"MM\0*")
 
 
 def rounded(image: Image.Image) -> Image.Image:
@@ -23,34 +26,81 @@ def rounded(image: Image.Image) -> Image.Image:
     file = getattr(image, "fp", None)
     if file is None or not _is_deep_color(image, file):
         return image
-    found = _by_ffmpeg(image, file)
+    found = None
+    if image.format != "TIFF" or _TILE_WIDTH not in image.tag_v2:  # type: ignore[attr-defined]  # FFmpeg: black
+        found = _by_ffmpeg(image, file)
     if found is None:
         check_planes(image)
     return found or image
 
 
 def _by_ffmpeg(image: Image.Image, file: Any) -> Image.Image | None:
-    import av
     from PIL import Image
+
+    values = _decoded(file, _FORMS)
+    if values is None or values.shape[:2] != (image.height, image.width):
+        return None
+    tags = getattr(image, "tag_v2", None) or {}
+    scaled = values / np.float32(257)
+    if values.shape[2] == 4 and _PREMULTIPLIED in np.atleast_1d(tags.get(_EXTRA, ())):
+        opacity = np.maximum(values[..., 3:], 1) / np.float32(65535)
+        scaled[..., :3] = np.minimum(scaled[..., :3] / opacity, 255)
+    out = Image.fromarray(np.rint(scaled).astype(np.uint8))
+    out.info, out.format = dict(image.info), image.format
+    out._exif = image.getexif()
+    return out
+
+
+def float_tiff(file: IO[bytes], head: bytes, name: str) -> Image.Image | None:
+    """A TIFF of floating-point RGB, rounded to eight bits; None if it is none.
+
+    Args:
+        file: a TIFF that Pillow does not open.
+        head: its first bytes.
+        name: for messages.
+
+    Raises:
+        ValueError: if it is one whose numbers cannot be read.
+    """
+    from PIL import Image, TiffImagePlugin
+
+    if not head.startswith(_TIFF_STARTS):
+        return None
+    tags = TiffImagePlugin.ImageFileDirectory_v2(head[:8])
+    file.seek(tags.next)
+    tags.load(file)
+    bits, forms = {tag: set(np.atleast_1d(tags.get(tag, 1)).tolist()) for tag in (_BITS, _FORM)}.values()
+    if forms != {_FLOATS} and max(bits) <= 16:
+        return None
+    plain = forms == {_FLOATS} and bits == {32} and tags.get(_PHOTOMETRIC) == _RGB and _TILE_WIDTH not in tags
+    values = _decoded(file, _FLOAT_FORMS) if plain else None
+    if values is None:
+        kind = "floating-point" if forms == {_FLOATS} else "integer"
+        raise ValueError(
+            f"{kind} values of {max(bits)} bits, in a form that is not known; save it with integers of 16 bits"
+        )
+    out = Image.fromarray(np.rint(255 * np.clip(float_values(values, name), 0, 1)).astype(np.uint8))
+    out.format = "TIFF"
+    if _PROFILE in tags:
+        out.info["icc_profile"] = tags[_PROFILE]
+    out.getexif()[274] = tags.get(274, 1)
+    return out
+
+
+def _decoded(file: Any, forms: tuple[str, ...]) -> np.ndarray | None:
+    """[H, W, C] by FFmpeg, if it is of one of some pixel formats."""
+    import av
 
     file.seek(0)
     try:
         container: Any
         with av.open(file) as container:
             frame = next(container.decode(video=0))
-            if frame.format.name not in _FORMS:
-                return None
-            values = frame.to_ndarray()
+            return frame.to_ndarray() if frame.format.name in forms else None
     except (av.FFmpegError, ValueError, StopIteration, IndexError):
         return None
     finally:
         file.seek(0)
-    if values.shape[:2] != (image.height, image.width):
-        return None
-    out = Image.fromarray(np.rint(values / np.float32(257)).astype(np.uint8))
-    out.info, out.format = dict(image.info), image.format
-    out._exif = image.getexif()
-    return out
 
 
 def _is_deep_color(image: Image.Image, file: IO[bytes]) -> bool:

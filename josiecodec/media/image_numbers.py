@@ -80,4 +80,7 @@ def _gamma(value: Any) -> int | float:
 
 def _is_adobe_rgb(image: Image.Image) -> bool:
     exif = image.getexif()
-    return bool(exif) and str(exif.get_ifd(_INTEROP).get(_INDEX, "")).startswith("R03")
+    try:
+        return bool(exif) and str(exif.get_ifd(_INTEROP).get(_INDEX, "")).startswith("R03")
+    except KeyError:  # Pillow 11 where there is no such part of EXIF
+        return False

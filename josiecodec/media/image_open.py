@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import struct
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import MediaError
 from .image_color import NUMBERS, nclx_numbers
+from .image_deep import float_tiff
 from .image_numbers import numbers_of, png_numbers
 from .image_tiff import check_tiff
 from .signatures import is_heif, is_jxl
@@ -46,13 +48,11 @@ def opened(source: str | Path | IO[bytes]) -> Iterator[Image.Image]:
             head = file.read(HEAD)
             file.seek(0)
             _use_plugins(head, name)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # large images are judged below
-                image = _open(file, Path(name).suffix.lower())
+            image = _open(file, Path(name).suffix.lower(), head, name)
             if image.width * image.height > MAX_PIXELS:
                 raise MediaError(f"{name}: {image.width} x {image.height} pixels are too many")
             numbers = nclx_numbers(head) if image.format in ("AVIF", "HEIF") else None
-            if image.format == "TIFF":
+            if image.format == "TIFF" and hasattr(image, "tag_v2"):
                 check_tiff(image, head, name)
             if image.format == "PNG":
                 numbers = png_numbers(file)
@@ -74,19 +74,27 @@ def opened(source: str | Path | IO[bytes]) -> Iterator[Image.Image]:
             AttributeError,
             ArithmeticError,
             MemoryError,
+            struct.error,
             Image.DecompressionBombError,
         ) as e:
             raise MediaError(f"{name}: not an image that can be read ({_reason(e, name)})") from None
 
 
-def _open(file: IO[bytes], suffix: str) -> Image.Image:
-    from PIL import Image
+def _open(file: IO[bytes], suffix: str, head: bytes, name: str) -> Image.Image:
+    from PIL import Image, UnidentifiedImageError
 
     Image.init()
     formats = [f for f in Image.ID if f not in _NEVER and (f != "TGA" or suffix in _TGA_SUFFIXES)]
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        return Image.open(file, formats=formats)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # large images are judged by the caller
+            return Image.open(file, formats=formats)
+    except UnidentifiedImageError:
+        found = float_tiff(file, head, name)
+        if found is None:
+            raise
+        return found
     finally:
         Image.MAX_IMAGE_PIXELS = limit
 

@@ -32,7 +32,7 @@ def grey_values(image: Image.Image, name: str) -> np.ndarray:
     tags = getattr(image, "tag_v2", None) or {}
     tiff = image.format == "TIFF"
     if image.mode == "F":
-        grey = _from_floats(values, name)
+        grey = float_values(values, name)
     elif image.mode != "I":
         bits = _first(tags, _BITS, 16) if tiff else 16
         full = (1 << bits) - 1 if 8 < bits <= 16 else 65535
@@ -48,6 +48,10 @@ def grey_values(image: Image.Image, name: str) -> np.ndarray:
         grey = _from_integers(values.astype(np.float64), bits, signed, name)
     if tiff and _first(tags, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO:
         grey = 1 - grey
+    hidden = image.info.get("transparency")
+    if image.format == "PNG" and isinstance(hidden, int) and (values == hidden).any():
+        warnings.warn(f"{name}: transparency is put on white", stacklevel=3)
+        grey = np.where(values == hidden, np.float32(1), grey)
     return np.clip(grey, 0, 1).astype(np.float32)
 
 
@@ -66,7 +70,8 @@ def _from_integers(values: np.ndarray, bits: int, signed: bool, name: str) -> np
     return values / full
 
 
-def _from_floats(values: np.ndarray, name: str) -> np.ndarray:
+def float_values(values: np.ndarray, name: str) -> np.ndarray:
+    """Floating-point numbers scaled so that black is 0 and white 1, with a warning if these are not theirs."""
     values = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(values.min(initial=0)), float(values.max(initial=0))
     if low >= 0 and high <= 1:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..atomic import replacing
 from ..errors import MediaError
-from .image_color import in_srgb
+from .image_color import grey_in_srgb, in_srgb
 from .image_deep import rounded
 from .image_open import IMAGE_SUFFIXES, MAX_PIXELS, frame_count, is_animation, name_of, opened
 from .image_values import grey_values, is_deep
@@ -48,8 +48,8 @@ def load_image(source: str | Path | IO[bytes]) -> Tensor:
             what = "an animation, the first" if is_animation(image) else "the first"
             warnings.warn(f"{name}: {what} of {count} pictures", stacklevel=2)
         if is_deep(image):
-            grey = torch.from_numpy(grey_values(image, name))
-            return _upright(grey, image).expand(3, -1, -1).contiguous()
+            rgb = torch.from_numpy(grey_in_srgb(grey_values(image, name), image, name))
+            return _upright(rgb, image).expand(3, -1, -1).contiguous()
         pixels = flat_rgb(ImageOps.exif_transpose(rounded(image)), name)
     return torch.from_numpy(pixels).permute(2, 0, 1).float().div_(255)
 
@@ -68,16 +68,16 @@ def flat_rgb(image: Image.Image, name: str, quiet: bool = False) -> np.ndarray:
     return np.array(rgb)
 
 
-def _upright(grey: Tensor, image: Image.Image) -> Tensor:
-    """[H, W] turned and mirrored by the EXIF orientation."""
+def _upright(picture: Tensor, image: Image.Image) -> Tensor:
+    """[C, H, W] turned and mirrored by the EXIF orientation."""
     orientation = int(image.getexif().get(0x0112, 1))
     if orientation in (5, 6, 7, 8):
-        grey = grey.T
+        picture = picture.transpose(1, 2)
     if orientation in (2, 3, 6, 7):
-        grey = grey.flip(1)
+        picture = picture.flip(2)
     if orientation in (3, 4, 7, 8):
-        grey = grey.flip(0)
-    return grey
+        picture = picture.flip(1)
+    return picture
 
 
 def _only_thumbnails(image: Any) -> bool:

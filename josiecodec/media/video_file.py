@@ -34,6 +34,7 @@ _NO_FILMS = (
 )
 _COVER, _THUMBNAILS, _STILL = 0x400, 0x800, 0x100000  # dispositions
 _DEFAULT = 1
+MAX_LATE = 8  # pictures by which XviD in FFmpeg is late
 TS_DISCONTINUITIES = 0x200  # flag of a format whose clock may be reset
 LOOK_AHEAD = 300  # packets looked through for the first one of the pictures after a clock was set anew
 # decoders that give the transparency of these, if FFmpeg's own do not
@@ -57,9 +58,14 @@ def open_film(path: str | Path) -> Any:
         why = without_index(path) or f"not a media file that can be read ({reason(error)})"
         raise MediaError(f"{path}: {why}") from None
     kind = (getattr(container.format, "name", None) or "").split(",")[0]
-    if kind in _NO_FILMS or kind.endswith("_pipe"):
+    if kind.endswith("_pipe"):
         container.close()
-        raise MediaError(f"{path}: not a media file that can be read (it is {kind.replace('_pipe', '')})")
+        raise MediaError(
+            f"{path}: pictures of the kind {kind.removesuffix('_pipe')} are not read; save it as PNG or TIFF"
+        )
+    if kind in _NO_FILMS:
+        container.close()
+        raise MediaError(f"{path}: not a media file that can be read (it is {kind})")
     return container
 
 
@@ -128,6 +134,30 @@ def packets(container: Any, streams: list[Any], quiet: bool = False) -> Iterator
         warnings.warn(
             f"{shown_name(container)}: its clock is set anew {times}; played on without a break", stacklevel=2
         )
+
+
+def without_delay(container: Any, stream: Any, found: Iterator[Any]) -> Iterator[Any]:
+    """Packets of a film; those of XviD with B-frames that FFmpeg wrote to AVI earlier, by as much as they are late.
+
+    The encoder holds pictures back. FFmpeg gives each packet the time of the picture that brought it out, so the first
+    picture is on time and all others are late by some pictures, while the sound is not (AVI has no other times).
+    """
+    extra = bytes(stream.codec_context.extradata or b"")
+    late = container.format.name == "avi" and b"XviD" in extra and stream.codec_context.has_b_frames
+    if not late or not container.metadata.get("encoder", container.metadata.get("software", "")).startswith("Lavf"):
+        yield from found
+        return
+    first = delay = None
+    for packet in found:
+        if packet.stream.index == stream.index and packet.dts is not None:
+            if first is None:
+                first = packet.dts
+            else:
+                hole = packet.dts - first - 1
+                delay = (hole if 0 < hole <= MAX_LATE else 0) if delay is None else delay
+                packet.dts -= delay
+                packet.pts = None if packet.pts is None else packet.pts - delay
+        yield packet
 
 
 def _demuxed(container: Any, streams: list[Any]) -> Iterator[Any]:

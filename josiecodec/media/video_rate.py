@@ -72,6 +72,7 @@ def choose_rate(times: Sequence[float], named: Iterable[Fraction | None]) -> Fra
         times: of all pictures, in order.
         named: rates by the file, the most trustworthy first.
     """
+    times = [time for n, time in enumerate(times) if not n or time > times[n - 1]]  # one stamp twice says nothing
     rates = [Fraction(rate).limit_denominator(100_000) for rate in named if rate is not None and believable(rate)]
     steps = sorted(b - a for a, b in itertools.pairwise(times) if b > a)
     if not steps:

@@ -28,6 +28,7 @@ OVERLAP = 0.2  # seconds that come twice at once, of which the second time is le
 STEP = 0.015  # seconds by which so many frames have to be off at once, and alike, to be moved at once
 AHEAD, AGREED = 5, 0.002  # how many, and within how many seconds
 DRIFT = 0.002  # seconds by which the samples may be ahead of or behind their time stamps before they are stretched
+CUT, CUT_SHARE = 0.3, 0.01  # seconds, and share of the length, that may be missing at the end without a word
 WINDOW = 1.0  # seconds over which that is measured; time stamps are often rounded to milliseconds
 MAX_STRETCH = 0.02  # share by which samples are stretched at most
 
@@ -63,6 +64,7 @@ class FilmSound:
             raise
         self.sample_rate, self.channels = int(first.sample_rate), int(first.layout.nb_channels)
         self._lead = self._ends.lead(first)
+        self._taken = 0.0  # seconds so far
         self._clock = Clock(self.sample_rate, None, lambda: False)
         self._first = first.time if first.pts is not None else 0.0
         self.start = self._first + self._lead / self.sample_rate
@@ -92,6 +94,9 @@ class FilmSound:
         for block in mix.finish():
             yield resampler(torch.from_numpy(pace.correct(block)))
         yield resampler(torch.zeros(0), last=True)
+        whole = self._ends.promised or 0.0
+        if whole - self._taken > max(CUT, CUT_SHARE * whole):
+            warnings.warn(f"{self.name}: its sound ends after {self._taken:.2f} of {whole:.2f} s", stacklevel=2)
         if self._decoder.damaged:
             warnings.warn(f"{self.name}: damaged packets of sound: {self._decoder.damaged}", stacklevel=2)
 
@@ -140,6 +145,7 @@ class FilmSound:
                 continue  # it is there already
             pace.measure(late, length)
             taken += length + pace.owed()
+            self._taken = taken / self.sample_rate
             yield from pack(frame)
         yield from pack.finish()
 

@@ -16,7 +16,8 @@ from .image_open import frame_count, opened
 from .mp4_index import without_index
 from .video_animation import animation_frames
 from .video_color import Colors, colors_of, on_white, to_rgb
-from .video_file import Decoder, film_count, film_stream, open_film, packets
+from .video_crop import crop_of, cut
+from .video_file import Decoder, film_count, film_stream, open_film, packets, without_delay
 from .video_frames import Deinterlacer, Stamps, StorageOrder, orientation, square_size, turned
 from .video_rate import believable, choose_rate
 from .video_sound import sound_stream
@@ -64,6 +65,7 @@ class Film:
         interlaced: whether there were interlaced frames.
         orientation: how the last picture was brought upright.
         coded_size: height and width of the first picture as it is stored.
+        crop: what of that is not shown.
         form: pixel format of the first picture, as FFmpeg names it.
         decoded: number of pictures so far.
     """
@@ -95,6 +97,7 @@ class Film:
         self.sound: int | None = None if track is None else track.index
         self._streams = [stream] if track is None else [stream, track]
         self._decoder = Decoder(stream)
+        self.crop = crop_of(path, self.container, stream)
         self.sound_end: float | None = None
         self.picture_end: float | None = None
         self.colors: Colors | None = None
@@ -117,7 +120,7 @@ class Film:
 
     def pictures(self) -> Iterator[Picture]:
         """The pictures in order; all have the size of the first one. Can be called once."""
-        for packet in packets(self.container, self._streams):
+        for packet in without_delay(self.container, self.stream, packets(self.container, self._streams)):
             film = packet.stream.index == self.stream.index
             stamp = packet.dts if film and self._order else packet.pts
             if stamp is not None and packet.time_base and not packet.is_discard:
@@ -164,6 +167,7 @@ class Film:
         if opacity is not None and opacity.min(initial=255) < 255:
             self._warn("transparency is put on white")
             pixels = on_white(pixels, opacity)
+        pixels = cut(pixels, self.crop, self.coded_size)
         base = frame.time_base
         stamp = self._stamps(frame)
         time = float(stamp * base) if stamp is not None and base else None
@@ -210,7 +214,8 @@ class Film:
         vp8 = self.stream.codec_context.name == "vp8"
         with open_film(self.name) as container, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # told when the pictures are read
-            for packet in packets(container, [container.streams[s.index] for s in self._streams]):
+            every = packets(container, [container.streams[s.index] for s in self._streams])
+            for packet in without_delay(container, self.stream, every):
                 stamp = packet.dts if packet.pts is None or self._order else packet.pts
                 if packet.stream.index != self.stream.index or stamp is None or packet.is_discard or not packet.size:
                     continue

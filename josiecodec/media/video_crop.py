@@ -1,0 +1,141 @@
+"""Margins of pictures that a container says are not to be shown: PyAV passes on no crop marks.
+
+MP4 and MOV have the clean aperture (`clap`, ISO/IEC 14496-12, 12.1.4), Matroska PixelCrop (RFC 9559, 5.1.4.1.28).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+MAX_ELEMENTS = 10_000  # looked at in a file
+MAX_ENTRY = 1 << 16  # bytes of a sample entry
+_ENTRY = 86  # bytes of a visual sample entry before its boxes
+_SEGMENT, _TRACKS, _TRACK, _KIND, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0x83, 0xE0
+_CROPS = {0x54CC: "left", 0x54DD: "right", 0x54BB: "top", 0x54AA: "bottom"}
+_IS_VIDEO = b"\x01"
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Pixels of a stored picture that are not shown, at its edges."""
+
+    left: int = 0
+    right: int = 0
+    top: int = 0
+    bottom: int = 0
+
+
+def crop_of(path: str | Path, container: Any, stream: Any) -> Crop:
+    """The crop marks of a stream of pictures; none of a file of another kind, or one in which they make no sense."""
+    width, height = stream.codec_context.width, stream.codec_context.height
+    try:
+        with open(path, "rb") as file:
+            if container.format.name.startswith("mov"):
+                crop = _clean_aperture(file, stream.id, width, height)
+            elif container.format.name.startswith("matroska"):
+                crop = _pixel_crop(file, container.streams.video.index(stream))
+            else:
+                return Crop()
+    except (OSError, struct.error, ValueError, ZeroDivisionError, OverflowError):
+        return Crop()
+    fits = min(vars(crop).values()) >= 0 and crop.left + crop.right < width and crop.top + crop.bottom < height
+    return crop if fits else Crop()
+
+
+def cut(picture: Any, crop: Crop, stored: tuple[int, int]) -> Any:
+    """[H, W, C] without its margins; `stored` is height and width that these are counted in."""
+    rows, columns = Fraction(picture.shape[0], stored[0]), Fraction(picture.shape[1], stored[1])
+    bottom, right = picture.shape[0] - round(crop.bottom * rows), picture.shape[1] - round(crop.right * columns)
+    return picture[round(crop.top * rows) : max(bottom, 1), round(crop.left * columns) : max(right, 1)]
+
+
+def _boxes(file: Any, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Name, and first and last byte of the contents of each box of MP4."""
+    for _ in range(MAX_ELEMENTS):
+        if start + 8 > end:
+            return
+        file.seek(start)
+        size, name = struct.unpack(">I4s", file.read(8))
+        head = 8
+        if size == 1:
+            (size,), head = struct.unpack(">Q", file.read(8)), 16
+        stop = start + size if size else end
+        if size and size < head:
+            return
+        yield name, start + head, min(stop, end)
+        start = stop
+
+
+def _inside(file: Any, start: int, end: int, *names: bytes) -> Iterator[tuple[int, int]]:
+    """Contents of boxes within boxes, by their names from outside to inside."""
+    for name, first, last in _boxes(file, start, end):
+        if name == names[0]:
+            if len(names) == 1:
+                yield first, last
+            else:
+                yield from _inside(file, first, last, *names[1:])
+
+
+def _clean_aperture(file: Any, track: int, width: int, height: int) -> Crop:
+    for start, end in _inside(file, 0, os.fstat(file.fileno()).st_size, b"moov", b"trak"):
+        head = next(_inside(file, start, end, b"tkhd"), None)
+        if head is None:
+            continue
+        file.seek(head[0])
+        data = file.read(24)
+        if int.from_bytes(data[20:24] if data[0] == 1 else data[12:16], "big") != track:
+            continue
+        for first, last in _inside(file, start, end, b"mdia", b"minf", b"stbl", b"stsd"):
+            entry = first + 8
+            for place, _ in _inside(file, entry + _ENTRY, min(last, entry + MAX_ENTRY), b"clap"):
+                file.seek(place)
+                numbers = struct.unpack(">IIIIiIiI", file.read(32))
+                wide, high, right, down = (Fraction(*numbers[n : n + 2]) for n in (0, 2, 4, 6))
+                left, top = round((width - wide) / 2 + right), round((height - high) / 2 + down)
+                return Crop(left, width - left - round(wide), top, height - top - round(high))
+    return Crop()
+
+
+def _elements(file: Any, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number, and first and last byte of the contents of each element of Matroska."""
+    for _ in range(MAX_ELEMENTS):
+        if start + 2 > end:
+            return
+        file.seek(start)
+        data = file.read(12)
+        length = 9 - data[0].bit_length()
+        number = int.from_bytes(data[:length], "big")
+        more = 9 - data[length].bit_length() if len(data) > length else 9
+        if length > 4 or more > 8 or len(data) < length + more:
+            return
+        size = int.from_bytes(data[length : length + more], "big") & ((1 << 7 * more) - 1)
+        first = start + length + more
+        stop = end if size == (1 << 7 * more) - 1 else first + size  # all ones: not known
+        yield number, first, min(stop, end)
+        start = stop
+
+
+def _pixel_crop(file: Any, number: int) -> Crop:
+    end = os.fstat(file.fileno()).st_size
+    segment = next(((a, b) for n, a, b in _elements(file, 0, end) if n == _SEGMENT), (0, 0))
+    tracks = next(((a, b) for n, a, b in _elements(file, *segment) if n == _TRACKS), (0, 0))
+    films = []
+    for name, start, stop in _elements(file, *tracks):
+        fields = {n: (a, b) for n, a, b in _elements(file, start, stop)} if name == _TRACK else {}
+        if _KIND in fields and _contents(file, *fields[_KIND]) == _IS_VIDEO:
+            films.append(fields.get(_VIDEO, (0, 0)))
+    if number >= len(films):
+        return Crop()
+    found = {_CROPS[n]: _contents(file, a, b) for n, a, b in _elements(file, *films[number]) if n in _CROPS}
+    return Crop(**{edge: int.from_bytes(data, "big") for edge, data in found.items()})
+
+
+def _contents(file: Any, start: int, end: int) -> bytes:
+    file.seek(start)
+    return bytes(file.read(min(end - start, 8)))

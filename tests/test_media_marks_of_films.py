@@ -1,0 +1,102 @@
+"""Films that are not shown as they are stored: crop marks, sound that breaks off, pictures that are late."""
+
+import struct
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from kit.films import film
+
+from josiecodec.errors import MediaError
+from josiecodec.media.video_crop import Crop, crop_of
+from josiecodec.media.video_file import film_stream, open_film, without_delay
+from josiecodec.media.video_reader import VideoReader
+
+EXACT = {"codec": "ffv1", "form": "bgr0", "options": {}, "sound": None, "flashes": ()}
+
+
+def first_picture(path):
+    with VideoReader(path) as reader:
+        picture = next(reader.bytes())
+        assert reader.size == picture.shape[:2]
+        return picture
+
+
+def put_into(data: bytes, names: list[bytes], extra: bytes) -> bytes:
+    """An MP4 with a box more at the end of the innermost of some boxes; its index has to lie behind its samples."""
+    at, places = 0, []
+    for name in names:
+        at = data.index(name, at) - 4
+        places.append(at)
+        at += 8
+    end = places[-1] + int.from_bytes(data[places[-1] : places[-1] + 4], "big")
+    out = bytearray(data[:end] + extra + data[end:])
+    for place in places:
+        out[place : place + 4] = struct.pack(">I", int.from_bytes(out[place : place + 4], "big") + len(extra))
+    return bytes(out)
+
+
+@pytest.mark.parametrize("turn", [None, (90, False, False)])
+def test_clean_aperture(tmp_path, turn):
+    path = film(tmp_path / "a.mp4", codec="libx264", form="yuv444p", sound=None, flashes=(), turn=turn, seconds=0.4)
+    whole = first_picture(path)
+    clap = struct.pack(">I4sIIIIiIiI", 40, b"clap", 80, 1, 40, 1, 2, 1, -4, 1)  # 6 and 10, 8 and 16 pixels
+    boxes = [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"]
+    path.write_bytes(put_into(path.read_bytes(), boxes, clap))
+    upright = np.rot90(whole, -1) if turn else whole
+    right = upright[8:-16, 10:-6]
+    np.testing.assert_array_equal(first_picture(path), np.rot90(right) if turn else right)
+
+
+def test_pixel_crop_of_matroska(tmp_path):
+    path = film(tmp_path / "a.mkv", **EXACT, seconds=0.4)
+    whole = first_picture(path)
+    data = path.read_bytes()
+    width = data.index(b"\xb0\x81\x60")  # PixelWidth 96: what follows Tracks is moved, which no reader minds here
+    crops = b"\x54\xcc\x81\x06\x54\xdd\x81\x02\x54\xaa\x81\x10"
+    out = bytearray(data[:width] + crops + data[width:])
+    for mark in (b"\x16\x54\xae\x6b", b"\xae", b"\xe0"):
+        place = data.rindex(mark, 0, width) + len(mark)
+        more = 9 - data[place].bit_length()
+        size = (int.from_bytes(out[place : place + more], "big") & ((1 << 7 * more) - 1)) + len(crops)
+        out[place : place + more] = (size | 1 << 7 * more).to_bytes(more, "big")
+    start = data.index(b"\x18\x53\x80\x67") + 4
+    out[start : start + 8] = b"\x01" + b"\xff" * 7  # a segment of unknown length
+    path.write_bytes(bytes(out))
+    np.testing.assert_array_equal(first_picture(path), whole[:-16, 6:-2])
+
+
+def test_marks_that_leave_nothing_are_ignored(tmp_path):
+    path = film(tmp_path / "a.mp4", sound=None, seconds=0.2)
+    clap = struct.pack(">I4sIIIIiIiI", 40, b"clap", 800, 1, 40, 0, 2, 1, -4, 1)
+    boxes = [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"]
+    path.write_bytes(put_into(path.read_bytes(), boxes, clap))
+    with open_film(path) as container:
+        assert crop_of(path, container, film_stream(container)) == Crop()
+
+
+def test_sound_that_breaks_off_is_said(tmp_path):
+    path = film(tmp_path / "a.mp4", sound_seconds=2.0, container_options={"movflags": "faststart"})
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
+    with VideoReader(path) as reader, pytest.warns(UserWarning, match="its sound ends after"):
+        list(reader.sound.mono(24000))
+
+
+@pytest.mark.parametrize(("extra", "moved"), [(b"XviD0074", 3), (b"Lavc", 0)])
+def test_xvid_that_ffmpeg_wrote_to_avi_is_late_by_some_pictures(extra, moved):
+    context = SimpleNamespace(extradata=b"\0\0\1\xb2" + extra, has_b_frames=True)
+    stream = SimpleNamespace(index=0, codec_context=context)
+    container = SimpleNamespace(format=SimpleNamespace(name="avi"), metadata={"software": "Lavf61.1.100"})
+    times = [0, 4, 5, 6]
+    made = [SimpleNamespace(stream=stream, dts=t, pts=None) for t in times]
+    sound = SimpleNamespace(stream=SimpleNamespace(index=1), dts=9, pts=9)
+    found = list(without_delay(container, stream, iter([*made, sound])))
+    assert [p.dts for p in found] == [0, 4 - moved, 5 - moved, 6 - moved, 9]
+
+
+def test_pictures_that_are_no_films_are_named(tmp_path):
+    header = struct.pack(">8I", 0x59A66A95, 16, 16, 24, 768, 1, 0, 0)
+    (tmp_path / "a.ras").write_bytes(header + bytes(768))
+    with pytest.raises(MediaError, match="pictures of the kind sunrast are not read; save it as PNG"):
+        open_film(tmp_path / "a.ras")
