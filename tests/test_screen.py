@@ -15,7 +15,7 @@ from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.payload_codings import FIXED_LENGTH_SCREEN
 from josiecodec.bitstream.scan import summarise, trim_file
 from josiecodec.bitstream.screen_payload import MAX_PIXELS, unpack_screen
-from josiecodec.coding.screen import SAMPLED, ScreenPicture, likely_patches
+from josiecodec.coding.screen import MAX_TRIES, SAMPLED, ScreenPicture, likely_patches
 from josiecodec.coding.screen_colors import Colors
 from josiecodec.entropy.counted_bits import CountedContexts as Contexts
 from josiecodec.entropy.counted_bits import CountedDecoder, CountedEncoder, number
@@ -129,6 +129,21 @@ def test_dearer_bits_are_fewer():
     assert sizes == sorted(sizes, reverse=True)
     bits = (sizes[0] + sizes[-1]) / 2
     assert screen.size(screen.within(bits)) <= bits
+
+
+def test_a_lambda_is_looked_for_on_two_parts(monkeypatch):
+    screen = ScreenPicture(drawing(192, 128), np.ones((12, 8), bool), 16, [(k, k + 2) for k in range(0, 12, 2)])
+    bits = screen.size(100.0)
+    calls, coded = [], ScreenPicture.coded
+
+    def counted(self, part, rd_lambda):
+        calls.append(part)
+        return coded(self, part, rd_lambda)
+
+    monkeypatch.setattr(ScreenPicture, "coded", counted)
+    found = screen.within(bits)
+    assert len(calls) <= 2 * MAX_TRIES + len(screen.parts)
+    assert abs(screen.size(found) / bits - 1) < 0.1
 
 
 def test_palettes_of_very_many_colours_are_bounded():

@@ -19,6 +19,7 @@ FIRST_BITS = 3.5  # of a change of colour at a lambda of 1
 SLOPE = -0.2  # of the logarithm of a size over that of lambda, as a rule
 NEAR = 0.02  # of the logarithm of a size
 MAX_TRIES = 4
+SEARCHED = 2  # parts that a lambda is looked for on
 MARGINAL = 0.6  # of the bits of a patch, that would be saved without it: the others have learned from it
 SAMPLED = 4  # every so many rows of pixels are looked at
 EQUAL = 0.6  # share of pixels that are like the one to the left, in a patch that is taken for drawn
@@ -121,12 +122,24 @@ class ScreenPicture:
         return found
 
     def within(self, bits: float) -> float:
-        """The lambda at which the patches take so many bits, or less."""
+        """The lambda at which the patches take so many bits, or a little less. Of a large picture it is looked for on
+        two parts."""
+        changes = [float(self._part(part).changes().sum()) for part in self.parts]
+        third = len(self.parts) // 3
+        some = range(len(self.parts)) if len(self.parts) <= SEARCHED else (third, 2 * third)
+        known = ScreenPicture(self.pixels, self.patches, self.patch, [self.parts[k] for k in some])
+        known._encoders, known._coded = self._encoders, self._coded
+        share = sum(changes[k] for k in some) / max(sum(changes), 1.0)
+        rd_lambda = known._searched(share * bits, sum(changes[k] for k in some))
+        off = math.log(max(self.size(rd_lambda), 1.0) / max(bits, 1.0)) if len(self.parts) > SEARCHED else 0.0
+        return rd_lambda if abs(off) < NEAR else min(rd_lambda * math.exp(-off / SLOPE), MOST_LAMBDA)
+
+    def _searched(self, bits: float, changes: float) -> float:
         low, high = LEAST_LAMBDA, MOST_LAMBDA  # too many bits, few enough
-        changes = sum(float(self._part(part).changes().sum()) for part in self.parts)
-        rd_lambda, points = min(max((bits / max(changes, 1.0) / FIRST_BITS) ** (1 / SLOPE), 10 * low), high / 50), []
+        rd_lambda = min(max((bits / max(changes, 1.0) / FIRST_BITS) ** (1 / SLOPE), 10 * low), high / 50)
+        points: list[tuple[float, float]] = []
         for _ in range(MAX_TRIES):
-            off = math.log(self.size(rd_lambda) / max(bits, 1.0))
+            off = math.log(max(self.size(rd_lambda), 1.0) / max(bits, 1.0))
             points.append((math.log(rd_lambda), off))
             low, high = (rd_lambda, high) if off > 0 else (low, rd_lambda)
             if -NEAR < off <= 0 or high / low < 1.02:
