@@ -133,19 +133,19 @@ class PictureBase:
 
     @cached_property
     def prices(self) -> np.ndarray:
-        """How dear a bit is in each block beside the others, [2 h, 2 w, 192]: dearer in busy patches, by the masking,
-        and at high frequencies."""
+        """How dear a bit is in each block beside the others, [2 h, 2 w, 1]: dearer in busy patches, by the masking."""
         latents = torch.from_numpy(self.latents).float().flatten(0, 1) / LATENT
         scale = masking_scale(self.network, latents.to(self.network.device), self.tools.settings.masking)
         price = scale.cpu().numpy().astype(np.float64) ** DETAIL_MASKING
         price = (price / np.exp(np.log(price).mean())).clip(1 / MOST_DEAR, MOST_DEAR).reshape(self.counts.shape)
-        return blocks_of(price)[..., None] * np.exp(FREQUENCY_MASKING * (frequencies() - USUAL_FREQUENCY))
+        return blocks_of(price)[..., None]
 
     def choose(self, part: tuple[int, int], at: Fineness, spread: np.ndarray | None = None) -> ChosenDetail:
         """The detail of some rows of patches; `spread` as of `DetailCoder.choose`."""
         first, last = part
         here = self.latents[first:last], self.counts[first:last]
-        price = at.bit_price * self.prices[2 * first : 2 * last]
+        dearer = np.exp(FREQUENCY_MASKING * (frequencies() - USUAL_FREQUENCY))
+        price = at.bit_price * self.prices[2 * first : 2 * last] * dearer
         skipped = None if self.screen is None else blocks_of(self.screen.patches[first:last])
         wanted = self.wanted(part) / step_size(at.step)
         return self.tools.coder.choose(*here, wanted, at.step, price, skipped, spread)
