@@ -29,7 +29,8 @@ from .vision_encoder import END_BYTES
 
 BIT_PRICE = 0.125  # of a bit of the detail, in units of the step squared
 BASE_LAMBDA = 0.036  # of a base with detail, whatever the step
-COARSEST = 112  # index of the last step that is better than base alone
+COARSEST = 112  # index of the last step that is better than base alone as a rule
+LAST_STEP = 120  # that is tried
 DETAIL_MASKING = 0.5  # power of the base's masking
 FREQUENCY_MASKING = 0.07  # by which the logarithm of the price of a bit grows with each frequency, across or down
 USUAL_FREQUENCY = 5  # where a bit has its usual price
@@ -187,7 +188,7 @@ class PictureBase:
         """The fineness at which base and detail take about so many bits; None if none is coarse enough."""
         if self.bits >= bits:
             return None
-        low, high = -1, COARSEST + 1  # too many bits, too few
+        low, high = -1, LAST_STEP + 1  # too many bits, too few
         points: list[tuple[int, float]] = []
         while high - low > 1 and len(points) < MAX_TRIES:
             points.append((step, math.log(self.estimated_bits(Fineness(step)) / max(bits, 1.0))))
@@ -201,7 +202,7 @@ class PictureBase:
                 slope = measured if -0.2 < measured < -0.004 else slope
             following = round(min(max(step - off / slope, -1e6), 1e6))
             step = following if low < following < high else (low + high) // 2
-        if low >= COARSEST:
+        if low >= LAST_STEP:
             return None
         # The finer of two neighbours, and each bit a little dearer.
         finer = [(off, step) for step, off in points if off > 0]
@@ -211,7 +212,7 @@ class PictureBase:
         dearer = Fineness(step, DEARER * BIT_PRICE)
         gained = off - math.log(self.estimated_bits(dearer) / max(bits, 1.0))
         share = off / max(gained, 1e-6)
-        if share > 1.5 and high <= COARSEST:  # dearer bits do not save enough
+        if share > 1.5 and high <= LAST_STEP:  # dearer bits do not save enough
             return Fineness(high)
         return Fineness(step, BIT_PRICE * DEARER ** min(share, 2.0))
 

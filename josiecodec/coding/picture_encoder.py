@@ -128,13 +128,15 @@ class _OnePicture:
             ways += [alone] if alone is not None else []
         base = self._base()
         fitting = base.fitting(bits, FIRST_STEP)
-        rows = base.corrected(bits, fitting) if fitting is not None else self._alone(base, bits)
-        if self.likely is None:
-            return rows
-        step = COARSEST if fitting is None else fitting.step
-        beside = self._with_screen(base, bits, max(step - FINER, 0))
-        ways += [_Way(rows)] if beside is None else [_Way(rows), beside]
-        return min(ways, key=self._error).rows
+        if fitting is not None:
+            ways.append(_Way(base.corrected(bits, fitting)))
+        if fitting is None or fitting.step > COARSEST:
+            ways.append(_Way(self._alone(base, bits)))
+        if self.likely is not None:
+            step = COARSEST if fitting is None else fitting.step
+            beside = self._with_screen(base, bits, max(step - FINER, 0))
+            ways += [] if beside is None else [beside]
+        return (min(ways, key=self._error) if len(ways) > 1 else ways[0]).rows
 
     def _base(self) -> PictureBase:
         return PictureBase.coded(self.tools, self.picture, self.latent)
