@@ -149,6 +149,7 @@ def test_talk_answers_as_long_as_it_listens(house):
         assert said["frames"] == 21
         assert 0 < said["median_ms"] <= said["p99_ms"]
         assert said["budget_ms"] == 140
+        assert said["sustained_ms"] == 80
         sound, _ = soundfile.read(out)
         silent = sum(not block.any() for block in sound[: 20 * 1920].reshape(20, 1920))
         assert silent >= said["silent_frames"] - 2

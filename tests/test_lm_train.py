@@ -280,11 +280,11 @@ def test_frames_of_any_blocks():
 
 def test_a_report_counts_what_is_late():
     report = Report(seconds=[0.01] * 98 + [BUDGET + 0.01] * 2)
-    figures = report.figures()
+    figures = report.figures(0.08)
     assert (figures["frames"], figures["over_budget"]) == (100, 2)
     assert figures["median_ms"] == 10
     assert figures["p99_ms"] == 150
-    assert Report().figures()["frames"] == 0
+    assert Report().figures(0.08)["frames"] == 0
 
 
 def test_processes_must_be_able_to_share(tokens, tmp_path, monkeypatch):

@@ -79,7 +79,7 @@ def talk(
             assert source is not None  # checked above
             assert target is not None
             _answer(talking, source, target, seconds)
-    figures: dict[str, Any] = dict(talking.report.figures())
+    figures: dict[str, Any] = dict(talking.report.figures(1 / trained.frame_rate))
     if trained.rows is not None:
         figures["text"] = trained.rows.decode(talking.report.text)
     if as_json:
@@ -89,9 +89,12 @@ def talk(
         click.echo(figures["text"])
     click.echo(
         f"{figures['frames']} frames, {figures['median_ms']:.1f} ms of computation each "
-        f"(99 %: {figures['p99_ms']:.1f} ms; they may take {figures['budget_ms']:.0f} ms), "
+        f"(mean {figures['mean_ms']:.1f} ms, 99 %: {figures['p99_ms']:.1f} ms); to keep up the mean may be "
+        f"{figures['sustained_ms']:.0f} ms and a single frame {figures['budget_ms']:.0f} ms: "
         f"{figures['over_budget']} took longer"
     )
+    if figures["mean_ms"] > figures["sustained_ms"]:
+        click.echo("note: live, this model would fall behind on this machine", err=True)
 
 
 def _answer(talking: Talk, source: Path, target: Path, seconds: float | None) -> None:

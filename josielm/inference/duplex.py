@@ -41,14 +41,20 @@ class Report:
     text: list[int] = field(default_factory=list)
     silent: int = 0
 
-    def figures(self) -> dict[str, float]:
-        """Median and 99th percentile of the computation in milliseconds, beside the budget."""
+    def figures(self, frame_seconds: float) -> dict[str, float]:
+        """Median and 99th percentile of the computation in milliseconds, beside what it may take.
+
+        `sustained_ms` is the length of a frame, which the mean (`mean_ms`) must stay below, or a conversation falls
+        behind for good. A single frame may take `budget_ms` if those after it catch up; `over_budget` took longer.
+        """
         times = sorted(self.seconds) or [0.0]
         late = sum(t > BUDGET for t in times)
         return {
             "frames": len(self.seconds),
             "median_ms": round(1000 * statistics.median(times), 2),
+            "mean_ms": round(1000 * statistics.fmean(times), 2),
             "p99_ms": round(1000 * times[min(int(0.99 * len(times)), len(times) - 1)], 2),
+            "sustained_ms": round(1000 * frame_seconds, 2),
             "budget_ms": 1000 * BUDGET,
             "over_budget": late,
             "silent_frames": self.silent,

@@ -23,6 +23,7 @@ from ...errors import ModelError
 from . import checkpoint
 from .distributed import agreed, average_gradients, rank_and_world
 from .legend import legend
+from .precision import advice
 from .run_settings import check_settings, write_settings
 from .runlog import Means, RunLog
 from .schedule import learning_rate
@@ -157,6 +158,9 @@ class Trainer(ABC):
         if self._changed:
             self.log({"changed": self._changed})
             self._changed = {}
+        told = advice(self.config.precision, self.device) if self.rank == 0 else ""
+        if told:
+            self.report(f"note: {told}")
         self.prepare()
         begun = saved = validated = time.monotonic()
         means = Means()
