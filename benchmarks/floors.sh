@@ -22,7 +22,7 @@ floors = {}
 for group in [project["dependencies"], *project["optional-dependencies"].values()]:
     for requirement in group:
         found = re.match(r"([\w.-]+(?:\[[\w,-]+\])?)\s*>=\s*([\w.]+)$", requirement)
-        if found and found[1] not in ("mypy", "ruff"):  # of two bounds the higher one
+        if found and found[1] not in ("mypy", "ruff"):  # of two bounds the higher one; torch's is that of the exports
             floors[found[1]] = max(floors.get(found[1], "0"), found[2], key=lambda v: [int(n) for n in v.split(".")])
 floors["torchaudio"] = floors["torch"]
 print("\n".join(f"{name}=={version}" for name, version in floors.items()))

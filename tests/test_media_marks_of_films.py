@@ -8,6 +8,7 @@ import pytest
 from kit.films import film
 
 from josiecodec.errors import MediaError
+from josiecodec.media.kinds import kind_of
 from josiecodec.media.video_crop import Crop, crop_of
 from josiecodec.media.video_file import film_stream, open_film, without_delay
 from josiecodec.media.video_reader import VideoReader
@@ -100,3 +101,15 @@ def test_pictures_that_are_no_films_are_named(tmp_path):
     (tmp_path / "a.ras").write_bytes(header + bytes(768))
     with pytest.raises(MediaError, match="pictures of the kind sunrast are not read; save it as PNG"):
         open_film(tmp_path / "a.ras")
+
+
+def test_codecs_that_nobody_knows(tmp_path):
+    path = film(tmp_path / "a.mkv", codec="libx264", seconds=0.4)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"A_AAC", b"A_QQQ"))
+    with pytest.warns(UserWarning, match="its sound is of a kind that cannot be decoded"):
+        assert first_picture(path).shape == (64, 96, 3)
+    path.write_bytes(data.replace(b"V_MPEG4/ISO/AVC", b"V_QQQQQQQQQQQQQ"))
+    for what in (VideoReader, kind_of):
+        with pytest.raises(MediaError, match="its pictures are of a kind that cannot be decoded"):
+            what(path)

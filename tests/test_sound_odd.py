@@ -99,3 +99,16 @@ def test_joined_wavs_are_read_one_after_the_other(tmp_path):
     found, told = heard(io.BytesIO(data + (tmp_path / "a.wav").read_bytes()))
     np.testing.assert_allclose(found, np.concatenate([first, second, first]), atol=1e-4)
     assert not told
+
+
+def test_rates_that_are_none_of_sound(tmp_path):
+    """A second at 1 Hz would be hours."""
+    soundfile.write(tmp_path / "a.wav", noise(3000), 1, "PCM_16")
+    with pytest.raises(MediaError, match="1 Hz with 1 channels is no audio"):
+        heard(tmp_path / "a.wav")
+
+
+def test_what_begins_like_mpeg_is_read_without_notes_of_libraries(tmp_path, capfd):
+    write_sound(tmp_path / "a.aac", WAVE, "aac", "adts")
+    assert len(heard(tmp_path / "a.aac")[0]) >= len(WAVE)
+    assert capfd.readouterr().err == ""

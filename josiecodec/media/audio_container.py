@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import MediaError
 from .audio_clock import Clock, stretched
 from .audio_ends import Ends
-from .audio_frames import PackedSamples, Sound
+from .audio_frames import MAX_RATE, MIN_RATE, PackedSamples, Sound
 from .audio_layout import in_order, kept, layout_of
 from .mp4_index import without_index
 
@@ -107,7 +107,7 @@ class ContainerSource:
         else:
             self.rate = stream.rate or 0
             self.layout, self.channels = layout_of(stream)
-        if not 1 <= self.rate <= 1_000_000 or self.channels < 1:
+        if not MIN_RATE <= self.rate <= MAX_RATE or self.channels < 1:
             raise MediaError(f"{self.name}: {self.rate} Hz with {self.channels} channels is no audio")
         self._time = None if first is None else first.time
         self._lead = 0 if first is None else self.ends.lead(first)

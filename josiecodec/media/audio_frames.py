@@ -16,6 +16,7 @@ import soxr
 
 from .audio_layout import has_own_order, in_order, kept
 
+MIN_RATE, MAX_RATE = 100, 1_000_000  # Hz that are believed of sound
 BATCH = 1 << 16  # samples per channel that are converted together
 MAX_PLACED = 8  # channels of a file that names no layout which are taken for loudspeakers; more are microphones
 

@@ -107,9 +107,16 @@ class SampleReader:
         source = self._file if len(self._parts) == 1 and not part.start else Part(self._file, part.ranges)
         with Part(self._file, part.ranges) as file:
             head = file.read(4)
+        like_mpeg = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0  # libsndfile would say a lot
+        if like_mpeg and not is_mp3(head) and not by_ffmpeg:
+            with contextlib.suppress(MediaError):
+                return self._by_ffmpeg(source, part)
         if not by_ffmpeg and not is_mp3(head) and (head != b"fLaC" or seek):
             with contextlib.suppress(NotForSndfile):
                 return self._checked(SndfileSource(source, self.name))
+        return self._by_ffmpeg(source, part)
+
+    def _by_ffmpeg(self, source: Any, part: Piece) -> ContainerSource:
         if hasattr(source, "seek"):
             source.seek(0)
         return ContainerSource(source, self.name, self.reading.track, self.reading.salvage, part.end is None)

@@ -12,7 +12,7 @@ import soundfile
 
 from ..errors import MediaError
 from .audio_bytes import Part
-from .audio_frames import Sound, mono_weights
+from .audio_frames import MAX_RATE, MIN_RATE, Sound, mono_weights
 from .audio_layout import layout_of
 from .audio_parts import Claim, fact_samples, read_claim
 
@@ -59,7 +59,7 @@ class SndfileSource:
         if strange or file.subtype.startswith("MPEG") or unseekable_gsm or (file.format == "OGG" and self.channels > 2):
             self.close()
             raise NotForSndfile
-        if not 1 <= self.rate <= 1_000_000 or self.channels < 1:
+        if not MIN_RATE <= self.rate <= MAX_RATE or self.channels < 1:
             self.close()
             raise MediaError(f"{name}: {self.rate} Hz with {self.channels} channels is no audio")
         self.length = file.frames if 0 <= file.frames < MAX_LENGTH else None

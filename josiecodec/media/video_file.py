@@ -70,8 +70,15 @@ def open_film(path: str | Path) -> Any:
 
 
 def film_stream(container: Any) -> Any:
-    """The stream of pictures: one that is flagged as default, the largest of several; None without any."""
-    streams = _films(container)
+    """The stream of pictures: one that is flagged as default, the largest of several; None without any.
+
+    Raises:
+        MediaError: if there are some, but none that can be decoded.
+    """
+    found = _films(container)
+    streams = [s for s in found if s.codec_context is not None]
+    if found and not streams:
+        raise MediaError(f"{shown_name(container)}: its pictures are of a kind that cannot be decoded")
     flagged = [s for s in streams if _disposition(s) & _DEFAULT] or streams
     return max(flagged, key=lambda s: s.codec_context.width * s.codec_context.height, default=None)
 

@@ -249,7 +249,7 @@ def sound_stream(container: Any, track: int | None = None) -> Any:
     Raises:
         MediaError: if there is no such track.
     """
-    streams = container.streams.audio
+    streams = [s for s in container.streams.audio if s.codec_context is not None]
     if track is not None:
         if not 1 <= track <= len(streams):
             raise MediaError(

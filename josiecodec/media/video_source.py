@@ -78,7 +78,11 @@ class Film:
         """
         self.name = str(path)
         self.container: Any = open_film(path)
-        stream = film_stream(self.container)
+        try:
+            stream = film_stream(self.container)
+        except MediaError:
+            self.close()
+            raise
         if stream is None:
             self.close()
             raise MediaError(f"{path}: {without_index(path) or 'no video in it'}")
@@ -95,6 +99,8 @@ class Film:
             self.close()
             raise
         self.sound: int | None = None if track is None else track.index
+        if track is None and self.container.streams.audio:
+            warnings.warn(f"{self.name}: its sound is of a kind that cannot be decoded; it is left out", stacklevel=3)
         self._streams = [stream] if track is None else [stream, track]
         self._decoder = Decoder(stream)
         self.crop = crop_of(path, self.container, stream)
