@@ -118,6 +118,7 @@ def _vision(s: dict[str, Any], size: int) -> list[str]:
             f"    motion, {s['keys']} key picture(s), {8 * size / pixels:.4f} bits per pixel the whole file",
         ]
     detail = f"{s['detail_bytes']} bytes of detail, " if "detail_bytes" in s else ""
+    detail += f"{s['screen_bytes']} bytes of patches of few colours, " if "screen_bytes" in s else ""
     return [
         f"  vision: {s['width']} x {s['height']}, {what}",
         f"    {s['mean_levels']:.2f} levels per patch, {s['skipped']:.1%} of the patches skipped, "
@@ -157,6 +158,7 @@ def _described(summary: Any) -> dict[str, Any]:
     if summary.pictures:
         return out | {"keys": summary.keys}
     detail = {"detail_bytes": summary.detail_bytes} if summary.detail_bytes else {}
+    detail |= {"screen_bytes": summary.screen_bytes} if summary.screen_bytes else {}
     return out | {
         "mean_levels": summary.levels / max(summary.patches, 1),
         "skipped": summary.skipped / max(summary.patches, 1),

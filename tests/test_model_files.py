@@ -31,6 +31,7 @@ SHIPPED = {
     "jodio-24k-v2": "audio_waveform_layer_n_q_17",
     "jovio-16": "image_adaptive",
     "jovio-16-v2": "image_detail",
+    "jovio-16-v3": "image_screen_v3",
 }
 
 

@@ -12,7 +12,7 @@ from kit.vision import CONV, model, scene
 from josiecodec.bitstream import container
 from josiecodec.bitstream.container import Block
 from josiecodec.bitstream.josie_file import TokenFile
-from josiecodec.coding import motion_encoder, picture_encoder
+from josiecodec.coding import motion_encoder, picture_base
 from josiecodec.coding.motion_codec import VideoDecoder, video_encoder
 from josiecodec.coding.motion_decoder import MotionDecoder
 from josiecodec.coding.motion_encoder import MotionEncoder
@@ -60,7 +60,7 @@ def test_details_fit_blocks(monkeypatch):
     whole = TokenFile.from_bytes(codec.compress(x, bpp=6.0)).streams[0].codes
     assert [p.rows for p in whole.details] == [5]
     limit = len(whole.details[0].data) // 2 + 600
-    for module in (container, picture_encoder):
+    for module in (container, picture_base):
         monkeypatch.setattr(module, "MAX_PAYLOAD", limit)
     data = codec.compress(x, bpp=6.0)
     details = TokenFile.from_bytes(data).streams[0].codes.details

@@ -1,4 +1,4 @@
-"""The picture model with a detail layer that ships: the base is jovio-16's, and the detail is worth its bits."""
+"""The picture models with a detail layer that ship: the base is jovio-16's, and the detail is worth its bits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from josiecodec.shipped import WEIGHTS
 
 @pytest.fixture(scope="module")
 def codec():
-    return josiecodec.load("jovio-16-v2")
+    return josiecodec.load("jovio-16-v3")
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,9 @@ def mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def test_what_ships(codec):
-    folder = WEIGHTS / "jovio-16-v2"
+@pytest.mark.parametrize("name", ["jovio-16-v2", "jovio-16-v3"])
+def test_what_ships(name):
+    folder, codec = WEIGHTS / name, josiecodec.load(name)
     assert sum(path.stat().st_size for path in folder.iterdir()) < 9e6  # what it shares is stored once
     assert codec.fingerprint == of_folder(folder)
     assert codec.detail.network()  # its sums are exact

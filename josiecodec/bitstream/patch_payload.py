@@ -36,16 +36,18 @@ _COUNT_CLASS = (0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6) + (7,) * 50
 
 @dataclass(frozen=True)
 class DetailPart:
-    """Coded coefficients of a detail layer, of some rows of patches.
+    """What some rows of patches have beside their codes.
 
     Attributes:
         first, rows: which rows.
-        data: bytes that the model alone can read.
+        data: coded coefficients of a detail layer, bytes that the model alone can read; may be none.
+        screen: those of their patches that have few colours, see `screen_payload.py`; may be none.
     """
 
     first: int
     rows: int
     data: bytes
+    screen: bytes = b""
 
     @property
     def last(self) -> int:
@@ -90,12 +92,15 @@ class PatchRows:
         return pieces if len(self.counts) else []
 
     def trimmed(self, levels: int) -> PatchRows:
-        """The same with at most `levels` levels of each patch; a detail layer goes with the levels it refers to."""
+        """The same with at most `levels` levels of each patch; a detail layer goes with the levels it refers to,
+        patches of few colours stay."""
         if not self.counts.size or int(self.counts.max()) <= levels:
             return self
+        details = tuple(replace(part, data=b"") for part in self.details if part.screen)
         counts = self.counts.reshape(-1).astype(np.int64)
         level = np.arange(len(self.codes)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return PatchRows(self.modes, np.minimum(self.counts, levels).astype(np.uint8), self.codes[level < levels])
+        fewer = np.minimum(self.counts, levels).astype(np.uint8)
+        return PatchRows(self.modes, fewer, self.codes[level < levels], details)
 
     @staticmethod
     def joined(pieces: list[PatchRows], columns: int) -> PatchRows:
@@ -149,7 +154,9 @@ def vision_bytes(
     If not `exactly`, as if there were no context model: too many by a ratio that is about the same for one picture.
     """
     return sum(
-        14 + estimated_size(part, levels, codebook_size, tables, exactly) + sum(len(d.data) + 3 for d in part.details)
+        14
+        + estimated_size(part, levels, codebook_size, tables, exactly)
+        + sum(len(d.data) + len(d.screen) + 6 for d in part.details)
         for part in block_parts(rows)
     )
 
@@ -170,20 +177,20 @@ def block_rows(columns: int) -> int:
     return min(MAX_BLOCK_UNITS, max(1, BLOCK_PATCHES // max(columns, 1)))
 
 
-def with_detail(detail: bytes, rows: bytes) -> bytes:
-    """The payload of rows with a part of a detail layer."""
-    return put_varint(len(detail)) + detail + rows
+def in_front(extra: bytes, payload: bytes) -> bytes:
+    """A payload with something in front of it."""
+    return put_varint(len(extra)) + extra + payload
 
 
-def without_detail(payload: bytes) -> tuple[bytes, bytes]:
-    """The inverse of `with_detail`.
+def taken_off(payload: bytes, what: str) -> tuple[bytes, bytes]:
+    """The inverse of `in_front`.
 
     Raises:
-        FormatError: if it is cut off.
+        FormatError: if `what` stands in front is cut off.
     """
     size, position = get_varint(payload, 0, len(payload))
     if position + size > len(payload):
-        raise FormatError("the detail layer of a block is cut off")
+        raise FormatError(f"{what} of a block is cut off")
     return payload[position : position + size], payload[position + size :]
 
 

@@ -5,17 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..entropy.code_tables import EntropyTables
+from ..errors import FormatError
 from .header import VisionInfo
-from .patch_payload import DetailPart, PatchRows, pack_rows, unpack_rows, with_detail, without_detail
+from .patch_payload import DetailPart, PatchRows, in_front, pack_rows, taken_off, unpack_rows
 
 FIXED_LENGTH, FIXED_LENGTH_PATCHES, RANGE_CODED, RANGE_CODED_PATCHES = 0, 1, 2, 3
 FIXED_LENGTH_DETAIL, RANGE_CODED_DETAIL = 4, 5  # the same of patches, with a part of a detail layer
 MOTION = 6  # pictures of a video with motion
+FIXED_LENGTH_SCREEN, RANGE_CODED_SCREEN = 7, 8  # of patches, with a part of a detail layer and patches of few colours
 CODINGS = {
     "audio": (FIXED_LENGTH, RANGE_CODED),
-    "vision": (FIXED_LENGTH_PATCHES, RANGE_CODED_PATCHES, FIXED_LENGTH_DETAIL, RANGE_CODED_DETAIL, MOTION),
+    "vision": (
+        FIXED_LENGTH_PATCHES,
+        RANGE_CODED_PATCHES,
+        FIXED_LENGTH_DETAIL,
+        RANGE_CODED_DETAIL,
+        MOTION,
+        FIXED_LENGTH_SCREEN,
+        RANGE_CODED_SCREEN,
+    ),
 }
-WITH_TABLES = (RANGE_CODED, RANGE_CODED_PATCHES, RANGE_CODED_DETAIL)
+WITH_TABLES = (RANGE_CODED, RANGE_CODED_PATCHES, RANGE_CODED_DETAIL, RANGE_CODED_SCREEN)
 
 
 def pack_patches(rows: PatchRows, info: VisionInfo, tables: EntropyTables | None) -> tuple[int, bytes]:
@@ -23,7 +33,11 @@ def pack_patches(rows: PatchRows, info: VisionInfo, tables: EntropyTables | None
     payload, coded = pack_rows(rows, info.levels, info.codebook_size, tables)
     if not rows.details:
         return (RANGE_CODED_PATCHES if coded else FIXED_LENGTH_PATCHES), payload
-    return (RANGE_CODED_DETAIL if coded else FIXED_LENGTH_DETAIL), with_detail(rows.details[0].data, payload)
+    part = rows.details[0]
+    payload = in_front(part.data, payload)
+    if not part.screen:
+        return (RANGE_CODED_DETAIL if coded else FIXED_LENGTH_DETAIL), payload
+    return (RANGE_CODED_SCREEN if coded else FIXED_LENGTH_SCREEN), in_front(part.screen, payload)
 
 
 def unpack_patches(
@@ -35,8 +49,13 @@ def unpack_patches(
         FormatError: if it is not in order.
     """
     details: tuple[DetailPart, ...] = ()
-    if coding in (FIXED_LENGTH_DETAIL, RANGE_CODED_DETAIL):
-        detail, payload = without_detail(payload)
-        details = (DetailPart(0, units, detail),)
+    screen = b""
+    if coding in (FIXED_LENGTH_SCREEN, RANGE_CODED_SCREEN):
+        screen, payload = taken_off(payload, "what has few colours")
+        if not screen:
+            raise FormatError("a block without the patches of few colours that it should have")
+    if screen or coding in (FIXED_LENGTH_DETAIL, RANGE_CODED_DETAIL):
+        detail, payload = taken_off(payload, "the detail layer")
+        details = (DetailPart(0, units, detail, screen),)
     rows = unpack_rows(payload, units, info.columns, info.levels, info.codebook_size, coding in WITH_TABLES, tables)
     return replace(rows, details=details)

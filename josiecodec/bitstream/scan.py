@@ -26,6 +26,7 @@ class Summary:
         patches, skipped, levels: of a vision stream: patches, those without codes, and the sum of all level counts.
         pictures, keys: of a video with motion: pictures, and those that can be decoded by themselves.
         detail_bytes: of a vision stream, bytes of its detail layer.
+        screen_bytes: of a vision stream, bytes of its patches of few colours.
     """
 
     info: StreamInfo
@@ -36,6 +37,7 @@ class Summary:
     pictures: int = 0
     keys: int = 0
     detail_bytes: int = 0
+    screen_bytes: int = 0
 
     @property
     def seconds(self) -> float:
@@ -59,6 +61,7 @@ def summarise(path: str | Path, salvage: bool = False) -> tuple[list[Summary], l
                 summary.skipped += int((block.codes.counts == 0).sum())
                 summary.levels += int(block.codes.counts.sum(dtype=np.int64))
                 summary.detail_bytes += sum(len(part.data) for part in block.codes.details)
+                summary.screen_bytes += sum(len(part.screen) for part in block.codes.details)
             elif isinstance(block.codes, MotionRows):
                 summary.pictures += len(block.codes.pictures)
                 summary.keys += sum(p.key for p in block.codes.pictures)

@@ -64,7 +64,14 @@ class DetailCoder:
         self.bits[:, [0, -1]] += REST_BITS
 
     def choose(
-        self, latents: np.ndarray, counts: np.ndarray, wanted: np.ndarray, step: int, bit_price: np.ndarray | float
+        self,
+        latents: np.ndarray,
+        counts: np.ndarray,
+        wanted: np.ndarray,
+        step: int,
+        bit_price: np.ndarray | float,
+        skipped: np.ndarray | None = None,
+        spread: np.ndarray | None = None,
     ) -> ChosenDetail:
         """Choose coefficients by rate and distortion: each the one of two that makes error + price x bits least.
 
@@ -72,22 +79,32 @@ class DetailCoder:
             latents, counts: of the base, as `DetailNetwork.scales` takes them.
             wanted: float [2 h, 2 w, 192], coefficients in units of the step.
             step: its index.
-            bit_price: of a bit, in units of the step squared: the same for all, or [2 h, 2 w, 1] of each block.
+            bit_price: of a bit, in units of the step squared: the same for all, or an array that broadcasts to that
+                of the coefficients.
+            skipped: bool [2 h, 2 w], blocks that nothing is coded of.
+            spread: float [2 h, 2 w], to which the bits of each block are added, about.
         """
         symbols = np.zeros(wanted.shape, np.int16)
+        price = np.broadcast_to(bit_price, wanted.shape)
         total, streams = 0.0, []
         for members, (scales, into) in zip(self.passes, self.network.scales(latents, counts, known_step(step))):
+            if skipped is not None:
+                scales[skipped] = -1
             x = wanted[..., members]
             size = np.abs(x)
             coded = (scales >= 0) & (size > 0.5)
             table = scales[coded].clip(0, self.scales - 1)
-            chosen, bits = self._nearer(size[coded], table, np.broadcast_to(bit_price, x.shape)[coded])
+            chosen, bits = self._nearer(size[coded], table, price[..., members][coded])
             found = np.zeros(x.shape, np.int64)
             found[coded] = np.where(x[coded] < 0, -chosen, chosen)
             zeros = (scales >= 0) & ~coded
             total += float(bits.sum() + self.bits[scales[zeros].clip(0, self.scales - 1), ZERO].sum())
             into[...] = found
             symbols[..., members] = found
+            if spread is not None:
+                taken = np.where(zeros, self.bits[scales.clip(0, self.scales - 1), ZERO], 0.0)
+                taken[coded] = bits
+                spread += taken.sum(-1)
             there = scales >= 0
             streams.append((scales[there].clip(0, self.scales - 1), found[there]))
         return ChosenDetail(step, symbols, total, streams)
@@ -119,7 +136,9 @@ class DetailCoder:
             encoder.encode_symbols(rest.tolist(), [1] * len(rest), REST_BITS)
         return bytes([detail.step]) + encoder.finish()
 
-    def unpack(self, latents: np.ndarray, counts: np.ndarray, data: bytes) -> tuple[int, np.ndarray]:
+    def unpack(
+        self, latents: np.ndarray, counts: np.ndarray, data: bytes, skipped: np.ndarray | None = None
+    ) -> tuple[int, np.ndarray]:
         """The inverse of `pack`: index of the step, and symbols int16 [2 h, 2 w, 192].
 
         Raises:
@@ -132,6 +151,8 @@ class DetailCoder:
         symbols = np.zeros((2 * h, 2 * w, COEFFICIENTS), np.int16)
         passes: Iterator[tuple[np.ndarray, np.ndarray]] = self.network.scales(latents, counts, known_step(step))
         for members, (scales, into) in zip(self.passes, passes):
+            if skipped is not None:
+                scales[skipped] = -1
             coded = scales >= 0
             table = scales[coded].clip(0, self.scales - 1).tolist()
             values = np.array(decoder.decode_symbols(self._tables, table, FREQUENCY_BITS), np.int64) - ZERO

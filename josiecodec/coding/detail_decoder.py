@@ -1,13 +1,15 @@
-"""Putting the detail layer on the decoded base of a picture."""
+"""Putting the detail layer on the decoded base of a picture, and patches of few colours in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..bitstream.patch_payload import PatchRows
+from ..bitstream.screen_payload import Screen, unpack_screen
 from ..vision.detail_layer import known_step
 from ..vision.network import JovioNetwork
 from ..vision.tiling import tiled
@@ -15,8 +17,24 @@ from .detail import DetailCoder
 from .reconstruct import base_codes
 
 
+def screens_of(rows: PatchRows, patch: int) -> list[Screen | None]:
+    """The patches of few colours of each part of a detail layer, None where there are none.
+
+    Raises:
+        FormatError: if they are not in order.
+    """
+    columns = rows.counts.shape[1]
+    return [unpack_screen(p.screen, p.rows, columns, patch) if p.screen else None for p in rows.details]
+
+
+def covered(rows: PatchRows, screens: list[Screen | None]) -> bool:
+    """Whether patches of few colours are all that there is to see."""
+    whole = sum(part.rows for part, screen in zip(rows.details, screens) if screen is not None and screen.patches.all())
+    return whole == len(rows.counts)
+
+
 @torch.no_grad()
-def with_detail(network: JovioNetwork, base: Tensor, rows: PatchRows) -> Tensor:
+def with_detail(network: JovioNetwork, base: Tensor, rows: PatchRows, screens: list[Screen | None]) -> Tensor:
     """Decoded base [1, 3, H, W] of whole patches and its rows -> the picture. Rows without detail stay as they are.
 
     The base is not kept as it was.
@@ -26,15 +44,46 @@ def with_detail(network: JovioNetwork, base: Tensor, rows: PatchRows) -> Tensor:
     """
     layer, patch = network.detail, network.patch
     assert layer is not None
-    coder = DetailCoder(layer)
     base = base.clamp_(0, 1)
+    _put_in(base, rows, screens, patch)
+    if covered(rows, screens):
+        return base
+    coder = DetailCoder(layer)
     residual, steps = torch.zeros_like(base), torch.full((len(rows.counts),), -1)
-    for part, piece in zip(rows.details, [_part(rows, p.first, p.last) for p in rows.details]):
+    for part, screen in zip(rows.details, screens):
+        if not part.data and screen is not None:
+            continue
+        piece = _part(rows, part.first, part.last)
         latents = network.whole_latents(base_codes(network, piece)).cpu().numpy()
-        step, symbols = coder.unpack(latents.reshape(*piece.counts.shape, -1), piece.counts, part.data)
+        skipped = blocks_of(screen.patches) if screen is not None else None
+        step, symbols = coder.unpack(latents.reshape(*piece.counts.shape, -1), piece.counts, part.data, skipped)
         edge = slice(part.first * patch, part.last * patch)
         residual[..., edge, :] = layer.residual(torch.from_numpy(symbols).to(base.device), step)
         steps[part.first : part.last] = step
+    out = _filtered(network, base, residual, steps)
+    _put_in(out, rows, screens, patch)
+    return out
+
+
+def blocks_of(patches: np.ndarray) -> np.ndarray:
+    """Blocks bool [2 h, 2 w] of patches [h, w]."""
+    return patches.repeat(2, 0).repeat(2, 1)
+
+
+def _put_in(picture: Tensor, rows: PatchRows, screens: list[Screen | None], patch: int) -> None:
+    """Put patches of few colours into a picture."""
+    for part, screen in zip(rows.details, screens):
+        if screen is not None:
+            here = picture[0, :, part.first * patch : part.last * patch]
+            inside = torch.from_numpy(screen.patches.repeat(patch, 0).repeat(patch, 1)).to(picture.device)
+            pixels = torch.from_numpy(screen.pixels()).to(picture.device).permute(2, 0, 1)
+            here.copy_(torch.where(inside, pixels / 255, here))
+
+
+def _filtered(network: JovioNetwork, base: Tensor, residual: Tensor, steps: Tensor) -> Tensor:
+    """Base and residual put together and smoothed, with the step of each row of patches, -1 for none."""
+    layer, patch = network.detail, network.patch
+    assert layer is not None
     out = base
     for step in steps.unique().tolist():
         if step >= 0:

@@ -19,7 +19,7 @@ from ..errors import CodesError, FormatError
 from ..nn.streaming import State
 from ..vision.grouping import from_groups
 from ..vision.network import JovioNetwork
-from .detail_decoder import with_detail
+from .detail_decoder import covered, screens_of, with_detail
 from .reconstruct import Group, reconstruct
 
 BATCH_PIXELS = 1 << 20  # pixels of all the groups that go through the network together
@@ -138,7 +138,12 @@ class GroupDecoder:
     def _still(self, group: Group) -> Tensor:
         """The picture of a group by itself, with its detail if it has any."""
         self._begun, self.shown = True, self.shown + 1
-        x = self.network.still_picture(group.latent, group.effective_levels)
+        screens = screens_of(group.rows, self.network.patch)
+        if covered(group.rows, screens):  # nothing of the base is seen
+            height, width = (n * self.network.patch for n in group.rows.counts.shape)
+            x = torch.zeros(1, 3, height, width, device=self.network.device)
+        else:
+            x = self.network.still_picture(group.latent, group.effective_levels)
         if group.rows.details:
-            x = with_detail(self.network, x, group.rows)
+            x = with_detail(self.network, x, group.rows, screens)
         return x[0, :, : self.info.height, : self.info.width].clamp(0, 1)

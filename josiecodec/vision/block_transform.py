@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,6 +31,13 @@ def _matrices() -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
     order = torch.tensor(sorted(range(SIDE * SIDE), key=place))
     return (colors / colors.norm(dim=1, keepdim=True)).float(), cosines.float(), order, order.argsort()
+
+
+@cache
+def frequencies() -> np.ndarray:
+    """How often each coefficient of a block goes up and down, across and down together: int64 [192], 0 to 14."""
+    row, column = np.divmod(_matrices()[2].numpy(), SIDE)
+    return np.tile(row + column, COLORS)
 
 
 def to_coefficients(x: Tensor) -> Tensor:

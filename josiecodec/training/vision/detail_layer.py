@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ...coding.detail import DetailCoder
 from ...coding.jovio import Jovio
-from ...coding.picture_encoder import BIT_PRICE
+from ...coding.picture_base import BIT_PRICE
 from ...errors import ModelError
 from ...vision.config import DetailConfig
 from ...vision.convnet import ConvDecoder

@@ -1,0 +1,276 @@
+"""The base of a still picture, and what the detail beside it takes at each fineness."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..bitstream.bitpacking import packed_size
+from ..bitstream.container import MAX_PAYLOAD
+from ..bitstream.patch_payload import DetailPart, PatchRows, block_rows, vision_bytes
+from ..entropy.code_tables import EntropyTables
+from ..settings import EncoderSettings
+from ..vision.block_transform import frequencies, to_coefficients
+from ..vision.detail_layer import PER_OCTAVE, SHRINK, STEPS, step_size
+from ..vision.detail_network import LATENT
+from ..vision.network import JovioNetwork
+from .detail import ChosenDetail, DetailCoder
+from .detail_decoder import blocks_of
+from .rate_control import RowEncoder
+from .rdo import masking_scale
+from .reconstruct import base_codes, reconstruct
+from .screen import ScreenPicture
+from .vision_encoder import END_BYTES
+
+BIT_PRICE = 0.125  # of a bit of the detail, in units of the step squared
+BASE_LAMBDA = 0.036  # of a base with detail, whatever the step
+COARSEST = 112  # index of the last step that is better than base alone as a rule
+LAST_STEP = 120  # that is tried
+DETAIL_MASKING = 0.5  # power of the base's masking
+FREQUENCY_MASKING = 0.07  # by which the logarithm of the price of a bit grows with each frequency, across or down
+USUAL_FREQUENCY = 5  # where a bit has its usual price
+MOST_DEAR = 4.0  # that a bit can be beside the average
+SAMPLED = 1024  # patches that sizes are estimated from
+SAMPLED_ROWS = 4  # rows of patches at a stretch of these
+CLOSE = 0.004  # of the logarithm of a size
+DEARER = 1.35  # by which the price of a bit is raised to see what it gives
+MAX_TRIES = 7
+MAP_BYTES = 2  # of a patch, more than its mode and level count take
+
+
+@dataclass(frozen=True)
+class Fineness:
+    """How finely the detail is coded.
+
+    Attributes:
+        step: index of the step.
+        bit_price: of a bit, in units of the step squared.
+    """
+
+    step: int
+    bit_price: float = BIT_PRICE
+
+    @property
+    def rd_lambda(self) -> float:
+        """Lambda of the detail, of a squared error in units of 8-bit pixels."""
+        return self.bit_price * step_size(self.step) ** 2
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What pictures are encoded with.
+
+    Attributes:
+        network: a model with a detail layer.
+        settings: of the encoder.
+        tables: entropy tables that the file will be written with.
+        coder: of the model's detail layer.
+    """
+
+    network: JovioNetwork
+    settings: EncoderSettings
+    tables: EntropyTables | None
+    coder: DetailCoder
+
+    def rows_encoder(self) -> RowEncoder:
+        """What codes bases."""
+        return RowEncoder(self.network, self.settings, self.tables, self.network.n_q, False)
+
+
+class PictureBase:
+    """A picture's base, and what the detail would take beside it.
+
+    Args:
+        tools: what it is encoded with.
+        picture: [1, 3, H, W] of whole patches, in [0, 1].
+        rows: of the base.
+        screen: its patches of few colours, which have neither base nor detail; None if there are none.
+    """
+
+    def __init__(self, tools: Tools, picture: Tensor, rows: PatchRows, screen: ScreenPicture | None = None):
+        self.tools, self.network, self.picture, self.rows, self.screen = tools, tools.network, picture, rows, screen
+        self.counts = rows.counts
+        height, columns = self.counts.shape
+        self.parts = parts_of(height, columns)
+        self.bits = 8 * vision_bytes(rows, self.network.n_q, self.network.codebook_size, tools.tables)
+        stretches = max(1, SAMPLED // (SAMPLED_ROWS * columns))
+        self.sample = self.parts
+        if stretches * SAMPLED_ROWS < height:
+            starts = np.linspace(0, height - SAMPLED_ROWS, stretches).round().astype(int)
+            self.sample = [(int(first), int(first) + SAMPLED_ROWS) for first in starts]
+        self.gain = 1.0  # of bits of the whole over those of the sample
+        self._wanted: dict[tuple[int, int], np.ndarray] = {}
+
+    @staticmethod
+    def coded(tools: Tools, picture: Tensor, latent: Tensor) -> PictureBase:
+        """The base of a picture with latents [h, w, D]."""
+        rows = tools.rows_encoder()
+        parts = parts_of(*latent.shape[:2])
+        found = [rows.coded(latent[a:b], BASE_LAMBDA, tools.settings.beams).rows for a, b in parts]
+        return PictureBase(tools, picture, PatchRows.joined(found, latent.shape[1]))
+
+    def beside(self, screen: ScreenPicture) -> PictureBase:
+        """The same base without the patches that have few colours."""
+        counts = np.where(screen.patches, 0, self.counts).astype(np.uint8)
+        kept = np.repeat(~screen.patches.reshape(-1), self.counts.reshape(-1))
+        return PictureBase(self.tools, self.picture, PatchRows(self.rows.modes, counts, self.rows.codes[kept]), screen)
+
+    @cached_property
+    def decoded(self) -> Tensor:
+        """[1, 3, H, W] in [0, 1]."""
+        group = reconstruct(self.network, self.rows, None)
+        return self.network.still_picture(group.latent, group.effective_levels).clamp_(0, 1)
+
+    @cached_property
+    def latents(self) -> np.ndarray:
+        """As the network of the detail layer takes them, [h, w, D]."""
+        latents = self.network.whole_latents(base_codes(self.network, self.rows)).cpu().numpy()
+        return latents.reshape(*self.counts.shape, -1)
+
+    @cached_property
+    def prices(self) -> np.ndarray:
+        """How dear a bit is in each block beside the others, [2 h, 2 w, 1]: dearer in busy patches, by the masking."""
+        latents = torch.from_numpy(self.latents).float().flatten(0, 1) / LATENT
+        scale = masking_scale(self.network, latents.to(self.network.device), self.tools.settings.masking)
+        price = scale.cpu().numpy().astype(np.float64) ** DETAIL_MASKING
+        price = (price / np.exp(np.log(price).mean())).clip(1 / MOST_DEAR, MOST_DEAR).reshape(self.counts.shape)
+        return blocks_of(price)[..., None]
+
+    def choose(self, part: tuple[int, int], at: Fineness, spread: np.ndarray | None = None) -> ChosenDetail:
+        """The detail of some rows of patches; `spread` as of `DetailCoder.choose`."""
+        first, last = part
+        here = self.latents[first:last], self.counts[first:last]
+        dearer = np.exp(FREQUENCY_MASKING * (frequencies() - USUAL_FREQUENCY))
+        price = at.bit_price * self.prices[2 * first : 2 * last] * dearer
+        skipped = None if self.screen is None else blocks_of(self.screen.patches[first:last])
+        wanted = self.wanted(part) / step_size(at.step)
+        return self.tools.coder.choose(*here, wanted, at.step, price, skipped, spread)
+
+    def wanted(self, part: tuple[int, int]) -> np.ndarray:
+        """Coefficients of what the base lacks in some rows of patches, in units of 8-bit pixels."""
+        wanted = self._wanted.get(part)
+        if wanted is None:
+            edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
+            missing = self.picture[..., edge, :] - self.decoded[..., edge, :]
+            wanted = 255 * to_coefficients(missing)[0].cpu().numpy()
+            if part in self.sample:
+                self._wanted[part] = wanted
+        return wanted
+
+    def costs(self, at: Fineness) -> np.ndarray:
+        """What each patch [h, w] costs with base and detail: squared error + lambda x bits, about."""
+        per_code = self.bits / max(int(self.counts.sum()), 1)
+        costs = self.counts * (per_code * at.rd_lambda)
+        for part in self.parts:
+            h, w = 2 * (part[1] - part[0]), 2 * self.counts.shape[1]
+            bits = np.zeros((h, w))
+            chosen = self.choose(part, at, bits).symbols.astype(np.float32)
+            left = self.wanted(part) - step_size(at.step) * (chosen - SHRINK * np.sign(chosen))
+            block = np.square(left).sum(-1) + at.rd_lambda * bits
+            costs[part[0] : part[1]] += block.reshape(h // 2, 2, w // 2, 2).sum((1, 3))
+        return costs
+
+    def estimated_bits(self, at: Fineness) -> float:
+        """Bits of base, detail and patches of few colours together, about."""
+        sampled = sum(last - first for first, last in self.sample)
+        bits = sum(self.choose(part, at).bits for part in self.sample)
+        screen = 0.0 if self.screen is None else self.screen.bits(at.rd_lambda)
+        return (
+            self.gain * bits * len(self.counts) / sampled + self.bits + screen + 8 * (END_BYTES + 4 * len(self.parts))
+        )
+
+    def fitting(self, bits: float, step: int) -> Fineness | None:
+        """The fineness at which base and detail take about so many bits; None if none is coarse enough."""
+        if self.bits >= bits:
+            return None
+        low, high = -1, LAST_STEP + 1  # too many bits, too few
+        points: list[tuple[int, float]] = []
+        while high - low > 1 and len(points) < MAX_TRIES:
+            points.append((step, math.log(self.estimated_bits(Fineness(step)) / max(bits, 1.0))))
+            off = points[-1][1]
+            low, high = (step, high) if off > 0 else (low, step)
+            if abs(off) < CLOSE:
+                return Fineness(step)
+            slope = -0.025
+            if len(points) > 1:
+                measured = (off - points[-2][1]) / (step - points[-2][0])
+                slope = measured if -0.2 < measured < -0.004 else slope
+            following = round(min(max(step - off / slope, -1e6), 1e6))
+            step = following if low < following < high else (low + high) // 2
+        if low >= LAST_STEP:
+            return None
+        # The finer of two neighbours, and each bit a little dearer.
+        finer = [(off, step) for step, off in points if off > 0]
+        if not finer:
+            return Fineness(max(min(points, key=lambda point: abs(point[1]))[0], 0))
+        off, step = min(finer)
+        dearer = Fineness(step, DEARER * BIT_PRICE)
+        gained = off - math.log(self.estimated_bits(dearer) / max(bits, 1.0))
+        share = off / max(gained, 1e-6)
+        if share > 1.5 and high <= LAST_STEP:  # dearer bits do not save enough
+            return Fineness(high)
+        return Fineness(step, BIT_PRICE * DEARER ** min(share, 2.0))
+
+    def corrected(self, bits: float, at: Fineness) -> PatchRows:
+        """The rows with detail at this fineness, or at a better one where estimates have misled."""
+        for _ in range(2):
+            total, details = self._packed(at)
+            off = 0.0 if self.screen is None else self.screen.measure(at.rd_lambda)
+            if self.sample != self.parts:
+                sampled = sum(last - first for first, last in self.sample)
+                estimate = sum(self.choose(part, at).bits for part in self.sample) * len(self.counts) / sampled
+                before, self.gain = self.gain, total / max(estimate, 1.0)
+                off = max(abs(off), abs(math.log(max(self.gain / before, 1e-3))))
+            if abs(off) < 2 * CLOSE:
+                break
+            at = self.fitting(bits, at.step) or at
+        return self._rows(details)
+
+    def with_detail(self, at: Fineness) -> PatchRows:
+        """The rows with detail at a fineness."""
+        return self._rows(self._packed(at)[1])
+
+    def _packed(self, at: Fineness) -> tuple[float, list[DetailPart]]:
+        """Bits of the detail of all parts, about, and their bytes: part by part, for a picture may be large."""
+        total, details = 0.0, []
+        waiting = self.parts[::-1]
+        while waiting:
+            first, last = waiting.pop()
+            bits, part = self._part(first, last, at)
+            if part is None and last - first > 1:  # more than a block holds
+                middle = (first + last) // 2
+                waiting += [(middle, last), (first, middle)]
+                continue
+            for step in range(at.step + PER_OCTAVE, STEPS, PER_OCTAVE):
+                if part is None:  # a row of thousands of patches
+                    bits, part = self._part(first, last, Fineness(step))
+            if part is not None:
+                total += bits
+                details.append(part)
+        return total, details
+
+    def _part(self, first: int, last: int, at: Fineness) -> tuple[float, DetailPart | None]:
+        """Bits of the detail of some rows, about, and what they have if it fits a block beside the codes."""
+        counts, bits, data, screen = self.counts[first:last], 0.0, b"", b""
+        if self.screen is not None:
+            screen = self.screen.coded((first, last), at.rd_lambda).data
+        if self.screen is None or not self.screen.patches[first:last].all():
+            chosen = self.choose((first, last), at)
+            bits, data = chosen.bits, self.tools.coder.pack(chosen)
+        codes = packed_size(int(counts.sum()), self.network.codebook_size) + MAP_BYTES * counts.size
+        fits = len(data) + len(screen) + codes + 16 <= MAX_PAYLOAD
+        return bits, DetailPart(first, last - first, data, screen) if fits else None
+
+    def _rows(self, details: list[DetailPart]) -> PatchRows:
+        return PatchRows(self.rows.modes, self.rows.counts, self.rows.codes, tuple(details))
+
+
+def parts_of(height: int, columns: int) -> list[tuple[int, int]]:
+    """Rows of patches that are put into one block, as first and behind the last."""
+    rows = block_rows(columns)
+    return [(first, min(first + rows, height)) for first in range(0, height, rows)]
