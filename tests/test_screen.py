@@ -80,6 +80,17 @@ def test_maps_come_back(colors, spans):
     np.testing.assert_array_equal([model.row(decoder, spans) for _ in indexes], coded)
 
 
+def test_the_longest_row_can_be_one_run():
+    width = 8192 * 16
+    wanted = Wanted([[0.0, 9.0]] * width, [0] * width, [width] * width)
+    encoder, model = CountedEncoder(), IndexMap(2, width)
+    for _ in range(4):  # runs need a row above that is the same beyond its edges
+        model.row(encoder, [(0, width)], wanted)
+    data = encoder.finish()
+    decoder, model = CountedDecoder(data), IndexMap(2, width)
+    assert not any(model.row(decoder, [(0, width)]).any() for _ in range(4))
+
+
 def test_what_was_there_before_costs_little():
     def size(indexes: np.ndarray) -> int:
         encoder, model = CountedEncoder(), IndexMap(4, indexes.shape[1])

@@ -24,7 +24,7 @@ BREAK_BITS = 14.0  # that a stretch of other colours has to be worth to end a ru
 _BITS = 16  # of the addresses of the tables of guesses
 _SHIFT, _WORD = 32 - _BITS, (1 << 32) - 1
 _NONE = 511  # no guess
-_LENGTHS = 18
+_LENGTHS = 19  # of the lengths of runs, in bits: rows have up to 8192 patches of 16 pixels, which is 2^17
 # What is looked at above, as (row, columns to the right), for each guess; then how many pixels to the left.
 _ABOVE = (
     tuple((0, i) for i in range(-3, 4)) + tuple((1, i) for i in range(-2, 3)) + tuple((2, i) for i in range(-1, 3)),
