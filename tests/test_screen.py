@@ -22,6 +22,7 @@ from josiecodec.entropy.counted_bits import CountedDecoder, CountedEncoder, numb
 from josiecodec.entropy.index_map import IndexMap, Wanted
 from josiecodec.errors import FormatError
 from josiecodec.metrics.vision import psnr
+from josiecodec.settings import Rate
 from josiecodec.training.vision.detail_layer import add_detail_layer
 from josiecodec.vision.config import DetailConfig
 
@@ -174,6 +175,25 @@ def test_photographs_are_not_taken_for_drawings():
     likely = likely_patches(drawing()[2::SAMPLED], 16)
     assert likely is not None
     assert likely.mean() > 0.5
+
+
+@pytest.mark.parametrize("what", ["dither", "chessboard"])
+def test_two_colours_in_any_order_are_exact(codec, what):
+    """Hardly a pixel is like the one beside it, and no coefficients are expected where these have theirs."""
+    random = np.random.default_rng(0).integers(0, 2, (64, 64))
+    marks = random if what == "dither" else np.indices((64, 64)).sum(0) % 2
+    picture = as_picture(np.where(marks[..., None], 230, 20).repeat(3, 2).astype(np.uint8))
+    data = codec.compress(picture, rate=Rate(bpp=2.0))
+    assert torch.equal(codec.decompress(data), picture)
+    assert 8 * len(data) <= 2.0 * 64 * 64
+
+
+@pytest.mark.parametrize("bpp", [0.005, 0.1])
+def test_patches_of_few_colours_keep_to_a_budget(codec, bpp):
+    random = np.random.default_rng(0).integers(0, 2, (96, 128, 1))
+    data = codec.compress(as_picture((random * 255).repeat(3, 2).astype(np.uint8)), rate=Rate(bpp=bpp))
+    smallest = len(codec.compress(as_picture(np.zeros((96, 128, 3), np.uint8)), rate=Rate(bpp=1e-4)))
+    assert len(data) <= max(1.05 * bpp * 96 * 128 / 8, 1.05 * smallest + 8)
 
 
 def test_a_drawing_is_nearly_exact_where_the_detail_layer_is_far_off(codec, monkeypatch):

@@ -36,6 +36,7 @@ FIRST_STEP = 92  # that is tried
 FINER = 24  # steps by which patches of few colours make a picture finer, to begin with
 MOSTLY = 0.8  # share of patches that must look like few colours, for all of them to be tried
 GOOD_ENOUGH = 1e-4  # mean squared error at which nothing else is tried then
+SLACK = 1.05  # of a budget, by which ways may miss it
 USUAL_SLOPE = 1.7  # of the logarithm of lambda over that of bits
 
 
@@ -123,7 +124,8 @@ class _OnePicture:
         ways: list[_Way] = []
         if self.likely is not None and self.likely.mean() >= MOSTLY:
             alone = self._screen_alone(bits)
-            if alone is not None and self._error(alone) <= GOOD_ENOUGH * self.picture.numel():
+            fits = alone is not None and self._bits(alone) <= SLACK * bits
+            if alone is not None and fits and self._error(alone) <= GOOD_ENOUGH * self.picture.numel():
                 return alone.rows
             ways += [alone] if alone is not None else []
         base = self._base()
@@ -136,7 +138,20 @@ class _OnePicture:
             step = COARSEST if fitting is None else fitting.step
             beside = self._with_screen(base, bits, max(step - FINER, 0))
             ways += [] if beside is None else [beside]
-        return (min(ways, key=self._error) if len(ways) > 1 else ways[0]).rows
+        return self._best(ways, bits).rows
+
+    def _best(self, ways: list[_Way], bits: float) -> _Way:
+        """The one of the least error of those that fit a budget; the smallest one if none does."""
+        if len(ways) == 1:
+            return ways[0]
+        fitting = [way for way in ways if self._bits(way) <= SLACK * bits]
+        if not fitting:
+            return min(ways, key=self._bits)
+        return min(fitting, key=self._error) if len(fitting) > 1 else fitting[0]
+
+    def _bits(self, way: _Way) -> float:
+        """What a way takes, to within a few bytes."""
+        return 8.0 * vision_bytes(way.rows, self.network.n_q, self.network.codebook_size, self.tools.tables)
 
     def _base(self) -> PictureBase:
         return PictureBase.coded(self.tools, self.picture, self.latent)

@@ -25,6 +25,8 @@ SAMPLED = 4  # every so many rows of pixels are looked at
 EQUAL = 0.6  # share of pixels that are like the one to the left, in a patch that is taken for drawn
 SOME_EQUAL = 0.4  # the same in a patch that is tried, once there are such patches
 NEARLY = 6  # by which pixels may differ that are alike but for the traces of a codec
+FEW = 8  # colours of the pixels looked at, in a patch that is taken for drawn whatever their order, as dither has them
+SOME_FEW = 24  # the same in a patch that is tried
 CONTRAST = 48  # between pixels of a patch that has something drawn on it
 DRAWN = 0.02  # share of such patches in a picture that is worth a try
 
@@ -58,8 +60,17 @@ def likely_patches(rows: np.ndarray, patch: int) -> np.ndarray | None:
     exact, nearly = ((change <= most).reshape(shape).mean((1, 3)) for most in (0, NEARLY))
     green = rows[..., 1].reshape(shape)
     drawn = green.max((1, 3)) - green.min((1, 3)) >= CONTRAST
-    likely: np.ndarray = nearly >= SOME_EQUAL
-    return likely if ((exact >= EQUAL) & drawn).mean() >= DRAWN else None
+    distinct = _distinct(rows, shape)
+    likely: np.ndarray = (nearly >= SOME_EQUAL) | (distinct <= SOME_FEW)
+    return likely if (((exact >= EQUAL) | (distinct <= FEW)) & drawn).mean() >= DRAWN else None
+
+
+def _distinct(rows: np.ndarray, shape: tuple[int, int, int, int]) -> np.ndarray:
+    """How many colours the pixels of each patch have, int64 [h, w]; `shape` as patches and their rows and columns."""
+    packed = (rows[..., 0].astype(np.int32) << 16) + (rows[..., 1].astype(np.int32) << 8) + rows[..., 2]
+    ordered = np.sort(packed.reshape(shape).swapaxes(1, 2).reshape(shape[0], shape[2], -1), -1)
+    count: np.ndarray = 1 + (ordered[..., 1:] != ordered[..., :-1]).sum(-1)
+    return count
 
 
 class ScreenPicture:
