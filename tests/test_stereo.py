@@ -19,7 +19,7 @@ from josiecodec.audio.stereo_image import BANDS, Panner, find_image
 from josiecodec.bitstream.container import TokenReader
 from josiecodec.bitstream.header import AudioInfo, read_header, write_header
 from josiecodec.bitstream.statistics import code_usage
-from josiecodec.coding.stereo import ImageDecoder
+from josiecodec.coding.stereo import ImageDecoder, image_file
 from josiecodec.errors import CodecError, CodesError, FormatError
 from josiecodec.hub.store import load, save
 
@@ -71,6 +71,12 @@ def test_angles_come_back():
     error = (again - torch.stack([left, right]))[:, 2000:-2000].square().mean()
     assert error < 1e-3 * left.square().mean()
     torch.testing.assert_close(again.mean(0), (left + right) / 2)
+
+
+def test_frames_that_no_decoder_takes_are_refused(model, image):
+    info = replace(model.stream_info(1, None), frame_size=1921)
+    with pytest.raises(CodecError, match="multiple of 4 samples, not of 1921"):
+        image_file([image], info)
 
 
 @pytest.mark.parametrize("length", [0, 1, 479, 480, 1920, 1921, 5000])

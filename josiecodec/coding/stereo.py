@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.stereo_image import ANGLES, BANDS, CENTRE, Panner, find_image
+from ..audio.stereo_image import ANGLES, BANDS, CENTRE, HOPS, Panner, find_image
 from ..bitstream.container import Block, TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, StreamInfo
 from ..bitstream.josie_file import TokenStream
@@ -28,7 +28,12 @@ def image_file(blocks: Iterable[Tensor], info: AudioInfo) -> bytes | None:
     Args:
         blocks: left and right [2, n] at the rate of the codec.
         info: of the stream of mono that it belongs to; levels and length do not matter.
+
+    Raises:
+        CodecError: if frames of the codec cannot have an image.
     """
+    if info.frame_size % HOPS:
+        raise CodecError(f"stereo needs a codec of frames of a multiple of {HOPS} samples, not of {info.frame_size}")
     out, length, moved = io.BytesIO(), 0, False
 
     def counted() -> Iterator[Tensor]:
@@ -121,7 +126,7 @@ class ImageDecoder:
     """
 
     def __init__(self, info: AudioInfo, salvage: bool = False):
-        if (info.levels, info.codebook_size) != (BANDS, ANGLES) or info.frame_size % 4:
+        if (info.levels, info.codebook_size) != (BANDS, ANGLES) or info.frame_size % HOPS:
             raise FormatError("a stereo image of a kind that this program does not know")
         self.info, self.salvage = info, salvage
         self._panner = Panner(info.frame_size, info.sample_rate)
