@@ -165,7 +165,8 @@ class Encoding:
             if kind == "audio":
                 return _encode_audio(known, start, out, self, progress)
             if self.stereo:
-                warnings.warn(f"{start}: --stereo is for audio files; the sound of videos stays mono", stacklevel=1)
+                what = "; the sound of videos stays mono" if kind == "video" else ""
+                warnings.warn(f"{start}: --stereo is for audio files{what}", stacklevel=1)
             if kind == "image":
                 return _encode_image(known, start, out, self.rate, self.beams)
             return _encode_video(known, start, out, self, progress)

@@ -30,7 +30,7 @@ from .settings import EncoderSettings, Rate
 from .shipped import find_fingerprint
 
 SUFFIX = ".josie"
-MONO_VIDEO = "the sound of videos stays mono"
+MONO_VIDEO = "; the sound of videos stays mono"
 DEFAULTS = {"audio": "jodio-24k-v3", "vision": "jovio-16-v3"}
 
 
@@ -96,7 +96,7 @@ def encode_file(
     if vision is None:
         raise ModelError(f"{source}: {kind} needs a model of vision, not {next(iter(given.values()))!r}")
     if stereo:
-        warnings.warn(f"{source}: stereo is for audio files; {MONO_VIDEO}", stacklevel=2)
+        warnings.warn(f"{source}: stereo is for audio files{MONO_VIDEO if kind == 'video' else ''}", stacklevel=2)
     if kind == "image":
         return image.encode_image(vision, source, target, n_q, rate=rate, settings=settings)
     with VideoReader(source) as reader:

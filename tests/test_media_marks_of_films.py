@@ -76,6 +76,15 @@ def test_marks_that_leave_nothing_are_ignored(tmp_path):
         assert crop_of(path, container, film_stream(container)) == Crop()
 
 
+def test_a_track_head_that_is_cut_off_has_no_marks(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(
+        b"".join(struct.pack(">I4s", size, name) for size, name in ((24, b"moov"), (16, b"trak"), (8, b"tkhd")))
+    )
+    stream = SimpleNamespace(id=1, codec_context=SimpleNamespace(width=64, height=48))
+    assert crop_of(path, SimpleNamespace(format=SimpleNamespace(name="mov,mp4")), stream) == Crop()
+
+
 def test_sound_that_breaks_off_is_said(tmp_path):
     path = film(tmp_path / "a.mp4", sound_seconds=2.0, container_options={"movflags": "faststart"})
     data = path.read_bytes()

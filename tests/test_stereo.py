@@ -13,6 +13,7 @@ import soundfile
 import torch
 from kit.audio import RATE, layered_model, speechlike, tiny_model
 from kit.processes import run_cli
+from PIL import Image
 
 from josiecodec import Rate, TokenFile, decode_file, encode_file
 from josiecodec.audio.stereo_image import BANDS, Panner, find_image
@@ -216,6 +217,13 @@ def test_headers_with_an_image():
     old[6] = 2
     with pytest.raises(FormatError):
         read_header(bytes(old))
+
+
+def test_pictures_are_told_nothing_of_videos(tmp_path):
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
+    with pytest.warns(UserWarning, match="stereo is for audio files") as caught:
+        encode_file(tmp_path / "a.png", stereo=True)
+    assert not any("video" in str(warning.message) for warning in caught)
 
 
 def test_the_command_line(model, recording, tmp_path):

@@ -42,7 +42,7 @@ def crop_of(path: str | Path, container: Any, stream: Any) -> Crop:
                 crop = _pixel_crop(file, container.streams.video.index(stream))
             else:
                 return Crop()
-    except (OSError, struct.error, ValueError, ZeroDivisionError, OverflowError):
+    except (OSError, struct.error, ValueError, IndexError, ZeroDivisionError, OverflowError):
         return Crop()
     fits = min(vars(crop).values()) >= 0 and crop.left + crop.right < width and crop.top + crop.bottom < height
     return crop if fits else Crop()
