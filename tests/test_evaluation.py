@@ -19,7 +19,7 @@ from kit.vision import CONV, model, scene
 
 from josiecodec.bitstream.statistics import code_usage
 from josiecodec.errors import CodecError, CodesError, MediaError
-from josiecodec.evaluation import table
+from josiecodec.evaluation import scores, table
 from josiecodec.evaluation.codecs import AUDIO, VISION, build, expand
 from josiecodec.evaluation.items import Item, evenly_spaced, find_audio, find_vision
 from josiecodec.evaluation.memory import peak_mb
@@ -157,6 +157,20 @@ def test_a_measure_that_fails_costs_no_other(tmp_path, monkeypatch):
     scored = score(Item("audio", str(tmp_path), "a.wav"), row, False)
     assert scored["unscored"] == ["pesq_wb"]
     assert scored["stoi"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_what_is_exact_has_the_highest_psnr(tmp_path, monkeypatch, kind):
+    grey = torch.full((3, 3, 32, 32), 0.5)[:, 0] if kind == "image" else torch.full((3, 3, 32, 32), 0.5)
+    item = Item(kind, str(tmp_path), "a")
+    monkeypatch.setattr(Item, "load", lambda self: (grey, 1))
+    monkeypatch.setattr(scores, "load_image", lambda path: grey)
+    monkeypatch.setattr(scores, "load_video", lambda path: (grey, 1))
+    sizes = {"bytes": 9, "payload_bytes": 9, "width": 32, "height": 32, "pictures": 3, "seconds": 1.0}
+    row = score(item, {"decoded": "a", "encode_s": 1.0, "decode_s": 1.0, **sizes}, False)
+    assert row["psnr"] == 100
+    assert row.get("difference_psnr", 100) == 100
+    assert "psnr" not in row["unscored"]
 
 
 def test_files_that_are_not_compared_are_counted(sounds):
