@@ -42,7 +42,7 @@ WINDOW_PIXELS = 1 << 25  # of all pictures of a window
 WINDOW = 256  # pictures, at most
 KEY_SECONDS = 10.0
 LONGEST_SECONDS = 1e9  # between key pictures: also what infinity means
-MAX_TRIES = 4
+MAX_TRIES, MORE_TRIES = 4, 2  # the latter where a window is still far from its budget
 TOLERANCE, LOOSE = 0.015, 0.05  # of a rate, in the last window and in those that others can make up for
 HALVES = 13.5  # steps that halve the bits, about
 BASE_LAMBDA = 20.0  # of a base beside that of the levels: it is only to be a beginning
@@ -176,7 +176,9 @@ class MotionEncoder:
         assert self._ahead is not None
         forecast = Forecast([p for part in self._plan_of_window for p in part], self._ahead)
         best, chosen, before = math.inf, None, None
-        for n in range(MAX_TRIES):
+        for n in range(MAX_TRIES + MORE_TRIES):
+            if n >= MAX_TRIES and best < LOOSE:
+                break
             course = Course(forecast, budget, self._ratios, before)
             run = self._run(course, before is None and n < MAX_TRIES // 2)
             if run is None:  # far from the budget
