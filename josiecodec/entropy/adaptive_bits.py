@@ -52,12 +52,6 @@ class BitEncoder(RangeEncoder):
             self._shift()
         return bit
 
-    def raw(self, value: int, bits: int) -> int:
-        """Code a number of up to 16 bits, all equally likely."""
-        if bits:
-            self.encode_symbol(value, 1, bits)
-        return value
-
 
 class BitDecoder(RangeDecoder):
     """Reads bits."""
@@ -86,14 +80,6 @@ class BitDecoder(RangeDecoder):
             self.code = ((self.code << 8) | byte) & 0xFFFFFFFF
             self.position += 1
         return bit
-
-    def raw(self, value: int, bits: int) -> int:
-        """The next number of so many bits."""
-        if not bits:
-            return 0
-        value = self.peek(bits)
-        self.consume(value, 1, bits)
-        return value
 
 
 Coder = BitEncoder | BitDecoder

@@ -57,12 +57,6 @@ class CountedEncoder(RangeEncoder):
             self._shift()
         return bit
 
-    def raw(self, value: int, bits: int) -> int:
-        """Code a number of up to 16 bits, all equally likely."""
-        if bits:
-            self.encode_symbol(value, 1, bits)
-        return value
-
 
 class CountedDecoder(RangeDecoder):
     """Reads bits."""
@@ -92,14 +86,6 @@ class CountedDecoder(RangeDecoder):
             self.code = ((self.code << 8) | byte) & 0xFFFFFFFF
             self.position += 1
         return bit
-
-    def raw(self, value: int, bits: int) -> int:
-        """The next number of so many bits."""
-        if not bits:
-            return 0
-        value = self.peek(bits)
-        self.consume(value, 1, bits)
-        return value
 
 
 Coder = CountedEncoder | CountedDecoder

@@ -74,6 +74,12 @@ class RangeEncoder:
                 low = self.low
         self.low, self.range = low, width
 
+    def raw(self, value: int, bits: int) -> int:
+        """Code a number of up to 16 bits, all equally likely; gives it back."""
+        if bits:
+            self.encode_symbol(value, 1, bits)
+        return value
+
     def finish(self) -> bytes:
         """End the stream and give its bytes."""
         # Any number of the last range will do: take one that ends in zeros, which are not stored.
@@ -142,6 +148,14 @@ class RangeDecoder:
             self.range = (self.range << 8) & 0xFFFFFFFF
             self.code = ((self.code << 8) | byte) & 0xFFFFFFFF
             self.position += 1
+
+    def raw(self, value: int, bits: int) -> int:
+        """The next number of so many bits."""
+        if not bits:
+            return 0
+        value = self.peek(bits)
+        self.consume(value, 1, bits)
+        return value
 
     def decode_symbols(self, tables: Sequence[Sequence[int]], which: Sequence[int], bits: int) -> list[int]:
         """The next symbols.
