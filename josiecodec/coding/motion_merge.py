@@ -42,7 +42,7 @@ def settle(
         vectors = np.stack([np.asarray(v, np.int32) for v in found])
         limits = np.ascontiguousarray(SATURATION * sizes * sizes), np.ascontiguousarray(prices)
         bits = TAKEN_OVER, _BITS, NEW + (refs > 1) * OF_TWO
-        kernels.settle(np.require(picture.y, np.uint8, "CW"), *near_and_far, vectors, *limits, *bits, PAD, PATCH, out)
+        kernels.settle(np.require(picture.y, np.uint8, "CW"), *near_and_far, vectors, *limits, *bits, PAD, out)
         return out
     blocks = picture.y.reshape(h, PATCH, w, PATCH).transpose(0, 2, 1, 3).astype(np.int16)
     squares = [windows(r.reference.y, PATCH) for r in references]
