@@ -46,6 +46,7 @@ MAX_TRIES, MORE_TRIES = 4, 2  # the latter where a window is still far from its 
 TOLERANCE, LOOSE = 0.015, 0.05  # of a rate, in the last window and in those that others can make up for
 HALVES = 13.5  # steps that halve the bits, about
 BASE_BEAMS = 8  # hypotheses of its search for codes
+SAME_BASE = 12  # by how much steps may differ for a picture to keep its base
 BASE_LAMBDA = 20.0  # of a base beside that of the levels: it is only to be a beginning
 CUT, CUT_RATIO = 18.0, 3.0  # change of coarse luma at a cut, and beside that of the picture before
 MAX_PICTURE = MAX_PAYLOAD - 4  # bytes of a picture, which a block must hold
@@ -246,22 +247,24 @@ class MotionEncoder:
     @torch.no_grad()
     def _base(self, shown: int, planes: Planes, step: int) -> tuple[bytes, bool, bytes, Planes]:
         """The base of a key picture: its payload, whether it is range coded, its parities, and what it shows."""
-        rough = step // 8 * 8
-        if (shown, rough) not in self._bases:
+        near = [s for n, s in self._bases if n == shown and abs(s - step) <= SAME_BASE]
+        if near:
+            step = near[0]
+        if (shown, step) not in self._bases:
             network = self.network
             if shown not in self._latents:
                 picture = torch.from_numpy(to_rgb(planes, *self.size)).to(network.device)
                 groups = to_groups(padded(picture[None, :, None], network.patch), network.config.group)
                 self._latents[shown] = network.latent(groups, State())[0, 0]
             encoder = RowEncoder(network, self.settings, self.tables, self.levels)
-            rd_lambda = BASE_LAMBDA * LAMBDA * (step_size(rough, False) / 16 / 255) ** 2
+            rd_lambda = BASE_LAMBDA * LAMBDA * (step_size(step, False) / 16 / 255) ** 2
             rows: PatchRows = encoder.coded(self._latents[shown], rd_lambda, BASE_BEAMS).rows
             payload, coded = pack_rows(rows, self.levels, network.codebook_size, self.tables)
             shows, parities = protected_base(network, rows, *self.size)
             if not parities or not rows.counts.any():
                 payload, coded, parities, shows = b"", False, b"", grey(*self._grid)
-            self._bases[shown, rough] = payload, coded, parities, shows
-        return self._bases[shown, rough]
+            self._bases[shown, step] = payload, coded, parities, shows
+        return self._bases[shown, step]
 
     def _between(self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray) -> MotionPayload:
         assert state.syntax is not None
