@@ -12,7 +12,7 @@ import numpy as np
 
 from ..bitstream.motion_syntax import PLACES, BlockContexts
 from ..entropy.adaptive_bits import Contexts
-from ..kernels import family
+from ..kernels import family, ready
 from ..vision.motion_residual import MAX_MAGNITUDE
 
 FEW = 64  # sizes whose bits are in tables; larger ones take two bits more for each doubling
@@ -115,7 +115,7 @@ def choose_levels(x: np.ndarray, bits: BlockBits, price: float) -> tuple[np.ndar
     kernels = family("motion_trellis")
     if kernels is not None:
         levels, gain = np.zeros((count, 64), np.int16), np.empty(count, np.float32)
-        given = [np.require(a, np.float32, "CW") for a in (x, bits.significant, bits.last, bits.size)]
+        given = [ready(a, np.float32) for a in (x, bits.significant, bits.last, bits.size)]
         kernels.choose_levels(*given, _EXTRA, _INCOMING, np.float32(price), levels, gain)
         return levels, gain
     nearest = np.minimum(np.floor(x + 0.5), MAX_MAGNITUDE)

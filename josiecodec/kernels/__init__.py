@@ -17,8 +17,11 @@ import os
 import sys
 import threading
 from types import ModuleType
+from typing import Any
 
-__all__ = ["SWITCH", "family"]
+import numpy as np
+
+__all__ = ["SWITCH", "family", "ready"]
 
 SWITCH = "JOSIECODEC_KERNELS"  # of the environment: "off" for NumPy
 _loaded: dict[str, ModuleType | None] = {}
@@ -34,6 +37,11 @@ def family(name: str) -> ModuleType | None:
             if name not in _loaded:
                 _loaded[name] = _load(name)
     return _loaded[name]
+
+
+def ready(x: np.ndarray, kind: Any) -> np.ndarray:
+    """An array as kernels take it, of numbers of a kind: the same where it is so already, else a copy."""
+    return np.require(x, kind, ["C", "W"])
 
 
 def _load(name: str) -> ModuleType | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numba
 
-OPTIONS = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
+OPTIONS: dict[str, Any] = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
 PATIENCE = 1.5  # seconds of compilation without a word
 _said = False
 

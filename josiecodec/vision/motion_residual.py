@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels import family
+from ..kernels import family, ready
 from .motion_planes import PATCH, Planes
 
 BLOCKS, SIZE = 6, 64  # blocks of a patch, coefficients of a block
@@ -77,7 +77,7 @@ def add_residual(prediction: Planes, levels: np.ndarray, step: int, offsets: np.
     kernels = family("motion_residual")
     if kernels is not None:
         y, u, v = (np.array(p) for p in (prediction.y, prediction.u, prediction.v))
-        levels, shift = np.require(levels, np.int16, "CW"), 2 * _BITS + _UNIT.bit_length() - 1
+        levels, shift = ready(levels, np.int16), 2 * _BITS + _UNIT.bit_length() - 1
         kernels.add_levels(y, u, v, levels, luma_sizes, chroma_sizes, SCAN, _INTEGER.astype(np.int64), shift)
         cells, sizes = np.ascontiguousarray(cells_of(coded[..., :4])), luma_sizes.repeat(2, 0).repeat(2, 1)
         kernels.smooth_edges(y, cells, sizes, np.array(EDGES))
@@ -89,8 +89,8 @@ def add_residual(prediction: Planes, levels: np.ndarray, step: int, offsets: np.
     coefficients[:, SCAN] = levels[where].astype(np.float64) * size[:, None]
     square = coefficients.reshape(-1, 8, 8)
     whole = _INTEGER.T @ square @ _INTEGER  # below 2^53: exact whatever the order
-    shift = 2.0 ** (2 * _BITS) * _UNIT
-    residual = np.floor(whole / shift + 0.5).astype(np.int32)
+    scale = 2.0 ** (2 * _BITS) * _UNIT
+    residual = np.floor(whole / scale + 0.5).astype(np.int32)
     blocks[where] = np.clip(blocks[where] + residual, 0, 255).astype(np.uint8)
     y, u, v = (np.ascontiguousarray(p) for p in from_blocks(blocks))
     _smooth_edges(y, cells_of(coded[..., :4]), luma_sizes.repeat(2, 0).repeat(2, 1))
