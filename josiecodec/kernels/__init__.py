@@ -50,5 +50,6 @@ def _load(name: str) -> ModuleType | None:
     except ModuleNotFoundError:
         return None
     except Exception as error:  # a broken numba or LLVM must not cost anybody a file
-        print(f"josiecodec: no compiled code, which is slower: {error}".split("\n")[0], file=sys.stderr)
+        if None not in _loaded.values():  # said once
+            print(f"josiecodec: no compiled code, which is slower: {error}".split("\n")[0], file=sys.stderr)
         return None

@@ -15,6 +15,7 @@ import numba
 
 OPTIONS: dict[str, Any] = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
 PATIENCE = 1.5  # seconds of compilation without a word
+WAIT = 60.0  # seconds for another process
 _said = False
 
 
@@ -27,10 +28,8 @@ def compiled(*signatures: str) -> Callable[[Callable[..., Any]], Any]:
             begin = time.perf_counter()
             try:
                 kernel = numba.njit(list(signatures), cache=True, **OPTIONS)(function)
-            except RuntimeError as error:
-                if "cache" not in str(error):
-                    raise
-                kept = False  # no folder can be written
+            except Exception:  # no folder can be written, or what is there is damaged
+                kept = False
                 kernel = numba.njit(list(signatures), **OPTIONS)(function)
         if not kept or kernel.stats.cache_misses:
             _took(time.perf_counter() - begin, kept)
@@ -44,7 +43,7 @@ def _took(seconds: float, kept: bool) -> None:
     global _said
     if seconds > PATIENCE and not _said:
         _said = True
-        when = "once" if kept else "at every start, as there is no folder to keep it in (NUMBA_CACHE_DIR can name one)"
+        when = "once" if kept else "at every start, as no folder can keep it (NUMBA_CACHE_DIR can name one)"
         print(f"josiecodec: compiling code for this machine, {when}", file=sys.stderr)
 
 
@@ -55,21 +54,23 @@ def part(function: Callable[..., Any]) -> Any:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Let others wait that start at the same time, so that they find what this process compiles."""
+    """Let others wait that start at the same time, so that they find what this process compiles; not for ever."""
     try:
         import fcntl
 
-        uid = os.getuid()
-        file = os.open(
-            Path(tempfile.gettempdir()) / f"josiecodec-kernels-{uid}.lock",
-            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0),
-            0o600,
-        )
-    except (ImportError, OSError, AttributeError):
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = os.open(Path(tempfile.gettempdir()) / f"josiecodec-kernels-{os.getuid()}.lock", flags, 0o600)
+    except (ImportError, OSError):
         yield
         return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        until = time.monotonic() + WAIT
+        while time.monotonic() < until:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(0.05)
         yield
     finally:
         os.close(file)
