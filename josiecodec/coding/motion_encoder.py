@@ -45,7 +45,6 @@ LONGEST_SECONDS = 1e9  # between key pictures: also what infinity means
 MAX_TRIES, MORE_TRIES = 4, 2  # the latter where a window is still far from its budget
 TOLERANCE, LOOSE = 0.015, 0.05  # of a rate, in the last window and in those that others can make up for
 HALVES = 13.5  # steps that halve the bits, about
-BASE_BEAMS = 8  # hypotheses of its search for codes
 SAME_BASE = 12  # by how much steps may differ for a picture to keep its base
 BASE_LAMBDA = 20.0  # of a base beside that of the levels: it is only to be a beginning
 CUT, CUT_RATIO = 18.0, 3.0  # change of coarse luma at a cut, and beside that of the picture before
@@ -258,7 +257,7 @@ class MotionEncoder:
                 self._latents[shown] = network.latent(groups, State())[0, 0]
             encoder = RowEncoder(network, self.settings, self.tables, self.levels)
             rd_lambda = BASE_LAMBDA * LAMBDA * (step_size(step, False) / 16 / 255) ** 2
-            rows: PatchRows = encoder.coded(self._latents[shown], rd_lambda, BASE_BEAMS).rows
+            rows: PatchRows = encoder.coded(self._latents[shown], rd_lambda, self.settings.beams).rows
             payload, coded = pack_rows(rows, self.levels, network.codebook_size, self.tables)
             shows, parities = protected_base(network, rows, *self.size)
             if not parities or not rows.counts.any():

@@ -149,6 +149,8 @@ def _places(above, at, row, looks, numbers, places):
         if k == 0:
             total += row[at - 3] * looks[3, 2, 2] + row[at - 4] * looks[3, 3, 2]
         for n in range(looks.shape[1]):
+            if looks[k, n, 2] == 0:
+                break
             total += above[looks[k, n, 0], at + looks[k, n, 1]] * looks[k, n, 2]
         places[k] = (total & _WORD) >> numbers[_SHIFT]
 
