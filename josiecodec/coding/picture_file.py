@@ -17,6 +17,7 @@ from ..settings import EncoderSettings, Rate
 from .alpha import OPAQUE, AlphaDecoder, with_smooth_colors
 from .motion_codec import VideoDecoder
 from .picture_encoder import still_encoder
+from .preview import PreviewDecoder, PreviewSize, resized
 from .vision_encoder import write_pictures
 from .vision_files import VisionFiles
 
@@ -60,12 +61,21 @@ def write_picture(
     return writer.size
 
 
-def read_picture(codec: VisionFiles, reader: TokenReader, n_q: int | None = None, salvage: bool = False) -> Picture:
+def read_picture(
+    codec: VisionFiles,
+    reader: TokenReader,
+    n_q: int | None = None,
+    salvage: bool = False,
+    size: PreviewSize | None = None,
+) -> Picture:
     """The (first) picture of a file with its alpha, see `decode_image`."""
     index = find_stream(reader.streams, "vision")
     beside = alpha_of(reader.streams, index)
     info = codec.check_stream(reader.streams[index])
-    decoder = VideoDecoder(codec, info, n_q, salvage)
+    fitting = (info.height, info.width) if size is None else size.fitting(info.height, info.width)
+    decoder: VideoDecoder | PreviewDecoder = VideoDecoder(codec, info, n_q, salvage)
+    if not info.rate and info.group == codec.config.group and fitting != (info.height, info.width):
+        decoder = PreviewDecoder(codec, info, n_q, salvage, fitting)
     alpha = None if beside is None else AlphaDecoder(_alpha(reader, beside), salvage)
     rgb: Tensor | None = None
     for block in reader.blocks(salvage):
@@ -79,9 +89,13 @@ def read_picture(codec: VisionFiles, reader: TokenReader, n_q: int | None = None
         rgb = next(iter(decoder.finish()), None)
     if rgb is None:
         raise FormatError("no whole picture in this file")
-    opacity = None if alpha is None else alpha.finish().to(rgb.device)
-    reader.problems += [] if alpha is None else alpha.problems
-    return Picture(rgb, opacity, info.grey)
+    opacity: Tensor | None = None
+    if alpha is not None:
+        opacity = alpha.finish().to(rgb.device)
+        reader.problems += alpha.problems
+        if fitting != opacity.shape:
+            opacity = (resized(opacity[None].float() / 255, fitting)[0] * 255).round().to(torch.uint8)
+    return Picture(resized(rgb, fitting), opacity, info.grey)
 
 
 def _alpha(reader: TokenReader, index: int) -> AlphaInfo:

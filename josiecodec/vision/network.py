@@ -205,6 +205,11 @@ class JovioNetwork(CodecNetwork):
 
         return tiled(run, (z[None].permute(0, 3, 1, 2), counts[None]), (1, 1), self.patch, margin)
 
+    @property
+    def still_margin(self) -> int:
+        """Patches that the decoder of a still picture looks beyond each patch; 0 if it is not convolutional."""
+        return 0 if isinstance(self.decoder, Streaming) else self._margin(self.config.decoder)
+
     def encode_groups(
         self, groups: Tensor, n_q: int, state: State | None = None, settings: EncoderSettings | None = None
     ) -> Tensor:
