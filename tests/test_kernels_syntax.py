@@ -41,9 +41,7 @@ def picture_of(seed: int, h: int, w: int, refs: int) -> MotionPicture:
 
 
 def same(a: MotionPicture, b: MotionPicture) -> bool:
-    return all(
-        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("uses", "vectors", "levels", "offsets")
-    )
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("uses", "vectors", "levels", "offsets"))
 
 
 def contexts_of(syntax: PictureSyntax) -> list[list[int]]:

@@ -1,5 +1,5 @@
-"""Small versions of pictures, decoded from their base alone: the detail layer is left out, and tiles are made smaller
-as they come out of the network, so that this takes little time and memory."""
+"""Small versions of pictures, decoded from their base alone: the detail layer is left out, of very small ones the
+network, too, and tiles are made smaller as they come, so that this takes little time and memory."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from torch.nn import functional as F
 
 from ..bitstream.header import VisionInfo
 from ..errors import CodecError
+from ..vision.block_transform import COEFFICIENTS, from_coefficients
+from ..vision.detail_layer import DetailLayer
+from ..vision.detail_network import LATENT, WEIGHT
 from ..vision.network import JovioNetwork
 from ..vision.tiling import tiled
 from .detail_decoder import covered, in_grey, screens_of
@@ -18,6 +21,7 @@ from .reconstruct import Group
 from .vision_decoder import GroupDecoder
 
 SMALL = 0.5  # of the whole size, up to which detail is left out
+TINY = 0.34  # of the whole size, up to which a linear picture will do
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,16 @@ def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x[None], size, mode="bilinear", antialias=True, align_corners=False)[0].clamp(0, 1)
 
 
+def linear_picture(layer: DetailLayer, latents: Tensor) -> Tensor:
+    """Latents [h, w, D] -> picture [1, 3, H, W], about: the linear picture that a detail layer knows, without the
+    network. It takes a thirtieth of the time, and is 1.5 dB less like the original at a third of its size."""
+    h, w, _ = latents.shape
+    x = latents @ (layer.tensor("matrix").float() / WEIGHT) + layer.tensor("offset").float() / (LATENT * WEIGHT)
+    blocks = round((x.shape[-1] // COEFFICIENTS) ** 0.5)  # of a patch, on a side
+    x = x.view(h, w, blocks, blocks, COEFFICIENTS).transpose(1, 2).reshape(1, h * blocks, w * blocks, COEFFICIENTS)
+    return from_coefficients(x) / 255
+
+
 class PreviewDecoder(GroupDecoder):
     """As `GroupDecoder`, of a still picture alone, which comes out small.
 
@@ -93,13 +107,16 @@ class PreviewDecoder(GroupDecoder):
         if covered(group.rows, screens):
             x = torch.zeros(1, 3, height, width, device=network.device)
         else:
+            layer = network.detail
+            quick = layer if max(self.size) <= TINY * max(self.info.height, self.info.width) else None
 
             def run(z: Tensor, counts: Tensor) -> Tensor:
-                whole = network.still_picture(z[0].permute(1, 2, 0), counts[0]).clamp(0, 1)
-                return F.avg_pool2d(whole, factor)
+                latents = z[0].permute(1, 2, 0)
+                whole = network.still_picture(latents, counts[0]) if quick is None else linear_picture(quick, latents)
+                return F.avg_pool2d(whole.clamp(0, 1), factor)
 
             inputs = (group.latent[None].permute(0, 3, 1, 2), group.effective_levels[None])
-            x = tiled(run, inputs, (1, 1), patch // factor, network.still_margin)
+            x = tiled(run, inputs, (1, 1), patch // factor, 0 if quick is not None else network.still_margin)
         for part, screen in zip(group.rows.details, screens):
             if screen is not None:
                 side = patch // factor
