@@ -39,7 +39,7 @@ def encode_image(
         FormatError: if `target` cannot be written.
     """
     rate = fitting_rate("image", n_q, rate)
-    picture = load_picture(source)
+    picture = load_picture(source, as_bytes=True)
     size = (picture.rgb.shape[-2], picture.rgb.shape[-1])
     written = write_picture(codec, picture, target, rate, settings)
     return Result(0.0, written, pixels=size[0] * size[1], n_q=rate.n_q)
@@ -71,6 +71,6 @@ def decode_image(
         MediaError: if the image cannot be written.
     """
     with TokenReader(source, codec.known_tables) as reader:
-        picture = read_picture(codec, reader, n_q, salvage, None if size is None else PreviewSize.of(size))
+        picture = read_picture(codec, reader, n_q, salvage, None if size is None else PreviewSize.of(size), True)
         save_picture(picture, target)
         return Result(0.0, Path(target).stat().st_size, tuple(reader.problems))
