@@ -104,7 +104,7 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
 
 @eval_group.command("audio")
 @click.argument("folder", type=Path_)
-@click.option("--model", default="jodio-24k-v3", show_default=True, help="Name of a model, or its folder.")
+@click.option("--model", default="jodio-24k-v4", show_default=True, help="Name of a model, or its folder.")
 @click.option("--n-q", "levels", help="Numbers of levels, like 1,9.  [default: the model's]")
 @click.option("--kbps", "rates", help="Rates of whole files in kbit/s, like 1.2,2.4.")
 @click.option("--wer", is_flag=True, help="Also compute the word error rate of a speech recogniser (English).")
@@ -174,7 +174,7 @@ def codes(files: tuple[Path, ...], folders: tuple[Path, ...], as_json: bool) -> 
 @eval_group.command("semantic")
 @click.argument("folder", type=Path_)
 @click.option("--train", type=Path_, required=True, help="Folder of recordings that the probe is trained on.")
-@click.option("--model", default="jodio-24k-v3", show_default=True, help="Name of a model, or its folder.")
+@click.option("--model", default="jodio-24k-v4", show_default=True, help="Name of a model, or its folder.")
 @click.option("--phones", type=Path_, required=True, help="Labels of FOLDER, by `train phones`.")
 @click.option("--train-phones", type=Path_, required=True, help="Labels of --train.")
 @common

@@ -5,7 +5,7 @@ import josiecodec
 josiecodec.encode_file("talk.wav", "talk.josie", kbps=2.5)    # any audio, image or video
 josiecodec.decode_file("talk.josie", "back.wav")
 
-codec = josiecodec.load("jodio-24k-v3")
+codec = josiecodec.load("jodio-24k-v4")
 codes = codec.encode(waveform, sample_rate=16000)    # [B, 1, T] -> [B, K, F]
 waveform = codec.decode(codes)                       # at codec.sample_rate, 24 kHz
 data = codec.compress(waveform, kbps=2.5)            # the bytes of a .josie file

@@ -19,7 +19,7 @@ from josiecodec.settings import Rate
 from josiecodec.shipped import WEIGHTS, find_fingerprint
 from josiecodec.weight_files import weights_bytes
 
-MODELS = {"jodio-24k-v3": 30.5e6, "jodio-24k-v2": 29e6, "jodio-24k": 26e6}  # bytes of weights
+MODELS = {"jodio-24k-v4": 30.5e6, "jodio-24k-v3": 30.5e6, "jodio-24k-v2": 29e6, "jodio-24k": 26e6}  # bytes of weights
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -28,7 +28,7 @@ def codec(request):
 
 
 def test_what_ships(codec):
-    assert codec.n_q == (38 if codec.config.name == "jodio-24k-v3" else 32)
+    assert codec.n_q == {"jodio-24k-v4": 64, "jodio-24k-v3": 38}.get(codec.config.name, 32)
     assert codec.bitrate() == pytest.approx(1237.5)
     folder = WEIGHTS / codec.config.name
     assert len(weights_bytes(folder)) < MODELS[codec.config.name]
@@ -67,7 +67,7 @@ def test_a_stream_is_exact(codec):
 
 
 @pytest.mark.parametrize("water_level", [None, -7.0])
-@pytest.mark.parametrize("name", ["jodio-24k-v3", "jodio-24k-v2"])
+@pytest.mark.parametrize("name", ["jodio-24k-v4", "jodio-24k-v3", "jodio-24k-v2"])
 def test_the_layers_are_exact_on_a_stream(name, water_level):
     codec = josiecodec.load(name)
     x = speechlike(9.3)

@@ -8,6 +8,7 @@ from ..errors import ConfigError
 from ..nn.transformer import TransformerConfig
 from ..quantization.config import SplitQuantizerConfig
 from ..settings import EncoderSettings
+from .bit_plan import BandStep
 from .config import JodioConfig
 from .envelope_layer import EnvelopeLayerConfig
 from .low_band_filter import LowBandFilterConfig
@@ -35,12 +36,25 @@ JODIO_24K_V2 = JodioConfig(
     waveform=WaveformLayerConfig(filter=LowBandFilterConfig()),
 )
 
-# What ships: the same by frame, and an envelope layer among the levels after the base.
+# The same by frame, and an envelope layer among the levels after the base.
 JODIO_24K_V3 = dataclasses.replace(
     JODIO_24K_V2,
     name="jodio-24k-v3",
     waveform=WaveformLayerConfig(filter=LowBandFilterConfig(), by_frame=True),
     envelope=EnvelopeLayerConfig(positions=(0, 1, 23, 24, 25, 26)),
+)
+
+# What ships: the same with twice as many levels after the base, up to 8.8 kbit/s.
+JODIO_24K_V4 = dataclasses.replace(
+    JODIO_24K_V3,
+    name="jodio-24k-v4",
+    waveform=WaveformLayerConfig(
+        levels=46,
+        schedule=(BandStep(8, 600.0, 6.0), BandStep(46, 1300.0, 0.0)),
+        filter=LowBandFilterConfig(),
+        by_frame=True,
+    ),
+    envelope=EnvelopeLayerConfig(positions=(0, 1, 23, 24, 25, 26, 36, 37, 38)),
 )
 
 # Causal and tapered, with a small transformer on either side.
@@ -82,7 +96,7 @@ MIMI = JodioConfig(
 )
 
 PRESETS: dict[str, JodioConfig] = {
-    c.name: c for c in (JODIO_24K, JODIO_24K_V2, JODIO_24K_V3, JODIO_SEANET, JODIO_V4O, MIMI)
+    c.name: c for c in (JODIO_24K, JODIO_24K_V2, JODIO_24K_V3, JODIO_24K_V4, JODIO_SEANET, JODIO_V4O, MIMI)
 }
 
 

@@ -52,7 +52,7 @@ EXTRACTOR = {
     "padding_value": 0.0,
     "return_attention_mask": True,
 }
-ShippedAudio = Literal["jodio-24k-v3", "jodio-24k-v2", "jodio-24k"]
+ShippedAudio = Literal["jodio-24k-v4", "jodio-24k-v3", "jodio-24k-v2", "jodio-24k"]
 ShippedVision = Literal["jovio-16-v3", "jovio-16-v2", "jovio-16"]
 CODECS: dict[str, type[TokenCodec]] = {"jodio": Jodio, "jovio": Jovio}
 
@@ -63,7 +63,7 @@ def load(name: ShippedAudio = ..., device: str | torch.device = ...) -> Jodio: .
 def load(name: ShippedVision, device: str | torch.device = ...) -> Jovio: ...
 @overload
 def load(name: str | Path, device: str | torch.device = ..., revision: str | None = ...) -> Any: ...
-def load(name: str | Path = "jodio-24k-v3", device: str | torch.device = "cpu", revision: str | None = None) -> Any:
+def load(name: str | Path = "jodio-24k-v4", device: str | torch.device = "cpu", revision: str | None = None) -> Any:
     """Load a trained codec, ready for use.
 
     Args:
