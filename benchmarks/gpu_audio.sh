@@ -6,7 +6,7 @@
 # Steps: the base (levels 1 to 9) in pieces of at most PIECE minutes that checkpoint and resume; its acoustic codebooks
 # placed anew; the layers after the base trained on for the new one; entropy tables and context model; scores of both
 # models.
-# Run it again after an interruption: what is done is not done again. OUT/jodio-24k-v3 is the finished model.
+# Run it again after an interruption: what is done is not done again. OUT/jodio-24k-v4 is the finished model.
 #
 # Environment, with what it defaults to:
 #   DATA=../shared/data/audio/train   recordings to learn from      VALID=../shared/data/audio/valid   to judge on
@@ -31,9 +31,9 @@ base() {
   until [ -f "$out/base.done" ]; do
     [ -f "$out/run/checkpoint.safetensors" ] && resume=(--resume)
     begun=$(date +%s)
-    local from=(--from jodio-24k-v3)
+    local from=(--from jodio-24k-v4)
     [ ${#resume[@]} -gt 0 ] && from=()
-    josiecodec train audio jodio_24k_v3_on "${from[@]}" "${resume[@]}" --data "$data" --valid "$valid" --out "$out/run" \
+    josiecodec train audio jodio_24k_v4_on "${from[@]}" "${resume[@]}" --data "$data" --valid "$valid" --out "$out/run" \
       --minutes "$minutes" --stop-after "$piece" --device "$device" \
       --set "batch=${BATCH:-384}" --set "optimizer.lr=${LR:-6e-4}"
     # a piece that ended before its time ended because the run is complete
@@ -42,14 +42,14 @@ base() {
 }
 base
 done_once codebooks josiecodec train codebooks "$out/run/model" "$out/placed" --data "$data" --max-frames "${FRAMES:-300000}"
-done_once waveform josiecodec train waveform "$out/placed" "$out/jodio-24k-v3" --data "$data" --device "$device" \
+done_once waveform josiecodec train waveform "$out/placed" "$out/jodio-24k-v4" --data "$data" --device "$device" \
   --minutes "${LAYER_MINUTES:-4}" --filter-minutes "${FILTER_MINUTES:-6}" --envelope-minutes "${ENVELOPE_MINUTES:-3}"
-done_once entropy josiecodec train entropy "$out/jodio-24k-v3" --data "$data" --from jodio-24k-v3 \
+done_once entropy josiecodec train entropy "$out/jodio-24k-v4" --data "$data" --from jodio-24k-v4 \
   --minutes "${ENTROPY_MINUTES:-10}" --limit "${LIMIT:-9000}"
 if [ -n "${PARTS:-}" ]; then
   mkdir -p "$out/parts"
-  tar -C "$out" -c jodio-24k-v3 run/log.jsonl | xz -T0 | split -b 16000000 - "$out/parts/jodio-24k-v3.tar.xz."
+  tar -C "$out" -c jodio-24k-v4 run/log.jsonl | xz -T0 | split -b 16000000 - "$out/parts/jodio-24k-v4.tar.xz."
 fi
-for model in jodio-24k-v3 "$out/jodio-24k-v3"; do
-  josiecodec eval audio "$valid" --model "$model" --n-q 1,9,17,32 --kbps 1.6,2.4,3.3,4.4 --json | tee -a "$out/scores.jsonl"
+for model in jodio-24k-v4 "$out/jodio-24k-v4"; do
+  josiecodec eval audio "$valid" --model "$model" --n-q 1,9,17,32,64 --kbps 1.6,2.4,4.4,6.6,8.8 --json | tee -a "$out/scores.jsonl"
 done

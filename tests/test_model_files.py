@@ -27,6 +27,7 @@ from josiecodec.weight_files import weights_bytes
 GOLDEN = Path(__file__).parent / "golden"
 SHIPPED = {
     "jodio-24k": "audio_range_coded_n_q_9",
+    "jodio-24k-v4": "audio_by_frame_8_kbps",
     "jodio-24k-v3": "audio_by_frame_2.5_kbps",
     "jodio-24k-v2": "audio_waveform_layer_n_q_17",
     "jovio-16": "image_adaptive",
