@@ -12,8 +12,9 @@ from kit.video import write_video
 from kit.vision import CONV, model
 
 from josiecodec.bitstream.container import TokenReader
+from josiecodec.coding.stretch import Stretch
 from josiecodec.coding.video import decode_video, encode_video
-from josiecodec.coding.video_stretch import Stretch, entry
+from josiecodec.coding.video_piece import entry
 from josiecodec.errors import CodecError, CodesError, FormatError
 from josiecodec.media.video_reader import load_video
 from josiecodec.settings import Rate
@@ -42,7 +43,8 @@ def test_a_stretch_is_the_same_pictures(codec, encoded, tmp_path):
         part = load_video(tmp_path / "part.mkv")[0]
         assert torch.equal(part, whole[:, first:last])
         assert done.seconds == pytest.approx((last - first) / 10)
-    assert entry(encoded / "clip.josie", 0, 12, False) == 10 * 3
+    with TokenReader(encoded / "clip.josie") as reader:
+        assert entry(reader, 0, 12) == 10 * 3
     with pytest.raises(CodecError, match="ends after"):
         decode_video(codec, None, encoded / "clip.josie", tmp_path / "part.mkv", stretch=Stretch(2.0))
 
@@ -53,10 +55,10 @@ def test_stretches_that_cannot_be(wrong):
         Stretch(*wrong)
 
 
-def test_sound_of_a_stretch():
-    parts = [torch.arange(n, n + 7) for n in range(0, 70, 7)]
-    kept = torch.cat(list(Stretch(2.0, 3.0).kept(iter(parts), 0, 10)))
-    assert kept.tolist() == list(range(20, 50))
+def test_samples_of_a_stretch():
+    assert Stretch(2.0, 3.0).samples(10) == (20, 50)
+    assert Stretch(2.0, 1e-6).samples(10) == (20, 21)
+    assert Stretch(2.0).samples(10) == (20, float("inf"))
 
 
 def test_a_damaged_file_is_salvaged(codec, encoded, tmp_path):

@@ -96,6 +96,8 @@ def trim_file(source: str | Path, target: str | Path, levels: int, tables: Table
                 elif isinstance(block.codes, MotionRows):
                     raise CodesError("levels of a video with motion cannot be left out: what is predicted needs them")
                 else:
+                    if block.mark is not None and block.mark.levels <= streams[block.stream].levels:
+                        writer.mark(block.stream, block.first, block.mark)
                     writer.add(block.stream, block.codes[:, : streams[block.stream].levels])
             for info, units in zip(streams, reached):
                 check_length(reader, info, units, False)

@@ -16,6 +16,8 @@ from .codec import Result
 from .jovio import Jovio
 from .motion_codec import VideoDecoder
 from .picture_encoder import still_encoder
+from .stretch import Stretch, seekable
+from .video_piece import VideoPiece
 from .vision_encoder import write_pictures
 
 
@@ -59,6 +61,7 @@ def decode_image(
     target: str | Path,
     n_q: int | None = None,
     salvage: bool = False,
+    stretch: Stretch | None = None,
 ) -> Result:
     """Decode the (first) picture of a `.josie` file to an image file, whose suffix says the format.
 
@@ -68,14 +71,23 @@ def decode_image(
         target: path of the image.
         n_q: use at most so many levels of each patch.
         salvage: make do with what is whole in a damaged file.
+        stretch: of a video, when the picture is shown.
 
     Raises:
+        PastTheEnd: if the stretch begins behind the end.
         FormatError: if the file is damaged (and not to be salvaged).
         ModelError: if another model made it.
         MediaError: if the image cannot be written.
     """
-    with TokenReader(source, codec.known_tables) as reader:
-        picture = _first_picture(codec, reader, n_q, salvage)
+    piece = stretch is not None and not stretch.whole
+    with TokenReader(seekable(source) if piece else source, codec.known_tables) as reader:
+        if stretch is not None and piece:
+            index = find_stream(reader.streams, "vision")
+            picture = next(VideoPiece(codec, reader, index, stretch, n_q, salvage).pictures(), None)
+            if picture is None:
+                raise FormatError("no whole picture in this piece")
+        else:
+            picture = _first_picture(codec, reader, n_q, salvage)
         save_image(picture, target)
         return Result(0.0, Path(target).stat().st_size, tuple(reader.problems))
 

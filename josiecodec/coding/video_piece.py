@@ -1,0 +1,90 @@
+"""A piece of a video: decoding that begins at the key picture before it, and reads no more than it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from torch import Tensor
+
+from ..bitstream.container import TokenReader
+from ..bitstream.motion_payload import MotionRows
+from ..errors import FormatError
+from .jovio import Jovio
+from .motion_codec import VideoDecoder
+from .stretch import Stretch
+
+
+class VideoPiece:
+    """Pictures of a piece of a video.
+
+    Args:
+        codec: the model that made it.
+        reader: of the file, seekable; `TokenReader.blocks` cannot be used any more.
+        stream: index of the stream of pictures.
+        stretch: what is wanted.
+        n_q: use at most so many levels.
+        salvage: make do with what is whole.
+
+    Attributes:
+        info: header of the stream.
+        first, last: pictures of the piece, the last one (infinity for no end) not included.
+
+    Raises:
+        PastTheEnd: if it begins behind the end.
+        FormatError: if the file is damaged (and not to be salvaged), or holds an image.
+        ModelError: if another model made it.
+    """
+
+    def __init__(
+        self,
+        codec: Jovio,
+        reader: TokenReader,
+        stream: int,
+        stretch: Stretch,
+        n_q: int | None = None,
+        salvage: bool = False,
+    ):
+        self.reader, self.stream, self.salvage = reader, stream, salvage
+        self.info = codec.check_stream(reader.streams[stream])
+        if not self.info.rate:
+            raise FormatError("an image, not a video")
+        self.index = reader.index(salvage)
+        if self.info.length is None:
+            self.info = replace(self.info, length=self.index.units(stream) // self.info.rows)
+        self.first, self.last = stretch.pictures(self.info)
+        self.decoder = VideoDecoder(codec, self.info, n_q, salvage, self.first)
+
+    @property
+    def stretch(self) -> Stretch:
+        """What the pictures of the piece take, for the sound that goes with them."""
+        rate, last = self.info.rate, min(self.last, self.info.length or self.last)
+        return Stretch(float(self.first / rate), float((last - self.first) / rate))
+
+    def pictures(self) -> Iterator[Tensor]:
+        """The pictures in order, [3, H, W] in [0, 1]."""
+        begin = entry(self.reader, self.stream, self.first) if self.first else 0
+        places = self.index.places(self.stream, begin, float("inf"))
+        for block in self.reader.blocks_at(places, self.salvage):
+            yield from self._wanted(self.decoder.push(block))
+            if self.decoder.shown >= self.last:
+                return
+        yield from self._wanted(self.decoder.finish())
+
+    def _wanted(self, pictures: Iterator[Tensor]) -> Iterator[Tensor]:
+        for picture in pictures:
+            if self.first < self.decoder.shown <= self.last:  # it has been counted
+                yield picture
+
+
+def entry(reader: TokenReader, stream: int, first: int) -> int:
+    """The row at which to begin: of the last block up to picture `first` that begins with a key picture, else 0."""
+    info = reader.streams[stream]
+    rows = getattr(info, "rows", 1)
+    places = reader.index().back_from(stream, first * rows)
+    for block in reader.blocks_at(places, salvage=True):  # damage is told when it is decoded
+        if not isinstance(block.codes, MotionRows):
+            return 0
+        if block.codes.pictures[0].key:
+            return block.first
+    return 0
