@@ -139,7 +139,7 @@ def decode_file(
         codecs: models that made the file; else those of the package.
         mono: of a stereo recording, decode the mix of both channels.
         start, seconds: the piece of sound or video that is wanted, in seconds; None for all from `start` on. An image
-            is the picture of a video at `start`. No more of the file is read than that takes, see `docs/pieces.md`.
+            is the picture of a video at `start`. No more of the file is read than that takes, see `docs/cli.md`.
 
     Returns:
         what became of it; `target` has its name only when it is complete.

@@ -136,18 +136,18 @@ class TokenReader:
             self._begin, self._at = self._start + self._at, end
             yield block
 
-    def index(self, salvage: bool = False) -> BlockIndex:
+    def index(self) -> BlockIndex:
         """Where every block is: by the end record, or, if there is none, by going through the file.
 
-        The latter is noted in `problems`. The file has to be seekable.
+        The latter is noted in `problems`, with what is damaged, which matters only to those who want it.
 
         Raises:
-            FormatError: if it is not, or blocks of a file without end record are damaged (unless `salvage`).
+            FormatError: if the file is not seekable.
         """
         if self._index is None:
             if not self.file.seekable():
                 raise FormatError("a file that cannot be read from any place has no use for an index")
-            self._index = read_index(self.file, self._header, len(self.streams)) or self._found_index(salvage)
+            self._index = read_index(self.file, self._header, len(self.streams)) or self._found_index()
         return self._index
 
     def blocks_at(self, places: Iterable[Place], salvage: bool = False) -> Iterator[Block]:
@@ -168,7 +168,7 @@ class TokenReader:
                 continue
             yield block
 
-    def _found_index(self, salvage: bool) -> BlockIndex:
+    def _found_index(self) -> BlockIndex:
         """The index of a file without one."""
         self.file.seek(0)
         with TokenReader(self.file, self.tables, codes=False) as reader:
@@ -176,10 +176,8 @@ class TokenReader:
             for block in reader.blocks(salvage=True):
                 end = reader._start + reader._at
                 places.append(Place(reader._begin, block.stream, block.first, block.units, end - reader._begin))
-            problems = [text for text in reader.problems if text != CUT_OFF]
-        if problems and not salvage:
-            raise FormatError(problems[0])
-        self.problems += [*problems, "without an end record: it was gone through to find the piece"]
+            self.problems += reader.problems
+        self.problems.append("it was gone through to find where its blocks are")
         return BlockIndex.of(places)
 
     def close(self) -> None:

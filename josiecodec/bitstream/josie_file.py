@@ -14,6 +14,7 @@ from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
 from .container import TokenReader, TokenWriter
 from .header import StreamInfo, VisionInfo, is_image
+from .marks import Mark
 from .motion_payload import MotionRows
 from .patch_payload import PatchRows
 from .scan import available_length, check_length, contiguous_blocks, seconds
@@ -29,10 +30,12 @@ class TokenStream:
         info: an `AudioInfo` or a `VisionInfo`.
         codes: uint16 [levels, frames], the semantic level first (audio), `PatchRows` with the rows of all
             frame groups one below the other (vision), or `MotionRows` (a video with motion).
+        marks: of audio, where its decoder is before some frames.
     """
 
     info: StreamInfo
     codes: np.ndarray | PatchRows | MotionRows
+    marks: dict[int, Mark] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         i = self.info
@@ -101,6 +104,7 @@ class TokenFile:
     def _collect(cls, reader: TokenReader, salvage: bool) -> TokenFile:
         parts: list[list[Any]] = [[] for _ in reader.streams]
         reached = [0] * len(parts)
+        marks: list[dict[int, Mark]] = [{} for _ in parts]
         patches = 0
         for block in contiguous_blocks(reader, salvage):
             if isinstance(block.codes, PatchRows):
@@ -108,16 +112,18 @@ class TokenFile:
                 if patches > MAX_PATCHES_IN_MEMORY:
                     raise FormatError("too many patches to be held in memory; decode the file block by block")
             parts[block.stream].append(block.codes)
+            if block.mark is not None:
+                marks[block.stream][block.first] = block.mark
             reached[block.stream] += block.units
         streams = []
-        for info, blocks, units in zip(reader.streams, parts, reached):
+        for info, blocks, units, marked in zip(reader.streams, parts, reached, marks):
             if not check_length(reader, info, units, salvage):
                 info = info.with_length(available_length(info, units))
             codes = _joined(info, blocks)
             if isinstance(info, VisionInfo) and isinstance(codes, PatchRows):
                 whole = codes.split(info.rows)[: units // info.rows]
                 codes = PatchRows.joined(whole, info.columns)
-            streams.append(TokenStream(info, codes))
+            streams.append(TokenStream(info, codes, marked))
         return cls(streams, reader.problems)
 
     def write(self, path: str | Path, tables: Tables | None = None) -> None:
@@ -145,7 +151,8 @@ class TokenFile:
             if isinstance(s.codes, MotionRows):
                 raise CodesError("levels of a video with motion cannot be left out: what is predicted needs them")
             codes = s.codes.trimmed(keep) if isinstance(s.codes, PatchRows) else s.codes[:keep]
-            streams.append(TokenStream(replace(s.info, levels=keep), codes))
+            marks = {frame: mark for frame, mark in s.marks.items() if mark.levels <= keep}
+            streams.append(TokenStream(replace(s.info, levels=keep), codes, marks))
         return TokenFile(streams)
 
     def _fill(self, writer: TokenWriter) -> None:
@@ -157,6 +164,8 @@ class TokenFile:
             elif isinstance(s.codes, MotionRows):
                 writer.add_pictures(index, s.codes)
             else:
+                for frame, mark in s.marks.items():
+                    writer.mark(index, frame, mark)
                 writer.add(index, s.codes.T)
             lengths.append(available_length(s.info, s.units) if s.info.length is None else s.info.length)
         writer.close(lengths)

@@ -73,7 +73,7 @@ class BlockDecoder:
             if gap < 0 or gap > max_gap or (frames is not None and block.first + block.units > frames):
                 return  # a block out of place cannot be trusted
             yield from self._cut(self._rest())
-            yield from self._cut(_silence((block.first - self.reached) * self.codec.frame_size))
+            yield from self._cut(silence((block.first - self.reached) * self.codec.frame_size))
             self._report()
             self.reached = self._since = block.first
             if self.codec.config.causal:
@@ -121,7 +121,7 @@ class BlockDecoder:
             yield part
 
 
-def _silence(samples: int) -> Iterator[Tensor]:
+def silence(samples: int) -> Iterator[Tensor]:
     """Zeros in pieces of bounded size."""
     while samples > 0:
         piece = min(samples, 1 << 16)

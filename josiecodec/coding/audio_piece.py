@@ -25,7 +25,7 @@ from ..audio.source import HarmonicNoiseSource
 from ..bitstream.container import BLOCK_FRAMES, Block, TokenReader
 from ..bitstream.header import AudioInfo, image_of
 from ..media.audio_reader import StreamResampler
-from .audio_decoder import BlockDecoder
+from .audio_decoder import BlockDecoder, silence
 from .jodio import Jodio
 from .stereo import ImageDecoder
 from .stretch import PastTheEnd, Stretch
@@ -75,7 +75,7 @@ class AudioPiece:
         self.codec, self.reader, self.stream, self.stretch = codec, reader, stream, stretch
         self.n_q, self.salvage = n_q, salvage
         self.info = codec.check_stream(reader.streams[stream])
-        self.index = reader.index(salvage)
+        self.index = reader.index()
         self.image = None if mono else image_of(reader.streams, stream)
         self.channels = 1 if self.image is None else 2
         available = self.index.units(stream) * codec.frame_size
@@ -154,6 +154,8 @@ class AudioPiece:
                     break
             if decoder.written < last:
                 yield from decoder.finish()
+            if self.salvage:
+                yield from silence(last - decoder.written)
             self.problems = decoder.problems
 
         yield from _cut(parts(), begin * size, first, last)

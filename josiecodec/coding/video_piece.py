@@ -49,7 +49,7 @@ class VideoPiece:
         self.info = codec.check_stream(reader.streams[stream])
         if not self.info.rate:
             raise FormatError("an image, not a video")
-        self.index = reader.index(salvage)
+        self.index = reader.index()
         if self.info.length is None:
             self.info = replace(self.info, length=self.index.units(stream) // self.info.rows)
         self.first, self.last = stretch.pictures(self.info)
