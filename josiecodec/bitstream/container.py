@@ -21,20 +21,22 @@ import numpy as np
 from ..entropy.code_tables import check_density, decode_frames
 from ..entropy.tables_file import Tables
 from ..errors import FormatError
+from .alpha_payload import MAX_ALPHA, unpack_alpha
 from .bitpacking import packed_size, unpack
 from .block_index import BlockIndex, Place, read_index
 from .end_record import END_START, end_record
-from .header import MAX_HEADER, MAX_PATCHES, VisionInfo, read_header
+from .header import MAX_HEADER, MAX_PATCHES, AlphaInfo, VisionInfo, read_header
 from .marks import MARK_BYTES, Mark
 from .model_tables import tables_for
 from .motion_payload import MotionRows, may_move
 from .patch_payload import MAX_BLOCK_UNITS, PatchRows
-from .payload_codings import CODINGS, FIXED_LENGTH, MOTION, UNMARKED, WITH_TABLES, unpack_patches
+from .payload_codings import CODINGS, FIXED_LENGTH, MOTION, TIMED_MOTION, UNMARKED, WITH_TABLES, unpack_patches
 from .varint import get_varint
 from .writer import BLOCK_FRAMES, BLOCK_START, MAX_PAYLOAD, TokenWriter
 
 __all__ = ["BLOCK_FRAMES", "MAX_PAYLOAD", "Block", "TokenReader", "TokenWriter"]
 
+MOVING = (MOTION, TIMED_MOTION)
 CUT_OFF = "the file is cut off: its end record is missing"
 _MAX_SEARCH = 1 << 31  # bytes of checksums at which the search for the next whole block is given up
 _MAX_BLOCK = 32 + MAX_PAYLOAD  # bytes that a block can take
@@ -48,8 +50,8 @@ class Block:
         stream: its index in the header.
         first: index of its first unit: frame (audio) or row of patches (vision).
         units: how many of them.
-        codes: uint16 [frames, levels] (audio), `PatchRows` (vision), or `MotionRows` (pictures of a video with
-            motion); from a reader that leaves codes out, range-coded ones are all zeros.
+        codes: uint16 [frames, levels] (audio), `PatchRows` (vision), `MotionRows` (pictures of a video with motion),
+            or uint8 [rows, width] (alpha); from a reader that leaves codes out, range-coded ones are all zeros.
         size, coding: bytes of the payload and how it is coded, of a block that was read.
         mark: of a block of audio, where the decoder is before its first frame, if the file says so.
     """
@@ -208,7 +210,9 @@ class TokenReader:
         stored, coding = coding, UNMARKED.get(coding, coding)
         marked = MARK_BYTES if stored != coding else 0
         if isinstance(info, VisionInfo):
-            fits = may_move(info, units) if coding == MOTION else units > 0 and units * info.columns <= MAX_PATCHES
+            fits = may_move(info, units) if coding in MOVING else units > 0 and units * info.columns <= MAX_PATCHES
+        elif isinstance(info, AlphaInfo):
+            fits = units > 0 and units * info.width <= MAX_ALPHA
         else:
             fixed_length = packed_size(units * info.levels, info.codebook_size)
             own = size - marked
@@ -229,11 +233,13 @@ class TokenReader:
             if info.levels > len(tables.levels):
                 raise FormatError("more levels than the model has tables for")
         codes: np.ndarray | PatchRows | MotionRows
-        if coding == MOTION:
+        if coding in MOVING:
             assert isinstance(info, VisionInfo)
-            codes = MotionRows.from_bytes(payload, units, info.rows)
+            codes = MotionRows.from_bytes(payload, units, info.rows, coding == TIMED_MOTION)
         elif isinstance(info, VisionInfo):
             codes = unpack_patches(coding, payload, units, info, tables)
+        elif isinstance(info, AlphaInfo):
+            codes = unpack_alpha(payload, units, info.width) if self.codes else np.zeros((units, info.width), np.uint8)
         elif coding == FIXED_LENGTH:
             codes = unpack(payload, units, info.levels, info.codebook_size)
         elif tables is None:

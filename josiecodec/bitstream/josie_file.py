@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -13,10 +14,11 @@ import numpy as np
 from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
 from .container import TokenReader, TokenWriter
-from .header import StreamInfo, VisionInfo, is_image
+from .header import AlphaInfo, AudioInfo, StreamInfo, VisionInfo, by_model, is_image
 from .marks import Mark
 from .motion_payload import MotionRows
 from .patch_payload import PatchRows
+from .picture_times import PictureTimes
 from .scan import available_length, check_length, contiguous_blocks, seconds
 
 MAX_PATCHES_IN_MEMORY = 1 << 27
@@ -27,9 +29,10 @@ class TokenStream:
     """One stream.
 
     Attributes:
-        info: an `AudioInfo` or a `VisionInfo`.
+        info: an `AudioInfo`, a `VisionInfo` or an `AlphaInfo`.
         codes: uint16 [levels, frames], the semantic level first (audio), `PatchRows` with the rows of all
-            frame groups one below the other (vision), or `MotionRows` (a video with motion).
+            frame groups one below the other (vision), `MotionRows` (a video with motion), or uint8 [height, width]
+            (alpha, 255 is opaque).
         marks: of audio, where its decoder is before some frames.
     """
 
@@ -44,6 +47,8 @@ class TokenStream:
             return f"TokenStream(vision, {size}, {i.levels} levels of {i.model})"
         if is_image(i):
             return f"TokenStream(stereo image, {self.seconds:.2f} s)"
+        if isinstance(i, AlphaInfo):
+            return f"TokenStream(alpha, {i.width} x {i.height})"
         return f"TokenStream({i.kind}, {self.seconds:.2f} s, {self.units} frames x {i.levels} levels of {i.model})"
 
     @property
@@ -51,7 +56,20 @@ class TokenStream:
         """Frames (audio) or rows of patches (vision) that are there."""
         if isinstance(self.codes, MotionRows):
             return self.codes.units
+        if isinstance(self.info, AlphaInfo) and isinstance(self.codes, np.ndarray):
+            return len(self.codes)
         return len(self.codes.counts) if isinstance(self.codes, PatchRows) else self.codes.shape[1]
+
+    @property
+    def times(self) -> np.ndarray:
+        """When its pictures are shown, in seconds, float64 [pictures]; of audio, when its frames begin."""
+        if isinstance(self.info, VisionInfo):
+            if isinstance(self.codes, MotionRows) and self.codes.times is not None:
+                return np.array(self.codes.times.starts) * float(self.codes.times.tick)
+            pictures = available_length(self.info, self.units)
+            return np.arange(pictures) / float(self.info.rate) if self.info.rate else np.zeros(pictures)
+        assert isinstance(self.info, AudioInfo)
+        return np.arange(self.units) * (self.info.frame_size / self.info.sample_rate)
 
     @property
     def seconds(self) -> float:
@@ -147,7 +165,10 @@ class TokenFile:
             raise CodesError(f"at least one level must stay, not {levels}")
         streams = []
         for s in self.streams:
-            keep = s.info.levels if is_image(s.info) else min(levels, s.info.levels)
+            if not by_model(s.info):
+                streams.append(s)
+                continue
+            keep = min(levels, s.info.levels)
             if isinstance(s.codes, MotionRows):
                 raise CodesError("levels of a video with motion cannot be left out: what is predicted needs them")
             codes = s.codes.trimmed(keep) if isinstance(s.codes, PatchRows) else s.codes[:keep]
@@ -156,6 +177,10 @@ class TokenFile:
         return TokenFile(streams)
 
     def _fill(self, writer: TokenWriter) -> None:
+        # As encoders do it, who have to know what alpha takes before colours are coded.
+        for index, s in enumerate(self.streams):
+            if isinstance(s.info, AlphaInfo) and isinstance(s.codes, np.ndarray):
+                writer.add_alpha(index, s.codes)
         lengths = []
         for index, s in enumerate(self.streams):
             if isinstance(s.codes, PatchRows):
@@ -163,7 +188,7 @@ class TokenFile:
                     writer.add_rows(index, group)
             elif isinstance(s.codes, MotionRows):
                 writer.add_pictures(index, s.codes)
-            else:
+            elif not isinstance(s.info, AlphaInfo):
                 for frame, mark in s.marks.items():
                     writer.mark(index, frame, mark)
                 writer.add(index, s.codes.T)
@@ -177,7 +202,13 @@ def _joined(info: StreamInfo, blocks: list[Any]) -> np.ndarray | PatchRows | Mot
         if any(moving):
             if not all(moving):
                 raise FormatError("a video with motion among frame groups without")
-            return MotionRows([picture for block in blocks for picture in block.pictures], info.rows)
+            timed = [block.times for block in blocks if block.times is not None]
+            if timed and len(timed) < len(blocks):
+                raise FormatError("a video whose pictures have times in part")
+            times = functools.reduce(PictureTimes.followed_by, timed) if timed else None
+            return MotionRows([picture for block in blocks for picture in block.pictures], info.rows, times)
         return PatchRows.joined(blocks, info.columns)
+    if isinstance(info, AlphaInfo):
+        return np.concatenate([np.zeros((0, info.width), np.uint8), *blocks])
     codes = np.concatenate(blocks) if blocks else np.zeros((0, info.levels), np.uint16)
     return np.ascontiguousarray(codes.T)

@@ -14,6 +14,7 @@ FIXED_LENGTH_DETAIL, RANGE_CODED_DETAIL = 4, 5  # the same of patches, with a pa
 MOTION = 6  # pictures of a video with motion
 FIXED_LENGTH_SCREEN, RANGE_CODED_SCREEN = 7, 8  # of patches, with a part of a detail layer and patches of few colours
 FIXED_LENGTH_MARKED, RANGE_CODED_MARKED = 9, 10  # of audio, with the place of the decoder
+TIMED_MOTION = 11  # pictures of a video with motion that come at no even rate, and their times
 MARKED = {FIXED_LENGTH: FIXED_LENGTH_MARKED, RANGE_CODED: RANGE_CODED_MARKED}
 UNMARKED = {marked: coding for coding, marked in MARKED.items()}
 CODINGS = {
@@ -24,9 +25,11 @@ CODINGS = {
         FIXED_LENGTH_DETAIL,
         RANGE_CODED_DETAIL,
         MOTION,
+        TIMED_MOTION,
         FIXED_LENGTH_SCREEN,
         RANGE_CODED_SCREEN,
     ),
+    "alpha": (FIXED_LENGTH,),
 }
 WITH_TABLES = (RANGE_CODED, RANGE_CODED_PATCHES, RANGE_CODED_DETAIL, RANGE_CODED_SCREEN)
 

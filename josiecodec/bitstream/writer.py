@@ -15,14 +15,15 @@ from ..atomic import PendingFile
 from ..entropy.code_tables import encode_frames
 from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
+from .alpha_payload import alpha_parts
 from .bitpacking import pack
 from .end_record import end_record
-from .header import StreamInfo, VisionInfo, write_header
+from .header import AlphaInfo, StreamInfo, VisionInfo, write_header
 from .marks import Mark
 from .model_tables import find_tables
 from .motion_payload import MotionRows, may_move
 from .patch_payload import BLOCK_PATCHES, MAX_BLOCK_UNITS, PatchRows, block_parts
-from .payload_codings import FIXED_LENGTH, MARKED, MOTION, RANGE_CODED, pack_patches
+from .payload_codings import FIXED_LENGTH, MARKED, MOTION, RANGE_CODED, TIMED_MOTION, pack_patches
 from .varint import put_varint
 
 BLOCK_FRAMES = 100  # of audio, in a block
@@ -121,7 +122,15 @@ class TokenWriter:
         if not isinstance(info, VisionInfo) or pictures.rows != info.rows or not may_move(info, info.rows):
             raise CodesError(f"pictures of a video with motion do not fit stream {stream}")
         for part in pictures.split(MAX_BLOCK_UNITS, BLOCK_PATCHES, info.columns, MAX_PAYLOAD):
-            self._put(stream, MOTION, part.units, part.to_bytes())
+            self._put(stream, MOTION if part.times is None else TIMED_MOTION, part.units, part.to_bytes())
+
+    def add_alpha(self, stream: int, alpha: np.ndarray) -> None:
+        """Append rows of pixels, uint8 [rows, width], to a stream of alpha that they fit; else `CodesError`."""
+        info = self.streams[stream]
+        if not isinstance(info, AlphaInfo) or alpha.dtype != np.uint8 or alpha.shape[1:] != (info.width,):
+            raise CodesError(f"alpha does not fit stream {stream}")
+        for units, payload in alpha_parts(alpha, MAX_BLOCK_UNITS, MAX_PAYLOAD):
+            self._put(stream, FIXED_LENGTH, units, payload)
 
     def close(self, lengths: list[int] | None = None) -> None:
         """Write what waits, the end record, and the exact lengths (in samples) into the header.
