@@ -7,7 +7,8 @@ audio    -> frames            -> codes -----------+
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
@@ -17,6 +18,8 @@ from torch import Tensor
 
 from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream
+from ..bitstream.motion_payload import MotionRows
+from ..bitstream.patch_payload import PatchRows
 from ..entropy.tables_file import Tables
 from ..errors import FormatError
 from ..media.audio_reader import AudioReader, Reading
@@ -30,11 +33,14 @@ from .audio_piece import AudioPiece
 from .codec import Progress, Result
 from .jodio import Jodio
 from .jovio import Jovio
-from .motion_codec import KEY_SECONDS, VideoDecoder, video_encoder
+from .motion_codec import KEY_SECONDS, VideoDecoder, moves, video_encoder
+from .motion_encoder import MotionEncoder
 from .stretch import PastTheEnd, Stretch, seekable
 from .video_piece import VideoPiece
-from .vision_encoder import END_BYTES, put
+from .video_times import ShownTimes, TimesOfPictures, first_block, tick_of
+from .vision_encoder import END_BYTES, GroupEncoder, put
 
+DURATION_BYTES = 1.5  # that the duration of a picture takes, about
 LOST = "{} pictures cannot be decoded and show the one before"
 
 
@@ -75,8 +81,8 @@ def encode_video(
         FormatError: if `target` cannot be written.
     """
     rate = fitting_rate("video", n_q, rate)
-    with VideoReader(source, reading) as reader:
-        per_second = reader.rate
+    with _opened(vision, source, reading, rate) as reader:
+        per_second, times = reader.rate, None if reader.tick is None else TimesOfPictures(reader.tick)
         pictures = video_encoder(vision, rate, reader.size, per_second, settings=settings, key_seconds=key_seconds)
         info = vision.stream_info(reader.size, pictures.levels, None, per_second, pictures.group)
         streams: list[StreamInfo] = [info]
@@ -88,18 +94,49 @@ def encode_video(
             streams.append(track.info)
         with TokenWriter(target, streams, _tables(vision, audio)) as writer:
             pictures.overhead = 8 * (writer.size + END_BYTES)
-            for picture in reader.pictures():
-                put(writer, 0, pictures.add(picture))
+            for done in _encoded(reader, pictures, times):
+                put(writer, 0, done)
+                seconds = float(pictures.taken / per_second) if times is None else times.seconds
                 if track is not None and not pictures.waiting:
-                    pictures.overhead += track.encode(writer, float(pictures.taken / per_second))
+                    pictures.overhead += track.encode(writer, seconds)
                 if progress and reader.expected:  # pictures that wait are read, and hardly anything is done with them
                     progress(min((pictures.taken - pictures.waiting) / reader.expected, 1.0))
             if track is not None:  # before the last window, whose budget it comes out of
                 pictures.overhead += track.encode(writer, None)
-            put(writer, 0, pictures.finish())
+            last = pictures.finish()
+            put(writer, 0, last if times is None else times.put(_moving(last)))
             writer.close([pictures.taken] + ([] if track is None else [track.length]))
             pixels = pictures.taken * reader.size[0] * reader.size[1]
-            return Result(float(pictures.taken / per_second), writer.size, pixels=pixels, n_q=rate.n_q)
+            seconds = float(pictures.taken / per_second) if times is None else times.seconds
+            return Result(seconds, writer.size, pixels=pixels, n_q=rate.n_q)
+
+
+def _opened(vision: Jovio, source: str | Path, reading: Reading | None, rate: Rate) -> VideoReader:
+    """A video whose times are kept if it is coded with motion."""
+    if rate.n_q is None:
+        reader = VideoReader(source, reading, keep_times=True)
+        if reader.tick is None or moves(vision, rate, reader.size):
+            return reader
+        reader.close()
+    return VideoReader(source, reading)
+
+
+def _encoded(
+    reader: VideoReader, encoder: MotionEncoder | GroupEncoder, times: TimesOfPictures | None
+) -> Iterator[Sequence[PatchRows | MotionRows]]:
+    """What an encoder gives for each picture."""
+    if times is None:
+        for picture in reader.pictures():
+            yield encoder.add(picture)
+        return
+    assert isinstance(encoder, MotionEncoder)
+    for picture, duration in reader.timed():
+        encoder.overhead += 8 * DURATION_BYTES
+        yield times.put(encoder.add(picture, times.add(duration)))
+
+
+def _moving(parts: Sequence[PatchRows | MotionRows]) -> list[MotionRows]:
+    return [part for part in parts if isinstance(part, MotionRows)]
 
 
 def _tables(vision: Jovio, audio: Jodio | None) -> Tables:
@@ -197,25 +234,29 @@ def decode_video(
         if audio is not None and place is not None:
             track = BlockDecoder(audio, audio.check_stream(reader.streams[place]), None, salvage)
             rate = audio.sample_rate
-        with VideoWriter(target, (info.height, info.width), info.rate, rate) as writer:
-            for block in reader.blocks(salvage):
+        blocks = reader.blocks(salvage)
+        first, taken = first_block(blocks, index)
+        times = ShownTimes(info, tick_of(first), salvage)
+        with VideoWriter(target, (info.height, info.width), info.rate, rate, times.tick) as writer:
+            for block in itertools.chain(taken, blocks):
                 if block.stream == index:
+                    times.push(block)
                     for picture in pictures.push(block):
-                        writer.write(picture)
+                        writer.write(picture, times.duration(pictures.shown - 1))
                     if progress and info.length:
                         progress(pictures.shown / info.length)
                 elif track is not None and block.stream == place:
                     for part in track.push(block):
                         writer.write_audio(part)
             for picture in pictures.finish():
-                writer.write(picture)
+                writer.write(picture, times.duration(pictures.shown - 1))
             if track is not None:
                 for part in track.finish():
                     writer.write_audio(part)
         if pictures.lost:
             reader.problems.append(LOST.format(pictures.lost))
         problems = (*reader.problems, *(track.problems if track is not None else ()))
-        return Result(float(writer.pictures / info.rate), Path(target).stat().st_size, problems)
+        return Result(float(writer.seconds), Path(target).stat().st_size, problems)
 
 
 def _decode_piece(
@@ -241,18 +282,18 @@ def _decode_piece(
                 sound = AudioPiece(audio, reader, place, piece, salvage=salvage, mono=True)
         samples = iter(()) if sound is None else sound.samples()
         rate = None if sound is None or audio is None else audio.sample_rate
-        with VideoWriter(target, (info.height, info.width), info.rate, rate) as writer:
-            for picture in pictures.pictures():
-                writer.write(picture)
+        with VideoWriter(target, (info.height, info.width), info.rate, rate, pictures.times.tick) as writer:
+            for picture, duration in pictures.timed():
+                writer.write(picture, duration)
                 if rate is not None:
-                    _write_sound(writer, samples, writer.pictures / info.rate * rate)
+                    _write_sound(writer, samples, writer.seconds * rate)
                 if progress and piece.seconds:
-                    progress(min(float(writer.pictures / info.rate) / piece.seconds, 1.0))
+                    progress(min(float(writer.seconds) / piece.seconds, 1.0))
             _write_sound(writer, samples, None)
         if pictures.decoder.lost:
             reader.problems.append(LOST.format(pictures.decoder.lost))
         problems = (*reader.problems, *(() if sound is None else sound.problems))
-        return Result(float(writer.pictures / info.rate), Path(target).stat().st_size, problems)
+        return Result(float(writer.seconds), Path(target).stat().st_size, problems)
 
 
 def _write_sound(writer: VideoWriter, samples: Iterator[Tensor], until: Fraction | None) -> None:

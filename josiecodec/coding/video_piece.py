@@ -12,7 +12,11 @@ from ..bitstream.motion_payload import MotionRows
 from ..errors import FormatError
 from .jovio import Jovio
 from .motion_codec import VideoDecoder
-from .stretch import Stretch
+from .stretch import PastTheEnd, Stretch
+from .video_times import ShownTimes, picture_at, tick_of, time_of
+
+MAX_SECONDS = 1e9  # that a video lasts
+ROUNDING = 1e-4  # seconds that a picture has to last to be one more of a piece
 
 
 class VideoPiece:
@@ -52,20 +56,54 @@ class VideoPiece:
         self.index = reader.index()
         if self.info.length is None:
             self.info = replace(self.info, length=self.index.units(stream) // self.info.rows)
-        self.first, self.last = stretch.pictures(self.info)
+        self._wanted_stretch = stretch
+        self.first, self.last = self._bounds(stretch)
         self.decoder = VideoDecoder(codec, self.info, n_q, salvage, self.first)
+        first = next(reader.blocks_at(self.index.places(stream, 0, 1), salvage), None)
+        self.times = ShownTimes(self.info, tick_of(first), salvage)
+
+    def _bounds(self, stretch: Stretch) -> tuple[int, float]:
+        """The first picture, and the one behind the last."""
+        first = picture_at(self.reader, self.stream, stretch.start)
+        if first is None:
+            return stretch.pictures(self.info)
+        if first >= (self.info.length or 0):
+            end = float(time_of(self.reader, self.stream, first))
+            raise PastTheEnd(f"the video ends after {end:.2f} s, before {stretch.start:g} s")
+        if stretch.seconds is None:
+            return first, float("inf")
+        end = stretch.start + stretch.seconds
+        last = picture_at(self.reader, self.stream, end)
+        assert last is not None
+        behind = last < (self.info.length or 0) and float(time_of(self.reader, self.stream, last)) < end - ROUNDING
+        return first, max(last + behind, first + 1)
 
     @property
     def stretch(self) -> Stretch:
         """What the pictures of the piece take, for the sound that goes with them."""
-        rate, last = self.info.rate, min(self.last, self.info.length or self.last)
-        return Stretch(float(self.first / rate), float((last - self.first) / rate))
+        if self.times.tick is not None:
+            return self._wanted_stretch
+        last = int(min(self.last, self.info.length or self.last))
+        return Stretch(float(self.first / self.info.rate), float((last - self.first) / self.info.rate))
+
+    def timed(self) -> Iterator[tuple[Tensor, int]]:
+        """The pictures in order, and how long each is shown within the piece, in ticks of `times`."""
+        tick, wanted = self.times.tick, self._wanted_stretch
+        at = None if tick is None else round(time_of(self.reader, self.stream, self.first) / tick)
+        begin, end = (0, 0) if tick is None else (round(wanted.start / tick), round(_end(wanted) / tick))
+        for picture in self.pictures():
+            duration = self.times.duration(self.decoder.shown - 1)
+            if at is not None:
+                at, shown = at + duration, at
+                duration = max(min(at, end) - max(shown, begin), 1)
+            yield picture, duration
 
     def pictures(self) -> Iterator[Tensor]:
         """The pictures in order, [3, H, W] in [0, 1]."""
         begin = entry(self.reader, self.stream, self.first) if self.first else 0
         places = self.index.places(self.stream, begin, float("inf"))
         for block in self.reader.blocks_at(places, self.salvage):
+            self.times.push(block)
             yield from self._wanted(self.decoder.push(block))
             if self.decoder.shown >= self.last:
                 return
@@ -75,6 +113,10 @@ class VideoPiece:
         for picture in pictures:
             if self.first < self.decoder.shown <= self.last:  # it has been counted
                 yield picture
+
+
+def _end(stretch: Stretch) -> float:
+    return MAX_SECONDS if stretch.seconds is None else stretch.start + stretch.seconds
 
 
 def entry(reader: TokenReader, stream: int, first: int) -> int:
