@@ -122,6 +122,15 @@ def mono_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--mono", is_flag=True, help="Audio: decode stereo as the mix of both channels.")(function)
 
 
+def quality_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--psnr alone."""
+    return click.option(
+        "--psnr",
+        type=click.FloatRange(10, 70),
+        help="Quality of images, in dB, within 0.2; of video about, the same from beginning to end.",
+    )(function)
+
+
 def video_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """--key-seconds: where the files of videos can be entered."""
     return click.option(

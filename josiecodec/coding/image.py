@@ -12,7 +12,7 @@ from ..media.images import Picture, load_picture, save_picture
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .codec import Result
 from .jovio import Jovio
-from .picture_file import read_picture, write_picture
+from .picture_file import read_picture, write_quality
 from .stretch import Stretch, seekable
 from .video_piece import VideoPiece
 
@@ -44,8 +44,8 @@ def encode_image(
     rate = fitting_rate("image", n_q, rate)
     picture = load_picture(source)
     size = (picture.rgb.shape[-2], picture.rgb.shape[-1])
-    written = write_picture(codec, picture, target, rate, settings)
-    return Result(0.0, written, pixels=size[0] * size[1], n_q=rate.n_q)
+    written, psnr = write_quality(codec, picture, target, rate, settings)
+    return Result(0.0, written, pixels=size[0] * size[1], n_q=rate.n_q, psnr=psnr)
 
 
 def decode_image(

@@ -16,6 +16,7 @@ from ..settings import EncoderSettings, Rate
 from ..vision.motion_planes import PATCH
 from .motion_decoder import MotionDecoder, no_levels_left_out
 from .motion_encoder import KEY_SECONDS, MotionEncoder
+from .quality import as_lambda
 from .vision_decoder import GroupDecoder
 from .vision_door import VisionDoor
 from .vision_encoder import GroupEncoder
@@ -50,6 +51,7 @@ def video_encoder(
     """
     if not key_seconds > 0:
         raise CodecError(f"key pictures come after a positive number of seconds, not {key_seconds}")
+    rate = as_lambda(rate)
     if moves(codec, rate, size):
         return MotionEncoder(
             codec, rate, size, per_second, settings=settings, tables=codec.tables, key_seconds=key_seconds
