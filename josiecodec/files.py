@@ -124,6 +124,7 @@ def decode_file(
     mono: bool = False,
     start: float = 0.0,
     seconds: float | None = None,
+    size: int | tuple[int, int] | None = None,
 ) -> Result:
     """Decode a `.josie` file to an audio, image or video file.
 
@@ -140,6 +141,8 @@ def decode_file(
         mono: of a stereo recording, decode the mix of both channels.
         start, seconds: the piece of sound or video that is wanted, in seconds; None for all from `start` on. An image
             is the picture of a video at `start`. No more of the file is read than that takes, see `docs/cli.md`.
+        size: of an image file, a preview: its longest side in pixels, or width and height of the box that it has to fit
+            in; of a video its first picture.
 
     Returns:
         what became of it; `target` has its name only when it is complete.
@@ -160,7 +163,9 @@ def decode_file(
     target = _target(source, target, suffix, overwrite)
     suffix, given = target.suffix.lower(), _by_kind(codecs)
     if pictures is not None and suffix in IMAGE_SUFFIXES:
-        return image.decode_image(_maker(given, pictures), source, target, n_q, salvage, stretch)
+        return image.decode_image(_maker(given, pictures), source, target, n_q, salvage, size, stretch)
+    if size is not None:
+        raise CodecError(f"{target}: a preview is an image file")
     if pictures is not None and suffix in VIDEO_SUFFIXES:
         track = None if sound is None else _maker(given, sound)
         return video.decode_video(_maker(given, pictures), track, source, target, n_q, salvage, progress, stretch)

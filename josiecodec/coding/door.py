@@ -165,6 +165,7 @@ class FileDoor:
         mono: bool = False,
         start: float = 0.0,
         seconds: float | None = None,
+        size: int | tuple[int, int] | None = None,
     ) -> Result:
         """Decode a `.josie` file to a media file: `josiecodec.decode_file` with this model."""
         return _files().decode_file(
@@ -179,6 +180,7 @@ class FileDoor:
             mono=mono,
             start=start,
             seconds=seconds,
+            size=size,
         )
 
     def decode_piece(

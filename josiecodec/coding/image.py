@@ -13,6 +13,7 @@ from ..settings import EncoderSettings, Rate, fitting_rate
 from .codec import Result
 from .jovio import Jovio
 from .picture_file import read_picture, write_quality
+from .preview import PreviewSize, resized
 from .stretch import Stretch, seekable
 from .video_piece import VideoPiece
 
@@ -42,7 +43,7 @@ def encode_image(
         FormatError: if `target` cannot be written.
     """
     rate = fitting_rate("image", n_q, rate)
-    picture = load_picture(source)
+    picture = load_picture(source, as_bytes=True)
     size = (picture.rgb.shape[-2], picture.rgb.shape[-1])
     written, psnr = write_quality(codec, picture, target, rate, settings)
     return Result(0.0, written, pixels=size[0] * size[1], n_q=rate.n_q, psnr=psnr)
@@ -54,6 +55,7 @@ def decode_image(
     target: str | Path,
     n_q: int | None = None,
     salvage: bool = False,
+    size: int | tuple[int, int] | PreviewSize | None = None,
     stretch: Stretch | None = None,
 ) -> Result:
     """Decode the (first) picture of a `.josie` file to an image file, whose suffix says the format.
@@ -64,10 +66,12 @@ def decode_image(
         target: path of the image.
         n_q: use at most so many levels of each patch.
         salvage: make do with what is whole in a damaged file.
+        size: longest side of a preview in pixels, or width and height of the box that it has to fit in; None for the
+            whole picture. Up to half the size of an image the detail layer is left out, which is quick.
         stretch: of a video, when the picture is shown.
 
     Raises:
-        PastTheEnd: if the stretch begins behind the end.
+        CodecError: if `size` is not positive, or the stretch begins behind the end.
         FormatError: if the file is damaged (and not to be salvaged).
         ModelError: if another model made it.
         MediaError: if the image cannot be written.
@@ -79,8 +83,10 @@ def decode_image(
             rgb = next(VideoPiece(codec, reader, index, stretch, n_q, salvage).pictures(), None)
             if rgb is None:
                 raise FormatError("no whole picture in this piece")
-            picture = Picture(rgb)
+            picture = Picture(
+                rgb if size is None else resized(rgb, PreviewSize.of(size).fitting(rgb.shape[-2], rgb.shape[-1]))
+            )
         else:
-            picture = read_picture(codec, reader, n_q, salvage)
+            picture = read_picture(codec, reader, n_q, salvage, None if size is None else PreviewSize.of(size), True)
         save_picture(picture, target)
         return Result(0.0, Path(target).stat().st_size, tuple(reader.problems))
