@@ -16,6 +16,8 @@ from kit.vision import CONV, model, scene
 from PIL import Image
 
 import josiecodec
+from josiecodec.coding import motion_encoder, video
+from josiecodec.coding.heap import return_freed
 from josiecodec.coding.motion_codec import video_encoder
 from josiecodec.coding.motion_encoder import MotionEncoder
 from josiecodec.coding.quality import MAX_TRIES, as_lambda, with_psnr
@@ -102,3 +104,13 @@ def test_the_command_line(tmp_path):
     Image.fromarray(pixels).save(tmp_path / "x.png")
     done = json.loads(run_cli("encode", tmp_path / "x.png", "--psnr", 30, "--json").stdout)
     assert done["psnr"] == pytest.approx(30, abs=0.2) or done["problems"]
+
+
+def test_windows_of_videos_give_their_memory_back(tmp_path, monkeypatch):
+    """What they free is scattered over the heap, which would grow from window to window."""
+    returned = []
+    monkeypatch.setattr(video, "return_freed", lambda: returned.append(return_freed()))
+    monkeypatch.setattr(motion_encoder, "WINDOW", 16)
+    write_video(tmp_path / "x.mkv", pictures=40)
+    encode_video(model(CONV), None, tmp_path / "x.mkv", tmp_path / "x.josie", rate=Rate(rd_lambda=0.05))
+    assert len(returned) == 2

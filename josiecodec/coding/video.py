@@ -31,6 +31,7 @@ from .audio import Marker, encode_blocks, normalizing_gain
 from .audio_decoder import BlockDecoder
 from .audio_piece import AudioPiece
 from .codec import Progress, Result
+from .heap import return_freed
 from .jodio import Jodio
 from .jovio import Jovio
 from .motion_codec import KEY_SECONDS, VideoDecoder, moves, video_encoder
@@ -96,6 +97,8 @@ def encode_video(
             pictures.overhead = 8 * (writer.size + END_BYTES)
             for done in _encoded(reader, pictures, times):
                 put(writer, 0, done)
+                if done:  # a window
+                    return_freed()
                 seconds = float(pictures.taken / per_second) if times is None else times.seconds
                 if track is not None and not pictures.waiting:
                     pictures.overhead += track.encode(writer, seconds)
