@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,18 @@ def said(code: str) -> tuple[str, str]:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip(), done.stderr.strip()
+
+
+def test_all_families_are_known():
+    files = {path.stem for path in Path(kernels.__file__).parent.glob("*.py")}
+    assert files == {*kernels.FAMILIES, "__init__", "compiling"}
+
+
+def test_all_can_be_compiled_ahead(monkeypatch):
+    pytest.importorskip("numba")
+    assert kernels.compile_all()
+    monkeypatch.setenv(kernels.SWITCH, "off")
+    assert not kernels.compile_all()
 
 
 def test_the_switch(monkeypatch):
