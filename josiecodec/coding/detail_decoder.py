@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..bitstream.patch_payload import PatchRows
 from ..bitstream.screen_payload import Screen, unpack_screen
-from ..vision.detail_layer import known_step
+from ..vision.detail_steps import DetailSteps
 from ..vision.network import JovioNetwork
 from ..vision.tiling import tiled
 from .detail import DetailCoder
@@ -49,17 +49,18 @@ def with_detail(network: JovioNetwork, base: Tensor, rows: PatchRows, screens: l
     if covered(rows, screens):
         return base
     coder = DetailCoder(layer)
-    residual, steps = torch.zeros_like(base), torch.full((len(rows.counts),), -1)
+    residual = torch.zeros_like(base)
+    steps: list[DetailSteps | None] = [None] * len(rows.counts)  # of each row of patches
     for part, screen in zip(rows.details, screens):
         if not part.data and screen is not None:
             continue
         piece = _part(rows, part.first, part.last)
         latents = network.whole_latents(base_codes(network, piece)).cpu().numpy()
         skipped = blocks_of(screen.patches) if screen is not None else None
-        step, symbols = coder.unpack(latents.reshape(*piece.counts.shape, -1), piece.counts, part.data, skipped)
+        found, symbols = coder.unpack(latents.reshape(*piece.counts.shape, -1), piece.counts, part.data, skipped)
         edge = slice(part.first * patch, part.last * patch)
-        residual[..., edge, :] = layer.residual(torch.from_numpy(symbols).to(base.device), step)
-        steps[part.first : part.last] = step
+        residual[..., edge, :] = layer.residual(torch.from_numpy(symbols).to(base.device), found)
+        steps[part.first : part.last] = [found] * part.rows
     out = _filtered(network, base, residual, steps)
     _put_in(out, rows, screens, patch)
     return out
@@ -80,23 +81,23 @@ def _put_in(picture: Tensor, rows: PatchRows, screens: list[Screen | None], patc
             here.copy_(torch.where(inside, pixels / 255, here))
 
 
-def _filtered(network: JovioNetwork, base: Tensor, residual: Tensor, steps: Tensor) -> Tensor:
-    """Base and residual put together and smoothed, with the step of each row of patches, -1 for none."""
+def _filtered(network: JovioNetwork, base: Tensor, residual: Tensor, steps: list[DetailSteps | None]) -> Tensor:
+    """Base and residual put together and smoothed, with the steps of each row of patches, None for no detail."""
     layer, patch = network.detail, network.patch
     assert layer is not None
     out = base
-    for step in steps.unique().tolist():
-        if step >= 0:
+    for kind in set(steps):
+        if kind is not None:
 
-            def filtered(b: Tensor, r: Tensor, step: int = int(step)) -> Tensor:
-                return layer.filtered(b, r, torch.tensor([known_step(step)], device=b.device))
+            def filtered(b: Tensor, r: Tensor, kind: DetailSteps = kind) -> Tensor:
+                return layer.smoothed(b, r, kind)
 
             run: Callable[..., Tensor] = filtered
             whole = tiled(run, (base, residual), (patch, patch), patch, layer.margin)
-            if bool((steps == step).all()):
+            here = torch.tensor([other == kind for other in steps])
+            if bool(here.all()):
                 return whole
-            here = (steps == step).repeat_interleave(patch).to(base.device)
-            out = torch.where(here.view(1, 1, -1, 1), whole, out)
+            out = torch.where(here.repeat_interleave(patch).to(base.device).view(1, 1, -1, 1), whole, out)
     return out
 
 
