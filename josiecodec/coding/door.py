@@ -91,15 +91,15 @@ def check_samples(x: Tensor) -> Tensor:
         return x
     peak = float(x.detach().abs().max())
     if not np.isfinite(peak):
-        _warn("samples that are not finite (NaN or infinite) are taken as silence")
+        warn("samples that are not finite (NaN or infinite) are taken as silence")
         x = torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
         peak = float(x.detach().abs().max())
     if peak > MAX_PEAK:
-        _warn(f"samples reach {peak:.3g}: waveforms are expected in [-1, 1]")
+        warn(f"samples reach {peak:.3g}: waveforms are expected in [-1, 1]")
     return x
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
     """Warn where the caller is: outside of this package, and of PyTorch, whose wrappers lie between."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("josiecodec", "torch"):

@@ -21,7 +21,7 @@ from ..vision.detail_steps import PER_OCTAVE, STEPS, DetailSteps, step_size
 from ..vision.network import JovioNetwork
 from ..vision.visual_weights import band_weights, window_weights
 from .detail import ChosenDetail, DetailCoder
-from .detail_decoder import blocks_of
+from .detail_decoder import blocks_of, in_grey
 from .rate_control import RowEncoder
 from .reconstruct import base_codes, reconstruct
 from .screen import ScreenPicture
@@ -93,10 +93,10 @@ class Tools:
     tuning: Tuning
 
     @staticmethod
-    def of(network: JovioNetwork, settings: EncoderSettings, tables: EntropyTables | None) -> Tools:
+    def of(network: JovioNetwork, settings: EncoderSettings, tables: EntropyTables | None, grey: bool = False) -> Tools:
         """Those of a model with a detail layer."""
         assert network.detail is not None
-        return Tools(network, settings, tables, DetailCoder(network.detail), TUNINGS[settings.tune])
+        return Tools(network, settings, tables, DetailCoder(network.detail, grey), TUNINGS[settings.tune])
 
     def steps(self, index: int) -> DetailSteps:
         """The steps with an index."""
@@ -150,7 +150,8 @@ class PictureBase:
     def decoded(self) -> Tensor:
         """[1, 3, H, W] in [0, 1]."""
         group = reconstruct(self.network, self.rows, None)
-        return self.network.still_picture(group.latent, group.effective_levels).clamp_(0, 1)
+        decoded = self.network.still_picture(group.latent, group.effective_levels).clamp_(0, 1)
+        return in_grey(decoded) if self.tools.coder.grey else decoded
 
     @cached_property
     def latents(self) -> np.ndarray:
