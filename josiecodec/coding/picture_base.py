@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -65,13 +65,15 @@ class Tuning:
     Attributes:
         strength: of the quantization matrix, if the layer knows so many.
         weighting: power of the weight that an error has in structural similarity, which bits are cheaper by.
+        masking: of the base, at least, see `EncoderSettings`.
     """
 
     strength: int
     weighting: float
+    masking: float
 
 
-TUNINGS = {"psnr": Tuning(1, 0.2), "ssim": Tuning(3, 0.4)}
+TUNINGS = {"psnr": Tuning(1, 0.2, 0.0), "ssim": Tuning(4, 0.4, 0.5)}
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,9 @@ class Tools:
     def of(network: JovioNetwork, settings: EncoderSettings, tables: EntropyTables | None, grey: bool = False) -> Tools:
         """Those of a model with a detail layer."""
         assert network.detail is not None
-        return Tools(network, settings, tables, DetailCoder(network.detail, grey), TUNINGS[settings.tune])
+        tuning = TUNINGS[settings.tune]
+        settings = replace(settings, masking=max(settings.masking, tuning.masking))
+        return Tools(network, settings, tables, DetailCoder(network.detail, grey), tuning)
 
     def steps(self, index: int) -> DetailSteps:
         """The steps with an index."""
