@@ -70,6 +70,7 @@ def decode_one(
     progress: Progress,
     stretch: tuple[float, float | None] = (0.0, None),
     mono: bool = False,
+    size: tuple[int, int] | None = None,
 ) -> Work:
     """Decode `start` to `end`; of a video a stretch from so many seconds on, so many long."""
     from josiecodec.bitstream.container import TokenReader
@@ -79,7 +80,9 @@ def decode_one(
     with TokenReader(data) as reader:
         streams = {s.kind: s for s in reversed(reader.streams)}
     try:
-        kind, done = _decoded(models, streams, data, start, end, n_q, sample_rate, salvage, progress, stretch, mono)
+        kind, done = _decoded(
+            models, streams, data, start, end, n_q, sample_rate, salvage, progress, stretch, mono, size
+        )
     except FormatError as error:
         hint = "" if salvage else "; --salvage decodes what is intact"
         raise FormatError(f"{error}{hint}") from None
@@ -104,6 +107,7 @@ def _decoded(
     progress: Progress,
     stretch: tuple[float, float | None],
     mono: bool,
+    size: tuple[int, int] | None,
 ) -> tuple[str, Any]:
     """What kind of media was made, and the result."""
     from josiecodec.coding.audio import decode_file
@@ -118,7 +122,9 @@ def _decoded(
     if stretch != (0.0, None) and (vision is None or suffix not in WRITABLE_VIDEO):
         raise click.UsageError("--start and --seconds are for videos")
     if vision is not None and suffix in IMAGE_SUFFIXES:
-        return "image", decode_image(models.to_decode(vision), data, end, n_q, salvage)
+        return "image", decode_image(models.to_decode(vision), data, end, n_q, salvage, size)
+    if size is not None:
+        raise click.UsageError("--size is for image files")
     if vision is not None and suffix in WRITABLE_VIDEO:
         track = None if audio is None else models.to_decode(audio)
         return "video", decode_video(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..bitstream.patch_payload import PatchRows
+from ..bitstream.patch_payload import DetailPart, PatchRows
 from ..bitstream.screen_payload import Screen, unpack_screen
 from ..vision.detail_steps import DetailSteps
 from ..vision.network import JovioNetwork
@@ -49,7 +49,7 @@ def with_detail(
     assert layer is not None
     base = base.clamp_(0, 1)
     base = in_grey(base) if grey else base
-    _put_in(base, rows, screens, patch)
+    _put_all_in(base, rows, screens, patch)
     if covered(rows, screens):
         return base
     coder = DetailCoder(layer, grey)
@@ -58,16 +58,28 @@ def with_detail(
     for part, screen in zip(rows.details, screens):
         if not part.data and screen is not None:
             continue
-        piece = _part(rows, part.first, part.last)
-        latents = network.whole_latents(base_codes(network, piece)).cpu().numpy()
-        skipped = blocks_of(screen.patches) if screen is not None else None
-        found, symbols = coder.unpack(latents.reshape(*piece.counts.shape, -1), piece.counts, part.data, skipped)
         edge = slice(part.first * patch, part.last * patch)
-        residual[..., edge, :] = layer.residual(torch.from_numpy(symbols).to(base.device), found)
+        found, residual[..., edge, :] = part_detail(network, coder, rows, part, screen)
         steps[part.first : part.last] = [found] * part.rows
-    out = _filtered(network, base, residual, steps)
-    _put_in(out, rows, screens, patch)
+    out = filtered(network, base, residual, steps)
+    _put_all_in(out, rows, screens, patch)
     return out
+
+
+def part_detail(
+    network: JovioNetwork, coder: DetailCoder, rows: PatchRows, part: DetailPart, screen: Screen | None
+) -> tuple[DetailSteps, Tensor]:
+    """Steps and residual [1, 3, H, W] of a part of the detail.
+
+    Raises:
+        FormatError: if it is not in order.
+    """
+    assert network.detail is not None
+    piece = _part(rows, part.first, part.last)
+    latents = network.whole_latents(base_codes(network, piece)).cpu().numpy()
+    skipped = blocks_of(screen.patches) if screen is not None else None
+    steps, symbols = coder.unpack(latents.reshape(*piece.counts.shape, -1), piece.counts, part.data, skipped)
+    return steps, network.detail.residual(torch.from_numpy(symbols).to(network.device), steps)
 
 
 def in_grey(x: Tensor) -> Tensor:
@@ -80,17 +92,21 @@ def blocks_of(patches: np.ndarray) -> np.ndarray:
     return patches.repeat(2, 0).repeat(2, 1)
 
 
-def _put_in(picture: Tensor, rows: PatchRows, screens: list[Screen | None], patch: int) -> None:
+def _put_all_in(picture: Tensor, rows: PatchRows, screens: list[Screen | None], patch: int) -> None:
     """Put patches of few colours into a picture."""
     for part, screen in zip(rows.details, screens):
         if screen is not None:
-            here = picture[0, :, part.first * patch : part.last * patch]
-            inside = torch.from_numpy(screen.patches.repeat(patch, 0).repeat(patch, 1)).to(picture.device)
-            pixels = torch.from_numpy(screen.pixels()).to(picture.device).permute(2, 0, 1)
-            here.copy_(torch.where(inside, pixels / 255, here))
+            put_in(picture[:, :, part.first * patch : part.last * patch], screen, patch)
 
 
-def _filtered(network: JovioNetwork, base: Tensor, residual: Tensor, steps: list[DetailSteps | None]) -> Tensor:
+def put_in(picture: Tensor, screen: Screen, patch: int) -> None:
+    """Put patches of few colours into the rows [1, 3, H, W] that they are of."""
+    inside = torch.from_numpy(screen.patches.repeat(patch, 0).repeat(patch, 1)).to(picture.device)
+    pixels = torch.from_numpy(screen.pixels()).to(picture.device).permute(2, 0, 1)
+    picture[0].copy_(torch.where(inside, pixels / 255, picture[0]))
+
+
+def filtered(network: JovioNetwork, base: Tensor, residual: Tensor, steps: list[DetailSteps | None]) -> Tensor:
     """Base and residual put together and smoothed, with the steps of each row of patches, None for no detail."""
     layer, patch = network.detail, network.patch
     assert layer is not None
@@ -98,10 +114,10 @@ def _filtered(network: JovioNetwork, base: Tensor, residual: Tensor, steps: list
     for kind in set(steps):
         if kind is not None:
 
-            def filtered(b: Tensor, r: Tensor, kind: DetailSteps = kind) -> Tensor:
+            def smoothed(b: Tensor, r: Tensor, kind: DetailSteps = kind) -> Tensor:
                 return layer.smoothed(b, r, kind)
 
-            run: Callable[..., Tensor] = filtered
+            run: Callable[..., Tensor] = smoothed
             whole = tiled(run, (base, residual), (patch, patch), patch, layer.margin)
             here = torch.tensor([other == kind for other in steps])
             if bool(here.all()):

@@ -18,7 +18,9 @@ from ..settings import EncoderSettings
 from ..vision.block_transform import to_coefficients
 from ..vision.detail_layer import SHRINK
 from ..vision.detail_steps import PER_OCTAVE, STEPS, DetailSteps, step_size
+from ..vision.grouping import as_floats
 from ..vision.network import JovioNetwork
+from ..vision.still_rows import StillRows
 from ..vision.visual_weights import band_weights, window_weights
 from .detail import ChosenDetail, DetailCoder
 from .detail_decoder import blocks_of, in_grey
@@ -34,6 +36,7 @@ LAST_STEP = 120  # that is tried
 MOST_DEAR = 12.0  # that a bit can be beside the average
 SAMPLED = 1024  # patches that sizes are estimated from
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
+LARGE = 1 << 14  # patches above which no decoded picture is kept
 CLOSE = 0.004  # of the logarithm of a size
 DEARER = 1.35  # by which the price of a bit is raised to see what it gives
 MAX_TRIES = 7
@@ -116,7 +119,7 @@ class PictureBase:
 
     Args:
         tools: what it is encoded with.
-        picture: [1, 3, H, W] of whole patches, in [0, 1].
+        picture: [1, 3, H, W] of whole patches, in [0, 1], or bytes.
         rows: of the base.
         screen: its patches of few colours, which have neither base nor detail; None if there are none.
     """
@@ -150,6 +153,19 @@ class PictureBase:
         kept = np.repeat(~screen.patches.reshape(-1), self.counts.reshape(-1))
         return PictureBase(self.tools, self.picture, PatchRows(self.rows.modes, counts, self.rows.codes[kept]), screen)
 
+    def decoded_rows(self, part: tuple[int, int]) -> Tensor:
+        """Pixels [1, 3, H, W] of some rows of patches, in [0, 1]; of a large picture they are not kept."""
+        if self.counts.size <= LARGE or not self.network.is_convolutional:
+            edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
+            return self.decoded[..., edge, :]
+        decoded = self._still_rows.rows(*part).clamp_(0, 1)
+        return in_grey(decoded) if self.tools.coder.grey else decoded
+
+    @cached_property
+    def _still_rows(self) -> StillRows:
+        group = reconstruct(self.network, self.rows, None)
+        return StillRows(self.network, group.latent, group.effective_levels)
+
     @cached_property
     def decoded(self) -> Tensor:
         """[1, 3, H, W] in [0, 1]."""
@@ -160,7 +176,7 @@ class PictureBase:
     @cached_property
     def latents(self) -> np.ndarray:
         """As the network of the detail layer takes them, [h, w, D]."""
-        latents = self.network.whole_latents(base_codes(self.network, self.rows)).cpu().numpy()
+        latents = self.network.whole_latents(base_codes(self.network, self.rows)).int().cpu().numpy()
         return latents.reshape(*self.counts.shape, -1)
 
     @cached_property
@@ -204,10 +220,12 @@ class PictureBase:
         wanted = self._wanted.get(part)
         if wanted is None:
             edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
-            missing = self.picture[..., edge, :] - self.decoded[..., edge, :]
-            wanted = 255 * to_coefficients(missing)[0].cpu().numpy()
+            original, decoded = as_floats(self.picture[..., edge, :]), self.decoded_rows(part)
+            wanted = 255 * to_coefficients(original - decoded)[0].cpu().numpy()
             if self._foreseen is not None:
-                wanted -= self._added(part, wanted, self._foreseen)
+                if self.screen is not None:
+                    decoded = self._beside_screen(part, original, decoded)
+                wanted -= self._added(part, decoded, wanted, self._foreseen)
             if part in self.sample:
                 self._wanted[part] = wanted
         return wanted
@@ -217,16 +235,18 @@ class PictureBase:
         self._foreseen = at
         self._wanted.clear()
 
-    def _added(self, part: tuple[int, int], wanted: np.ndarray, at: Fineness) -> np.ndarray:
+    def _beside_screen(self, part: tuple[int, int], original: Tensor, decoded: Tensor) -> Tensor:
+        """Some rows with patches of few colours in their places, about."""
+        assert self.screen is not None
+        side = self.network.patch
+        inside = torch.from_numpy(self.screen.patches[part[0] : part[1]].repeat(side, 0).repeat(side, 1))
+        return torch.where(inside.to(decoded.device), original, decoded)
+
+    def _added(self, part: tuple[int, int], base: Tensor, wanted: np.ndarray, at: Fineness) -> np.ndarray:
         """Coefficients of what the filter adds to some rows, in units of 8-bit pixels."""
-        layer, patch = self.network.detail, self.network.patch
+        layer = self.network.detail
         assert layer is not None
         chosen = self._choose(part, wanted, at)
-        edge = slice(part[0] * patch, part[1] * patch)
-        base = self.decoded[..., edge, :]
-        if self.screen is not None:
-            inside = torch.from_numpy(self.screen.patches[part[0] : part[1]].repeat(patch, 0).repeat(patch, 1))
-            base = torch.where(inside.to(base.device), self.picture[..., edge, :], base)
         residual = layer.residual(torch.from_numpy(chosen.symbols).to(base.device), chosen.steps)
         added = layer.smoothed(base, residual, chosen.steps) - base - residual
         coefficients: np.ndarray = 255 * to_coefficients(added)[0].cpu().numpy()

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .block_transform import COLORS, SIDE, from_coefficients
+from .grouping import as_floats
 
 POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales
 SPREAD, REACH = 1.5, 5  # of a window: standard deviation, and pixels on each side of its middle
@@ -57,12 +58,12 @@ def band_weights() -> np.ndarray:
 @torch.no_grad()
 def window_weights(picture: Tensor) -> np.ndarray:
     """What the variance of an error in windows counts at each scale: float32 [5, H / 8, W / 8] of a picture
-    [1, 3, H, W] of whole patches in [0, 1]."""
+    [1, 3, H, W] of whole patches, in [0, 1] or bytes."""
     height = picture.shape[-2]
     strips = []
     for first in range(0, height, STRIP):
         begin, end = max(first - MARGIN, 0), min(first + STRIP + MARGIN, height)
-        weights = _of_strip(picture[..., begin:end, :])
+        weights = _of_strip(as_floats(picture[..., begin:end, :]))
         strips.append(weights[:, (first - begin) // SIDE : (min(first + STRIP, height) - begin) // SIDE])
     return torch.cat(strips, 1).cpu().numpy()
 
