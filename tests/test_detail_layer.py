@@ -18,8 +18,8 @@ from josiecodec.bitstream.container import TokenReader, TokenWriter
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.patch_payload import PatchRows
 from josiecodec.coding.detail import DetailCoder
-from josiecodec.coding.image import _first_picture
 from josiecodec.coding.picture_encoder import COARSEST, step_for
+from josiecodec.coding.picture_file import read_picture
 from josiecodec.errors import ConfigError, FormatError, ModelError
 from josiecodec.hub.store import load, save
 from josiecodec.metrics.vision import psnr
@@ -166,7 +166,7 @@ def test_parts_of_a_large_picture_are_apart(codec, picture, monkeypatch):
     broken[data.index(rows.details[2].data) + 5] ^= 1
     with pytest.raises(FormatError, match="checksum"):
         codec.decompress(bytes(broken))
-    back = _first_picture(codec, TokenReader(bytes(broken), codec.known_tables), None, True)
+    back = read_picture(codec, TokenReader(bytes(broken), codec.known_tables), salvage=True).rgb
     assert torch.equal(back[:, :16], whole[:, :16])
     assert (back[:, 98:] - whole[:, 98:]).abs().max() < 0.1  # the base's network looks around
     assert not torch.equal(back[:, 70:90], whole[:, 70:90])
