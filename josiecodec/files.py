@@ -37,7 +37,7 @@ from .shipped import find_fingerprint
 
 SUFFIX = ".josie"
 MONO_VIDEO = "; the sound of videos stays mono"
-DEFAULTS = {"audio": "jodio-24k-v3", "vision": "jovio-16-v3"}
+DEFAULTS = {"audio": "jodio-24k-v3", "vision": "jovio-16-v4"}
 
 
 def encode_file(
