@@ -17,10 +17,11 @@ from typing import Any
 from .bitstream.container import TokenReader
 from .bitstream.header import StreamInfo, VisionInfo
 from .coding import audio, audio_stereo, image, video
-from .coding.codec import Progress, Result, TokenCodec
+from .coding.codec import TokenCodec
 from .coding.door import asked_rate
 from .coding.jodio import Jodio
 from .coding.jovio import Jovio
+from .coding.result import Progress, Result
 from .errors import CodecError, MediaError, ModelError
 from .hub.store import load
 from .media.images import IMAGE_SUFFIXES

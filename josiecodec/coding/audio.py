@@ -26,9 +26,9 @@ from ..media.audio_writer import AudioWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio_decoder import BlockDecoder
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
-from .codec import Progress, Result
 from .jodio import Jodio
 from .layer_rate import Fitted
+from .result import Progress, Result
 from .stereo import ImageDecoder
 
 MAX_IN_MEMORY = 1 << 26  # bytes of standard input; more goes to a temporary file

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..errors import CodecError, CodesError
 from ..media.audio_reader import Audio, resample
 from ..settings import EncoderSettings, Rate
-from .codec import Progress, Result
+from .result import Progress, Result
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

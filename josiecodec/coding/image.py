@@ -12,10 +12,10 @@ from ..bitstream.header import find_stream
 from ..errors import FormatError
 from ..media.images import load_image, save_image
 from ..settings import EncoderSettings, Rate, fitting_rate
-from .codec import Result
 from .jovio import Jovio
 from .motion_codec import VideoDecoder
 from .picture_encoder import still_encoder
+from .result import Result
 from .vision_encoder import write_pictures
 
 

@@ -24,10 +24,10 @@ from ..media.video_writer import VideoWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio import encode_blocks, normalizing_gain
 from .audio_decoder import BlockDecoder
-from .codec import Progress, Result
 from .jodio import Jodio
 from .jovio import Jovio
 from .motion_codec import KEY_SECONDS, VideoDecoder, video_encoder
+from .result import Progress, Result
 from .video_stretch import Stretch, entry
 from .vision_encoder import END_BYTES, put
 
