@@ -12,6 +12,9 @@ from .layer_configs import EnvelopeLayerConfig, WaveformLayerConfig
 from .levels import useful_levels
 from .network_configs import MimiConfig, SeaNetConfig, SpectralDecoderConfig, SpectralEncoderConfig
 
+# Long recordings are run through the network in blocks of this many frames (20 s at 12.5 Hz).
+CHUNK_FRAMES = 250
+
 
 @dataclass(frozen=True)
 class JodioConfig:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..audio.config import CHUNK_FRAMES
 from ..audio.layers import LayerInput
-from ..audio.network import CHUNK_FRAMES
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream, image_of
 from ..bitstream.josie_file import TokenFile, TokenStream
 from ..errors import CodesError, FormatError
@@ -17,6 +17,7 @@ from ..media.audio_reader import Audio
 from ..nn.conv import pad_to_multiple
 from ..nn.streaming import State
 from ..settings import EncoderSettings, Rate, fitting_rate
+from .array_streams import TensorDecoder, TensorEncoder
 from .audio_door import AudioDoor
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import TokenCodec
@@ -159,6 +160,14 @@ class Jodio(AudioDoor, TokenCodec):
         wave = self.decode(codes.to(self.device), info.length)[0]
         place = None if mono else image_of(infos, index)
         return wave if place is None else placed(wave[0], file.streams[place])
+
+    def array_encoder(self, n_q: int, settings: EncoderSettings | None = None) -> TensorEncoder:
+        """What encodes one recording, given as arrays, with so many levels."""
+        return TensorEncoder(self, n_q, settings)
+
+    def array_decoder(self, first: int = 0) -> TensorDecoder:
+        """What decodes a recording to arrays, from its frame `first` on."""
+        return TensorDecoder(self, first)
 
     def stream_info(
         self, n_q: int, length: int | None, original_rate: int | None = None, original_channels: int = 1

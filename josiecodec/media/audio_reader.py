@@ -13,7 +13,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from .audio_open import Reading, SampleReader
+from .audio_open import Reading, SampleReader, SampleResampler
 
 __all__ = ["AUDIO_SUFFIXES", "Audio", "AudioReader", "Reading", "StreamResampler", "load_audio", "resample"]
 
@@ -79,18 +79,14 @@ class AudioReader(SampleReader):
 
 
 class StreamResampler:
-    """Brings a stream of samples [n] from one rate to another, piece by piece."""
+    """A `SampleResampler` of tensors [n]."""
 
     def __init__(self, sample_rate: int, target: int):
-        self._soxr = None
-        if sample_rate != target:
-            self._soxr = soxr.ResampleStream(sample_rate, target, 1, dtype="float32")
+        self._resampler = SampleResampler(sample_rate, target)
 
     def __call__(self, x: Tensor, last: bool = False) -> Tensor:
         """Take samples in, give those that are ready out; `last` brings out the rest."""
-        if self._soxr is None:
-            return x
-        return torch.from_numpy(self._soxr.resample_chunk(x.numpy(), last=last))
+        return torch.from_numpy(self._resampler(x.numpy(), last))
 
 
 def load_audio(source: str | Path | IO[bytes], sample_rate: int = 24000, reading: Reading | None = None) -> Audio:
