@@ -11,9 +11,9 @@ import torch
 from ..bitstream.header import StreamInfo
 from ..entropy.code_tables import EntropyTables
 from ..entropy.tables_file import Tables
-from ..errors import ModelError
-from ..fingerprint import of_module, same_fingerprint
+from ..fingerprint import of_module
 from ..network import CodecNetwork
+from .audio_identity import check_maker
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,4 @@ class TokenCodec(CodecNetwork):
         Raises:
             ModelError: if it is not.
         """
-        if not same_fingerprint(info.fingerprint, self.fingerprint):
-            raise ModelError(
-                f"the file was made by model {info.model} ({info.fingerprint[:12]}), "
-                f"not by this {self.config.name} ({self.fingerprint[:12]})"
-            )
+        check_maker(info, self.config.name, self.fingerprint)
