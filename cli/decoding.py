@@ -73,13 +73,17 @@ def decode_one(
 ) -> Work:
     """Decode `start` to `end`; of a video a stretch from so many seconds on, so many long."""
     from josiecodec.bitstream.container import TokenReader
+    from josiecodec.bitstream.header import is_image
     from josiecodec.errors import FormatError
 
     data: Any = sys.stdin.buffer.read() if str(start) == "-" else str(start)
     with TokenReader(data) as reader:
         streams = {s.kind: s for s in reversed(reader.streams)}
+        stereo = any(map(is_image, reader.streams))
     try:
-        kind, done = _decoded(models, streams, data, start, end, n_q, sample_rate, salvage, progress, stretch, mono)
+        kind, done = _decoded(
+            models, streams, stereo, data, start, end, n_q, sample_rate, salvage, progress, stretch, mono
+        )
     except FormatError as error:
         hint = "" if salvage else "; --salvage decodes what is intact"
         raise FormatError(f"{error}{hint}") from None
@@ -95,6 +99,7 @@ def decode_one(
 def _decoded(
     models: Models,
     streams: dict[str, Any],
+    stereo: bool,
     data: Any,
     start: Path,
     end: Path,
@@ -106,20 +111,19 @@ def _decoded(
     mono: bool,
 ) -> tuple[str, Any]:
     """What kind of media was made, and the result."""
-    from josiecodec.coding.audio import decode_file
-    from josiecodec.coding.image import decode_image
-    from josiecodec.coding.video import decode_video
-    from josiecodec.coding.video_stretch import Stretch
-    from josiecodec.media.images import IMAGE_SUFFIXES
-    from josiecodec.media.video_reader import VIDEO_SUFFIXES
-    from josiecodec.media.video_writer import WRITABLE_VIDEO
+    from josiecodec.media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, WRITABLE_VIDEO
 
     suffix, vision, audio = end.suffix.lower(), streams.get("vision"), streams.get("audio")
     if stretch != (0.0, None) and (vision is None or suffix not in WRITABLE_VIDEO):
         raise click.UsageError("--start and --seconds are for videos")
     if vision is not None and suffix in IMAGE_SUFFIXES:
+        from josiecodec.coding.image import decode_image
+
         return "image", decode_image(models.to_decode(vision), data, end, n_q, salvage)
     if vision is not None and suffix in WRITABLE_VIDEO:
+        from josiecodec.coding.video import decode_video
+        from josiecodec.coding.video_stretch import Stretch
+
         track = None if audio is None else models.to_decode(audio)
         return "video", decode_video(
             models.to_decode(vision), track, data, end, n_q, salvage, progress, Stretch(*stretch)
@@ -127,5 +131,8 @@ def _decoded(
     if vision is not None and suffix in VIDEO_SUFFIXES:
         raise click.UsageError(f"{end.name}: video can be written as {', '.join(sorted(WRITABLE_VIDEO))}")
     if audio is not None:
-        return "audio", decode_file(models.to_decode(audio), data, end, n_q, sample_rate, salvage, progress, mono)
+        from josiecodec.coding.audio import decode_file
+
+        codec = models.to_decode_audio(audio, n_q, stereo and not mono)
+        return "audio", decode_file(codec, data, end, n_q, sample_rate, salvage, progress, mono)
     raise click.UsageError(f"{start} has no audio, and {end.name} is no image or video file")

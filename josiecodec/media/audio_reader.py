@@ -14,17 +14,9 @@ import torch
 from torch import Tensor
 
 from .audio_open import Reading, SampleReader, SampleResampler
+from .suffixes import AUDIO_SUFFIXES
 
 __all__ = ["AUDIO_SUFFIXES", "Audio", "AudioReader", "Reading", "StreamResampler", "load_audio", "resample"]
-
-# fmt: off
-AUDIO_SUFFIXES = frozenset([
-    ".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".spx", ".mp3", ".mp2", ".mp1",
-    ".mpga", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".m4a", ".m4b", ".m4r", ".aac", ".adts", ".wma", ".amr",
-    ".awb", ".3ga", ".ac3", ".eac3", ".dts", ".mka", ".weba", ".ape", ".wv", ".tta", ".tak", ".mpc", ".dsf", ".dff",
-    ".sph", ".nist", ".voc", ".gsm", ".ra", ".qta", ".loas", ".latm",
-])
-# fmt: on
 
 
 @dataclass(frozen=True)
