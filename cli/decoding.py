@@ -79,11 +79,9 @@ def decode_one(
     data: Any = sys.stdin.buffer.read() if str(start) == "-" else str(start)
     with TokenReader(data) as reader:
         streams = {s.kind: s for s in reversed(reader.streams)}
-        stereo = any(map(is_image, reader.streams))
+        mono = mono or not any(map(is_image, reader.streams))
     try:
-        kind, done = _decoded(
-            models, streams, stereo, data, start, end, n_q, sample_rate, salvage, progress, stretch, mono
-        )
+        kind, done = _decoded(models, streams, data, start, end, n_q, sample_rate, salvage, progress, stretch, mono)
     except FormatError as error:
         hint = "" if salvage else "; --salvage decodes what is intact"
         raise FormatError(f"{error}{hint}") from None
@@ -99,7 +97,6 @@ def decode_one(
 def _decoded(
     models: Models,
     streams: dict[str, Any],
-    stereo: bool,
     data: Any,
     start: Path,
     end: Path,
@@ -133,6 +130,6 @@ def _decoded(
     if audio is not None:
         from josiecodec.coding.audio import decode_file
 
-        codec = models.to_decode_audio(audio, n_q, stereo and not mono)
+        codec = models.to_decode_audio(audio, n_q, not mono)
         return "audio", decode_file(codec, data, end, n_q, sample_rate, salvage, progress, mono)
     raise click.UsageError(f"{start} has no audio, and {end.name} is no image or video file")

@@ -10,13 +10,16 @@ import numpy as np
 
 from ..audio.config import JodioConfig
 from ..audio.network_configs import FINE_SPECTRA, SpectralDecoderConfig, SpectralEncoderConfig
+from ..bitstream.model_tables import read_once
 from ..coding.audio_identity import AudioIdentity
 from ..coding.checks import checked_peak
+from ..entropy.code_tables import EntropyTables
 from ..entropy.tables_file import read_tables
 from ..errors import CodecError, CodesError, ModelError
 from ..fingerprint import TABLES_FILE
 from ..settings import EncoderSettings
 from ..shipped import fingerprint_of
+from ..weight_files import WEIGHTS
 from .graphs import Graph
 from .model_files import Weights, audio_config
 from .quantizer import Quantizer
@@ -47,9 +50,16 @@ class AudioCodec(AudioIdentity):
         self.config: JodioConfig = config
         self.settings: EncoderSettings = config.encoding
         self.folder, self.threads = folder, threads
-        self.tables = read_tables(folder / TABLES_FILE) if (folder / TABLES_FILE).is_file() else None
         self.weights = Weights(folder)
         self.quantizer = Quantizer(config.quantizer, self.weights)
+
+    @cached_property
+    def tables(self) -> EntropyTables | None:  # type: ignore[override]
+        """Read when they are needed; of a model of the package once."""
+        path = self.folder / TABLES_FILE
+        if not path.is_file():
+            return None
+        return read_once(path) if path.parent.parent == WEIGHTS else read_tables(path)
 
     @cached_property
     def fingerprint(self) -> str:
