@@ -27,7 +27,7 @@ def check_file(path: Path, given: dict[str, str], names: tuple[str, ...] = ()) -
         FormatError, ModelError: if it cannot be decoded.
     """
     from josiecodec.bitstream.container import TokenReader
-    from josiecodec.bitstream.header import is_image
+    from josiecodec.bitstream.header import by_model
     from josiecodec.errors import FormatError
     from josiecodec.shipped import find_fingerprint
 
@@ -40,7 +40,7 @@ def check_file(path: Path, given: dict[str, str], names: tuple[str, ...] = ()) -
     if any(name.startswith("hf:") for name in names):
         return  # of which kind these are is seen when they are loaded
     for stream in streams:
-        if stream.kind not in given and not is_image(stream):
+        if stream.kind not in given and by_model(stream):
             find_fingerprint(stream.fingerprint, stream.model)
 
 

@@ -88,6 +88,9 @@ def _show_josie(path: Path, salvage: bool, as_json: bool) -> None:
         return
     click.echo(f"{path}: {size} bytes")
     for s in streams:
+        if s["kind"] == "alpha":
+            click.echo(f"  alpha: {s['alpha_bytes']} bytes")
+            continue
         click.echo("\n".join(_audio(s, size) if s["kind"] == "audio" else _vision(s, size)))
         if not s.get("stereo_image"):
             click.echo(
@@ -112,6 +115,7 @@ def _audio(s: dict[str, Any], size: int) -> list[str]:
 def _vision(s: dict[str, Any], size: int) -> list[str]:
     pixels = s["width"] * s["height"] * max(s["length"], 1)
     what = f"video, {s['length']} pictures at {s['pictures_per_second']:g}/s" if s["pictures_per_second"] else "image"
+    what = f"grey {what}" if s.get("grey") else what
     if "keys" in s:
         return [
             f"  vision: {s['width']} x {s['height']}, {what}",
@@ -127,10 +131,12 @@ def _vision(s: dict[str, Any], size: int) -> list[str]:
 
 
 def _described(summary: Any) -> dict[str, Any]:
-    from josiecodec.bitstream.header import AudioInfo
+    from josiecodec.bitstream.header import AlphaInfo, AudioInfo
     from josiecodec.bitstream.scan import available_length
 
     i = summary.info
+    if isinstance(i, AlphaInfo):
+        return {"kind": i.kind, "width": i.width, "height": i.height, "alpha_bytes": summary.alpha_bytes}
     out = {
         "kind": i.kind,
         "model": i.model,
@@ -157,6 +163,8 @@ def _described(summary: Any) -> dict[str, Any]:
     out |= {"width": i.width, "height": i.height, "pictures_per_second": float(i.rate)}
     if summary.pictures:
         return out | {"keys": summary.keys}
+    if i.grey:
+        out |= {"grey": True}
     detail = {"detail_bytes": summary.detail_bytes} if summary.detail_bytes else {}
     detail |= {"screen_bytes": summary.screen_bytes} if summary.screen_bytes else {}
     return out | {

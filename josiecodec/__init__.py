@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .hub.publish import push_to_hub
     from .hub.store import load, save_pretrained
     from .media.audio_reader import Audio, load_audio
-    from .media.images import load_image
+    from .media.images import Picture, load_image, load_picture
     from .media.video_reader import load_video
     from .settings import EncoderSettings, Rate
 
@@ -39,6 +39,7 @@ __all__ = [
     "EncoderSettings",
     "Jodio",
     "Jovio",
+    "Picture",
     "Rate",
     "TokenDataset",
     "TokenFile",
@@ -48,6 +49,7 @@ __all__ = [
     "load",
     "load_audio",
     "load_image",
+    "load_picture",
     "load_video",
     "push_to_hub",
     "save_pretrained",
@@ -58,6 +60,7 @@ _MODULES = {
     "Audio": ".media.audio_reader",
     "Jodio": ".coding.jodio",
     "Jovio": ".coding.jovio",
+    "Picture": ".media.images",
     "EncoderSettings": ".settings",
     "Rate": ".settings",
     "TokenFile": ".bitstream.josie_file",
@@ -67,6 +70,7 @@ _MODULES = {
     "load": ".hub.store",
     "load_audio": ".media.audio_reader",
     "load_image": ".media.images",
+    "load_picture": ".media.images",
     "load_video": ".media.video_reader",
     "push_to_hub": ".hub.publish",
     "save_pretrained": ".hub.store",

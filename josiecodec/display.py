@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .bitstream.header import AudioInfo, VisionInfo
+from .bitstream.header import AlphaInfo, AudioInfo, VisionInfo
 from .errors import CodecError
 from .media.audio_reader import Audio
 from .media.images import to_bytes_rgb
@@ -84,6 +84,8 @@ def file_html(file: TokenFile) -> str:
             lines.append(f"audio: {seconds:.2f} s, {stream.units} frames, {what}")
         elif isinstance(i, VisionInfo):
             lines.append(f"vision: {i.width} x {i.height}, {f'{seconds:.2f} s' if i.rate else 'image'}, {what}")
+        elif isinstance(i, AlphaInfo):
+            lines.append("alpha; what is seen here is the picture without it")
         shown += _decoded(file, stream)
     seconds = max((s.seconds for s in file.streams), default=0.0)
     first = file.streams[0].info

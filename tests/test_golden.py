@@ -30,6 +30,9 @@ MADE_BY = {
     "image_detail": "jovio-16-v2",
     "image_screen": "jovio-16-v2",
     "image_screen_v3": "jovio-16-v3",
+    "image_alpha": "jovio-16-v3",
+    "image_grey": "jovio-16-v3",
+    "image_grey_alpha": "jovio-16-v3",
 }
 SHIPPED = {
     "jodio-24k": "4892de299fa0a003aabc4782f8710be083d28eb92a82577e8a2e3c923043d592",

@@ -23,9 +23,10 @@ from ..atomic import PendingFile
 from ..entropy.code_tables import check_density, decode_frames, encode_frames
 from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
+from .alpha_payload import MAX_ALPHA, alpha_parts, unpack_alpha
 from .bitpacking import pack, packed_size, unpack
 from .end_record import END_START, end_record
-from .header import MAX_HEADER, MAX_PATCHES, StreamInfo, VisionInfo, read_header, write_header
+from .header import MAX_HEADER, MAX_PATCHES, AlphaInfo, StreamInfo, VisionInfo, read_header, write_header
 from .model_tables import find_tables, tables_for
 from .motion_payload import MotionRows, may_move
 from .patch_payload import BLOCK_PATCHES, MAX_BLOCK_UNITS, PatchRows, block_parts
@@ -47,8 +48,8 @@ class Block:
         stream: its index in the header.
         first: index of its first unit: frame (audio) or row of patches (vision).
         units: how many of them.
-        codes: uint16 [frames, levels] (audio), `PatchRows` (vision), or `MotionRows` (pictures of a video with
-            motion); from a reader that leaves codes out, range-coded ones are all zeros.
+        codes: uint16 [frames, levels] (audio), `PatchRows` (vision), `MotionRows` (pictures of a video with motion),
+            or uint8 [rows, width] (alpha); from a reader that leaves codes out, range-coded ones are all zeros.
         size, coding: bytes of the payload and how it is coded, of a block that was read.
     """
 
@@ -143,6 +144,14 @@ class TokenWriter:
             raise CodesError(f"pictures of a video with motion do not fit stream {stream}")
         for part in pictures.split(MAX_BLOCK_UNITS, BLOCK_PATCHES, info.columns, MAX_PAYLOAD):
             self._put(stream, MOTION, part.units, part.to_bytes())
+
+    def add_alpha(self, stream: int, alpha: np.ndarray) -> None:
+        """Append rows of pixels, uint8 [rows, width], to a stream of alpha that they fit; else `CodesError`."""
+        info = self.streams[stream]
+        if not isinstance(info, AlphaInfo) or alpha.dtype != np.uint8 or alpha.shape[1:] != (info.width,):
+            raise CodesError(f"alpha does not fit stream {stream}")
+        for units, payload in alpha_parts(alpha, MAX_BLOCK_UNITS, MAX_PAYLOAD):
+            self._put(stream, FIXED_LENGTH, units, payload)
 
     def close(self, lengths: list[int] | None = None) -> None:
         """Write what waits, the end record, and the exact lengths (in samples) into the header.
@@ -321,6 +330,8 @@ class TokenReader:
         size, position = get_varint(data, position, MAX_PAYLOAD)
         if isinstance(info, VisionInfo):
             fits = may_move(info, units) if coding == MOTION else units > 0 and units * info.columns <= MAX_PATCHES
+        elif isinstance(info, AlphaInfo):
+            fits = units > 0 and units * info.width <= MAX_ALPHA
         else:
             fixed_length = packed_size(units * info.levels, info.codebook_size)
             fits = units > 0 and (size == fixed_length if coding == FIXED_LENGTH else size < fixed_length)
@@ -344,6 +355,8 @@ class TokenReader:
             codes = MotionRows.from_bytes(payload, units, info.rows)
         elif isinstance(info, VisionInfo):
             codes = unpack_patches(coding, payload, units, info, tables)
+        elif isinstance(info, AlphaInfo):
+            codes = unpack_alpha(payload, units, info.width) if self.codes else np.zeros((units, info.width), np.uint8)
         elif coding == FIXED_LENGTH:
             codes = unpack(payload, units, info.levels, info.codebook_size)
         elif tables is None:

@@ -1,8 +1,8 @@
 """The header of a `.josie` file: what its streams are and which model they need.
 
 Layout in docs/format.md. Every size is bounded and checked before anything of that size is read. Version 2 is written;
-version 3 where a stream is the image of a stereo recording, which readers of version 2 cannot know. Version 1, whose
-numbers have fixed sizes, is still read (`header_v1.py`).
+version 3 where a stream is the image of a stereo recording, and version 4 where a picture is grey or has alpha, which
+readers of earlier versions cannot know. Version 1, whose numbers have fixed sizes, is still read (`header_v1.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .header_v1 import old_fields
 from .varint import get_varint, put_varint
 
 MAGIC = b"\x89JOSIE"
-VERSION, STEREO_VERSION = 2, 3
+VERSION, STEREO_VERSION, FORMS_VERSION = 2, 3, 4
 MAX_HEADER = 4096
 MAX_STREAMS = 8
 MAX_LEVELS = 64
@@ -32,6 +32,7 @@ MAX_PIXELS = 1 << 28  # of a picture
 MAX_LENGTH = 1 << 47
 LENGTH_BYTES = 6  # always, so that a length that is known at the end has room
 UNKNOWN_LENGTH = (1 << 48) - 1
+ALPHA_NAME, ALPHA_VALUES = "alpha", 256  # of streams of alpha, which no model makes
 
 Info = TypeVar("Info", bound="StreamInfo")
 
@@ -111,6 +112,7 @@ class VisionInfo(StreamInfo):
         rate: pictures per second; 0 for an image.
         patch: side of a patch, in pixels.
         group: pictures in each frame group (GOP) after the first, which is the first picture alone.
+        grey: whether red, green and blue are the same in all pixels.
     """
 
     kind: ClassVar[str] = "vision"
@@ -120,6 +122,7 @@ class VisionInfo(StreamInfo):
     rate: Fraction
     patch: int
     group: int
+    grey: bool = False
 
     @property
     def columns(self) -> int:
@@ -149,7 +152,33 @@ class VisionInfo(StreamInfo):
         return self.total_rows
 
 
-AUDIO, VISION, IMAGE = 0, 1, 2  # kinds of streams in the header; IMAGE from version 3 on
+@dataclass(frozen=True)
+class AlphaInfo(StreamInfo):
+    """The alpha of the image before it: how opaque each pixel is. Its units are rows of pixels.
+
+    Attributes:
+        width, height: of the image, in pixels.
+    """
+
+    kind: ClassVar[str] = "alpha"
+    unit: ClassVar[str] = "row"
+    width: int
+    height: int
+
+    @property
+    def units(self) -> int | None:
+        """Rows of pixels."""
+        return None if self.length is None else self.length * self.height
+
+    @staticmethod
+    def of(picture: VisionInfo) -> AlphaInfo:
+        """That of an image."""
+        none = "0" * FINGERPRINT_DIGITS
+        return AlphaInfo(ALPHA_NAME, none, 1, ALPHA_VALUES, picture.length, picture.width, picture.height)
+
+
+AUDIO, VISION, IMAGE, ALPHA = 0, 1, 2, 3  # kinds of streams in the header; IMAGE from version 3 on, ALPHA from 4 on
+GREY = 1  # a bit of the form of a picture, from version 4 on
 
 
 def write_header(streams: Sequence[StreamInfo]) -> bytes:
@@ -164,24 +193,36 @@ def write_header(streams: Sequence[StreamInfo]) -> bytes:
     for s in streams:
         check_limits(s)
     _check_images(streams)
+    _check_alpha(streams)
+    version = _version(streams)
     for s in streams:
         name = s.model.encode()
         kind = VISION if isinstance(s, VisionInfo) else IMAGE if is_image(s) else AUDIO
+        kind = ALPHA if isinstance(s, AlphaInfo) else kind
         body += bytes([kind << 6 | s.levels - 1]) + put_varint(s.codebook_size) + bytes.fromhex(s.fingerprint)
         body += bytes([len(name)]) + name
         body += (UNKNOWN_LENGTH if s.length is None else s.length).to_bytes(LENGTH_BYTES, "little")
-        body += b"".join(put_varint(number) for number in _numbers(s))
-    version = STEREO_VERSION if any(map(is_image, streams)) else VERSION
+        body += b"".join(put_varint(number) for number in _numbers(s, version))
     data = MAGIC + bytes([version]) + put_varint(len(body)) + body
     return data + struct.pack("<I", zlib.crc32(data))
 
 
-def _numbers(s: StreamInfo) -> tuple[int, ...]:
+def _version(streams: Sequence[StreamInfo]) -> int:
+    """The first version that has all of some streams."""
+    if any(isinstance(s, AlphaInfo) or (isinstance(s, VisionInfo) and s.grey) for s in streams):
+        return FORMS_VERSION
+    return STEREO_VERSION if any(map(is_image, streams)) else VERSION
+
+
+def _numbers(s: StreamInfo, version: int) -> tuple[int, ...]:
     """What is said of a stream of its kind."""
+    if isinstance(s, AlphaInfo):
+        return ()
     if isinstance(s, AudioInfo):
         return s.sample_rate, s.frame_size, s.original_rate, s.original_channels
     assert isinstance(s, VisionInfo)
-    return s.width, s.height, s.rate.numerator, s.rate.denominator, s.patch, s.group
+    form = (GREY * s.grey,) if version >= FORMS_VERSION else ()
+    return s.width, s.height, s.rate.numerator, s.rate.denominator, s.patch, s.group, *form
 
 
 def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
@@ -196,8 +237,8 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
     if len(data) < 8 or data[:6] != MAGIC:
         raise FormatError("not a .josie file")
     old = data[:8] == OLD_MAGIC
-    if not old and data[6] not in (VERSION, STEREO_VERSION):
-        raise FormatError(f"version {data[6]} of the format; this program knows versions 1 to {STEREO_VERSION}")
+    if not old and not VERSION <= data[6] <= FORMS_VERSION:
+        raise FormatError(f"version {data[6]} of the format; this program knows versions 1 to {FORMS_VERSION}")
     size, position = (int.from_bytes(data[10:12], "little"), 12) if old else get_varint(data, 7, MAX_HEADER)
     end = position + size
     if end + 4 > min(len(data), MAX_HEADER):
@@ -205,8 +246,9 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
     if struct.unpack_from("<I", data, end)[0] != zlib.crc32(data[:end]):
         raise FormatError("the header is damaged (checksum)")
     try:
-        fields = old_fields(data[:end]) if old else _fields(data[:end], position)
-        most = IMAGE if not old and data[6] == STEREO_VERSION else VISION
+        version = 1 if old else data[6]
+        fields = old_fields(data[:end]) if old else _fields(data[:end], position, version)
+        most = VISION if version <= VERSION else IMAGE if version <= STEREO_VERSION else ALPHA
         if any(kind > most for kind, *_ in fields):
             raise FormatError("a stream of a kind that this version of the format does not have")
         streams = _stream_infos(fields)
@@ -215,12 +257,23 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
     if not 1 <= len(streams) <= MAX_STREAMS:
         raise FormatError(f"{len(streams)} streams")
     _check_images(streams)
+    _check_alpha(streams)
     return streams, end + 4
 
 
 def is_image(info: StreamInfo) -> bool:
     """Whether a stream is the image of a stereo recording."""
     return isinstance(info, AudioInfo) and info.image
+
+
+def by_model(info: StreamInfo) -> bool:
+    """Whether a model made a stream: not a stereo image, nor alpha."""
+    return not is_image(info) and not isinstance(info, AlphaInfo)
+
+
+def alpha_of(streams: Sequence[StreamInfo], index: int) -> int | None:
+    """Index of the alpha that belongs to an image; None if it is opaque."""
+    return index + 1 if index + 1 < len(streams) and isinstance(streams[index + 1], AlphaInfo) else None
 
 
 def image_of(streams: Sequence[StreamInfo], index: int) -> int | None:
@@ -245,6 +298,21 @@ def _check_images(streams: Sequence[StreamInfo]) -> None:
             raise FormatError("a stereo image does not follow a stream of audio that it fits")
 
 
+def _check_alpha(streams: Sequence[StreamInfo]) -> None:
+    """Make sure that each stream of alpha follows an image that it fits.
+
+    Raises:
+        FormatError: if it does not.
+    """
+    for index, alpha in enumerate(streams):
+        if isinstance(alpha, AlphaInfo):
+            image = streams[index - 1] if index else None
+            size = (alpha.width, alpha.height, alpha.length)
+            fits = isinstance(image, VisionInfo) and not image.rate
+            if not fits or not isinstance(image, VisionInfo) or size != (image.width, image.height, image.length):
+                raise FormatError("alpha does not follow an image that it fits")
+
+
 def find_stream(streams: Sequence[StreamInfo], kind: str) -> int:
     """Index of the first stream of a kind.
 
@@ -260,7 +328,7 @@ def find_stream(streams: Sequence[StreamInfo], kind: str) -> int:
 Fields = tuple[int, str, str, int, int, int | None, list[int]]
 
 
-def _fields(data: bytes, position: int) -> list[Fields]:
+def _fields(data: bytes, position: int, version: int) -> list[Fields]:
     """Kind, model, fingerprint, levels, codebook size, length and the numbers of its kind, of each stream."""
     streams: list[Fields] = []
     while position < len(data):
@@ -273,7 +341,7 @@ def _fields(data: bytes, position: int) -> list[Fields]:
         length = int.from_bytes(data[position : position + LENGTH_BYTES], "little")
         position += LENGTH_BYTES
         numbers = []
-        for _ in range(6 if kind == VISION else 4):
+        for _ in range((4, 6 + (version >= FORMS_VERSION), 4, 0)[kind]):
             number, position = get_varint(data, position, (1 << 32) - 1)
             numbers.append(number)
         known = None if length == UNKNOWN_LENGTH else length
@@ -285,12 +353,19 @@ def _stream_infos(fields: list[Fields]) -> list[StreamInfo]:
     streams: list[StreamInfo] = []
     for kind, model, fingerprint, levels, size, length, numbers in fields:
         common = (model, fingerprint, levels, size, length)
-        if kind != VISION:
+        if kind == ALPHA:
+            image = streams[-1] if streams else None
+            if not isinstance(image, VisionInfo):
+                raise FormatError("alpha does not follow an image that it fits")
+            streams.append(AlphaInfo(*common, image.width, image.height))
+        elif kind != VISION:
             rate, frame, original, channels = numbers
             streams.append(AudioInfo(*common, rate, frame, original, channels, kind == IMAGE))
         else:
-            width, height, top, bottom, patch, group = numbers
-            streams.append(VisionInfo(*common, width, height, Fraction(top, bottom), patch, group))
+            width, height, top, bottom, patch, group, *form = numbers
+            if form and form[0] > GREY:
+                raise FormatError(f"pictures of a form {form[0]} that is not known")
+            streams.append(VisionInfo(*common, width, height, Fraction(top, bottom), patch, group, form == [GREY]))
         check_limits(streams[-1])
     return streams
 
@@ -327,7 +402,10 @@ def check_limits(s: StreamInfo) -> None:
             "rate's numerator": (s.rate.numerator, 0, (1 << 31) - 1),
             "rate's denominator": (s.rate.denominator, 1, (1 << 31) - 1),
             "group": (s.group, 1, 255),
+            "rate of greys": (s.rate if s.grey else 0, 0, 0),
         }
+    elif isinstance(s, AlphaInfo):
+        limits |= {"levels": (s.levels, 1, 1), "values": (s.codebook_size, ALPHA_VALUES, ALPHA_VALUES)}
     else:
         raise FormatError(f"stream: unknown kind {type(s).__name__}")
     for name, (value, low, high) in limits.items():

@@ -13,7 +13,7 @@ import numpy as np
 from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
 from .container import TokenReader, TokenWriter
-from .header import StreamInfo, VisionInfo, is_image
+from .header import AlphaInfo, StreamInfo, VisionInfo, by_model, is_image
 from .motion_payload import MotionRows
 from .patch_payload import PatchRows
 from .scan import available_length, check_length, contiguous_blocks, seconds
@@ -26,9 +26,10 @@ class TokenStream:
     """One stream.
 
     Attributes:
-        info: an `AudioInfo` or a `VisionInfo`.
+        info: an `AudioInfo`, a `VisionInfo` or an `AlphaInfo`.
         codes: uint16 [levels, frames], the semantic level first (audio), `PatchRows` with the rows of all
-            frame groups one below the other (vision), or `MotionRows` (a video with motion).
+            frame groups one below the other (vision), `MotionRows` (a video with motion), or uint8 [height, width]
+            (alpha, 255 is opaque).
     """
 
     info: StreamInfo
@@ -41,6 +42,8 @@ class TokenStream:
             return f"TokenStream(vision, {size}, {i.levels} levels of {i.model})"
         if is_image(i):
             return f"TokenStream(stereo image, {self.seconds:.2f} s)"
+        if isinstance(i, AlphaInfo):
+            return f"TokenStream(alpha, {i.width} x {i.height})"
         return f"TokenStream({i.kind}, {self.seconds:.2f} s, {self.units} frames x {i.levels} levels of {i.model})"
 
     @property
@@ -48,6 +51,8 @@ class TokenStream:
         """Frames (audio) or rows of patches (vision) that are there."""
         if isinstance(self.codes, MotionRows):
             return self.codes.units
+        if isinstance(self.info, AlphaInfo) and isinstance(self.codes, np.ndarray):
+            return len(self.codes)
         return len(self.codes.counts) if isinstance(self.codes, PatchRows) else self.codes.shape[1]
 
     @property
@@ -141,7 +146,10 @@ class TokenFile:
             raise CodesError(f"at least one level must stay, not {levels}")
         streams = []
         for s in self.streams:
-            keep = s.info.levels if is_image(s.info) else min(levels, s.info.levels)
+            if not by_model(s.info):
+                streams.append(s)
+                continue
+            keep = min(levels, s.info.levels)
             if isinstance(s.codes, MotionRows):
                 raise CodesError("levels of a video with motion cannot be left out: what is predicted needs them")
             codes = s.codes.trimmed(keep) if isinstance(s.codes, PatchRows) else s.codes[:keep]
@@ -149,6 +157,10 @@ class TokenFile:
         return TokenFile(streams)
 
     def _fill(self, writer: TokenWriter) -> None:
+        # As encoders do it, who have to know what alpha takes before colours are coded.
+        for index, s in enumerate(self.streams):
+            if isinstance(s.info, AlphaInfo) and isinstance(s.codes, np.ndarray):
+                writer.add_alpha(index, s.codes)
         lengths = []
         for index, s in enumerate(self.streams):
             if isinstance(s.codes, PatchRows):
@@ -156,7 +168,7 @@ class TokenFile:
                     writer.add_rows(index, group)
             elif isinstance(s.codes, MotionRows):
                 writer.add_pictures(index, s.codes)
-            else:
+            elif not isinstance(s.info, AlphaInfo):
                 writer.add(index, s.codes.T)
             lengths.append(available_length(s.info, s.units) if s.info.length is None else s.info.length)
         writer.close(lengths)
@@ -170,5 +182,7 @@ def _joined(info: StreamInfo, blocks: list[Any]) -> np.ndarray | PatchRows | Mot
                 raise FormatError("a video with motion among frame groups without")
             return MotionRows([picture for block in blocks for picture in block.pictures], info.rows)
         return PatchRows.joined(blocks, info.columns)
+    if isinstance(info, AlphaInfo):
+        return np.concatenate([np.zeros((0, info.width), np.uint8), *blocks])
     codes = np.concatenate(blocks) if blocks else np.zeros((0, info.levels), np.uint16)
     return np.ascontiguousarray(codes.T)

@@ -7,11 +7,13 @@ from picture to picture up to the next key picture. Nothing depends on decoded p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
-from ..entropy.adaptive_bits import BitDecoder, Coder, Contexts, escape
+from ..entropy.adaptive_bits import BitDecoder, BitEncoder, Coder, Contexts, escape
 from ..errors import FormatError
+from ..kernels import family
 from .motion_starts import STARTS
 
 BLOCKS, SIZE = 6, 64
@@ -30,6 +32,14 @@ _LARGE = _LAST + 48  # 2 kinds x 4 x (2 of unary, 3 of Exp-Golomb)
 _FINER = _LARGE + 48  # of what is unlike the patch before: whether, which way, 3 of unary
 CONTEXTS = _FINER + 5
 PLACES = tuple(min(d, 11) for d in range(15) for _ in range(8 - abs(7 - d)))  # diagonal of each coefficient
+
+# for the kernel
+_LAYOUT = np.array(
+    [_SKIP, _MERGE, _WHICH, _USES, _SPLIT, _CODED, _VECTOR, _PATTERN, _SIGNIFICANT, _LAST, _LARGE, _FINER]
+    + [MAX_LEVEL, MAX_OFFSET, MAX_VECTOR]
+)
+_PLACES = np.array(PLACES)
+_ERRORS = "", "a step that differs too much", "a vector that is too long", "a coefficient that is too large"
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,9 @@ class PictureSyntax:
 
     def code(self, coder: Coder, picture: MotionPicture) -> None:
         """Write a picture, or read one into an empty one."""
+        kernels = family("motion_syntax") if type(coder) in (BitEncoder, BitDecoder) else None
+        if kernels is not None:
+            return _compiled(kernels, coder, self.contexts[picture.layer], picture)
         reading = isinstance(coder, BitDecoder)
         h, w, refs = self.h, self.w, picture.references
         contexts = self.contexts[picture.layer]
@@ -231,6 +244,31 @@ class PictureSyntax:
                 _block(coder, contexts, levels, int(n > 3))
                 picture.levels[i, j, n] = levels
         return pattern
+
+
+def _compiled(kernels: ModuleType, coder: Coder, contexts: Contexts, picture: MotionPicture) -> None:
+    """`PictureSyntax.code` by the kernel."""
+    if isinstance(coder, BitDecoder):
+        state = np.array([coder.code, coder.range, 0, 0, coder.position, 1])
+        data = np.frombuffer(bytearray(coder.data), np.uint8)
+    else:
+        state = np.array([coder.low, coder.range, coder.cache, coder.pending, 0, 0])
+        data = np.empty(1 << 16, np.uint8)
+    estimates = np.array([contexts.fast, contexts.slow])
+    given = picture.uses, picture.vectors, picture.levels, picture.offsets
+    arrays = [np.require(x, t, "CW") for x, t in zip(given, (np.uint8, np.int16, np.int16, np.int8))]
+    error, data = kernels.code(state, data, estimates, _LAYOUT, _PLACES, picture.references, *arrays, picture.varied)
+    if error:
+        raise FormatError(_ERRORS[error])
+    contexts.fast, contexts.slow = estimates.tolist()
+    if isinstance(coder, BitDecoder):
+        coder.code, coder.range, _, _, coder.position, _ = state.tolist()
+        for x, filled in zip(given, arrays):
+            if x is not filled:
+                x[:] = filled
+    else:
+        coder.low, coder.range, coder.cache, coder.pending, size, _ = state.tolist()
+        coder.out += data[:size].tobytes()
 
 
 def _motion(uses: list[list[int]], vectors: list[list[list[tuple[int, int]]]], i: int, j: int, refs: int) -> Motion:

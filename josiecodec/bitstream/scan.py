@@ -11,7 +11,7 @@ import numpy as np
 from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
 from .container import Block, TokenReader, TokenWriter
-from .header import AudioInfo, StreamInfo, VisionInfo, is_image
+from .header import AlphaInfo, AudioInfo, StreamInfo, VisionInfo, by_model
 from .motion_payload import MotionRows
 from .patch_payload import PatchRows
 
@@ -27,6 +27,7 @@ class Summary:
         pictures, keys: of a video with motion: pictures, and those that can be decoded by themselves.
         detail_bytes: of a vision stream, bytes of its detail layer.
         screen_bytes: of a vision stream, bytes of its patches of few colours.
+        alpha_bytes: of a stream of alpha.
     """
 
     info: StreamInfo
@@ -38,6 +39,7 @@ class Summary:
     keys: int = 0
     detail_bytes: int = 0
     screen_bytes: int = 0
+    alpha_bytes: int = 0
 
     @property
     def seconds(self) -> float:
@@ -65,6 +67,8 @@ def summarise(path: str | Path, salvage: bool = False) -> tuple[list[Summary], l
             elif isinstance(block.codes, MotionRows):
                 summary.pictures += len(block.codes.pictures)
                 summary.keys += sum(p.key for p in block.codes.pictures)
+            elif isinstance(summary.info, AlphaInfo):
+                summary.alpha_bytes += block.size
         for summary in summaries:
             check_length(reader, summary.info, summary.units, salvage)
         return summaries, reader.problems
@@ -86,7 +90,7 @@ def trim_file(source: str | Path, target: str | Path, levels: int, tables: Table
     if levels < 1:
         raise CodesError(f"at least one level must stay, not {levels}")
     with TokenReader(source, tables) as reader:
-        streams = [i if is_image(i) else replace(i, levels=min(levels, i.levels)) for i in reader.streams]
+        streams = [replace(i, levels=min(levels, i.levels)) if by_model(i) else i for i in reader.streams]
         reached = [0] * len(streams)
         with TokenWriter(target, streams, tables) as writer:
             for block in contiguous_blocks(reader, False):
@@ -95,6 +99,8 @@ def trim_file(source: str | Path, target: str | Path, levels: int, tables: Table
                     writer.add_rows(block.stream, block.codes.trimmed(streams[block.stream].levels))
                 elif isinstance(block.codes, MotionRows):
                     raise CodesError("levels of a video with motion cannot be left out: what is predicted needs them")
+                elif isinstance(streams[block.stream], AlphaInfo):
+                    writer.add_alpha(block.stream, block.codes)
                 else:
                     writer.add(block.stream, block.codes[:, : streams[block.stream].levels])
             for info, units in zip(streams, reached):
@@ -142,6 +148,8 @@ def available_length(info: StreamInfo, units: int) -> int:
         available = 0 if groups == 0 else 1 + (groups - 1) * info.group
     else:
         available = units * info.frame_size if isinstance(info, AudioInfo) else 0
+        if isinstance(info, AlphaInfo):
+            available = units // info.height
     return available if info.length is None else min(info.length, available)
 
 

@@ -12,7 +12,7 @@ from ..entropy.code_tables import EntropyTables, frame_bits, patch_bits
 from ..entropy.tables_file import Tables
 from ..errors import CodesError
 from .container import TokenReader
-from .header import is_image
+from .header import by_model
 from .model_tables import find_tables
 from .motion_payload import MotionRows
 from .patch_payload import PatchRows
@@ -44,7 +44,7 @@ def code_usage(paths: Iterable[str | Path], given: Tables | None = None) -> Usag
     for path in paths:
         with TokenReader(path, given) as reader:
             first = reader.streams[0]
-            images = {index for index, info in enumerate(reader.streams) if is_image(info)}  # no model made them
+            images = {index for index, info in enumerate(reader.streams) if not by_model(info)}  # no model made them
             made = [info for index, info in enumerate(reader.streams) if index not in images]
             if any(info.fingerprint != first.fingerprint for info in made):
                 raise CodesError(f"{path}: audio and vision, whose codes are of two models; take files of one kind")

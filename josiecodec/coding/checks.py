@@ -12,14 +12,14 @@ MAX_PEAK = 8.0  # of samples; overshoots of loud recordings stay far below, 16-b
 def checked_peak(peak: float) -> bool:
     """Warn of a highest sample that is not finite, or that integers have; returns whether it is finite."""
     if not math.isfinite(peak):
-        _warn("samples that are not finite (NaN or infinite) are taken as silence")
+        warn("samples that are not finite (NaN or infinite) are taken as silence")
         return False
     if peak > MAX_PEAK:
-        _warn(f"samples reach {peak:.3g}: waveforms are expected in [-1, 1]")
+        warn(f"samples reach {peak:.3g}: waveforms are expected in [-1, 1]")
     return True
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
     """Warn where the caller is: outside of this package, and of PyTorch, whose wrappers lie between."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("josiecodec", "torch"):

@@ -13,12 +13,13 @@ import numpy as np
 
 from ..entropy.range_coder import FREQUENCY_BITS, RangeDecoder, RangeEncoder, check_end
 from ..errors import FormatError
-from ..vision.block_transform import COEFFICIENTS
+from ..vision.block_transform import COEFFICIENTS, COLORS
 from ..vision.detail_layer import MAX_SYMBOL, SHRINK, STEPS, DetailLayer, known_step
 from ..vision.detail_network import DetailNetwork
 
 REST_BITS = 12  # of what is more than the largest symbol
 MAX_SIZE = MAX_SYMBOL + (1 << REST_BITS) - 1
+BRIGHTNESS = COEFFICIENTS // COLORS  # of these there are so many coefficients, the first ones
 ZERO = MAX_SYMBOL  # index of the symbol for 0
 
 
@@ -44,13 +45,15 @@ class DetailCoder:
 
     Args:
         layer: of the model.
+        grey: whether pictures are greys: coefficients of colours are zero without being coded.
 
     Raises:
         ModelError: if its network could not be exact.
         FormatError: if its frequencies do not add up.
     """
 
-    def __init__(self, layer: DetailLayer):
+    def __init__(self, layer: DetailLayer, grey: bool = False):
+        self.grey = grey
         self.network: DetailNetwork = layer.network()
         self.passes = layer.passes
         frequencies = layer.numbers("frequencies").astype(np.int64)
@@ -88,8 +91,7 @@ class DetailCoder:
         price = np.broadcast_to(bit_price, wanted.shape)
         total, streams = 0.0, []
         for members, (scales, into) in zip(self.passes, self.network.scales(latents, counts, known_step(step))):
-            if skipped is not None:
-                scales[skipped] = -1
+            self._leave_out(scales, members, skipped)
             x = wanted[..., members]
             size = np.abs(x)
             coded = (scales >= 0) & (size > 0.5)
@@ -108,6 +110,13 @@ class DetailCoder:
             there = scales >= 0
             streams.append((scales[there].clip(0, self.scales - 1), found[there]))
         return ChosenDetail(step, symbols, total, streams)
+
+    def _leave_out(self, scales: np.ndarray, members: np.ndarray, skipped: np.ndarray | None) -> None:
+        """Mark what is not coded."""
+        if skipped is not None:
+            scales[skipped] = -1
+        if self.grey:
+            scales[..., members >= BRIGHTNESS] = -1
 
     def _nearer(self, size: np.ndarray, table: np.ndarray, bit_price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the sizes [N] next above and below: the better one, and the bits that it takes."""
@@ -151,8 +160,7 @@ class DetailCoder:
         symbols = np.zeros((2 * h, 2 * w, COEFFICIENTS), np.int16)
         passes: Iterator[tuple[np.ndarray, np.ndarray]] = self.network.scales(latents, counts, known_step(step))
         for members, (scales, into) in zip(self.passes, passes):
-            if skipped is not None:
-                scales[skipped] = -1
+            self._leave_out(scales, members, skipped)
             coded = scales >= 0
             table = scales[coded].clip(0, self.scales - 1).tolist()
             values = np.array(decoder.decode_symbols(self._tables, table, FREQUENCY_BITS), np.int64) - ZERO

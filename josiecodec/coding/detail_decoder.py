@@ -34,10 +34,13 @@ def covered(rows: PatchRows, screens: list[Screen | None]) -> bool:
 
 
 @torch.no_grad()
-def with_detail(network: JovioNetwork, base: Tensor, rows: PatchRows, screens: list[Screen | None]) -> Tensor:
+def with_detail(
+    network: JovioNetwork, base: Tensor, rows: PatchRows, screens: list[Screen | None], grey: bool = False
+) -> Tensor:
     """Decoded base [1, 3, H, W] of whole patches and its rows -> the picture. Rows without detail stay as they are.
 
-    The base is not kept as it was.
+    Of a `grey` picture base and detail have no colours, but what comes out may have a trace of them. The base is not
+    kept as it was.
 
     Raises:
         FormatError: if the detail is not in order.
@@ -45,10 +48,11 @@ def with_detail(network: JovioNetwork, base: Tensor, rows: PatchRows, screens: l
     layer, patch = network.detail, network.patch
     assert layer is not None
     base = base.clamp_(0, 1)
+    base = in_grey(base) if grey else base
     _put_in(base, rows, screens, patch)
     if covered(rows, screens):
         return base
-    coder = DetailCoder(layer)
+    coder = DetailCoder(layer, grey)
     residual, steps = torch.zeros_like(base), torch.full((len(rows.counts),), -1)
     for part, screen in zip(rows.details, screens):
         if not part.data and screen is not None:
@@ -63,6 +67,11 @@ def with_detail(network: JovioNetwork, base: Tensor, rows: PatchRows, screens: l
     out = _filtered(network, base, residual, steps)
     _put_in(out, rows, screens, patch)
     return out
+
+
+def in_grey(x: Tensor) -> Tensor:
+    """Pictures [..., 3, H, W] without their colours: the same in all three, which are the mean."""
+    return x.mean(-3, keepdim=True).expand_as(x).contiguous()
 
 
 def blocks_of(patches: np.ndarray) -> np.ndarray:

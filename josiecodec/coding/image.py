@@ -5,18 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO
 
-from torch import Tensor
-
-from ..bitstream.container import TokenReader, TokenWriter
-from ..bitstream.header import find_stream
-from ..errors import FormatError
-from ..media.images import load_image, save_image
+from ..bitstream.container import TokenReader
+from ..media.images import load_picture, save_picture
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .jovio import Jovio
-from .motion_codec import VideoDecoder
-from .picture_encoder import still_encoder
+from .picture_file import read_picture, write_picture
 from .result import Result
-from .vision_encoder import write_pictures
 
 
 def encode_image(
@@ -28,7 +22,7 @@ def encode_image(
     rate: Rate | None = None,
     settings: EncoderSettings | None = None,
 ) -> Result:
-    """Encode an image file to a `.josie` file.
+    """Encode an image file to a `.josie` file. Its alpha is kept without loss, and counts with `rate`.
 
     Args:
         codec: the model.
@@ -44,13 +38,10 @@ def encode_image(
         FormatError: if `target` cannot be written.
     """
     rate = fitting_rate("image", n_q, rate)
-    picture = load_image(source)
-    size = (picture.shape[-2], picture.shape[-1])
-    encoder = still_encoder(codec, rate, size, settings, codec.tables)
-    info = codec.stream_info(size, encoder.levels, 1)
-    with TokenWriter(target, [info], codec.known_tables) as writer:
-        write_pictures(writer, encoder, [picture])
-    return Result(0.0, writer.size, pixels=size[0] * size[1], n_q=rate.n_q)
+    picture = load_picture(source)
+    size = (picture.rgb.shape[-2], picture.rgb.shape[-1])
+    written = write_picture(codec, picture, target, rate, settings)
+    return Result(0.0, written, pixels=size[0] * size[1], n_q=rate.n_q)
 
 
 def decode_image(
@@ -75,18 +66,6 @@ def decode_image(
         MediaError: if the image cannot be written.
     """
     with TokenReader(source, codec.known_tables) as reader:
-        picture = _first_picture(codec, reader, n_q, salvage)
-        save_image(picture, target)
+        picture = read_picture(codec, reader, n_q, salvage)
+        save_picture(picture, target)
         return Result(0.0, Path(target).stat().st_size, tuple(reader.problems))
-
-
-def _first_picture(codec: Jovio, reader: TokenReader, n_q: int | None, salvage: bool) -> Tensor:
-    index = find_stream(reader.streams, "vision")
-    decoder = VideoDecoder(codec, codec.check_stream(reader.streams[index]), n_q, salvage)
-    for block in reader.blocks(salvage):
-        if block.stream == index and block.first < decoder.info.rows:
-            for picture in decoder.push(block):
-                return picture
-    for picture in decoder.finish():
-        return picture
-    raise FormatError("no whole picture in this file")

@@ -9,23 +9,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..bitstream.container import Block, TokenWriter
-from ..bitstream.header import StreamInfo, VisionInfo, find_stream
+from ..bitstream.container import Block, TokenReader, TokenWriter
+from ..bitstream.header import AlphaInfo, find_stream
 from ..bitstream.josie_file import TokenFile
-from ..errors import CodesError, FormatError
+from ..errors import CodesError
+from ..media.images import Picture
 from ..settings import EncoderSettings, Rate, fitting_rate
-from .codec import TokenCodec
+from .checks import warn
 from .door import as_tensor, asked_rate
-from .motion_codec import MOTION_GROUP, VideoDecoder, video_encoder
-from .picture_encoder import still_encoder
-from .vision_door import VisionDoor
-from .vision_encoder import PictureEncoder, write_pictures
+from .motion_codec import VideoDecoder, video_encoder
+from .picture_file import picture_of, read_picture, write_picture
+from .vision_encoder import write_pictures
+from .vision_files import VisionFiles
 
 
-class Jovio(VisionDoor, TokenCodec):
+class Jovio(VisionFiles):
     """A neural codec of images and video. See `JovioConfig` for its parts and `josiecodec.load` for trained ones."""
-
-    kind = "vision"
 
     def compress(
         self,
@@ -37,8 +36,9 @@ class Jovio(VisionDoor, TokenCodec):
         pictures_per_second: Fraction | int = 25,
         bpp: float | None = None,
         kbps: float | None = None,
+        alpha: Tensor | np.ndarray | None = None,
     ) -> bytes:
-        """Encode one image or video to the bytes of a `.josie` file.
+        """Encode one image or video to the bytes of a `.josie` file. An image of greys alone stays one.
 
         Args:
             x: an image [3, H, W] or [1, 3, H, W], or a video [3, T, H, W] or [1, 3, T, H, W], RGB in [0, 1].
@@ -47,6 +47,7 @@ class Jovio(VisionDoor, TokenCodec):
             settings: of the encoder; None for `self.settings`.
             pictures_per_second: of a video.
             bpp, kbps: the same as `rate=Rate(bpp=...)` and `rate=Rate(kbps=...)`.
+            alpha: of an image, uint8 [H, W], 255 where it is opaque; kept without loss.
 
         Raises:
             CodesError: on a wrong shape or type, or `n_q` out of range.
@@ -60,20 +61,21 @@ class Jovio(VisionDoor, TokenCodec):
         if not still and not (video.shape[2] and pictures_per_second > 0):
             raise CodesError("a video has at least one picture, and so many per second")
         size, per_second = (video.shape[-2], video.shape[-1]), Fraction(0 if still else pictures_per_second)
-        encoder: PictureEncoder
-        if still:
-            picture = still_encoder(self, rate, size, settings, self.tables)
-            encoder, levels, group = picture, picture.levels, 0
-        else:
-            moving = video_encoder(self, rate, size, per_second, settings=settings)
-            encoder, levels, group = moving, moving.levels, moving.group
-        info = self.stream_info(size, levels, video.shape[2], per_second, group)
         out = io.BytesIO()
-        write_pictures(TokenWriter(out, [info], self.known_tables), encoder, video[0].unbind(1))
+        if still:
+            write_picture(self, picture_of(video[0, :, 0], alpha), out, rate, settings)
+            return out.getvalue()
+        if alpha is not None:
+            raise CodesError("alpha is for images")
+        moving = video_encoder(self, rate, size, per_second, settings=settings)
+        info = self.stream_info(size, moving.levels, video.shape[2], per_second, moving.group)
+        write_pictures(TokenWriter(out, [info], self.known_tables), moving, video[0].unbind(1))
         return out.getvalue()
 
     def decompress(self, data: bytes, n_q: int | None = None) -> Tensor:
         """Decode the bytes of a `.josie` file: an image [3, H, W] or a video [3, T, H, W] in [0, 1].
+
+        An image with alpha is put on white, with a warning; `decompress_picture` keeps it.
 
         Args:
             data: the file.
@@ -85,6 +87,9 @@ class Jovio(VisionDoor, TokenCodec):
             ModelError: if another model made it.
         """
         file = TokenFile.from_bytes(data, tables=self.known_tables)
+        if any(isinstance(s.info, AlphaInfo) for s in file.streams):
+            warn("transparency is put on white; decompress_picture keeps it")
+            return self.decompress_picture(data, n_q).on_white()
         stream = file.streams[find_stream([s.info for s in file.streams], "vision")]
         info, rows = self.check_stream(stream.info), stream.codes
         assert not isinstance(rows, np.ndarray)
@@ -94,37 +99,18 @@ class Jovio(VisionDoor, TokenCodec):
             return torch.zeros(3, 0, info.height, info.width)
         return torch.stack(pictures, 1) if info.rate else pictures[0]
 
-    def stream_info(
-        self, size: tuple[int, int], levels: int, pictures: int | None, rate: Fraction = Fraction(0), group: int = 0
-    ) -> VisionInfo:
-        """The header of a stream of pictures of a height and width that this model makes; `group` 0 for its own."""
-        return VisionInfo(
-            model=self.config.name,
-            fingerprint=self.fingerprint,
-            levels=levels,
-            codebook_size=self.codebook_size,
-            length=pictures,
-            width=size[1],
-            height=size[0],
-            rate=rate,
-            patch=self.patch,
-            group=group or self.config.group,
-        )
+    def decompress_picture(self, data: bytes, n_q: int | None = None) -> Picture:
+        """Decode the bytes of a `.josie` file of an image: its colours, its alpha, and whether it is grey.
 
-    def check_stream(self, info: StreamInfo) -> VisionInfo:
-        """Make sure that this is the model that made a stream, and return its header.
+        Args:
+            data: the file; of a video the first picture is decoded.
+            n_q: use at most so many levels of each patch.
 
         Raises:
-            ModelError: if it is not.
-            FormatError: if the stream contradicts the model.
+            CodesError, FormatError, ModelError: as `decompress`.
         """
-        self.check_maker(info)
-        if not isinstance(info, VisionInfo):
-            raise FormatError(f"a stream of kind {info.kind!r} is not vision")
-        settings, fits = (info.codebook_size, info.patch), info.group in (self.config.group, MOTION_GROUP)
-        if settings != (self.codebook_size, self.patch) or not fits or info.levels > self.n_q:
-            raise FormatError("the stream's settings contradict its model's")
-        return info
+        with TokenReader(data, self.known_tables) as reader:
+            return read_picture(self, reader, n_q)
 
 
 def _has_batch_axis(x: Tensor) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..kernels import family
 from ..vision.motion_field import fetch, windows
 from ..vision.motion_planes import PAD, PATCH, Planes
 from ..vision.motion_search import LONGEST
@@ -34,6 +35,15 @@ def settle(
     """
     h, w = picture.grid
     refs = len(references)
+    kernels = family("motion_merge")
+    if kernels is not None:
+        out = np.zeros((h, w, 1 + 2 * refs), np.int32)
+        near_and_far = [np.require(r.reference.y, np.uint8, "CW") for r in (references[0], references[-1])]
+        vectors = np.stack([np.asarray(v, np.int32) for v in found])
+        limits = np.ascontiguousarray(SATURATION * sizes * sizes), np.ascontiguousarray(prices)
+        bits = TAKEN_OVER, _BITS, NEW + (refs > 1) * OF_TWO
+        kernels.settle(np.require(picture.y, np.uint8, "CW"), *near_and_far, vectors, *limits, *bits, PAD, PATCH, out)
+        return out
     blocks = picture.y.reshape(h, PATCH, w, PATCH).transpose(0, 2, 1, 3).astype(np.int16)
     squares = [windows(r.reference.y, PATCH) for r in references]
     fresh = np.stack([_motions(use, found) for use in range(1, 1 << refs)], 2)  # [h, w, F, 1 + 2 R]
@@ -115,4 +125,12 @@ def _errors(
         prediction[use == 1] = parts[0][use == 1]
         prediction[use == 2] = parts[1][use == 2]
     difference = (prediction - blocks[i, j]).reshape(*motions.shape[:-1], PATCH * PATCH).astype(np.float32)
-    return scale * np.log1p(np.einsum("...p,...p->...", difference, difference) / scale)
+    return saturated(np.einsum("...p,...p->...", difference, difference), scale)
+
+
+def saturated(errors: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """About scale x log(1 + error / scale), by steps that round alike everywhere."""
+    mantissa, exponent = np.frexp(1 + errors / scales)
+    t = 2 * mantissa - 1
+    log2 = exponent - 1 + t * (1 + (1 - t) * (0.4427 + t * (0.0834 * t - 0.2474)))
+    return np.asarray(scales * (0.6931471805599453 * log2))

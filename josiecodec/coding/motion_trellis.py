@@ -12,6 +12,7 @@ import numpy as np
 
 from ..bitstream.motion_syntax import PLACES, BlockContexts
 from ..entropy.adaptive_bits import Contexts
+from ..kernels import family
 from ..vision.motion_residual import MAX_MAGNITUDE
 
 FEW = 64  # sizes whose bits are in tables; larger ones take two bits more for each doubling
@@ -33,6 +34,7 @@ def _incoming() -> np.ndarray:
 
 
 _INCOMING = _incoming()
+_EXTRA = (2 * np.log2(np.maximum(np.arange(MAX_MAGNITUDE + 1), FEW) / FEW)).astype(np.float32)  # bits of large levels
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,19 @@ class BlockBits:
         last = bits[:, where.last + 2 * place + (_COUNT > 0)]
         last[:, -1] = [[1e9], [0]]
         large = where.large + 6 * (np.minimum(_COUNT, 1) + 2 * (place < 3))
-        size = np.zeros((FEW + 1, 64, len(_STATES)), np.float32)
-        for n in range(1, FEW + 1):
-            size[n] = 1 + _escape_bits(bits, large, n - 1)
-        return BlockBits(significant, last, size)
+        return BlockBits(significant, last, _size_bits(bits, large))
+
+
+def _size_bits(bits: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Bits of sizes 1 to `FEW` with their sign [`FEW` + 1, 64, 9], as `adaptive_bits.escape` codes them.
+
+    That is behind three flags; the contexts of the first are `index` [64, 9].
+    """
+    kinds, which = np.unique(index, return_inverse=True)
+    table = np.zeros((FEW + 1, len(kinds)), np.float32)
+    for n in range(1, FEW + 1):
+        table[n] = 1 + _escape_bits(bits, kinds, n - 1)
+    return table[:, which.reshape(index.shape)]
 
 
 def _escape_bits(bits: np.ndarray, index: np.ndarray, value: int) -> np.ndarray:
@@ -91,6 +102,12 @@ def choose_levels(x: np.ndarray, bits: BlockBits, price: float) -> tuple[np.ndar
     count, states = len(x), len(_STATES)
     if not count:
         return np.zeros((0, 64), np.int16), np.zeros(0, np.float32)
+    kernels = family("motion_trellis")
+    if kernels is not None:
+        levels, gain = np.zeros((count, 64), np.int16), np.empty(count, np.float32)
+        given = [np.require(a, np.float32, "CW") for a in (x, bits.significant, bits.last, bits.size)]
+        kernels.choose_levels(*given, _EXTRA, _INCOMING, np.float32(price), levels, gain)
+        return levels, gain
     nearest = np.minimum(np.floor(x + 0.5), MAX_MAGNITUDE)
     length = int(np.nonzero((nearest > 0).any(0))[0].max(initial=-1)) + 1
     cost = np.full((count, states), np.inf, np.float32)  # beside a block without levels
@@ -127,9 +144,8 @@ def _larger(value: np.ndarray, high: np.ndarray, size: np.ndarray, price: float)
     """The better of the nearest level and the one below, if at least 2: cost and level, [N, 9]."""
     costs = []
     for level in (high, high - 1):
-        known = np.minimum(level, FEW).clip(0).astype(int)
-        extra = 2 * np.log2(np.maximum(level, FEW) / FEW)
-        total = ((value - level) ** 2)[:, None] + price * (size[known] + extra[:, None])
+        whole = level.clip(0).astype(int)
+        total = ((value - level) ** 2)[:, None] + price * (size[np.minimum(whole, FEW)] + _EXTRA[whole, None])
         costs.append(np.where(level[:, None] >= 2, total, np.inf))
     lower = costs[1] < costs[0]
     return np.where(lower, costs[1], costs[0]), (high[:, None] - lower).astype(np.int16)

@@ -20,7 +20,7 @@ from ..vision.detail_layer import PER_OCTAVE, SHRINK, STEPS, step_size
 from ..vision.detail_network import LATENT
 from ..vision.network import JovioNetwork
 from .detail import ChosenDetail, DetailCoder
-from .detail_decoder import blocks_of
+from .detail_decoder import blocks_of, in_grey
 from .rate_control import RowEncoder
 from .rdo import masking_scale
 from .reconstruct import base_codes, reconstruct
@@ -124,7 +124,8 @@ class PictureBase:
     def decoded(self) -> Tensor:
         """[1, 3, H, W] in [0, 1]."""
         group = reconstruct(self.network, self.rows, None)
-        return self.network.still_picture(group.latent, group.effective_levels).clamp_(0, 1)
+        decoded = self.network.still_picture(group.latent, group.effective_levels).clamp_(0, 1)
+        return in_grey(decoded) if self.tools.coder.grey else decoded
 
     @cached_property
     def latents(self) -> np.ndarray:

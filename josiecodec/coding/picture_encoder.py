@@ -25,7 +25,7 @@ from ..vision.detail_layer import FINEST, PER_OCTAVE, STEPS
 from ..vision.grouping import padded
 from ..vision.network import JovioNetwork
 from .detail import DetailCoder
-from .detail_decoder import covered, screens_of, with_detail
+from .detail_decoder import covered, in_grey, screens_of, with_detail
 from .picture_base import BASE_LAMBDA, COARSEST, Fineness, PictureBase, Tools, parts_of
 from .reconstruct import reconstruct
 from .screen import SAMPLED, ScreenPicture, likely_patches
@@ -55,6 +55,7 @@ class DetailEncoder:
         size: height and width.
         settings: of the encoder; None for those of the network.
         tables: entropy tables that the file will be written with.
+        grey: whether it is a picture of greys, and the file says so.
     """
 
     def __init__(
@@ -64,10 +65,11 @@ class DetailEncoder:
         size: tuple[int, int],
         settings: EncoderSettings | None,
         tables: EntropyTables | None,
+        grey: bool = False,
     ):
         assert network.detail is not None
         self.network, self.rate, self.size = network, rate, size
-        self.tools = Tools(network, settings or network.settings, tables, DetailCoder(network.detail))
+        self.tools = Tools(network, settings or network.settings, tables, DetailCoder(network.detail, grey))
         self.levels = network.n_q
         self.overhead = 0.0  # bits that the rest of the file takes
         self.taken = 0
@@ -202,7 +204,9 @@ class _OnePicture:
         else:
             group = reconstruct(self.network, way.rows, None)
             decoded = self.network.still_picture(group.latent, group.effective_levels)
-        decoded = with_detail(self.network, decoded, way.rows, screens).clamp(0, 1)
+        grey = self.tools.coder.grey
+        decoded = with_detail(self.network, decoded, way.rows, screens, grey).clamp(0, 1)
+        decoded = in_grey(decoded) if grey else decoded
         return float((decoded - self.picture).square().sum())
 
 
@@ -218,8 +222,9 @@ def still_encoder(
     size: tuple[int, int],
     settings: EncoderSettings | None = None,
     tables: EntropyTables | None = None,
+    grey: bool = False,
 ) -> GroupEncoder | DetailEncoder:
     """What encodes a still picture: with the detail layer where there is one, and no number of levels is asked for."""
     if network.detail is None or rate.n_q is not None:
         return GroupEncoder(network, rate, size, Fraction(0), settings=settings, tables=tables)
-    return DetailEncoder(network, rate, size, settings, tables)
+    return DetailEncoder(network, rate, size, settings, tables, grey)

@@ -19,7 +19,7 @@ from ..errors import CodesError, FormatError
 from ..nn.streaming import State
 from ..vision.grouping import from_groups
 from ..vision.network import JovioNetwork
-from .detail_decoder import covered, screens_of, with_detail
+from .detail_decoder import covered, in_grey, screens_of, with_detail
 from .reconstruct import Group, reconstruct
 
 BATCH_PIXELS = 1 << 20  # pixels of all the groups that go through the network together
@@ -145,5 +145,6 @@ class GroupDecoder:
         else:
             x = self.network.still_picture(group.latent, group.effective_levels)
         if group.rows.details:
-            x = with_detail(self.network, x, group.rows, screens)
+            x = with_detail(self.network, x, group.rows, screens, self.info.grey)
+        x = in_grey(x) if self.info.grey else x
         return x[0, :, : self.info.height, : self.info.width].clamp(0, 1)

@@ -149,10 +149,13 @@ def put(writer: TokenWriter, stream: int, parts: Sequence[PatchRows | MotionRows
             writer.add_rows(stream, part)
 
 
-def write_pictures(writer: TokenWriter, encoder: PictureEncoder, pictures: Iterable[Tensor]) -> None:
-    """Write pictures [3, H, W] as the only stream of a file, and close it."""
-    encoder.overhead = 8 * (writer.size + END_BYTES)
+def write_pictures(
+    writer: TokenWriter, encoder: PictureEncoder, pictures: Iterable[Tensor], overhead: float = float("inf")
+) -> None:
+    """Write pictures [3, H, W] as the first stream of a file, beside alpha at most, and close it. No more bits of
+    `overhead` than given are taken from the budget of the pictures."""
+    encoder.overhead = min(8.0 * (writer.size + END_BYTES), overhead)
     for picture in pictures:
         put(writer, 0, encoder.add(picture))
     put(writer, 0, encoder.finish())
-    writer.close([encoder.taken])
+    writer.close([encoder.taken] * len(writer.streams))

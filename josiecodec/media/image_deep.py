@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _PNG_DEPTH, _PNG_KIND = 24, 25  # bytes of its header
-_FORMS = ("rgb48be", "rgb48le", "rgba64be", "rgba64le", "gbrp16be", "gbrp16le", "gbrap16be", "gbrap16le")
+_FORMS = ("rgb48be", "rgb48le", "rgba64be", "rgba64le", "gbrp16be", "gbrp16le", "gbrap16be", "gbrap16le", "ya16be")
+_WITHOUT_ARRAY = {"ya16be": "rgba64be"}  # forms that PyAV has no arrays of, and what holds the same
 _FLOAT_FORMS = ("rgbf32le", "rgbf32be", "gbrpf32le", "gbrpf32be")
 _COLORED = (2, 4, 6)  # kinds of PNG with more than one channel
 _BITS, _PHOTOMETRIC, _TILE_WIDTH, _EXTRA, _FORM, _PROFILE = 258, 262, 322, 338, 339, 34675  # tags of TIFF
@@ -45,8 +46,12 @@ def _by_ffmpeg(image: Image.Image, file: Any) -> Image.Image | None:
     if values.shape[2] == 4 and _PREMULTIPLIED in np.atleast_1d(tags.get(_EXTRA, ())):
         opacity = np.maximum(values[..., 3:], 1) / np.float32(65535)
         scaled[..., :3] = np.minimum(scaled[..., :3] / opacity, 255)
+    hidden = image.info.get("transparency")
+    if isinstance(hidden, tuple) and values.shape[2] == 3:  # a colour of 16 bits that means transparent
+        opaque = np.where((values == np.array(hidden)).all(-1), 0.0, 255.0)
+        scaled = np.concatenate([scaled, opaque[..., None]], -1)
     out = Image.fromarray(np.rint(scaled).astype(np.uint8))
-    out.info, out.format = dict(image.info), image.format
+    out.info, out.format = {k: v for k, v in image.info.items() if k != "transparency"}, image.format
     out._exif = image.getexif()
     return out
 
@@ -96,7 +101,10 @@ def _decoded(file: Any, forms: tuple[str, ...]) -> np.ndarray | None:
         container: Any
         with av.open(file) as container:
             frame = next(container.decode(video=0))
-            return frame.to_ndarray() if frame.format.name in forms else None
+            if frame.format.name not in forms:
+                return None
+            form = _WITHOUT_ARRAY.get(frame.format.name)
+            return (frame.reformat(format=form) if form else frame).to_ndarray()
     except (av.FFmpegError, ValueError, StopIteration, IndexError):
         return None
     finally:

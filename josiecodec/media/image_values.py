@@ -48,11 +48,16 @@ def grey_values(image: Image.Image, name: str) -> np.ndarray:
         grey = _from_integers(values.astype(np.float64), bits, signed, name)
     if tiff and _first(tags, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO:
         grey = 1 - grey
-    hidden = image.info.get("transparency")
-    if image.format == "PNG" and isinstance(hidden, int) and (values == hidden).any():
-        warnings.warn(f"{name}: transparency is put on white", stacklevel=3)
-        grey = np.where(values == hidden, np.float32(1), grey)
     return np.clip(grey, 0, 1).astype(np.float32)
+
+
+def hidden_values(image: Image.Image) -> np.ndarray | None:
+    """Where a picture of one deep channel is transparent, bool [H, W]: one value of PNG means that; None if nowhere."""
+    hidden = image.info.get("transparency")
+    if image.format != "PNG" or not isinstance(hidden, int):
+        return None
+    found: np.ndarray = np.asarray(image) == hidden
+    return found if found.any() else None
 
 
 def _from_integers(values: np.ndarray, bits: int, signed: bool, name: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -15,24 +16,62 @@ from ..errors import MediaError
 from .image_color import grey_in_srgb, in_srgb
 from .image_deep import rounded
 from .image_open import IMAGE_SUFFIXES, MAX_PIXELS, frame_count, is_animation, name_of, opened
-from .image_values import grey_values, is_deep
+from .image_values import grey_values, hidden_values, is_deep
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "WRITABLE", "load_image", "save_image", "to_bytes_rgb"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "WRITABLE", "Picture", "load_image", "load_picture", "save_image"]
+__all__ += ["save_picture", "to_bytes_rgb"]
 
 WRITABLE = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm")
 _GAIN_MAPS = (b"ns.adobe.com/hdr-gain-map", b"ns.apple.com/HDRGainMap", b"ns.apple.com/pixeldatainfo")  # in XMP
 _LOSSY = {"quality": 95}
+_WITH_ALPHA = ("PNG", "WEBP", "AVIF", "TIFF")
+_WITH_GREY = ("PNG", "JPEG", "TIFF", "BMP")  # that have files of greys; a .ppm is of colours by its name
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as it is in its file.
+
+    Attributes:
+        rgb: float32 [3, H, W] in [0, 1], sRGB, not multiplied by alpha.
+        alpha: uint8 [H, W], 255 where it is opaque; None if it is so everywhere.
+        grey: whether its three colours are the same in every pixel that is seen.
+    """
+
+    rgb: Tensor
+    alpha: Tensor | None = None
+    grey: bool = False
+
+    def on_white(self) -> Tensor:
+        """Its colours [3, H, W] on white."""
+        if self.alpha is None:
+            return self.rgb
+        opacity = self.alpha.to(self.rgb.device) / 255
+        return self.rgb * opacity + (1 - opacity)
 
 
 def load_image(source: str | Path | IO[bytes]) -> Tensor:
     """Read an image as RGB [3, H, W], float32 in [0, 1], in sRGB.
 
     It is turned upright by its EXIF orientation; its colour profile is applied; grey of more than 8 bits keeps its
-    precision; transparency is put on white, with a warning. Of several pictures (pages, an animation) the first is
-    read, with a warning. The contract is in docs/media.md.
+    precision; transparency is put on white, with a warning (`load_picture` keeps it). Of several pictures (pages, an
+    animation) the first is read, with a warning. The contract is in docs/media.md.
+
+    Raises:
+        MediaError: if it cannot be read, or has more than 2^28 pixels.
+    """
+    picture = load_picture(source)
+    if picture.alpha is None:
+        return picture.rgb
+    warnings.warn(f"{name_of(source)}: transparency is put on white", stacklevel=2)
+    return picture.on_white()
+
+
+def load_picture(source: str | Path | IO[bytes]) -> Picture:
+    """Read an image with its alpha, otherwise as `load_image`.
 
     Raises:
         MediaError: if it cannot be read, or has more than 2^28 pixels.
@@ -48,10 +87,24 @@ def load_image(source: str | Path | IO[bytes]) -> Tensor:
             what = "an animation, the first" if is_animation(image) else "the first"
             warnings.warn(f"{name}: {what} of {count} pictures", stacklevel=2)
         if is_deep(image):
-            rgb = torch.from_numpy(grey_in_srgb(grey_values(image, name), image, name))
-            return _upright(rgb, image).expand(3, -1, -1).contiguous()
-        pixels = flat_rgb(ImageOps.exif_transpose(rounded(image)), name)
-    return torch.from_numpy(pixels).permute(2, 0, 1).float().div_(255)
+            rgb = _upright(torch.from_numpy(grey_in_srgb(grey_values(image, name), image, name)), image)
+            hidden = hidden_values(image)
+            alpha = None if hidden is None else torch.from_numpy(~hidden).to(torch.uint8)[None] * 255
+            opacity = None if alpha is None else _upright(alpha, image)[0].contiguous()
+            return Picture(rgb.expand(3, -1, -1).contiguous(), opacity, len(rgb) == 1)
+        found = in_srgb(ImageOps.exif_transpose(rounded(image)), name)
+        pixels = torch.from_numpy(np.array(found))
+    opacity = None
+    if pixels.shape[2] == 4:
+        opacity, pixels = pixels[..., 3].contiguous(), pixels[..., :3]
+        opacity = None if bool((opacity == 255).all()) else opacity
+    return Picture(pixels.permute(2, 0, 1).float().div_(255), opacity, _is_grey(pixels, opacity))
+
+
+def _is_grey(pixels: Tensor, alpha: Tensor | None) -> bool:
+    """Whether colours [H, W, 3] are greys where they are seen."""
+    same = (pixels[..., 0] == pixels[..., 1]) & (pixels[..., 1] == pixels[..., 2])
+    return bool(same.all()) or (alpha is not None and bool((same | (alpha == 0)).all()))
 
 
 def flat_rgb(image: Image.Image, name: str, quiet: bool = False) -> np.ndarray:
@@ -104,6 +157,16 @@ def save_image(x: Tensor, path: str | Path) -> None:
     Raises:
         MediaError: if the format is unknown or the file cannot be written.
     """
+    save_picture(Picture(x), path)
+
+
+def save_picture(picture: Picture, path: str | Path) -> None:
+    """Write a picture as an image, as `save_image`. Grey ones become files of greys. Alpha is kept by PNG, WebP, AVIF
+    and TIFF; in other formats it is put on white, with a warning.
+
+    Raises:
+        MediaError: if the format is unknown or the file cannot be written.
+    """
     from PIL import Image
 
     path = Path(path)
@@ -112,8 +175,18 @@ def save_image(x: Tensor, path: str | Path) -> None:
         raise MediaError(f"{path}: images cannot be written as {suffix or 'a file without a suffix'!r}")
     kind = Image.registered_extensions()[suffix]
     options: dict[str, Any] = dict(_LOSSY) if kind in ("JPEG", "WEBP", "AVIF") else {}
+    rgb, alpha = picture.rgb, picture.alpha
+    if alpha is not None and kind not in _WITH_ALPHA:
+        warnings.warn(f"{path}: transparency is put on white, which {kind} cannot keep", stacklevel=2)
+        rgb, alpha = picture.on_white(), None
+    pixels = to_bytes_rgb(rgb)
+    out = Image.fromarray(pixels)
+    if picture.grey and kind in _WITH_GREY:
+        out = Image.fromarray(np.ascontiguousarray(pixels[..., 1]))
+    if alpha is not None:
+        out.putalpha(Image.fromarray(alpha.cpu().numpy()))
     try:
         with replacing(path, error=MediaError) as file:
-            Image.fromarray(to_bytes_rgb(x)).save(file, kind, **options)
+            out.save(file, kind, **options)
     except (ValueError, KeyError) as error:
         raise MediaError(f"{path}: cannot be written ({error})") from None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..kernels import family
 from .motion_planes import CELL, PAD, PATCH, Planes, Reference
 
 GREY = 128  # what a patch without any reference is predicted to be
@@ -26,6 +27,7 @@ _OWN = np.array(  # weights of H.263 annex F, in eighths: of the own vector, of 
 _VERTICAL = np.array([[2] * 8, [1, 1, 2, 2, 2, 2, 1, 1], [1] * 8, [1] * 8])
 _VERTICAL = np.concatenate([_VERTICAL, _VERTICAL[::-1]])
 _SIDE = 8 - _OWN - _VERTICAL
+_WEIGHTS = np.stack([_OWN, _VERTICAL, _SIDE]).astype(np.uint16)
 
 
 @dataclass
@@ -63,6 +65,14 @@ def compensate(references: Sequence[Reference], field: MotionField, overlapped: 
 
 
 def _plane(planes: list[np.ndarray], field: MotionField, side: int, pad: int, overlapped: bool) -> np.ndarray:
+    kernels = family("motion_field")
+    if kernels is not None:
+        weights = np.ascontiguousarray(_WEIGHTS[:, :: CELL // side, :: CELL // side])
+        uses, vectors = np.require(field.uses, np.uint8, "CW"), np.require(field.vectors, np.int16, "CW")
+        shift = int(side != CELL)
+        return np.asarray(
+            kernels.compensate(planes[0], planes[-1], uses, vectors, side, pad, shift, weights, overlapped)
+        )
     squares = [windows(p, side) for p in planes]
     rows, columns = field.uses.shape
     top = np.arange(rows)[:, None] * side
@@ -99,8 +109,7 @@ def _blended(
     side: int,
 ) -> np.ndarray:
     """Cells whose halves are blended with what the vectors of the cells beside them fetch."""
-    step = CELL // side
-    weights = [w[::step, ::step].astype(np.uint16) for w in (_OWN, _VERTICAL, _SIDE)]
+    weights = _WEIGHTS[:, :: CELL // side, :: CELL // side]
     total = own * weights[0]
     total += 4
     half = side // 2

@@ -10,6 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
+from ..kernels import family
+
 PATCH, CELL = 16, 8  # pixels a side of a patch, and of a quarter of it, which may have a vector of its own
 PAD = 32  # pixels around a reference picture, made of its edges
 _TAPS = (  # eight-tap filters at 0, 1/4, 1/2 and 3/4 of a pixel (H.265, section 8.5.3.3.3); sums are 64
@@ -93,6 +95,9 @@ def _doubled(x: np.ndarray) -> np.ndarray:
 
 def _quarters(plane: np.ndarray, pad: int) -> np.ndarray:
     """uint8 [H, W] -> uint8 [16, H + 2 pad, W + 2 pad]."""
+    kernels = family("motion_field")
+    if kernels is not None:
+        return np.asarray(kernels.quarters(np.ascontiguousarray(plane), pad, np.array(_TAPS, np.int16)))
     padded = np.pad(plane, pad + 4, "edge").astype(np.int16)
     out = np.empty((4, 4, plane.shape[0] + 2 * pad, plane.shape[1] + 2 * pad), np.uint8)
     for b in range(4):

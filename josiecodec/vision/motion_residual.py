@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..kernels import family
 from .motion_planes import PATCH, Planes
 
 BLOCKS, SIZE = 6, 64  # blocks of a patch, coefficients of a block
@@ -66,11 +67,19 @@ def add_residual(prediction: Planes, levels: np.ndarray, step: int, offsets: np.
 
     `offsets` [h, w] are added to the steps of patches, within 0 .. `MAX_STEP`.
     """
-    blocks = to_blocks(prediction.y, prediction.u, prediction.v)
     coded: np.ndarray = np.any(levels, axis=-1)
     if not coded.any():
         return prediction
     luma_sizes, chroma_sizes = sizes_of(step, np.zeros(coded.shape[:2], int) if offsets is None else offsets)
+    kernels = family("motion_residual")
+    if kernels is not None:
+        y, u, v = (np.array(p) for p in (prediction.y, prediction.u, prediction.v))
+        levels, shift = np.require(levels, np.int16, "CW"), 2 * _BITS + _UNIT.bit_length() - 1
+        kernels.add_levels(y, u, v, levels, luma_sizes, chroma_sizes, SCAN, _INTEGER.astype(np.int64), shift)
+        cells, sizes = np.ascontiguousarray(cells_of(coded[..., :4])), luma_sizes.repeat(2, 0).repeat(2, 1)
+        kernels.smooth_edges(y, cells, sizes, np.array(EDGES))
+        return Planes(y, u, v)
+    blocks = to_blocks(prediction.y, prediction.u, prediction.v)
     where = np.nonzero(coded)
     size = np.where(where[2] < 4, luma_sizes[where[:2]], chroma_sizes[where[:2]])
     coefficients = np.zeros((len(size), SIZE))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..kernels import family
 from .motion_field import fetch, windows
 from .motion_planes import PAD, PATCH, Planes
 
@@ -45,19 +46,23 @@ def search(
         Vectors int32 [h, w, 2] in quarters of a pixel, and their absolute errors float32 [h, w].
     """
     h, w = picture.grid
-    blocks = patches(picture.y)
-    squares = windows(other.reference.y, PATCH)
     zero = np.zeros((h, w, 2), np.int32)
     tried = [zero, *_coarse_search(small, other_small), *hints]
+    rounds = 8, 4, 0, 2, 0, 1, 0
+    if family("motion_search") is not None:
+        return _refined_by_kernel(picture, other, np.stack(tried).astype(np.int32), rounds, price)
+    blocks, squares = patches(picture.y), windows(other.reference.y, PATCH)
     errors = np.stack([absolute_errors(blocks, squares, v) for v in tried], -1)
     best = errors.argmin(-1)
     vectors = np.stack(tried, 2)[np.arange(h)[:, None], np.arange(w), best].astype(np.int32)
     error = errors.min(-1)
-    return _refined(blocks, squares, vectors, error, (8, 4, 0, 2, 0, 1, 0), price)
+    return _refined(blocks, squares, vectors, error, rounds, price)
 
 
 def refine(picture: Planes, other: Planes, vectors: np.ndarray, price: float) -> tuple[np.ndarray, np.ndarray]:
     """As `search`, around vectors that are nearly right: those to the same picture at another quality."""
+    if family("motion_search") is not None:
+        return _refined_by_kernel(picture, other, vectors[None].astype(np.int32), (0, 1), price)
     blocks, squares = patches(picture.y), windows(other.reference.y, PATCH)
     return _refined(blocks, squares, vectors, absolute_errors(blocks, squares, vectors), (0, 1), price)
 
@@ -74,6 +79,24 @@ def _refined(
     for size in rounds:
         moves = vectors[:, :, None] + size * _AROUND if size else neighbours(vectors)
         vectors, error = _improve(blocks, squares, vectors, error, moves, price)
+    return vectors, error
+
+
+def _refined_by_kernel(
+    picture: Planes, other: Planes, tried: np.ndarray, rounds: Sequence[int], price: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """`_refined`, from the best of some vectors [C, h, w, 2] on."""
+    kernels = family("motion_search")
+    assert kernels is not None
+    luma, squares = np.require(picture.y, np.uint8, "CW"), np.require(other.reference.y, np.uint8, "CW")
+    vectors, error = np.empty(tried.shape[1:], np.int32), np.empty(tried.shape[1:3], np.float32)
+    kernels.best_of(luma, squares, tried, vectors, error, PAD)
+    found, errors = np.empty_like(vectors), np.empty_like(error)
+    for size in rounds:
+        moves = np.ascontiguousarray(size * _AROUND if size else _AROUND[:0])
+        how = moves, LONGEST, PAD, _BITS, EXPLICIT_BITS, price
+        kernels.improve(luma, squares, vectors, error, found, errors, *how)
+        vectors, error, found, errors = found, errors, vectors, error
     return vectors, error
 
 
@@ -137,6 +160,11 @@ def _coarse_search(small: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np
     rows, columns = small.shape
     h, w = rows // 4, columns // 4
     padded = np.pad(other, REACH, "edge")
+    kernels = family("motion_search")
+    if kernels is not None:
+        shifts_found = np.zeros((2, h, w, 2), np.int32)
+        kernels.coarse_search(*(np.require(x, np.int16, "CW") for x in (small, padded)), REACH, shifts_found)
+        return shifts_found[0], shifts_found[1]
     shifts = 2 * REACH + 1
     sums = np.empty((shifts, shifts, h, w), np.float32)
     for a in range(shifts):

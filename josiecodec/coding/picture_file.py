@@ -1,0 +1,90 @@
+"""Pictures with all that belongs to them, to and from the streams of a `.josie` file: colours, alpha, whether grey."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..bitstream.container import TokenReader, TokenWriter
+from ..bitstream.header import AlphaInfo, alpha_of, find_stream
+from ..errors import CodesError, FormatError
+from ..media.images import Picture
+from ..settings import EncoderSettings, Rate
+from .alpha import OPAQUE, AlphaDecoder, with_smooth_colors
+from .motion_codec import VideoDecoder
+from .picture_encoder import still_encoder
+from .vision_encoder import write_pictures
+from .vision_files import VisionFiles
+
+COLORS_SHARE = 0.25  # of a budget, that colours get at least, however much alpha takes
+
+
+def picture_of(rgb: Tensor, alpha: Tensor | np.ndarray | None) -> Picture:
+    """A picture [3, H, W] in [0, 1] with its alpha, uint8 [H, W], as callers give them.
+
+    Raises:
+        CodesError: if alpha does not fit.
+    """
+    grey = bool((rgb[:1] == rgb).all())
+    if alpha is None:
+        return Picture(rgb, None, grey)
+    values = torch.as_tensor(alpha)
+    if values.dtype != torch.uint8 or values.shape != rgb.shape[1:]:
+        raise CodesError(f"alpha must be uint8 {list(rgb.shape[1:])}, not {values.dtype} {list(values.shape)}")
+    return Picture(rgb, None if bool((values == OPAQUE).all()) else values, grey)
+
+
+def write_picture(
+    codec: VisionFiles,
+    picture: Picture,
+    target: str | Path | IO[bytes],
+    rate: Rate,
+    settings: EncoderSettings | None,
+) -> int:
+    """Encode a picture to a `.josie` file, see `encode_image`; gives how many bytes that is."""
+    rgb, alpha = picture.rgb, picture.alpha
+    size = (rgb.shape[-2], rgb.shape[-1])
+    encoder = still_encoder(codec, rate, size, settings, codec.tables, picture.grey)
+    info = codec.stream_info(size, encoder.levels, 1, grey=picture.grey)
+    streams = [info] if alpha is None else [info, AlphaInfo.of(info)]
+    with TokenWriter(target, list(streams), codec.known_tables) as writer:
+        if alpha is not None:
+            writer.add_alpha(1, alpha.cpu().numpy())
+            rgb = with_smooth_colors(rgb, alpha)
+        bits = rate.bits(size[0] * size[1], 1, 0.0)
+        write_pictures(writer, encoder, [rgb], float("inf") if bits is None else (1 - COLORS_SHARE) * bits)
+    return writer.size
+
+
+def read_picture(codec: VisionFiles, reader: TokenReader, n_q: int | None = None, salvage: bool = False) -> Picture:
+    """The (first) picture of a file with its alpha, see `decode_image`."""
+    index = find_stream(reader.streams, "vision")
+    beside = alpha_of(reader.streams, index)
+    info = codec.check_stream(reader.streams[index])
+    decoder = VideoDecoder(codec, info, n_q, salvage)
+    alpha = None if beside is None else AlphaDecoder(_alpha(reader, beside), salvage)
+    rgb: Tensor | None = None
+    for block in reader.blocks(salvage):
+        if block.stream == beside and alpha is not None:
+            alpha.push(block)
+        elif block.stream == index and block.first < decoder.info.rows and rgb is None:
+            rgb = next(iter(decoder.push(block)), None)
+        if rgb is not None and (alpha is None or alpha.whole):
+            break
+    if rgb is None:
+        rgb = next(iter(decoder.finish()), None)
+    if rgb is None:
+        raise FormatError("no whole picture in this file")
+    opacity = None if alpha is None else alpha.finish().to(rgb.device)
+    reader.problems += [] if alpha is None else alpha.problems
+    return Picture(rgb, opacity, info.grey)
+
+
+def _alpha(reader: TokenReader, index: int) -> AlphaInfo:
+    info = reader.streams[index]
+    assert isinstance(info, AlphaInfo)
+    return info

@@ -1,0 +1,57 @@
+"""Compiled loops over whole numbers (numba), each beside NumPy code that gives the very same.
+
+`family` gives a module of this folder, or None where the NumPy code is to be used: where numba is not installed, or
+with `JOSIECODEC_KERNELS=off` in the environment. All functions of a module are compiled when it is imported, or read
+from numba's cache: beside the module, or in the user's cache folder where that cannot be written. That cache watches
+only the file a function stands in, so a module holds all that its functions call and imports none of the others;
+numbers that formats define are arguments.
+
+Kernels take contiguous arrays of fixed types, write into arrays they are given or make, read nothing outside of them
+whatever their numbers are, and release the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+from types import ModuleType
+
+__all__ = ["SWITCH", "family"]
+
+SWITCH = "JOSIECODEC_KERNELS"  # of the environment: "off" for NumPy
+PATIENCE = 2.0  # seconds of compilation without a word
+_loaded: dict[str, ModuleType | None] = {}
+_lock = threading.Lock()
+
+
+def family(name: str) -> ModuleType | None:
+    """The kernels of a module of this folder, ready to be called; None if there are none here."""
+    if os.environ.get(SWITCH, "").lower() in ("off", "0", "no"):
+        return None
+    if name not in _loaded:
+        with _lock:
+            if name not in _loaded:
+                _loaded[name] = _load(name)
+    return _loaded[name]
+
+
+def _load(name: str) -> ModuleType | None:
+    talk = threading.Timer(PATIENCE, _say)
+    talk.daemon = True
+    talk.start()
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except Exception as error:  # a broken numba or LLVM must not cost anybody a file
+        if not isinstance(error, ModuleNotFoundError):
+            print(f"josiecodec: kernels cannot be compiled, going on without ({error})".split("\n")[0], file=sys.stderr)
+        return None
+    finally:
+        talk.cancel()
+
+
+def _say() -> None:
+    if not getattr(_say, "said", False):
+        _say.said = True  # type: ignore[attr-defined]
+        print("josiecodec: compiling for this machine, which happens once", file=sys.stderr)
