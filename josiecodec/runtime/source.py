@@ -6,6 +6,7 @@ Phases are whole numbers, of which a turn is `TURN`: sums of them are exact, in 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -46,11 +47,11 @@ class HarmonicNoise:
     def _pitch(self, logits: np.ndarray) -> np.ndarray:
         """Hz [n]: the mean of the likeliest class and its three neighbours on either side."""
         around = np.clip(logits.argmax(-1)[:, None] + np.arange(-3, 4), 0, PITCH_BINS - 1)
-        # In double precision: every digit that is lost here adds up in the phase.
-        near = np.take_along_axis(logits, around, -1).astype(np.float64)
-        weight = np.exp(near - near.max(-1, keepdims=True))
-        weight /= weight.sum(-1, keepdims=True)
-        return np.exp((weight * self._log_pitch[around]).sum(-1)).astype(np.float32)
+        # Rounded step by step, and summed in the order, as torch does: whatever differs adds up in the phase.
+        near = np.take_along_axis(logits, around, -1)
+        weight = _exp(near - near.max(-1, keepdims=True))
+        weight *= np.float32(1) / _sum(weight, range(7))[:, None]
+        return _exp(_sum(weight * self._log_pitch[around], (0, 4, 5, 6, 1, 2, 3)))
 
     def _phases(self, pitch: np.ndarray) -> np.ndarray:
         """Phase of the fundamental at the middle of each window, int64 [n] in turns / `TURN`."""
@@ -86,6 +87,19 @@ def log_pitch() -> np.ndarray:
     step = np.float64((high - low) / np.float32(PITCH_BINS - 1))
     up = step * np.arange(PITCH_BINS // 2)
     return np.concatenate([low + up, (high - up)[::-1]]).astype(np.float32)
+
+
+def _exp(x: np.ndarray) -> np.ndarray:
+    """The exponential, rounded once, float32."""
+    return np.exp(x.astype(np.float64)).astype(np.float32)
+
+
+def _sum(x: np.ndarray, order: Iterable[int]) -> np.ndarray:
+    """The sum of the columns of float32 [n, k], one after the other."""
+    total = np.zeros(len(x), np.float32)
+    for column in order:
+        total = total + x[:, column]
+    return total
 
 
 def polar(magnitude: np.ndarray, angle: np.ndarray) -> np.ndarray:
