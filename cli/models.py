@@ -59,11 +59,16 @@ class Models:
 
         return self._without_torch(name, reason) or self._load(name)
 
-    def to_decode_audio(self, info: Any, n_q: int | None, stereo: bool) -> Any:
-        """The model that made a stream of audio, to decode up to `n_q` levels of it; as `to_encode_audio`."""
+    def to_decode_audio(self, info: Any, n_q: int | None, stereo: bool, whole: bool = True) -> Any:
+        """The model that made a stream of audio, to decode up to `n_q` levels of all or a piece of it.
+
+        As `to_encode_audio` without torch where that can be done.
+        """
         from josiecodec.runtime.choose import levels_reason
 
         def reason(codec: Any) -> str | None:
+            if not whole:
+                return "--start and --seconds need torch"
             return levels_reason(min(info.levels, n_q or info.levels), codec.base_levels, stereo)
 
         return self._without_torch(self._maker(info), reason) or self.to_decode(info)

@@ -152,3 +152,15 @@ def test_datasets(name, kind, lengths):
     assert dataset.info.kind == kind
     assert [int(clip.codes.shape[-2]) for clip in (dataset[i] for i in range(len(dataset)))] == lengths
     assert dataset.info.fingerprint == SHIPPED[dataset.info.codec]
+
+
+def test_times_of_pictures():
+    stream = TokenFile.read(GOLDEN / "video_with_times.josie").streams[0]
+    times = [0, 0.04, 0.1, 0.12, 0.5, 0.533, 0.9, 1.0, 1.1, 1.4, 1.416, 1.5]
+    assert stream.times.tolist() == pytest.approx(times, abs=2e-5)
+
+
+def test_marks():
+    for name in ("audio_marked", "audio_marked_fixed_length"):
+        stream = TokenFile.read(GOLDEN / f"{name}.josie").streams[0]
+        assert {frame: (m.levels, m.phase) for frame, m in stream.marks.items()} == {100: (9, 3438245959)}

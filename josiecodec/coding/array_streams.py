@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..audio.network import JodioNetwork
-from ..audio.resume import ResumedStream
+from ..audio.resume import EnteredStream, ResumedStream, phase_of
 from ..audio.stream import AudioStream
 from ..settings import EncoderSettings
 
@@ -18,6 +18,11 @@ class TensorEncoder:
         self.codec, self.n_q, self.settings = codec, n_q, settings
         self._stream = codec.streaming(n_q=n_q, settings=settings) if codec.config.causal else None
         self._whole: list[np.ndarray] = []  # of a codec that has to see everything at once
+
+    @property
+    def phase(self) -> int | None:
+        """See `ArrayEncoder`."""
+        return None if self._stream is None else phase_of(self.codec, self._stream.encoder_state)
 
     def encode(self, samples: np.ndarray) -> np.ndarray:
         """See `ArrayEncoder`."""
@@ -38,10 +43,10 @@ class TensorEncoder:
 class TensorDecoder:
     """An `ArrayDecoder` of a `Jodio`."""
 
-    def __init__(self, codec: JodioNetwork, first: int = 0):
+    def __init__(self, codec: JodioNetwork, first: int = 0, stream: ResumedStream | EnteredStream | None = None):
         self.codec = codec
-        self._stream: AudioStream | ResumedStream | None = None
-        if codec.config.causal:
+        self._stream: AudioStream | ResumedStream | EnteredStream | None = stream
+        if stream is None and codec.config.causal:
             self._stream = ResumedStream(codec, first) if first else codec.streaming()
         self._whole: list[torch.Tensor] = []  # of a codec that has to see everything at once
 

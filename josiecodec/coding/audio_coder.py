@@ -17,7 +17,15 @@ from ..settings import EncoderSettings
 
 
 class ArrayEncoder(Protocol):
-    """One recording on its way to codes."""
+    """One recording on its way to codes.
+
+    Attributes:
+        phase: of the pulse train of the decoder after the frames so far, in whole numbers (`audio/resume.py`), where
+            the codes need it; else None.
+    """
+
+    @property
+    def phase(self) -> int | None: ...
 
     def encode(self, samples: np.ndarray) -> np.ndarray:
         """Take samples, float32 [any]; give the codes of the frames that are complete, int64 [frames, n_q]."""

@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..audio.network import JodioNetwork
+from ..audio.resume import EnteredStream, ResumedStream
 from ..bitstream.container import Block
+from ..bitstream.header import AudioInfo
+from . import sample_decoder
+from .array_streams import TensorDecoder
 from .sample_decoder import SampleDecoder
 
 
 class BlockDecoder:
-    """A `SampleDecoder` that gives tensors [n]; see there for its arguments and attributes."""
+    """A `SampleDecoder` that gives tensors [n]; see there for its arguments and attributes.
 
-    def __init__(self, *args: Any, **settings: Any):
-        self._inner = SampleDecoder(*args, **settings)
+    Args:
+        entered: where decoding begins if not at frame 0: the frame, and what decodes from there on.
+    """
+
+    def __init__(
+        self,
+        codec: JodioNetwork,
+        info: AudioInfo,
+        n_q: int | None = None,
+        salvage: bool = False,
+        entered: tuple[int, ResumedStream | EnteredStream] | None = None,
+    ):
+        begun = None if entered is None else (entered[0], TensorDecoder(codec, stream=entered[1]))
+        self._inner = SampleDecoder(codec, info, n_q, salvage, begun)  # type: ignore[arg-type]
+
+    @property
+    def levels(self) -> int:
+        """See `SampleDecoder`."""
+        return self._inner.levels
+
+    @property
+    def reached(self) -> int:
+        """See `SampleDecoder`."""
+        return self._inner.reached
+
+    @property
+    def written(self) -> int:
+        """See `SampleDecoder`."""
+        return self._inner.written
 
     @property
     def problems(self) -> list[str]:
@@ -30,3 +61,8 @@ class BlockDecoder:
     def finish(self) -> Iterator[Tensor]:
         """See `SampleDecoder.finish`."""
         return map(torch.from_numpy, self._inner.finish())
+
+
+def silence(samples: int) -> Iterator[Tensor]:
+    """Zeros in pieces of bounded size."""
+    return map(torch.from_numpy, sample_decoder.silence(samples))

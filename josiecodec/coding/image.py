@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import IO
 
 from ..bitstream.container import TokenReader
-from ..media.images import load_picture, save_picture
+from ..bitstream.header import find_stream
+from ..errors import FormatError
+from ..media.images import Picture, load_picture, save_picture
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .jovio import Jovio
 from .picture_file import read_picture, write_picture
 from .result import Result
+from .stretch import Stretch, seekable
+from .video_piece import VideoPiece
 
 
 def encode_image(
@@ -50,6 +54,7 @@ def decode_image(
     target: str | Path,
     n_q: int | None = None,
     salvage: bool = False,
+    stretch: Stretch | None = None,
 ) -> Result:
     """Decode the (first) picture of a `.josie` file to an image file, whose suffix says the format.
 
@@ -59,13 +64,23 @@ def decode_image(
         target: path of the image.
         n_q: use at most so many levels of each patch.
         salvage: make do with what is whole in a damaged file.
+        stretch: of a video, when the picture is shown.
 
     Raises:
+        PastTheEnd: if the stretch begins behind the end.
         FormatError: if the file is damaged (and not to be salvaged).
         ModelError: if another model made it.
         MediaError: if the image cannot be written.
     """
-    with TokenReader(source, codec.known_tables) as reader:
-        picture = read_picture(codec, reader, n_q, salvage)
+    piece = stretch is not None and not stretch.whole
+    with TokenReader(seekable(source) if piece else source, codec.known_tables) as reader:
+        if stretch is not None and piece:
+            index = find_stream(reader.streams, "vision")
+            rgb = next(VideoPiece(codec, reader, index, stretch, n_q, salvage).pictures(), None)
+            if rgb is None:
+                raise FormatError("no whole picture in this piece")
+            picture = Picture(rgb)
+        else:
+            picture = read_picture(codec, reader, n_q, salvage)
         save_picture(picture, target)
         return Result(0.0, Path(target).stat().st_size, tuple(reader.problems))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..audio.config import CHUNK_FRAMES
 from ..audio.layers import LayerInput
+from ..audio.resume import phase_of
 from ..bitstream.header import find_stream, image_of
 from ..bitstream.josie_file import TokenFile, TokenStream
 from ..errors import CodesError
@@ -107,7 +108,9 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
         state = State()
         for block in blocks:
             padded = pad_to_multiple(self.waveform(block).to(self.device), self.frame_size)
-            yield self.analyse_frames(padded, state, settings)
+            piece = self.analyse_frames(padded, state, settings)
+            piece.phase = phase_of(self, state)
+            yield piece
 
     def fit_layers(
         self,

@@ -9,9 +9,10 @@ import numpy as np
 from ..bitstream.container import Block
 from ..bitstream.header import AudioInfo
 from ..errors import CodesError, FormatError
-from .audio_coder import AudioCoder
+from .audio_coder import ArrayDecoder, AudioCoder
 
 MAX_GAP_SECONDS = 600  # filled in at a stretch
+NO_WAVEFORM = "levels of the waveform cannot be used"
 
 
 class SampleDecoder:
@@ -22,12 +23,20 @@ class SampleDecoder:
         info: header of the stream.
         n_q: use at most so many levels.
         salvage: frames that are missing become silence; else they are an error.
+        entered: where decoding begins if not at frame 0: the frame, and what decodes from there on.
 
     Attributes:
         problems: where levels could not be used, see `audio/resume.py`.
     """
 
-    def __init__(self, codec: AudioCoder, info: AudioInfo, n_q: int | None = None, salvage: bool = False):
+    def __init__(
+        self,
+        codec: AudioCoder,
+        info: AudioInfo,
+        n_q: int | None = None,
+        salvage: bool = False,
+        entered: tuple[int, ArrayDecoder] | None = None,
+    ):
         self.codec, self.info, self.salvage = codec, info, salvage
         if n_q is not None and n_q < 1:
             raise CodesError(f"at least one level must be used, not {n_q}")
@@ -36,7 +45,11 @@ class SampleDecoder:
         self.written = 0  # samples
         self.problems: list[str] = []
         self._since = 0  # the frame behind the last gap
-        self._stream = codec.array_decoder()
+        if entered is None:
+            self._stream = codec.array_decoder()
+        else:
+            self.reached, self._stream = entered
+            self._since, self.written = self.reached, self.reached * codec.frame_size
 
     def push(self, block: Block) -> Iterator[np.ndarray]:
         """The pieces that a block makes.
@@ -53,7 +66,7 @@ class SampleDecoder:
             if gap < 0 or gap > max_gap or (frames is not None and block.first + block.units > frames):
                 return  # a block out of place cannot be trusted
             yield from self._cut([self._stream.finish()])
-            yield from self._cut(_silence((block.first - self.reached) * self.codec.frame_size))
+            yield from self._cut(silence((block.first - self.reached) * self.codec.frame_size))
             self._report()
             self.reached = self._since = block.first
             self._stream = self.codec.array_decoder(block.first)
@@ -76,7 +89,7 @@ class SampleDecoder:
         """Note if levels behind the last gap were not used."""
         if not self._stream.found and self.levels > self.codec.base_levels:
             start = self._since * self.codec.frame_size / self.codec.sample_rate
-            self.problems.append(f"from {start:.1f} s on, behind a gap, levels of the waveform cannot be used")
+            self.problems.append(f"from {start:.1f} s on, where decoding began anew, {NO_WAVEFORM}")
 
     def _cut(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Leave out what lies behind the exact length."""
@@ -87,7 +100,7 @@ class SampleDecoder:
             yield part
 
 
-def _silence(samples: int) -> Iterator[np.ndarray]:
+def silence(samples: int) -> Iterator[np.ndarray]:
     """Zeros in pieces of bounded size."""
     while samples > 0:
         piece = min(samples, 1 << 16)

@@ -105,7 +105,13 @@ class AudioCodec(AudioIdentity):
 
 
 class Encoder:
-    """Samples of one recording, chunks of any size -> codes of the frames that are complete."""
+    """Samples of one recording, chunks of any size -> codes of the frames that are complete.
+
+    Attributes:
+        phase: None, see `ArrayEncoder`: codes of the base do not depend on how it is decoded.
+    """
+
+    phase = None
 
     def __init__(self, codec: AudioCodec, n_q: int, beams: int):
         config = codec.config.encoder
