@@ -21,18 +21,19 @@ from .options import (
     preview_option,
     quality_option,
     reading_options,
+    runtime_option,
     sources_options,
     stereo_option,
     stretch_options,
     tune_option,
-    use_device,
     video_options,
 )
 from .targets import Rules, make_plan
 
 if TYPE_CHECKING:
     from josiecodec import EncoderSettings, Rate
-    from josiecodec.media.audio_reader import Reading
+    from josiecodec.media.audio_open import Reading
+    from josiecodec.runtime.choose import Runtime
     from josiecodec.settings import Tune
 
 Work = dict[str, Any]
@@ -65,6 +66,7 @@ Progress = Callable[[float], None]
 @video_options
 @reading_options
 @manner_options
+@runtime_option
 @common
 def encode(
     paths: tuple[str, ...],
@@ -87,6 +89,7 @@ def encode(
     dry: bool,
     quiet: bool,
     verbose: bool,
+    runtime: Runtime,
     device: str,
     threads: int | None,
     as_json: bool,
@@ -119,12 +122,12 @@ def encode(
         return 0
     _check_models(given, [start for start, _ in planned.jobs], paths[0])
     from josiecodec import Rate
-    from josiecodec.media.audio_reader import Reading
+    from josiecodec.media.audio_open import Reading
 
     rate = Rate(n_q, bpp, kbps, psnr=psnr)
-    _models(models, device, threads)
+    _models(models, device, threads, runtime)
     reading = Reading(audio_track, salvage, normalize)
-    how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds, stereo, tune)
+    how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds, stereo, tune, runtime)
     return run(planned, how, manner, isolated=True)
 
 
@@ -161,11 +164,12 @@ class Encoding:
     key_seconds: float
     stereo: bool = False
     tune: Tune | None = None
+    runtime: Runtime = "auto"
 
     def __call__(self, start: Path, end: Path, progress: Progress) -> Work:
         from josiecodec.media.kinds import kind_of
 
-        known = _models(self.models, self.device, self.threads)
+        known = _models(self.models, self.device, self.threads, self.runtime)
         kind = "audio" if str(start) == "-" else kind_of(start)
         if kind == "video" and not known.has("vision"):
             warnings.warn(f"{start}: audio only, there is no vision model", stacklevel=1)
@@ -184,9 +188,9 @@ class Encoding:
 
 
 @functools.cache
-def _models(names: tuple[str, ...], device: str, threads: int | None) -> Models:
+def _models(names: tuple[str, ...], device: str, threads: int | None, runtime: Runtime) -> Models:
     """The models of this process."""
-    return Models(names, use_device(device, threads))
+    return Models(names, device, threads, runtime)
 
 
 def _settings(codec: Any, how: Encoding) -> EncoderSettings | None:
@@ -197,11 +201,12 @@ def _settings(codec: Any, how: Encoding) -> EncoderSettings | None:
 
 def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress: Progress) -> Work:
     from josiecodec.coding.audio import encode_file
-    from josiecodec.coding.audio_stereo import encode_stereo
 
-    codec = models.to_encode("audio")
+    codec = models.to_encode_audio(how.rate, how.stereo)
     settings = _settings(codec, how)
-    encode = encode_stereo if how.stereo else encode_file
+    encode: Any = encode_file
+    if how.stereo:
+        from josiecodec.coding.audio_stereo import encode_stereo as encode
     done = encode(codec, str(start), out, rate=how.rate, settings=settings, reading=how.reading, progress=progress)
     rate_kbps = how.rate.kbps
     kbps = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
@@ -319,6 +324,7 @@ def _other_quality(got: float | None, wanted: float | None) -> list[str]:
 @preview_option
 @stretch_options
 @manner_options
+@runtime_option
 @common
 def decode(
     paths: tuple[str, ...],
@@ -337,6 +343,7 @@ def decode(
     dry: bool,
     quiet: bool,
     verbose: bool,
+    runtime: Runtime,
     device: str,
     threads: int | None,
     as_json: bool,
@@ -366,7 +373,7 @@ def decode(
         return 0
     if len(planned.jobs) == 1 and str(planned.jobs[0][0]) != "-":
         check_file(planned.jobs[0][0], given, models)
-    known = Models(models, use_device(device, threads))
+    known = Models(models, device, threads, runtime)
 
     def work(start: Path, end: Path, progress: Progress) -> Work:
         return decode_one(known, start, end, n_q, sample_rate, salvage, progress, (begin, seconds), mono, size)

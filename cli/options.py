@@ -26,6 +26,18 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def runtime_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--runtime alone."""
+    return click.option(
+        "--runtime",
+        type=click.Choice(["auto", "torch", "onnx"]),
+        envvar="JOSIECODEC_RUNTIME",
+        default="auto",
+        show_default=True,
+        help="What runs the networks; auto takes onnxruntime for what it can do, which starts sooner.",
+    )(function)
+
+
 def sources_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """SOURCE... [TARGET] and -o; read by `targets.make_plan`."""
     function = click.option("-o", "--output", metavar="TARGET", help="Target file or folder; then all arguments are "

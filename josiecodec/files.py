@@ -21,10 +21,11 @@ from .bitstream.container import TokenReader
 from .bitstream.header import StreamInfo, VisionInfo, find_stream
 from .coding import audio, audio_stereo, image, video
 from .coding.audio_piece import AudioPiece
-from .coding.codec import Progress, Result, TokenCodec
+from .coding.codec import TokenCodec
 from .coding.door import asked_rate
 from .coding.jodio import Jodio
 from .coding.jovio import Jovio
+from .coding.result import Progress, Result
 from .coding.stretch import Stretch, seekable
 from .coding.video_piece import VideoPiece
 from .errors import CodecError, MediaError, ModelError

@@ -97,6 +97,19 @@ class Rate:
         return None if self.kbps is None else 1000 * self.kbps * seconds
 
 
+def checked_levels(n_q: int | None, settings: EncoderSettings, most: int) -> int:
+    """`n_q`, or for None that of `settings`.
+
+    Raises:
+        CodesError: if it is no number of levels up to `most`.
+    """
+    if n_q is None:
+        n_q = settings.n_q
+    if isinstance(n_q, bool) or not isinstance(n_q, int) or not 1 <= n_q <= most:
+        raise CodesError(f"n_q must be a whole number in 1..{most}, not {n_q!r}")
+    return n_q
+
+
 def fitting_rate(kind: MediaKind, n_q: int | None, rate: Rate | None) -> Rate:
     """The one rate that a caller asks for with `n_q` or `rate`; one without values if with neither.
 

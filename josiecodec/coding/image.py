@@ -10,10 +10,10 @@ from ..bitstream.header import find_stream
 from ..errors import FormatError
 from ..media.images import Picture, load_picture, save_picture
 from ..settings import EncoderSettings, Rate, fitting_rate
-from .codec import Result
 from .jovio import Jovio
 from .picture_file import read_picture, write_quality
 from .preview import PreviewSize, resized
+from .result import Result
 from .stretch import Stretch, seekable
 from .video_piece import VideoPiece
 

@@ -30,12 +30,12 @@ from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio import Marker, encode_blocks, normalizing_gain
 from .audio_decoder import BlockDecoder
 from .audio_piece import AudioPiece
-from .codec import Progress, Result
 from .heap import return_freed
 from .jodio import Jodio
 from .jovio import Jovio
 from .motion_codec import KEY_SECONDS, VideoDecoder, moves, video_encoder
 from .motion_encoder import MotionEncoder
+from .result import Progress, Result
 from .stretch import PastTheEnd, Stretch, seekable
 from .video_piece import VideoPiece
 from .video_times import ShownTimes, TimesOfPictures, first_block, tick_of

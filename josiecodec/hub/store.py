@@ -25,6 +25,7 @@ from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE, of_tensors
 from ..nn.conv import fold_weight_norm, restore_weight_norm
 from ..shipped import find_local, fingerprint_of
 from ..weight_files import WEIGHTS_FILE, weights_bytes
+from .allocation import AllocationLimit
 from .config_files import (
     TYPES,
     Config,
@@ -36,9 +37,8 @@ from .config_files import (
     layout_of,
     read_config,
 )
-from .limits import AllocationLimit
-from .mimi_config import read_mimi_config, write_mimi_config
-from .mimi_weights import is_mimi, write_layout
+from .mimi_config import is_mimi, read_mimi_config, write_mimi_config
+from .mimi_weights import write_layout
 from .remote import PREFIX, fetch
 from .tensor_names import file_name
 from .tensors import exact_in, file_bytes, for_model, measure, plain_tensors, read_tensors

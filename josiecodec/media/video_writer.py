@@ -22,7 +22,6 @@ _KINDS: dict[str, tuple[str, str, dict[str, str], str]] = {
     ".mov": ("mov", "libx264", {"crf": "14", "preset": "medium"}, "aac"),
     ".mkv": ("matroska", "ffv1", {"level": "3"}, "flac"),  # lossless
 }
-WRITABLE_VIDEO = frozenset(_KINDS)
 BT709, SRGB = 1, 13  # FFmpeg's numbers for the colours of HD video, and of what is stored as RGB
 RGB, LIMITED, FULL = 0, 1, 2
 # chroma lies where H.264 and players take it to lie, left of centre; without these flags colours get darker

@@ -1,0 +1,102 @@
+"""Which runtime does what: what the one without torch covers, and what is said where neither can."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from ..audio.config import JodioConfig
+from ..audio.network_configs import SpectralDecoderConfig, SpectralEncoderConfig
+from ..errors import CodecError
+from .graphs import misfits
+from .model_files import Weights, audio_config
+
+Runtime = Literal["auto", "torch", "onnx"]
+RUNTIMES: tuple[Runtime, ...] = ("auto", "torch", "onnx")
+WITHOUT_TORCH = "pip install torch (its site shows the command for CPUs alone)"
+
+
+def has_torch() -> bool:
+    """Whether torch is installed; it is not imported."""
+    return _installed("torch")
+
+
+def has_onnx() -> bool:
+    """Whether onnxruntime is installed; it is not imported."""
+    return _installed("onnxruntime")
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # it stands in `sys.modules` as one that must not be imported
+        return False
+
+
+def decide(runtime: Runtime, device: str, reason: str | None) -> bool:
+    """Whether something is done without torch.
+
+    Args:
+        runtime: that was asked for; "auto" takes onnxruntime where it is installed and can do it.
+        device: where networks are to run.
+        reason: why it cannot be done without torch, as in "...: pictures need torch"; None if it can.
+
+    Raises:
+        CodecError: if the runtime that was asked for cannot do it, or none that is installed; the text says what to
+            install.
+    """
+    if reason is None and device != "cpu":
+        reason = f"device {device!r} needs torch"
+    if runtime == "torch" or reason is not None:
+        if runtime == "onnx":
+            raise CodecError(f"{reason}; --runtime onnx cannot do it")
+        if not has_torch():
+            why = reason or "--runtime torch was asked for"
+            raise CodecError(f"{why}, which is not installed: {WITHOUT_TORCH}")
+        return False
+    if has_onnx():
+        return True
+    if runtime == "onnx" or not has_torch():
+        raise CodecError("--runtime onnx needs the package onnxruntime: pip install onnxruntime")
+    return False
+
+
+def model_reason(folder: Path) -> str | None:
+    """Why a model cannot be run without torch; None if it can.
+
+    Raises:
+        ModelError: if its files cannot be read.
+    """
+    config = audio_config(folder)
+    if config is None:
+        return f"{folder.name} is no model of audio in our layout: it needs torch"
+    other = f"{config.name} has networks of other shapes than the package's: it needs torch"
+    if not _usual(config):
+        return other
+    weights = Weights(folder)
+    return other if misfits("encoder", weights) or misfits("decoder", weights) else None
+
+
+def _usual(config: JodioConfig) -> bool:
+    """Whether a model has those parts that the graphs and the NumPy code around them know."""
+    q, encoder, decoder = config.quantizer, config.encoder, config.decoder
+    if not isinstance(encoder, SpectralEncoderConfig) or not isinstance(decoder, SpectralDecoderConfig):
+        return False
+    return (
+        (encoder.hop, encoder.window, encoder.fine) == (480, 960, 240)
+        and (decoder.hop, decoder.window, config.sample_rate) == (240, 960, 24000)
+        and decoder.source
+        and decoder.level_conditioned
+        and not config.encoder_transformer
+        and not config.decoder_transformer
+        and (q.mode, q.code_dim, q.normalize) == ("split", 0, False)
+        and q.dim != config.latent_dim
+    )
+
+
+def levels_reason(levels: int, base_levels: int, stereo: bool) -> str | None:
+    """Why so many levels cannot be coded without torch; None if they can."""
+    if levels > base_levels:
+        return f"levels above {base_levels} need torch"
+    return "stereo needs torch" if stereo else None
