@@ -9,7 +9,9 @@ from typing import Literal
 from ..audio.config import JodioConfig
 from ..audio.network_configs import SpectralDecoderConfig, SpectralEncoderConfig
 from ..errors import CodecError
+from .audio_codec import AudioCodec
 from .graphs import misfits
+from .layers import needed_graphs
 from .model_files import Weights, audio_config
 
 Runtime = Literal["auto", "torch", "onnx"]
@@ -95,8 +97,28 @@ def _usual(config: JodioConfig) -> bool:
     )
 
 
-def levels_reason(levels: int, base_levels: int, stereo: bool) -> str | None:
-    """Why so many levels cannot be coded without torch; None if they can."""
+def encoding_reason(levels: int, base_levels: int, stereo: bool) -> str | None:
+    """Why so many levels cannot be encoded without torch; None if they can."""
     if levels > base_levels:
-        return f"levels above {base_levels} need torch"
+        return f"encoding levels above {base_levels} needs torch"
     return "stereo needs torch" if stereo else None
+
+
+def decoding_reason(codec: AudioCodec, levels: int, stereo: bool, salvage: bool) -> str | None:
+    """Why so many levels cannot be decoded without torch; None if they can.
+
+    Args:
+        codec: the model.
+        levels: of a file, as far as they are to be used.
+        stereo: whether there is a stereo image to be used.
+        salvage: whether there may be gaps, behind which the levels of the waveform need a phase that is looked for.
+    """
+    if stereo:
+        return "stereo needs torch"
+    if levels <= codec.base_levels:
+        return None
+    layer = codec.config.waveform
+    fits = layer is not None and layer.codebooks == "random"
+    if not fits or any(misfits(name, codec.weights) for name in needed_graphs(codec.config)):
+        return f"levels above {codec.base_levels} of {codec.config.name} need torch"
+    return f"salvaging levels above {codec.base_levels} needs torch" if salvage else None
