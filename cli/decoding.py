@@ -70,6 +70,7 @@ def decode_one(
     progress: Progress,
     stretch: tuple[float, float | None] = (0.0, None),
     mono: bool = False,
+    size: tuple[int, int] | None = None,
 ) -> Work:
     """Decode `start` to `end`; of a video a stretch from so many seconds on, so many long."""
     from josiecodec.bitstream.container import TokenReader
@@ -81,7 +82,9 @@ def decode_one(
         streams = {s.kind: s for s in reversed(reader.streams)}
         mono = mono or not any(map(is_image, reader.streams))
     try:
-        kind, done = _decoded(models, streams, data, start, end, n_q, sample_rate, salvage, progress, stretch, mono)
+        kind, done = _decoded(
+            models, streams, data, start, end, n_q, sample_rate, salvage, progress, stretch, mono, size
+        )
     except FormatError as error:
         hint = "" if salvage else "; --salvage decodes what is intact"
         raise FormatError(f"{error}{hint}") from None
@@ -106,6 +109,7 @@ def _decoded(
     progress: Progress,
     stretch: tuple[float, float | None],
     mono: bool,
+    size: tuple[int, int] | None,
 ) -> tuple[str, Any]:
     """What kind of media was made, and the result."""
     from josiecodec.media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, WRITABLE_VIDEO
@@ -116,7 +120,9 @@ def _decoded(
     if vision is not None and suffix in IMAGE_SUFFIXES:
         from josiecodec.coding.image import decode_image
 
-        return "image", decode_image(models.to_decode(vision), data, end, n_q, salvage)
+        return "image", decode_image(models.to_decode(vision), data, end, n_q, salvage, size)
+    if size is not None:
+        raise click.UsageError("--size is for image files")
     if vision is not None and suffix in WRITABLE_VIDEO:
         from josiecodec.coding.video import decode_video
         from josiecodec.coding.video_stretch import Stretch

@@ -18,6 +18,7 @@ from .options import (
     common,
     manner_options,
     mono_option,
+    preview_option,
     reading_options,
     runtime_option,
     sources_options,
@@ -301,6 +302,7 @@ def _missed(got: float, wanted: float | None, unit: str) -> list[str]:
 @click.option("--format", "suffix", help="File format if TARGET has no suffix.  [default: wav, png, mp4]")
 @click.option("--salvage", is_flag=True, help="Decode the intact blocks of a damaged file.")
 @mono_option
+@preview_option
 @stretch_options
 @manner_options
 @runtime_option
@@ -314,6 +316,7 @@ def decode(
     suffix: str | None,
     salvage: bool,
     mono: bool,
+    size: tuple[int, int] | None,
     begin: float,
     seconds: float | None,
     overwrite: bool,
@@ -354,6 +357,6 @@ def decode(
     known = Models(models, device, threads, runtime)
 
     def work(start: Path, end: Path, progress: Progress) -> Work:
-        return decode_one(known, start, end, n_q, sample_rate, salvage, progress, (begin, seconds), mono)
+        return decode_one(known, start, end, n_q, sample_rate, salvage, progress, (begin, seconds), mono, size)
 
     return run(planned, work, manner)

@@ -134,6 +134,31 @@ def mono_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--mono", is_flag=True, help="Audio: decode stereo as the mix of both channels.")(function)
 
 
+class _Box(click.ParamType):
+    """256 or 320x200 -> width and height."""
+
+    name = "pixels"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        sides = str(value).lower().split("x")
+        if len(sides) > 2 or not all(side.isascii() and side.isdigit() and 0 < int(side) < 1 << 20 for side in sides):
+            self.fail(f"takes the longest side in pixels, like 256, or a box like 320x200, not {value!r}", param, ctx)
+        return int(sides[0]), int(sides[-1])
+
+
+def preview_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--size alone."""
+    return click.option(
+        "--size",
+        type=_Box(),
+        metavar="PIXELS",
+        help="Images: decode a small preview, quickly; its longest side, or a box like 320x200. Of a video its first "
+        "picture, to an image file.",
+    )(function)
+
+
 def video_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """--key-seconds: where the files of videos can be entered."""
     return click.option(

@@ -117,6 +117,7 @@ def decode_file(
     progress: Progress | None = None,
     codecs: Sequence[TokenCodec] = (),
     mono: bool = False,
+    size: int | tuple[int, int] | None = None,
 ) -> Result:
     """Decode a `.josie` file to an audio, image or video file.
 
@@ -131,6 +132,8 @@ def decode_file(
         progress: is told the share that is done, now and then.
         codecs: models that made the file; else those of the package.
         mono: of a stereo recording, decode the mix of both channels.
+        size: of an image file, a preview: its longest side in pixels, or width and height of the box that it has to fit
+            in; of a video its first picture.
 
     Returns:
         what became of it; `target` has its name only when it is complete.
@@ -151,7 +154,9 @@ def decode_file(
     target = _target(source, target, suffix, overwrite)
     suffix, given = target.suffix.lower(), _by_kind(codecs)
     if pictures is not None and suffix in IMAGE_SUFFIXES:
-        return image.decode_image(_maker(given, pictures), source, target, n_q, salvage)
+        return image.decode_image(_maker(given, pictures), source, target, n_q, salvage, size)
+    if size is not None:
+        raise CodecError(f"{target}: a preview is an image file")
     if pictures is not None and suffix in VIDEO_SUFFIXES:
         track = None if sound is None else _maker(given, sound)
         return video.decode_video(_maker(given, pictures), track, source, target, n_q, salvage, progress)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..bitstream.patch_payload import PatchRows
+from ..bitstream.patch_payload import DetailPart, PatchRows
 from ..bitstream.screen_payload import Screen, unpack_screen
 from ..vision.detail_layer import known_step
 from ..vision.network import JovioNetwork
@@ -49,7 +49,7 @@ def with_detail(
     assert layer is not None
     base = base.clamp_(0, 1)
     base = in_grey(base) if grey else base
-    _put_in(base, rows, screens, patch)
+    _put_all_in(base, rows, screens, patch)
     if covered(rows, screens):
         return base
     coder = DetailCoder(layer, grey)
@@ -57,16 +57,27 @@ def with_detail(
     for part, screen in zip(rows.details, screens):
         if not part.data and screen is not None:
             continue
-        piece = _part(rows, part.first, part.last)
-        latents = network.whole_latents(base_codes(network, piece)).cpu().numpy()
-        skipped = blocks_of(screen.patches) if screen is not None else None
-        step, symbols = coder.unpack(latents.reshape(*piece.counts.shape, -1), piece.counts, part.data, skipped)
         edge = slice(part.first * patch, part.last * patch)
-        residual[..., edge, :] = layer.residual(torch.from_numpy(symbols).to(base.device), step)
-        steps[part.first : part.last] = step
-    out = _filtered(network, base, residual, steps)
-    _put_in(out, rows, screens, patch)
+        steps[part.first : part.last], residual[..., edge, :] = part_detail(network, coder, rows, part, screen)
+    out = filtered(network, base, residual, steps)
+    _put_all_in(out, rows, screens, patch)
     return out
+
+
+def part_detail(
+    network: JovioNetwork, coder: DetailCoder, rows: PatchRows, part: DetailPart, screen: Screen | None
+) -> tuple[int, Tensor]:
+    """Index of the step, and residual [1, 3, H, W], of a part of the detail.
+
+    Raises:
+        FormatError: if it is not in order.
+    """
+    assert network.detail is not None
+    piece = _part(rows, part.first, part.last)
+    latents = network.whole_latents(base_codes(network, piece)).cpu().numpy()
+    skipped = blocks_of(screen.patches) if screen is not None else None
+    step, symbols = coder.unpack(latents.reshape(*piece.counts.shape, -1), piece.counts, part.data, skipped)
+    return step, network.detail.residual(torch.from_numpy(symbols).to(network.device), step)
 
 
 def in_grey(x: Tensor) -> Tensor:
@@ -79,17 +90,21 @@ def blocks_of(patches: np.ndarray) -> np.ndarray:
     return patches.repeat(2, 0).repeat(2, 1)
 
 
-def _put_in(picture: Tensor, rows: PatchRows, screens: list[Screen | None], patch: int) -> None:
+def _put_all_in(picture: Tensor, rows: PatchRows, screens: list[Screen | None], patch: int) -> None:
     """Put patches of few colours into a picture."""
     for part, screen in zip(rows.details, screens):
         if screen is not None:
-            here = picture[0, :, part.first * patch : part.last * patch]
-            inside = torch.from_numpy(screen.patches.repeat(patch, 0).repeat(patch, 1)).to(picture.device)
-            pixels = torch.from_numpy(screen.pixels()).to(picture.device).permute(2, 0, 1)
-            here.copy_(torch.where(inside, pixels / 255, here))
+            put_in(picture[:, :, part.first * patch : part.last * patch], screen, patch)
 
 
-def _filtered(network: JovioNetwork, base: Tensor, residual: Tensor, steps: Tensor) -> Tensor:
+def put_in(picture: Tensor, screen: Screen, patch: int) -> None:
+    """Put patches of few colours into the rows [1, 3, H, W] that they are of."""
+    inside = torch.from_numpy(screen.patches.repeat(patch, 0).repeat(patch, 1)).to(picture.device)
+    pixels = torch.from_numpy(screen.pixels()).to(picture.device).permute(2, 0, 1)
+    picture[0].copy_(torch.where(inside, pixels / 255, picture[0]))
+
+
+def filtered(network: JovioNetwork, base: Tensor, residual: Tensor, steps: Tensor) -> Tensor:
     """Base and residual put together and smoothed, with the step of each row of patches, -1 for none."""
     layer, patch = network.detail, network.patch
     assert layer is not None
@@ -97,10 +112,10 @@ def _filtered(network: JovioNetwork, base: Tensor, residual: Tensor, steps: Tens
     for step in steps.unique().tolist():
         if step >= 0:
 
-            def filtered(b: Tensor, r: Tensor, step: int = int(step)) -> Tensor:
+            def smoothed(b: Tensor, r: Tensor, step: int = int(step)) -> Tensor:
                 return layer.filtered(b, r, torch.tensor([known_step(step)], device=b.device))
 
-            run: Callable[..., Tensor] = filtered
+            run: Callable[..., Tensor] = smoothed
             whole = tiled(run, (base, residual), (patch, patch), patch, layer.margin)
             if bool((steps == step).all()):
                 return whole

@@ -149,6 +149,7 @@ class FileDoor:
         overwrite: bool = False,
         progress: Progress | None = None,
         mono: bool = False,
+        size: int | tuple[int, int] | None = None,
     ) -> Result:
         """Decode a `.josie` file to a media file: `josiecodec.decode_file` with this model."""
         return _files().decode_file(
@@ -161,6 +162,7 @@ class FileDoor:
             progress=progress,
             codecs=(self,),
             mono=mono,
+            size=size,
         )
 
 

@@ -10,6 +10,7 @@ from ..media.images import load_picture, save_picture
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .jovio import Jovio
 from .picture_file import read_picture, write_picture
+from .preview import PreviewSize
 from .result import Result
 
 
@@ -38,7 +39,7 @@ def encode_image(
         FormatError: if `target` cannot be written.
     """
     rate = fitting_rate("image", n_q, rate)
-    picture = load_picture(source)
+    picture = load_picture(source, as_bytes=True)
     size = (picture.rgb.shape[-2], picture.rgb.shape[-1])
     written = write_picture(codec, picture, target, rate, settings)
     return Result(0.0, written, pixels=size[0] * size[1], n_q=rate.n_q)
@@ -50,6 +51,7 @@ def decode_image(
     target: str | Path,
     n_q: int | None = None,
     salvage: bool = False,
+    size: int | tuple[int, int] | PreviewSize | None = None,
 ) -> Result:
     """Decode the (first) picture of a `.josie` file to an image file, whose suffix says the format.
 
@@ -59,13 +61,16 @@ def decode_image(
         target: path of the image.
         n_q: use at most so many levels of each patch.
         salvage: make do with what is whole in a damaged file.
+        size: longest side of a preview in pixels, or width and height of the box that it has to fit in; None for the
+            whole picture. Up to half the size of an image the detail layer is left out, which is quick.
 
     Raises:
+        CodecError: if `size` is not positive.
         FormatError: if the file is damaged (and not to be salvaged).
         ModelError: if another model made it.
         MediaError: if the image cannot be written.
     """
     with TokenReader(source, codec.known_tables) as reader:
-        picture = read_picture(codec, reader, n_q, salvage)
+        picture = read_picture(codec, reader, n_q, salvage, None if size is None else PreviewSize.of(size), True)
         save_picture(picture, target)
         return Result(0.0, Path(target).stat().st_size, tuple(reader.problems))

@@ -19,6 +19,7 @@ from .checks import warn
 from .door import as_tensor, asked_rate
 from .motion_codec import VideoDecoder, video_encoder
 from .picture_file import picture_of, read_picture, write_picture
+from .preview import PreviewSize
 from .vision_encoder import write_pictures
 from .vision_files import VisionFiles
 
@@ -99,18 +100,22 @@ class Jovio(VisionFiles):
             return torch.zeros(3, 0, info.height, info.width)
         return torch.stack(pictures, 1) if info.rate else pictures[0]
 
-    def decompress_picture(self, data: bytes, n_q: int | None = None) -> Picture:
+    def decompress_picture(
+        self, data: bytes, n_q: int | None = None, *, size: int | tuple[int, int] | None = None
+    ) -> Picture:
         """Decode the bytes of a `.josie` file of an image: its colours, its alpha, and whether it is grey.
 
         Args:
             data: the file; of a video the first picture is decoded.
             n_q: use at most so many levels of each patch.
+            size: of a preview, see `decode_image`; None for the whole picture.
 
         Raises:
+            CodecError: if `size` is not positive.
             CodesError, FormatError, ModelError: as `decompress`.
         """
         with TokenReader(data, self.known_tables) as reader:
-            return read_picture(self, reader, n_q)
+            return read_picture(self, reader, n_q, size=None if size is None else PreviewSize.of(size))
 
 
 def _has_batch_axis(x: Tensor) -> bool:

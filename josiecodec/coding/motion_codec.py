@@ -61,15 +61,28 @@ class VideoDecoder:
         n_q: use at most so many levels, of a stream without motion.
         salvage: make do with what is there.
         start: of a stream with motion, the first picture wanted.
+        as_bytes: whether large still pictures may come out as bytes, in less memory.
     """
 
     def __init__(
-        self, codec: VisionDoor, info: VisionInfo, n_q: int | None = None, salvage: bool = False, start: int = 0
+        self,
+        codec: VisionDoor,
+        info: VisionInfo,
+        n_q: int | None = None,
+        salvage: bool = False,
+        start: int = 0,
+        as_bytes: bool = False,
     ):
         self.codec, self.info, self.n_q, self.salvage, self.start = codec, info, n_q, salvage, start
+        self.as_bytes = as_bytes
         self._decoder: GroupDecoder | MotionDecoder | None = None
         if info.group == codec.config.group != MOTION_GROUP:
-            self._decoder = GroupDecoder(codec, info, n_q, salvage)
+            self._decoder = self._groups()
+
+    def _groups(self) -> GroupDecoder:
+        decoder = GroupDecoder(self.codec, self.info, self.n_q, self.salvage)
+        decoder.as_bytes = self.as_bytes
+        return decoder
 
     @property
     def shown(self) -> int:
@@ -95,7 +108,7 @@ class VideoDecoder:
                 no_levels_left_out(self.n_q, self.info.levels)
                 self._decoder = MotionDecoder(self.codec, self.info, self.codec.tables, self.salvage, self.start)
             else:
-                self._decoder = GroupDecoder(self.codec, self.info, self.n_q, self.salvage)
+                self._decoder = self._groups()
         yield from self._decoder.push(block)
 
     def finish(self) -> Iterator[Tensor]:

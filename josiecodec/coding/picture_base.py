@@ -18,7 +18,9 @@ from ..settings import EncoderSettings
 from ..vision.block_transform import frequencies, to_coefficients
 from ..vision.detail_layer import PER_OCTAVE, SHRINK, STEPS, step_size
 from ..vision.detail_network import LATENT
+from ..vision.grouping import as_floats
 from ..vision.network import JovioNetwork
+from ..vision.still_rows import StillRows
 from .detail import ChosenDetail, DetailCoder
 from .detail_decoder import blocks_of, in_grey
 from .rate_control import RowEncoder
@@ -37,6 +39,7 @@ USUAL_FREQUENCY = 5  # where a bit has its usual price
 MOST_DEAR = 4.0  # that a bit can be beside the average
 SAMPLED = 1024  # patches that sizes are estimated from
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
+LARGE = 1 << 14  # patches above which no decoded picture is kept
 CLOSE = 0.004  # of the logarithm of a size
 DEARER = 1.35  # by which the price of a bit is raised to see what it gives
 MAX_TRIES = 7
@@ -87,7 +90,7 @@ class PictureBase:
 
     Args:
         tools: what it is encoded with.
-        picture: [1, 3, H, W] of whole patches, in [0, 1].
+        picture: [1, 3, H, W] of whole patches, in [0, 1], or bytes.
         rows: of the base.
         screen: its patches of few colours, which have neither base nor detail; None if there are none.
     """
@@ -120,6 +123,19 @@ class PictureBase:
         kept = np.repeat(~screen.patches.reshape(-1), self.counts.reshape(-1))
         return PictureBase(self.tools, self.picture, PatchRows(self.rows.modes, counts, self.rows.codes[kept]), screen)
 
+    def decoded_rows(self, part: tuple[int, int]) -> Tensor:
+        """Pixels [1, 3, H, W] of some rows of patches, in [0, 1]; of a large picture they are not kept."""
+        if self.counts.size <= LARGE or not self.network.is_convolutional:
+            edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
+            return self.decoded[..., edge, :]
+        decoded = self._still_rows.rows(*part).clamp_(0, 1)
+        return in_grey(decoded) if self.tools.coder.grey else decoded
+
+    @cached_property
+    def _still_rows(self) -> StillRows:
+        group = reconstruct(self.network, self.rows, None)
+        return StillRows(self.network, group.latent, group.effective_levels)
+
     @cached_property
     def decoded(self) -> Tensor:
         """[1, 3, H, W] in [0, 1]."""
@@ -130,7 +146,7 @@ class PictureBase:
     @cached_property
     def latents(self) -> np.ndarray:
         """As the network of the detail layer takes them, [h, w, D]."""
-        latents = self.network.whole_latents(base_codes(self.network, self.rows)).cpu().numpy()
+        latents = self.network.whole_latents(base_codes(self.network, self.rows)).int().cpu().numpy()
         return latents.reshape(*self.counts.shape, -1)
 
     @cached_property
@@ -157,7 +173,7 @@ class PictureBase:
         wanted = self._wanted.get(part)
         if wanted is None:
             edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
-            missing = self.picture[..., edge, :] - self.decoded[..., edge, :]
+            missing = as_floats(self.picture[..., edge, :]) - self.decoded_rows(part)
             wanted = 255 * to_coefficients(missing)[0].cpu().numpy()
             if part in self.sample:
                 self._wanted[part] = wanted

@@ -22,7 +22,7 @@ from ..bitstream.screen_payload import Screen
 from ..entropy.code_tables import EntropyTables
 from ..settings import EncoderSettings, Rate
 from ..vision.detail_layer import FINEST, PER_OCTAVE, STEPS
-from ..vision.grouping import padded
+from ..vision.grouping import as_floats, padded
 from ..vision.network import JovioNetwork
 from .detail import DetailCoder
 from .detail_decoder import covered, in_grey, screens_of, with_detail
@@ -76,7 +76,7 @@ class DetailEncoder:
         self._pictures: list[Tensor] = []
 
     def add(self, picture: Tensor) -> list[PatchRows]:
-        """Take the picture [3, H, W]."""
+        """Take the picture [3, H, W], in [0, 1] or bytes."""
         self.taken += 1
         self._pictures.append(picture.to(self.network.device))
         return []
@@ -200,19 +200,20 @@ class _OnePicture:
         """Squared error of what a decoder makes of it, in units of whole range."""
         screens = way.screens or screens_of(way.rows, self.network.patch)
         if covered(way.rows, screens):
-            decoded = torch.zeros_like(self.picture)
+            decoded = torch.zeros(self.picture.shape, device=self.picture.device)
         else:
             group = reconstruct(self.network, way.rows, None)
             decoded = self.network.still_picture(group.latent, group.effective_levels)
         grey = self.tools.coder.grey
         decoded = with_detail(self.network, decoded, way.rows, screens, grey).clamp(0, 1)
         decoded = in_grey(decoded) if grey else decoded
-        return float((decoded - self.picture).square().sum())
+        return float((decoded - as_floats(self.picture)).square().sum())
 
 
 def _pixels(picture: Tensor) -> np.ndarray:
-    """[1, 3, H, W] in [0, 1] -> uint8 [H, W, 3]."""
-    pixels: np.ndarray = (picture[0] * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
+    """[1, 3, H, W] in [0, 1], or bytes -> uint8 [H, W, 3]."""
+    values = (picture[0] * 255).round().byte() if picture.is_floating_point() else picture[0]
+    pixels: np.ndarray = values.permute(1, 2, 0).contiguous().cpu().numpy()
     return pixels
 
 

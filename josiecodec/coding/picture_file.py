@@ -14,9 +14,12 @@ from ..bitstream.header import AlphaInfo, alpha_of, find_stream
 from ..errors import CodesError, FormatError
 from ..media.images import Picture
 from ..settings import EncoderSettings, Rate
+from ..vision.grouping import as_floats
 from .alpha import OPAQUE, AlphaDecoder, with_smooth_colors
+from .heap import keep_small
 from .motion_codec import VideoDecoder
-from .picture_encoder import still_encoder
+from .picture_encoder import DetailEncoder, still_encoder
+from .preview import PreviewDecoder, PreviewSize, resized
 from .vision_encoder import write_pictures
 from .vision_files import VisionFiles
 
@@ -48,24 +51,37 @@ def write_picture(
     """Encode a picture to a `.josie` file, see `encode_image`; gives how many bytes that is."""
     rgb, alpha = picture.rgb, picture.alpha
     size = (rgb.shape[-2], rgb.shape[-1])
+    keep_small(size[0] * size[1])
     encoder = still_encoder(codec, rate, size, settings, codec.tables, picture.grey)
+    rgb = rgb if isinstance(encoder, DetailEncoder) else as_floats(rgb)
     info = codec.stream_info(size, encoder.levels, 1, grey=picture.grey)
     streams = [info] if alpha is None else [info, AlphaInfo.of(info)]
     with TokenWriter(target, list(streams), codec.known_tables) as writer:
         if alpha is not None:
             writer.add_alpha(1, alpha.cpu().numpy())
-            rgb = with_smooth_colors(rgb, alpha)
+            rgb = with_smooth_colors(as_floats(rgb), alpha)
         bits = rate.bits(size[0] * size[1], 1, 0.0)
         write_pictures(writer, encoder, [rgb], float("inf") if bits is None else (1 - COLORS_SHARE) * bits)
     return writer.size
 
 
-def read_picture(codec: VisionFiles, reader: TokenReader, n_q: int | None = None, salvage: bool = False) -> Picture:
-    """The (first) picture of a file with its alpha, see `decode_image`."""
+def read_picture(
+    codec: VisionFiles,
+    reader: TokenReader,
+    n_q: int | None = None,
+    salvage: bool = False,
+    size: PreviewSize | None = None,
+    as_bytes: bool = False,
+) -> Picture:
+    """The (first) picture of a file with its alpha, see `decode_image`; with `as_bytes` a large one may be of bytes."""
     index = find_stream(reader.streams, "vision")
     beside = alpha_of(reader.streams, index)
     info = codec.check_stream(reader.streams[index])
-    decoder = VideoDecoder(codec, info, n_q, salvage)
+    keep_small(info.height * info.width)
+    fitting = (info.height, info.width) if size is None else size.fitting(info.height, info.width)
+    decoder: VideoDecoder | PreviewDecoder = VideoDecoder(codec, info, n_q, salvage, as_bytes=as_bytes)
+    if not info.rate and info.group == codec.config.group and fitting != (info.height, info.width):
+        decoder = PreviewDecoder(codec, info, n_q, salvage, fitting)
     alpha = None if beside is None else AlphaDecoder(_alpha(reader, beside), salvage)
     rgb: Tensor | None = None
     for block in reader.blocks(salvage):
@@ -79,9 +95,13 @@ def read_picture(codec: VisionFiles, reader: TokenReader, n_q: int | None = None
         rgb = next(iter(decoder.finish()), None)
     if rgb is None:
         raise FormatError("no whole picture in this file")
-    opacity = None if alpha is None else alpha.finish().to(rgb.device)
-    reader.problems += [] if alpha is None else alpha.problems
-    return Picture(rgb, opacity, info.grey)
+    opacity: Tensor | None = None
+    if alpha is not None:
+        opacity = alpha.finish().to(rgb.device)
+        reader.problems += alpha.problems
+        if fitting != opacity.shape:
+            opacity = (resized(opacity[None].float() / 255, fitting)[0] * 255).round().to(torch.uint8)
+    return Picture(rgb if rgb.shape[-2:] == fitting else resized(as_floats(rgb), fitting), opacity, info.grey)
 
 
 def _alpha(reader: TokenReader, index: int) -> AlphaInfo:

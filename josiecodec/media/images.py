@@ -27,6 +27,7 @@ __all__ += ["save_picture", "to_bytes_rgb"]
 WRITABLE = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm")
 _GAIN_MAPS = (b"ns.adobe.com/hdr-gain-map", b"ns.apple.com/HDRGainMap", b"ns.apple.com/pixeldatainfo")  # in XMP
 _LOSSY = {"quality": 95}
+_ROWS = 256  # of pixels that are turned into bytes together
 _WITH_ALPHA = ("PNG", "WEBP", "AVIF", "TIFF")
 _WITH_GREY = ("PNG", "JPEG", "TIFF", "BMP")  # that have files of greys; a .ppm is of colours by its name
 
@@ -36,7 +37,7 @@ class Picture:
     """A picture as it is in its file.
 
     Attributes:
-        rgb: float32 [3, H, W] in [0, 1], sRGB, not multiplied by alpha.
+        rgb: float32 [3, H, W] in [0, 1], sRGB, not multiplied by alpha; or bytes, if `load_picture` is asked for them.
         alpha: uint8 [H, W], 255 where it is opaque; None if it is so everywhere.
         grey: whether its three colours are the same in every pixel that is seen.
     """
@@ -50,7 +51,7 @@ class Picture:
         if self.alpha is None:
             return self.rgb
         opacity = self.alpha.to(self.rgb.device) / 255
-        return self.rgb * opacity + (1 - opacity)
+        return (self.rgb if self.rgb.is_floating_point() else self.rgb / 255) * opacity + (1 - opacity)
 
 
 def load_image(source: str | Path | IO[bytes]) -> Tensor:
@@ -70,8 +71,12 @@ def load_image(source: str | Path | IO[bytes]) -> Tensor:
     return picture.on_white()
 
 
-def load_picture(source: str | Path | IO[bytes]) -> Picture:
+def load_picture(source: str | Path | IO[bytes], as_bytes: bool = False) -> Picture:
     """Read an image with its alpha, otherwise as `load_image`.
+
+    Args:
+        source: path of the image, or a binary file.
+        as_bytes: leave values of eight bits as they are, in a quarter of the memory.
 
     Raises:
         MediaError: if it cannot be read, or has more than 2^28 pixels.
@@ -98,7 +103,8 @@ def load_picture(source: str | Path | IO[bytes]) -> Picture:
     if pixels.shape[2] == 4:
         opacity, pixels = pixels[..., 3].contiguous(), pixels[..., :3]
         opacity = None if bool((opacity == 255).all()) else opacity
-    return Picture(pixels.permute(2, 0, 1).float().div_(255), opacity, _is_grey(pixels, opacity))
+    rgb = pixels.permute(2, 0, 1)
+    return Picture(rgb if as_bytes else rgb.float().div_(255), opacity, _is_grey(pixels, opacity))
 
 
 def _is_grey(pixels: Tensor, alpha: Tensor | None) -> bool:
@@ -147,8 +153,13 @@ def _has_gain_map(image: Any) -> bool:
 
 
 def to_bytes_rgb(x: Tensor) -> np.ndarray:
-    """[3, H, W] in [0, 1] -> uint8 [H, W, 3]."""
-    return (x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().contiguous().numpy()
+    """[3, H, W] in [0, 1], or bytes -> uint8 [H, W, 3]."""
+    out = np.empty((*x.shape[1:], 3), np.uint8)
+    for first in range(0, len(out), _ROWS):  # a picture may be large: no further copy of it
+        rows = x[:, first : first + _ROWS]
+        values = (rows.clamp(0, 1) * 255).round().byte() if rows.is_floating_point() else rows
+        out[first : first + _ROWS] = values.permute(1, 2, 0).cpu().numpy()
+    return out
 
 
 def save_image(x: Tensor, path: str | Path) -> None:

@@ -61,7 +61,15 @@ class ConvDecoder(nn.Module):
         self.output_proj = _zeroed(RowStableLinear(config.fine_channels, 6 * config.fine**2))
 
     def forward(self, z: Tensor, counts: Tensor) -> Tensor:
-        y = self.blocks(self.input_proj(z) + self.level_embedding(counts))
+        return self.pixels(z, self.hidden(z, counts))
+
+    def hidden(self, z: Tensor, counts: Tensor) -> Tensor:
+        """The coarse half: latents and levels -> [N, h, w, channels]."""
+        y: Tensor = self.blocks(self.input_proj(z) + self.level_embedding(counts))
+        return y
+
+    def pixels(self, z: Tensor, y: Tensor) -> Tensor:
+        """The fine half: latents and what `hidden` gave -> groups."""
         y = self.fine_blocks(unmerge(self.up(y), self.patch // self.fine))
         with torch.autocast(z.device.type, enabled=False):
             y = unmerge(self.output_proj(self.norm(y.float())), self.fine)

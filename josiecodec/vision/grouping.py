@@ -18,8 +18,16 @@ def padded(x: Tensor, patch: int) -> Tensor:
     down, right = -height % patch, -width % patch
     if not down and not right:
         return x
+    if not x.is_floating_point():
+        rows = torch.arange(height + down, device=x.device).clamp_max(height - 1)
+        return x[..., rows, :][..., torch.arange(width + right, device=x.device).clamp_max(width - 1)]
     flat = x.reshape(-1, 1, height, width)
     return F.pad(flat, (0, right, 0, down), mode="replicate").reshape(*x.shape[:-2], height + down, width + right)
+
+
+def as_floats(x: Tensor) -> Tensor:
+    """Pictures in [0, 1], which stay, or bytes, of which large ones are kept for less memory, as floats."""
+    return x if x.is_floating_point() else x.float().div_(255)
 
 
 def group_count(pictures: int, group: int) -> int:

@@ -24,10 +24,12 @@ from .config import ConvConfig, JovioConfig
 from .convnet import ConvDecoder, ConvEncoder
 from .detail_layer import DetailLayer
 from .detail_network import LATENT
-from .grouping import from_groups, group_count, padded, to_groups
+from .grouping import as_floats, from_groups, group_count, padded, to_groups
 from .stream import VideoStream
 from .tiling import tiled
 from .vit import VitDecoder, VitEncoder
+
+COARSE_TILE = 96  # patches a side, of what looks far
 
 
 @dataclass
@@ -184,12 +186,14 @@ class JovioNetwork(CodecNetwork):
         return y.reshape(*z.shape[:2], *y.shape[1:])
 
     def still_latent(self, picture: Tensor) -> Tensor:
-        """A picture [1, 3, H, W] of whole patches -> latents [h, w, D], as `latent` of its group, in less memory."""
+        """A picture [1, 3, H, W] of whole patches, in [0, 1] or bytes -> latents [h, w, D], as `latent` of its group,
+        in less memory."""
         if isinstance(self.encoder, Streaming):
-            return self.latent(to_groups(picture.unsqueeze(2), self.config.group))[0, 0]
+            return self.latent(to_groups(as_floats(picture).unsqueeze(2), self.config.group))[0, 0]
         encoder = self.encoder
 
         def run(x: Tensor) -> Tensor:
+            x = as_floats(x)
             return encoder(torch.cat([x, torch.zeros_like(x)], 1)).permute(0, 3, 1, 2)
 
         return tiled(run, (picture,), (self.patch,), 1, self._margin(self.config.encoder)).permute(0, 2, 3, 1)[0]
@@ -198,12 +202,35 @@ class JovioNetwork(CodecNetwork):
         """Latents [h, w, D] and levels of each patch [h, w] -> picture [1, 3, H, W], as `synthesize` of its group."""
         if isinstance(self.decoder, Streaming):
             return self.decoder(z[None, None], counts[None, None], None)[:, 0, :3]
-        decoder, margin = self.decoder, self._margin(self.config.decoder)
+        return self._in_two_halves(self.decoder, z[None].permute(0, 3, 1, 2), counts[None])
 
-        def run(a: Tensor, b: Tensor) -> Tensor:
-            return decoder(a.permute(0, 2, 3, 1), b)[:, :3]
+    def _in_two_halves(self, decoder: ConvDecoder, z: Tensor, counts: Tensor) -> Tensor:
+        """`still_picture` of latents [1, D, h, w]: the coarse half, which looks far, in large tiles, and in these the
+        fine one, which does not, in small ones."""
+        far, near = self._margins(self.config.decoder)
 
-        return tiled(run, (z[None].permute(0, 3, 1, 2), counts[None]), (1, 1), self.patch, margin)
+        def hidden(a: Tensor, b: Tensor) -> Tensor:
+            return decoder.hidden(a.permute(0, 2, 3, 1), b).permute(0, 3, 1, 2)
+
+        def pixels(a: Tensor, y: Tensor) -> Tensor:
+            return decoder.pixels(a.permute(0, 2, 3, 1), y.permute(0, 2, 3, 1))[:, :3]
+
+        return tiled(pixels, (z, tiled(hidden, (z, counts), (1, 1), 1, far, COARSE_TILE)), (1, 1), self.patch, near)
+
+    @property
+    def still_margin(self) -> int:
+        """Patches that the decoder of a still picture looks beyond each patch; 0 if it is not convolutional."""
+        return 0 if isinstance(self.decoder, Streaming) else self._margin(self.config.decoder)
+
+    @property
+    def is_convolutional(self) -> bool:
+        """Whether patches of a still picture only depend on those around."""
+        return isinstance(self.decoder, ConvDecoder)
+
+    @property
+    def still_margins(self) -> tuple[int, int]:
+        """What of that the coarse and the fine half of a convolutional one look."""
+        return self._margins(self.config.decoder)
 
     def encode_groups(
         self, groups: Tensor, n_q: int, state: State | None = None, settings: EncoderSettings | None = None
@@ -281,9 +308,13 @@ class JovioNetwork(CodecNetwork):
 
     def _margin(self, config: object) -> int:
         """Patches that a convolutional network looks beyond each patch."""
+        return sum(self._margins(config))
+
+    def _margins(self, config: object) -> tuple[int, int]:
+        """What of that its coarse and its fine half look."""
         assert isinstance(config, ConvConfig)
         fine = config.fine_blocks * (config.fine_kernel // 2) * config.fine
-        return config.blocks * (config.kernel // 2) + -(-fine // self.patch)
+        return config.blocks * (config.kernel // 2), -(-fine // self.patch)
 
     def pictures(self, x: Tensor) -> tuple[Tensor, bool]:
         """`x` as [B, 3, T, H, W], and whether it was a still picture; raises CodesError if it cannot be that."""

@@ -15,7 +15,12 @@ TILE = 48  # patches a side
 
 
 def tiled(
-    run: Callable[..., Tensor], inputs: tuple[Tensor, ...], scales: tuple[int, ...], out_scale: int, margin: int
+    run: Callable[..., Tensor],
+    inputs: tuple[Tensor, ...],
+    scales: tuple[int, ...],
+    out_scale: int,
+    margin: int,
+    side: int | None = None,
 ) -> Tensor:
     """Apply `run` to tiles of `inputs` and put the results together.
 
@@ -25,14 +30,16 @@ def tiled(
         scales: places a patch has a side in each input.
         out_scale: the same of the result.
         margin: patches that the network looks beyond each patch.
+        side: patches a side of a tile; None for `TILE`.
     """
+    side = side or TILE
     height, width = inputs[0].shape[-2] // scales[0], inputs[0].shape[-1] // scales[0]
-    if height <= TILE + 2 * margin and width <= TILE + 2 * margin:
+    if height <= side + 2 * margin and width <= side + 2 * margin:
         return run(*inputs)
     out: Tensor | None = None
-    for top in range(0, height, TILE):
-        for left in range(0, width, TILE):
-            bottom, right = min(top + TILE, height), min(left + TILE, width)
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            bottom, right = min(top + side, height), min(left + side, width)
             up, west = max(0, top - margin), max(0, left - margin)
             down, east = min(height, bottom + margin), min(width, right + margin)
             parts = [x[..., up * s : down * s, west * s : east * s] for x, s in zip(inputs, scales)]

@@ -1,0 +1,100 @@
+"""Large still pictures with detail, decoded part by part from top to bottom: exactly what comes out in one piece, in a
+fraction of the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..bitstream.patch_payload import DetailPart
+from ..bitstream.screen_payload import Screen
+from ..vision.network import JovioNetwork
+from ..vision.still_rows import StillRows
+from .detail import DetailCoder
+from .detail_decoder import filtered, in_grey, part_detail, put_in, screens_of
+from .reconstruct import Group
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Some rows of patches, before they are smoothed.
+
+    Attributes:
+        first, last: which, `last` behind them.
+        base, residual: [1, 3, H, W].
+        step: index of the step of the residual, -1 if there is none.
+        screen: patches of few colours; None if there are none.
+    """
+
+    first: int
+    last: int
+    base: Tensor
+    residual: Tensor
+    step: int
+    screen: Screen | None
+
+
+def decoded_rows(network: JovioNetwork, group: Group, grey: bool) -> Iterator[tuple[int, Tensor]]:
+    """The picture of a group by itself: from which row of patches on, and pixels [3, H, W] in [0, 1].
+
+    Args:
+        network: a convolutional model with a detail layer.
+        group: its rows and latents.
+        grey: whether it is a picture of greys.
+
+    Raises:
+        FormatError: if the detail is not in order.
+    """
+    layer, patch = network.detail, network.patch
+    assert layer is not None
+    waiting = _unsmoothed(network, group, grey)
+    near: list[_Rows] = []  # what has been decoded and is still looked at
+    height = len(group.rows.counts)
+    done = 0
+    for here in waiting:
+        near.append(here)
+        ready = [n for n in near if n.first >= done and (n.last + layer.margin <= here.last or here.last == height)]
+        for part in ready:
+            top, bottom = max(0, part.first - layer.margin), min(height, part.last + layer.margin)
+            around = [n for n in near if n.last > top and n.first < bottom]
+            begin = around[0].first
+            edge = slice((top - begin) * patch, (bottom - begin) * patch)
+            base, residual = (torch.cat([getattr(n, k) for n in around], 2)[:, :, edge] for k in ("base", "residual"))
+            steps = torch.cat([torch.full((n.last - n.first,), n.step) for n in around])[top - begin : bottom - begin]
+            out = filtered(network, base, residual, steps)
+            out = out[:, :, (part.first - top) * patch : (part.last - top) * patch]
+            if part.screen is not None:
+                out = out.clone()
+                put_in(out, part.screen, patch)
+            yield part.first, (in_grey(out) if grey else out)[0].clamp(0, 1)
+            done = part.last
+        near = [n for n in near if n.last > done - layer.margin]
+
+
+def _unsmoothed(network: JovioNetwork, group: Group, grey: bool) -> Iterator[_Rows]:
+    """All rows, in the parts of the detail layer and what lies between them."""
+    layer, patch = network.detail, network.patch
+    assert layer is not None
+    coder, still = DetailCoder(layer, grey), StillRows(network, group.latent, group.effective_levels)
+    screens = screens_of(group.rows, patch)
+    parts: list[tuple[DetailPart, Screen | None]] = []
+    reached = 0
+    for detail, screen in zip(group.rows.details, screens):
+        if detail.first > reached:
+            parts.append((DetailPart(reached, detail.first - reached, b""), None))
+        parts.append((detail, screen))
+        reached = detail.last
+    if reached < len(group.rows.counts):
+        parts.append((DetailPart(reached, len(group.rows.counts) - reached, b""), None))
+    for detail, screen in parts:
+        base = still.rows(detail.first, detail.last).clamp_(0, 1)
+        base = in_grey(base) if grey else base
+        if screen is not None:
+            put_in(base, screen, patch)
+        step, residual = -1, torch.zeros_like(base)
+        if detail.data or (detail in group.rows.details and screen is None):
+            step, residual = part_detail(network, coder, group.rows, detail, screen)
+        yield _Rows(detail.first, detail.last, base, residual, step, screen)
