@@ -3,10 +3,11 @@
     python -m josiecodec.export_runtime
 
 What depends on the length of a recording and is no network (spectra, phases, the search for codes) is NumPy's there, so
-that phases stay whole numbers and sums keep their order. Between that are two graphs, each a step of a stream:
+that phases stay whole numbers and sums keep their order. Between that are graphs, each a step of a stream:
 
-    encoder  log spectra [1, 4 F, ...], past ... -> what the quantizers compare, [1, F, ...], next ...
-    decoder  vectors of the quantizers [1, F, ...], past ... -> spectra, filters and pitch, [1, 8 F, ...], next ...
+    encoder   log spectra [1, 4 F, ...], past ... -> what the quantizers compare, [1, F, ...], next ...
+    decoder   vectors of the quantizers [1, F, ...], past ... -> spectra, filters and pitch, [1, 8 F, ...], next ...
+    waveform, filter, envelope    the networks of the layers after the base, for their decoders
 
 A graph file holds no weights. They are external, and bound by their names in `model.safetensors` when a graph is
 opened; the JSON file beside it lists them with their shapes. All models with networks of the same shapes share a graph.
