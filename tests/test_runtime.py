@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 from kit.audio import speechlike, tiny_model
 
 import josiecodec
+from josiecodec.audio.layer_configs import LowBandFilterConfig
 from josiecodec.audio.source import pitch_bins
 from josiecodec.bitstream.container import Block
 from josiecodec.bitstream.josie_file import TokenFile
@@ -253,6 +256,26 @@ def test_other_networks_need_torch(tmp_path):
     for kind in ("spectral", "seanet", "mimi"):
         folder = save(tiny_model(kind), tmp_path / kind)
         assert "needs torch" in (model_reason(folder) or "")
+
+
+def test_models_that_do_not_fit_their_configuration_are_left_to_torch(tmp_path):
+    place = tmp_path / "model"
+    shutil.copytree(WEIGHTS / "jodio-24k-v3", place)
+    assert model_reason(place) is None
+    tensors = safetensors.numpy.load_file(place / "model.safetensors")
+    name = "acoustic_rvq.quantizers.3.codebook.weight"
+    safetensors.numpy.save_file(tensors | {name: tensors[name][:5]}, place / "model.safetensors")
+    assert "needs torch" in (model_reason(place) or "")
+    (place / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="cannot be read"):
+        model_reason(place)
+
+
+@pytest.mark.parametrize("change", [{"decimation": 1, "hops": 1}, {"books": 64}, {"filter": LowBandFilterConfig(4096)}])
+def test_other_layers_need_torch(change):
+    codec = AudioCodec(WEIGHTS / "jodio-24k-v3", 1)
+    codec.config = replace(codec.config, waveform=replace(codec.config.waveform, **change))
+    assert "need torch" in (decoding_reason(codec, 38, False, False) or "")
 
 
 @pytest.mark.parametrize(

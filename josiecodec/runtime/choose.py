@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from ..audio.config import JodioConfig
+from ..audio.layer_configs import EnvelopeLayerConfig, LowBandFilterConfig, WaveformLayerConfig
 from ..audio.network_configs import SpectralDecoderConfig, SpectralEncoderConfig
 from ..errors import CodecError
 from .audio_codec import AudioCodec
-from .graphs import misfits
-from .layers import needed_graphs
+from .graphs import misfits, unlike
+from .layers import needed_graphs, needed_weights
 from .model_files import Weights, audio_config
 
 Runtime = Literal["auto", "torch", "onnx"]
@@ -77,7 +78,20 @@ def model_reason(folder: Path) -> str | None:
     if not _usual(config):
         return other
     weights = Weights(folder)
-    return other if misfits("encoder", weights) or misfits("decoder", weights) else None
+    fits = not misfits("encoder", weights) and not misfits("decoder", weights) and not _others(config, weights)
+    return None if fits else other
+
+
+def _others(config: JodioConfig, weights: Weights) -> list[str]:
+    """What of the weights outside of the graphs is not as the configuration says."""
+    q = config.quantizer
+    own = q.acoustic_levels if q.shared_from < 0 else min(q.acoustic_levels, q.shared_from + 1)
+    shapes = {f"acoustic_rvq.quantizers.{k}.codebook.weight": [q.codebook_size, q.dim] for k in range(own)}
+    shapes["semantic_rvq.codebook.weight"] = [q.codebook_size, q.semantic_dim or q.dim]
+    shapes["decoder.coarseness.weight"] = [1 + config.base_levels, config.latent_dim]
+    if own < q.acoustic_levels:
+        shapes["acoustic_rvq.size"] = [q.acoustic_levels]
+    return unlike(shapes, weights)
 
 
 def _usual(config: JodioConfig) -> bool:
@@ -95,6 +109,24 @@ def _usual(config: JodioConfig) -> bool:
         and (q.mode, q.code_dim, q.normalize) == ("split", 0, False)
         and q.dim != config.latent_dim
     )
+
+
+def _usual_layers(config: JodioConfig) -> bool:
+    """Whether the layers after the base are those that the NumPy code knows; others could ask for any memory."""
+    waveform, envelope = config.waveform, config.envelope
+    if waveform is None:
+        return False
+    usual = WaveformLayerConfig()
+    names = ("decimation", "hops", "cutoff", "taper", "segment", "codebooks", "books")
+    fits = all(getattr(waveform, name) == getattr(usual, name) for name in names)
+    if waveform.filter is not None:
+        plain = LowBandFilterConfig()
+        fits = fits and (waveform.filter.window, waveform.filter.hop) == (plain.window, plain.hop)
+    if envelope is not None:
+        known = EnvelopeLayerConfig()
+        bands = (envelope.hop, envelope.heard, envelope.coded)
+        fits = fits and bands == (known.hop, known.heard, known.coded)
+    return fits
 
 
 def encoding_reason(levels: int, base_levels: int, stereo: bool) -> str | None:
@@ -117,8 +149,8 @@ def decoding_reason(codec: AudioCodec, levels: int, stereo: bool, salvage: bool)
         return "stereo needs torch"
     if levels <= codec.base_levels:
         return None
-    layer = codec.config.waveform
-    fits = layer is not None and layer.codebooks == "random"
-    if not fits or any(misfits(name, codec.weights) for name in needed_graphs(codec.config)):
+    config, weights = codec.config, codec.weights
+    fits = _usual_layers(config) and not unlike(needed_weights(config), weights)
+    if not fits or any(misfits(name, weights) for name in needed_graphs(config)):
         return f"levels above {codec.base_levels} of {codec.config.name} need torch"
     return f"salvaging levels above {codec.base_levels} needs torch" if salvage else None

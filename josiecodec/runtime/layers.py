@@ -47,6 +47,20 @@ class LayersDecoder:
         return self._waveform.finish(np.zeros(0, np.float32) if self._envelope is None else self._envelope.finish())
 
 
+def needed_weights(config: JodioConfig) -> dict[str, list[int]]:
+    """Shapes of the weights outside of the graphs, of layers as `choose.py` lets them pass."""
+    shapes: dict[str, list[int]] = {}
+    if config.waveform is not None:
+        shapes["waveform_layer.covariance.decay"] = []
+        if config.waveform.filter is not None:
+            shapes["waveform_layer.filter.scale"] = [68]
+    if config.envelope is not None:
+        dim = config.frame_size // config.envelope.hop * len(config.envelope.coded)
+        shapes["envelope_layer.axes"] = [dim, dim]
+        shapes |= {f"envelope_layer.{name}": [dim] for name in ("centre", "log_variance")}
+    return shapes
+
+
 def needed_graphs(config: JodioConfig) -> list[str]:
     """Names of the graphs that decode the levels after the base."""
     if config.waveform is None:
