@@ -75,6 +75,7 @@ def test_what_else_there_is_without_torch(folder):
     assert soundfile.info(folder / "trimmed.flac").samplerate == 16000
     assert "jodio-24k-v3" in without(folder, "models")
     assert "--runtime" in without(folder, "encode", "--help")
+    assert "24000 Hz" in without(folder, "info", folder / "in" / "1.wav", blocked="torch PIL tqdm")
 
 
 def test_a_folder_without_torch(folder):
