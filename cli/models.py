@@ -61,10 +61,13 @@ class Models:
 
     def to_decode_audio(self, info: Any, n_q: int | None, stereo: bool, salvage: bool) -> Any:
         """The model that made a stream of audio, to decode up to `n_q` levels of it; as `to_encode_audio`."""
-        from josiecodec.runtime.choose import decoding_reason
+        from josiecodec.runtime.choose import better_with_torch, decoding_reason
 
         def reason(codec: Any) -> str | None:
-            return decoding_reason(codec, min(info.levels, n_q or info.levels), stereo, salvage)
+            levels = min(info.levels, n_q or info.levels)
+            if self.runtime == "auto" and better_with_torch(info, levels, codec.base_levels):
+                return f"levels above {codec.base_levels} of long recordings are better with torch"
+            return decoding_reason(codec, levels, stereo, salvage)
 
         return self._without_torch(self._maker(info), reason) or self.to_decode(info)
 

@@ -28,7 +28,7 @@ from josiecodec.hub.store import save
 from josiecodec.hub.tensor_names import file_name
 from josiecodec.quantization.beam_search import beam_encode
 from josiecodec.runtime.audio_codec import AudioCodec
-from josiecodec.runtime.choose import decide, decoding_reason, encoding_reason, model_reason
+from josiecodec.runtime.choose import better_with_torch, decide, decoding_reason, encoding_reason, model_reason
 from josiecodec.runtime.graphs import GRAPHS, Graph, description, misfits
 from josiecodec.runtime.model_files import Weights
 from josiecodec.runtime.source import HarmonicNoise, log_pitch, noise_spectra
@@ -313,6 +313,14 @@ def test_what_needs_torch(light):
     assert decoding_reason(light, 9, False, True) is None
     assert decoding_reason(light, 10, False, True)
     assert decoding_reason(light, 9, True, False)
+
+
+def test_long_recordings_of_all_levels_are_left_to_torch(light, monkeypatch):
+    short, long, unknown = (light.stream_info(38, length) for length in (200 * 24000, 300 * 24000, None))
+    assert [better_with_torch(info, 38, 9) for info in (short, long, unknown)] == [False, True, True]
+    assert not better_with_torch(long, 9, 9)
+    monkeypatch.setattr("josiecodec.runtime.choose.has_torch", lambda: False)
+    assert not better_with_torch(long, 38, 9)
 
 
 def test_weights_of_another_layer_need_torch():
