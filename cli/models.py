@@ -47,7 +47,7 @@ class Models:
 
     def to_encode_audio(self, rate: Rate, stereo: bool = False) -> Any:
         """The model to encode audio with at a rate, without torch where that can be done."""
-        from josiecodec.runtime.choose import levels_reason
+        from josiecodec.runtime.choose import encoding_reason
 
         name = self._names.get("audio", self.DEFAULTS["audio"])
 
@@ -55,21 +55,24 @@ class Models:
             if rate.kbps is not None:
                 return "--kbps needs torch"
             levels = codec.config.useful_levels(codec.levels(rate.n_q))
-            return levels_reason(levels, codec.base_levels, stereo)
+            return encoding_reason(levels, codec.base_levels, stereo)
 
         return self._without_torch(name, reason) or self._load(name)
 
-    def to_decode_audio(self, info: Any, n_q: int | None, stereo: bool, whole: bool = True) -> Any:
+    def to_decode_audio(self, info: Any, n_q: int | None, stereo: bool, salvage: bool, whole: bool = True) -> Any:
         """The model that made a stream of audio, to decode up to `n_q` levels of all or a piece of it.
 
         As `to_encode_audio` without torch where that can be done.
         """
-        from josiecodec.runtime.choose import levels_reason
+        from josiecodec.runtime.choose import better_with_torch, decoding_reason
 
         def reason(codec: Any) -> str | None:
             if not whole:
                 return "--start and --seconds need torch"
-            return levels_reason(min(info.levels, n_q or info.levels), codec.base_levels, stereo)
+            levels = min(info.levels, n_q or info.levels)
+            if self.runtime == "auto" and better_with_torch(info, levels, codec.base_levels):
+                return f"levels above {codec.base_levels} of long recordings are better with torch"
+            return decoding_reason(codec, levels, stereo, salvage)
 
         return self._without_torch(self._maker(info), reason) or self.to_decode(info)
 

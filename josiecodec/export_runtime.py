@@ -3,10 +3,11 @@
     python -m josiecodec.export_runtime
 
 What depends on the length of a recording and is no network (spectra, phases, the search for codes) is NumPy's there, so
-that phases stay whole numbers and sums keep their order. Between that are two graphs, each a step of a stream:
+that phases stay whole numbers and sums keep their order. Between that are graphs, each a step of a stream:
 
-    encoder  log spectra [1, 4 F, ...], past ... -> what the quantizers compare, [1, F, ...], next ...
-    decoder  vectors of the quantizers [1, F, ...], past ... -> spectra, filters and pitch, [1, 8 F, ...], next ...
+    encoder   log spectra [1, 4 F, ...], past ... -> what the quantizers compare, [1, F, ...], next ...
+    decoder   vectors of the quantizers [1, F, ...], past ... -> spectra, filters and pitch, [1, 8 F, ...], next ...
+    waveform, filter, envelope    the networks of the layers after the base, for their decoders
 
 A graph file holds no weights. They are external, and bound by their names in `model.safetensors` when a graph is
 opened; the JSON file beside it lists them with their shapes. All models with networks of the same shapes share a graph.
@@ -24,6 +25,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .atomic import write_bytes
 from .audio.network import JodioNetwork
@@ -117,6 +119,59 @@ def decoder_body(codec: JodioNetwork) -> Body:
     return Body(codec, inputs, ("spectrum", "curves", "pitch"), work, examples)
 
 
+def waveform_body(codec: JodioNetwork) -> Body:
+    """From features of the base's low band to what makes its covariances."""
+    layer = codec.waveform_layer
+    assert layer is not None
+    part, hops = layer.covariance, layer.config.hops
+
+    def work(features: Tensor, state: State) -> tuple[Tensor, ...]:
+        hidden = run(part.variance.blocks, part.variance.input_proj(features), state)
+        told = functional.gelu(part.hidden(part.norm(hidden.reshape(1, -1, part.norm.normalized_shape[0]))))
+        return part.variance.told(hidden), part.parts(told), part.gain(told)
+
+    example = torch.randn(1, hops * EXAMPLE_FRAMES, part.variance.input_proj.in_features)
+    return Body(codec, {"features": hops}, ("told", "parts", "gain"), work, (example,))
+
+
+def filter_body(codec: JodioNetwork) -> Body:
+    """From features of decoded low bands to gains of their bins."""
+    layer = codec.waveform_layer
+    assert layer is not None
+    part = layer.filter
+    assert part is not None
+    steps = layer.hop * layer.config.hops // part.config.hop
+
+    def work(features: Tensor, share: Tensor, state: State) -> tuple[Tensor, ...]:
+        hidden = run(part.blocks, part.input_proj(features) + part.level_proj(share), state)
+        return (part.output_proj(part.norm(hidden)),)
+
+    widths = part.input_proj.in_features, part.level_proj.in_features
+    examples = tuple(torch.randn(1, steps * EXAMPLE_FRAMES, n) for n in widths)
+    return Body(codec, {"features": steps, "share": steps}, ("gains",), work, examples)
+
+
+def envelope_body(codec: JodioNetwork) -> Body:
+    """From energies of the base to what is expected of the original's."""
+    part = codec.envelope_layer
+    assert part is not None
+
+    def work(features: Tensor, state: State) -> tuple[Tensor, ...]:
+        return (part.output_proj(part.norm(run(part.blocks, part.input_proj(features), state))),)
+
+    example = torch.randn(1, EXAMPLE_FRAMES, part.input_proj.in_features)
+    return Body(codec, {"features": 1}, ("expected",), work, (example,))
+
+
+BODIES = {
+    "encoder": encoder_body,
+    "decoder": decoder_body,
+    "waveform": waveform_body,
+    "filter": filter_body,
+    "envelope": envelope_body,
+}
+
+
 def graph_files(name: str, body: Body) -> dict[str, bytes]:
     """The files of a graph: ONNX without weights, and JSON that lists weights and memory."""
     import onnx
@@ -191,7 +246,10 @@ def _kept_alone(proto: Any) -> Any:
 
 def all_graphs(codec: JodioNetwork) -> dict[str, bytes]:
     """All files of `runtime/graphs`, by their names, for models with networks of the shapes of `codec`."""
-    return graph_files("encoder", encoder_body(codec)) | graph_files("decoder", decoder_body(codec))
+    files: dict[str, bytes] = {}
+    for name, body in BODIES.items():
+        files |= graph_files(name, body(codec))
+    return files
 
 
 def main(folder: Path = GRAPHS) -> None:

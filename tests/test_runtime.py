@@ -5,27 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 from kit.audio import speechlike, tiny_model
 
 import josiecodec
+from josiecodec.audio.layer_configs import LowBandFilterConfig
 from josiecodec.audio.source import pitch_bins
 from josiecodec.bitstream.container import Block
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.coding.audio_decoder import BlockDecoder
 from josiecodec.coding.sample_decoder import SampleDecoder
 from josiecodec.errors import CodecError, CodesError, ModelError
-from josiecodec.export_runtime import decoder_body, encoder_body
+from josiecodec.export_runtime import BODIES
 from josiecodec.hub.store import save
 from josiecodec.hub.tensor_names import file_name
 from josiecodec.quantization.beam_search import beam_encode
 from josiecodec.runtime.audio_codec import AudioCodec
-from josiecodec.runtime.choose import decide, levels_reason, model_reason
+from josiecodec.runtime.choose import better_with_torch, decide, decoding_reason, encoding_reason, model_reason
 from josiecodec.runtime.graphs import GRAPHS, Graph, description, misfits
 from josiecodec.runtime.model_files import Weights
 from josiecodec.runtime.source import HarmonicNoise, log_pitch, noise_spectra
@@ -76,9 +79,9 @@ def test_one_hypothesis_takes_the_nearest_codes(ours, light, wave):
     assert np.array_equal(*found)
 
 
-@pytest.mark.parametrize("step", [1, 3, 50])
-def test_streams_decode_exactly_as_a_whole(light, step):
-    codes = np.random.default_rng(0).integers(0, 2048, (61, 9))
+@pytest.mark.parametrize(("levels", "step"), [(9, 1), (9, 3), (9, 50), (38, 1), (38, 7), (24, 50)])
+def test_streams_decode_exactly_as_a_whole(light, levels, step):
+    codes = np.random.default_rng(0).integers(0, 2048, (61, levels))
     assert np.array_equal(decoded(light, codes), decoded(light, codes, step))
 
 
@@ -98,6 +101,20 @@ def test_samples_differ_by_nothing_but_the_rounding_of_pitch(ours, light, monkey
     monkeypatch.setattr(HarmonicNoise, "_pitch", take)
     error = np.square(decoded(light, codes) - want).mean() / np.square(want).mean()
     assert -10 * math.log10(error) > 100
+
+
+def test_no_frames_give_no_samples(light):
+    stream = light.array_decoder()
+    assert len(stream.decode(np.zeros((0, 38), int))) == len(stream.finish()) == 0
+    assert len(light.array_encoder(9).flush()) == 0
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_short_recordings_of_all_levels(ours, light, frames):
+    codes = np.random.default_rng(frames).integers(0, 2048, (frames, 38))
+    found, want = decoded(light, codes), decoded(ours, codes)
+    assert len(found) == len(want) == 1920 * frames
+    assert np.abs(found - want).max() < 16 * LSB
 
 
 def test_phases_of_ten_minutes_do_not_drift():
@@ -123,14 +140,18 @@ def test_all_shipped_models_are_covered(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["range_coded_n_q_1", "range_coded_n_q_32", "waveform_layer_n_q_9", "waveform_layer_n_q_17", "by_frame_2.5_kbps"],
+    [
+        *("range_coded_n_q_1", "range_coded_n_q_32", "waveform_layer_n_q_9", "waveform_layer_n_q_17"),
+        *("waveform_layer_n_q_32", "by_frame_2.5_kbps", "by_frame_n_q_38"),
+    ],
 )
 def test_golden_files_sound_as_with_torch(name):
     stream = TokenFile.read(GOLDEN / f"audio_{name}.josie").streams[0]
     codec = AudioCodec(WEIGHTS / stream.info.model, 1)
-    codes = np.asarray(stream.codes).T[:50, : codec.base_levels]
-    want = decoded(josiecodec.load(stream.info.model), codes)
-    assert np.abs(decoded(codec, codes) - want).max() < 16 * LSB
+    codes = np.asarray(stream.codes).T[:50]
+    want, found = decoded(josiecodec.load(stream.info.model), codes), decoded(codec, codes)
+    assert len(found) == len(want)
+    assert np.abs(found - want).max() < 16 * LSB
 
 
 def test_search_finds_what_torch_finds(ours, light):
@@ -151,10 +172,10 @@ def _without_projection(stack, x, beams):
         stack.enter = enter
 
 
-@pytest.mark.parametrize(("name", "body"), [("encoder", encoder_body), ("decoder", decoder_body)])
-def test_graphs_are_up_to_date(ours, light, name, body):
+@pytest.mark.parametrize("name", sorted(BODIES))
+def test_graphs_are_up_to_date(ours, light, name):
     """What the networks compute now is what the graphs compute; else `python -m josiecodec.export_runtime`."""
-    made = body(ours)
+    made = BODIES[name](ours)
     described = description(name)
     assert hashlib.sha256((GRAPHS / f"{name}.onnx").read_bytes()).hexdigest() == described["sha256"]
     assert described["memory"] == {part: list(memory.shape) for part, memory in zip(made.names, made.memory)}
@@ -168,7 +189,7 @@ def test_graphs_are_up_to_date(ours, light, name, body):
         want = made(*inputs, *memory)
     past = {f"past.{part}": value.numpy() for part, value in zip(made.names, memory)}
     given = dict(zip(made.inputs, (value.numpy() for value in inputs)))
-    found, after = getattr(light, name)(given, past)
+    found, after = Graph(name, light.weights, 1)(given, past)
     outputs = [*(found[key] for key in made.outputs), *(after[f"past.{part}"] for part in made.names)]
     assert len(outputs) == len(want)
     for ours_, theirs in zip(want, outputs):
@@ -176,7 +197,7 @@ def test_graphs_are_up_to_date(ours, light, name, body):
 
 
 def test_graphs_hold_no_weights():
-    for name in ("encoder", "decoder"):
+    for name in BODIES:
         numbers = sum(math.prod(shape) for _, shape in description(name)["weights"].values())
         assert (GRAPHS / f"{name}.onnx").stat().st_size < numbers / 10
         assert json.loads((GRAPHS / f"{name}.json").read_text())["weights"]
@@ -215,7 +236,7 @@ def test_a_gap_is_decoded_as_with_torch(ours, light):
 
 
 def test_wrong_codes_are_refused(light):
-    for codes in (np.full((3, 9), 2048), np.zeros((3, 10), int), np.zeros(3, int), np.full((1, 2), -1)):
+    for codes in (np.full((3, 9), 2048), np.zeros((3, 39), int), np.zeros(3, int), np.full((1, 2), -1)):
         with pytest.raises(CodesError):
             light.array_decoder().decode(codes)
 
@@ -235,6 +256,26 @@ def test_other_networks_need_torch(tmp_path):
     for kind in ("spectral", "seanet", "mimi"):
         folder = save(tiny_model(kind), tmp_path / kind)
         assert "needs torch" in (model_reason(folder) or "")
+
+
+def test_models_that_do_not_fit_their_configuration_are_left_to_torch(tmp_path):
+    place = tmp_path / "model"
+    shutil.copytree(WEIGHTS / "jodio-24k-v3", place)
+    assert model_reason(place) is None
+    tensors = safetensors.numpy.load_file(place / "model.safetensors")
+    name = "acoustic_rvq.quantizers.3.codebook.weight"
+    safetensors.numpy.save_file(tensors | {name: tensors[name][:5]}, place / "model.safetensors")
+    assert "needs torch" in (model_reason(place) or "")
+    (place / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="cannot be read"):
+        model_reason(place)
+
+
+@pytest.mark.parametrize("change", [{"decimation": 1, "hops": 1}, {"books": 64}, {"filter": LowBandFilterConfig(4096)}])
+def test_other_layers_need_torch(change):
+    codec = AudioCodec(WEIGHTS / "jodio-24k-v3", 1)
+    codec.config = replace(codec.config, waveform=replace(codec.config.waveform, **change))
+    assert "need torch" in (decoding_reason(codec, 38, False, False) or "")
 
 
 @pytest.mark.parametrize(
@@ -264,10 +305,29 @@ def test_which_runtime_when(monkeypatch, runtime, device, reason, torch_there, o
             decide(runtime, device, reason)
 
 
-def test_levels_after_the_base_need_torch():
-    assert levels_reason(9, 9, False) is None
-    assert levels_reason(10, 9, False)
-    assert levels_reason(9, 9, True)
+def test_what_needs_torch(light):
+    assert encoding_reason(9, 9, False) is None
+    assert encoding_reason(10, 9, False)
+    assert encoding_reason(9, 9, True)
+    assert decoding_reason(light, 38, False, False) is None
+    assert decoding_reason(light, 9, False, True) is None
+    assert decoding_reason(light, 10, False, True)
+    assert decoding_reason(light, 9, True, False)
+
+
+def test_long_recordings_of_all_levels_are_left_to_torch(light, monkeypatch):
+    short, long, unknown = (light.stream_info(38, length) for length in (200 * 24000, 300 * 24000, None))
+    assert [better_with_torch(info, 38, 9) for info in (short, long, unknown)] == [False, True, True]
+    assert not better_with_torch(long, 9, 9)
+    monkeypatch.setattr("josiecodec.runtime.choose.has_torch", lambda: False)
+    assert not better_with_torch(long, 38, 9)
+
+
+def test_weights_of_another_layer_need_torch():
+    codec = AudioCodec(WEIGHTS / "jodio-24k-v3", 1)
+    codec.weights = {name: value for name, value in codec.weights.items() if "filter" not in name}
+    assert "need torch" in (decoding_reason(codec, 18, False, False) or "")
+    assert decoding_reason(codec, 9, False, False) is None
 
 
 def test_weights_stay_on_disk_and_say_what_is_missing(light):

@@ -52,6 +52,20 @@ def test_sound_is_encoded_and_decoded_without_torch(folder):
     assert np.abs(ours - theirs).max() <= 8
 
 
+def test_levels_after_the_base_are_decoded_without_torch(folder):
+    start, coded = folder / "in" / "0.wav", folder / "more.josie"
+    run("encode", start, coded, "--kbps", 3)
+    without(folder, "decode", coded, folder / "more.wav")
+    run("decode", coded, folder / "more-torch.wav", "--runtime", "torch")
+    ours, theirs = (
+        soundfile.read(path, dtype="int16")[0].astype(int) for path in (folder / "more.wav", folder / "more-torch.wav")
+    )
+    assert len(ours) == len(theirs)
+    assert np.abs(ours - theirs).max() <= 16
+    said = without(folder, "decode", coded, folder / "no.wav", "--salvage", code=2)
+    assert "salvaging levels above 9 needs torch" in said
+
+
 def test_what_else_there_is_without_torch(folder):
     coded = folder / "else.josie"
     without(folder, "encode", folder / "in" / "1.wav", coded, "--n-q", 5, "--beams", 2)
@@ -61,6 +75,7 @@ def test_what_else_there_is_without_torch(folder):
     assert soundfile.info(folder / "trimmed.flac").samplerate == 16000
     assert "jodio-24k-v3" in without(folder, "models")
     assert "--runtime" in without(folder, "encode", "--help")
+    assert "24000 Hz" in without(folder, "info", folder / "in" / "1.wav", blocked="torch PIL tqdm")
 
 
 def test_a_folder_without_torch(folder):
@@ -73,7 +88,7 @@ def test_a_folder_without_torch(folder):
     ("options", "text"),
     [
         (("--kbps", 2.4), "--kbps needs torch, which is not installed: pip install torch"),
-        (("--n-q", 18), "levels above 9 need torch, which is not installed"),
+        (("--n-q", 18), "encoding levels above 9 needs torch, which is not installed"),
         (("--stereo",), "stereo needs torch, which is not installed"),
         (("--runtime", "torch"), "--runtime torch was asked for, which is not installed"),
         (("--device", "cuda"), "device 'cuda' needs torch, which is not installed"),

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from ..quantization.shaped_rvq import shapes_of, water_levels
-from .layer_configs import BandStep
+from .layer_configs import SLOPE, BandStep
 
 MAX_LOG_VARIANCE = 40.0
-SLOPE = 200.0  # Hz over which weights fall
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..errors import ConfigError
 
+SLOPE = 200.0  # Hz over which the weights of a `BandStep` fall
 LANES = 32  # numbers that processors work on at once
 HEARD_EDGES = (0.0, 150.0, 300.0, 450.0, 600.0, 800.0, 1000.0)
 CODED_EDGES = (  # about 1.35 equivalent rectangular bandwidths each

@@ -1,4 +1,4 @@
-"""A codec of audio without torch, as files meet it (`coding/audio_coder.py`): the base of a `Jodio`."""
+"""A codec of audio without torch, as files meet it (`coding/audio_coder.py`): a `Jodio` that encodes its base alone."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ..settings import EncoderSettings
 from ..shipped import fingerprint_of
 from ..weight_files import WEIGHTS
 from .graphs import Graph
+from .layers import LayersDecoder, needed_graphs
 from .model_files import Weights, audio_config
 from .quantizer import Quantizer
 from .source import HarmonicNoise, polar
@@ -31,7 +32,7 @@ SEMANTIC, ACOUSTIC = "semantic", "acoustic"
 
 
 class AudioCodec(AudioIdentity):
-    """A trained model without its layers after the base.
+    """A trained model. It encodes the base, and decodes all levels.
 
     Args:
         folder: of the model; `choose.fits` says whether it can be run.
@@ -51,6 +52,7 @@ class AudioCodec(AudioIdentity):
         self.settings: EncoderSettings = config.encoding
         self.folder, self.threads = folder, threads
         self.weights = Weights(folder)
+        self._layer_graphs: dict[str, Graph] | None = None
         self.quantizer = Quantizer(config.quantizer, self.weights)
 
     @cached_property
@@ -81,6 +83,13 @@ class AudioCodec(AudioIdentity):
         """Opened when it is needed."""
         return Graph("decoder", self.weights, self.threads)
 
+    def layer_graphs(self) -> dict[str, Graph]:
+        """The graphs that decode the levels after the base; opened once."""
+        if self._layer_graphs is None:
+            names = needed_graphs(self.config)
+            self._layer_graphs = {name: Graph(name, self.weights, self.threads) for name in names}
+        return self._layer_graphs
+
     def array_encoder(self, n_q: int, settings: EncoderSettings | None = None) -> Encoder:
         """What encodes one recording with so many levels.
 
@@ -92,7 +101,7 @@ class AudioCodec(AudioIdentity):
         return Encoder(self, n_q, (settings or self.settings).beams)
 
     def array_decoder(self, first: int = 0) -> Decoder:
-        """What decodes a recording from its frame `first` on."""
+        """What decodes a recording from its frame `first` on, where that is not 0 on the base alone."""
         return Decoder(self, first)
 
     def layer_inputs(self, blocks: Any, settings: EncoderSettings | None = None) -> Any:
@@ -147,13 +156,14 @@ class Encoder:
 class Decoder:
     """Codes of one recording, any number of frames -> samples, whole frames.
 
+    Levels after the base are late; `finish` gives the rest. Behind a gap they are left out.
+
     Attributes:
-        found: always: without levels of the waveform there is no phase to be found behind a gap.
+        found: whether levels of the waveform are used, if there are any.
     """
 
-    found = True
-
     def __init__(self, codec: AudioCodec, first: int = 0):
+        self.found = first == 0
         config = codec.config.decoder
         assert isinstance(config, SpectralDecoderConfig)
         self.codec = codec
@@ -165,27 +175,39 @@ class Decoder:
         self._memory = self.codec.decoder.beginning()
         self._source = HarmonicNoise(*self._shape, self.codec.sample_rate, window)
         self._synthesis = OverlapAdd(*self._shape)
+        self._layers: LayersDecoder | None = None
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """See `ArrayDecoder`.
 
         Raises:
-            CodesError: if these are no codes of the base.
+            CodesError: if these are no codes of the model.
         """
         codes = np.asarray(codes).astype(np.int64)
-        if codes.ndim != 2 or not 1 <= codes.shape[1] <= self.codec.base_levels:
-            raise CodesError(f"codes must be [F, 1..{self.codec.base_levels}], not {list(codes.shape)}")
+        if codes.ndim != 2 or not 1 <= codes.shape[1] <= self.codec.n_q:
+            raise CodesError(f"codes must be [F, 1..{self.codec.n_q}], not {list(codes.shape)}")
         if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < self.codec.codebook_size:
             raise CodesError(f"codes must be in 0..{self.codec.codebook_size - 1}")
         parts = [self._frames(codes[first : first + STEP_FRAMES]) for first in range(0, len(codes), STEP_FRAMES)]
         return np.concatenate([np.zeros(0, np.float32), *parts])
 
     def finish(self) -> np.ndarray:
-        """See `ArrayDecoder`; nothing is owed."""
+        """See `ArrayDecoder`."""
+        rest = np.zeros(0, np.float32) if self._layers is None else self._layers.finish()
         self._begin(0)
-        return np.zeros(0, np.float32)
+        return rest
 
     def _frames(self, codes: np.ndarray) -> np.ndarray:
+        """Samples of at least one frame, as far as they are there."""
+        codes, rest = codes[:, : self.codec.base_levels], codes[:, self.codec.base_levels :]
+        base = self._base(codes)
+        if not self.found or not (rest.shape[1] or self._layers):
+            return base
+        if self._layers is None:
+            self._layers = LayersDecoder(self.codec.config, self.codec.layer_graphs(), self.codec.weights)
+        return self._layers.decode(rest, base)
+
+    def _base(self, codes: np.ndarray) -> np.ndarray:
         semantic, acoustic = self.codec.quantizer.sums(codes)
         level = self._embedding[codes.shape[1]]
         inputs = {SEMANTIC: semantic[None], ACOUSTIC: acoustic[None], "level": level}

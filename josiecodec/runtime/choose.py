@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from ..audio.config import JodioConfig
+from ..audio.layer_configs import EnvelopeLayerConfig, LowBandFilterConfig, WaveformLayerConfig
 from ..audio.network_configs import SpectralDecoderConfig, SpectralEncoderConfig
+from ..bitstream.header import AudioInfo
 from ..errors import CodecError
-from .graphs import misfits
+from .audio_codec import AudioCodec
+from .graphs import misfits, unlike
+from .layers import needed_graphs, needed_weights
 from .model_files import Weights, audio_config
 
 Runtime = Literal["auto", "torch", "onnx"]
 RUNTIMES: tuple[Runtime, ...] = ("auto", "torch", "onnx")
+# Phases of the runtimes drift apart by their rounding, and levels after the base are relative to the encoder's: after
+# eight minutes PESQ is lower by 0.02 on average, before four it is not.
+MAX_LAYERED_SECONDS = 240.0
 WITHOUT_TORCH = "pip install torch (its site shows the command for CPUs alone)"
 
 
@@ -75,7 +83,20 @@ def model_reason(folder: Path) -> str | None:
     if not _usual(config):
         return other
     weights = Weights(folder)
-    return other if misfits("encoder", weights) or misfits("decoder", weights) else None
+    fits = not misfits("encoder", weights) and not misfits("decoder", weights) and not _others(config, weights)
+    return None if fits else other
+
+
+def _others(config: JodioConfig, weights: Weights) -> list[str]:
+    """What of the weights outside of the graphs is not as the configuration says."""
+    q = config.quantizer
+    own = q.acoustic_levels if q.shared_from < 0 else min(q.acoustic_levels, q.shared_from + 1)
+    shapes = {f"acoustic_rvq.quantizers.{k}.codebook.weight": [q.codebook_size, q.dim] for k in range(own)}
+    shapes["semantic_rvq.codebook.weight"] = [q.codebook_size, q.semantic_dim or q.dim]
+    shapes["decoder.coarseness.weight"] = [1 + config.base_levels, config.latent_dim]
+    if own < q.acoustic_levels:
+        shapes["acoustic_rvq.size"] = [q.acoustic_levels]
+    return unlike(shapes, weights)
 
 
 def _usual(config: JodioConfig) -> bool:
@@ -95,8 +116,52 @@ def _usual(config: JodioConfig) -> bool:
     )
 
 
-def levels_reason(levels: int, base_levels: int, stereo: bool) -> str | None:
-    """Why so many levels cannot be coded without torch; None if they can."""
+def better_with_torch(info: AudioInfo, levels: int, base_levels: int) -> bool:
+    """Whether a stream that both runtimes decode is left to torch where that is installed."""
+    seconds = math.inf if info.length is None else info.length / info.sample_rate
+    return levels > base_levels and seconds > MAX_LAYERED_SECONDS and has_torch()
+
+
+def _usual_layers(config: JodioConfig) -> bool:
+    """Whether the layers after the base are those that the NumPy code knows; others could ask for any memory."""
+    waveform, envelope = config.waveform, config.envelope
+    if waveform is None:
+        return False
+    usual = WaveformLayerConfig()
+    names = ("decimation", "hops", "cutoff", "taper", "segment", "codebooks", "books")
+    fits = all(getattr(waveform, name) == getattr(usual, name) for name in names)
+    if waveform.filter is not None:
+        plain = LowBandFilterConfig()
+        fits = fits and (waveform.filter.window, waveform.filter.hop) == (plain.window, plain.hop)
+    if envelope is not None:
+        known = EnvelopeLayerConfig()
+        bands = (envelope.hop, envelope.heard, envelope.coded)
+        fits = fits and bands == (known.hop, known.heard, known.coded)
+    return fits
+
+
+def encoding_reason(levels: int, base_levels: int, stereo: bool) -> str | None:
+    """Why so many levels cannot be encoded without torch; None if they can."""
     if levels > base_levels:
-        return f"levels above {base_levels} need torch"
+        return f"encoding levels above {base_levels} needs torch"
     return "stereo needs torch" if stereo else None
+
+
+def decoding_reason(codec: AudioCodec, levels: int, stereo: bool, salvage: bool) -> str | None:
+    """Why so many levels cannot be decoded without torch; None if they can.
+
+    Args:
+        codec: the model.
+        levels: of a file, as far as they are to be used.
+        stereo: whether there is a stereo image to be used.
+        salvage: whether there may be gaps, behind which the levels of the waveform need a phase that is looked for.
+    """
+    if stereo:
+        return "stereo needs torch"
+    if levels <= codec.base_levels:
+        return None
+    config, weights = codec.config, codec.weights
+    fits = _usual_layers(config) and not unlike(needed_weights(config), weights)
+    if not fits or any(misfits(name, weights) for name in needed_graphs(config)):
+        return f"levels above {codec.base_levels} of {codec.config.name} need torch"
+    return f"salvaging levels above {codec.base_levels} needs torch" if salvage else None

@@ -76,8 +76,13 @@ def misfits(name: str, weights: Mapping[str, Any]) -> list[str]:
         name: of the graph.
         weights: of the model, anything with `shape` and `dtype`.
     """
+    return unlike(dict(description(name)["weights"].values()), weights)
+
+
+def unlike(shapes: Mapping[str, list[int]], weights: Mapping[str, Any]) -> list[str]:
+    """What of some weights, given by their shapes, a model has not, or of another shape or type."""
     found = []
-    for short, shape in description(name)["weights"].values():
+    for short, shape in shapes.items():
         value = weights.get(short)
         if value is None:
             found.append(f"{short} is missing")

@@ -39,8 +39,11 @@ class OverlapAdd:
 
     def __call__(self, spectrum: np.ndarray) -> np.ndarray:
         """The next windows."""
-        steps = len(spectrum)
-        frames = np.fft.irfft(spectrum, len(self.window)) * self.window
+        return self.windows(np.fft.irfft(spectrum, len(self.window)))
+
+    def windows(self, frames: np.ndarray) -> np.ndarray:
+        """The same of windows [n, window] themselves, not yet weighted."""
+        steps, frames = len(frames), frames * self.window
         # Each frame is `overlap` pieces of one hop; piece j of frame k belongs to hop k + j.
         pieces = frames.reshape(steps, self.overlap, self.hop)
         total = np.concatenate([self._tail, np.zeros((steps, self.hop), np.float32)])
