@@ -316,7 +316,7 @@ def test_what_needs_torch(light):
 
 
 def test_long_recordings_of_all_levels_are_left_to_torch(light, monkeypatch):
-    short, long, unknown = (light.stream_info(38, length) for length in (200 * 24000, 300 * 24000, None))
+    short, long, unknown = (light.stream_info(38, length) for length in (50 * 24000, 70 * 24000, None))
     assert [better_with_torch(info, 38, 9) for info in (short, long, unknown)] == [False, True, True]
     assert not better_with_torch(long, 9, 9)
     monkeypatch.setattr("josiecodec.runtime.choose.has_torch", lambda: False)
