@@ -12,9 +12,10 @@ COPY pyproject.toml README.md LICENSE /src/
 COPY josiecodec /src/josiecodec
 COPY josielm /src/josielm
 COPY cli /src/josiecodec_cli
-RUN pip install --no-cache-dir /src && rm -rf /src
+RUN pip install --no-cache-dir "/src[runtime]" && rm -rf /src
 
 RUN useradd --create-home user
 USER user
+RUN python -c "from josiecodec.kernels import compile_all; compile_all()"
 WORKDIR /data
 ENTRYPOINT ["josiecodec"]

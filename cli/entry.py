@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from .missing import missing
+
 
 class Suggesting(click.Group):
     """A group that says which command was meant, whatever the version of click does by itself."""
@@ -39,6 +41,12 @@ def enter(group: click.Group) -> None:
     except click.Abort:
         click.echo("interrupted", err=True)
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        text = missing(error)
+        if text is None:
+            raise
+        click.echo(f"error: {text}", err=True)
+        sys.exit(2)
     except BrokenPipeError:
         sys.exit(141)
     except (click.ClickException, CodecError, OSError) as error:

@@ -19,18 +19,22 @@ from .options import (
     manner_options,
     mono_option,
     preview_option,
+    quality_option,
     reading_options,
+    runtime_option,
     sources_options,
     stereo_option,
     stretch_options,
-    use_device,
+    tune_option,
     video_options,
 )
 from .targets import Rules, make_plan
 
 if TYPE_CHECKING:
     from josiecodec import EncoderSettings, Rate
-    from josiecodec.media.audio_reader import Reading
+    from josiecodec.media.audio_open import Reading
+    from josiecodec.runtime.choose import Runtime
+    from josiecodec.settings import Tune
 
 Work = dict[str, Any]
 Progress = Callable[[float], None]
@@ -52,14 +56,17 @@ Progress = Callable[[float], None]
     type=click.FloatRange(0, min_open=True),
     help="Rate of images or video, in bits per pixel of the whole file.",
 )
+@quality_option
 @click.option(
     "--beams", type=click.IntRange(1), help="Hypotheses of the beam search: quality for time.  [default: model's]"
 )
 @click.option("--no-audio", is_flag=True, help="Leave out the audio of videos.")
 @stereo_option
+@tune_option
 @video_options
 @reading_options
 @manner_options
+@runtime_option
 @common
 def encode(
     paths: tuple[str, ...],
@@ -68,9 +75,11 @@ def encode(
     n_q: int | None,
     kbps: float | None,
     bpp: float | None,
+    psnr: float | None,
     beams: int | None,
     no_audio: bool,
     stereo: bool,
+    tune: Tune | None,
     key_seconds: float,
     audio_track: int | None,
     normalize: bool,
@@ -80,6 +89,7 @@ def encode(
     dry: bool,
     quiet: bool,
     verbose: bool,
+    runtime: Runtime,
     device: str,
     threads: int | None,
     as_json: bool,
@@ -89,10 +99,10 @@ def encode(
     SOURCE may be a folder: every media file in it is encoded to the same relative path in TARGET, a folder.
     Several SOURCES need a folder as TARGET, the last argument or -o. "-" is standard input (audio) or output.
     Without TARGET the file is written beside SOURCE.
-    Give at most one of --n-q, --kbps and --bpp; without any the model's default holds.
+    Give at most one of --n-q, --kbps, --bpp and --psnr; without any the model's default holds.
     """
-    if sum(v is not None for v in (n_q, kbps, bpp)) > 1:
-        raise click.UsageError("give only one of --n-q, --kbps and --bpp")
+    if sum(v is not None for v in (n_q, kbps, bpp, psnr)) > 1:
+        raise click.UsageError("give only one of --n-q, --kbps, --bpp and --psnr")
     given = given_kinds(models)
     has_vision = "vision" in given or Models((), device).has("vision")
     what = 'encode makes a .josie file, "-" or a folder of .josie files'
@@ -112,12 +122,12 @@ def encode(
         return 0
     _check_models(given, [start for start, _ in planned.jobs], paths[0])
     from josiecodec import Rate
-    from josiecodec.media.audio_reader import Reading
+    from josiecodec.media.audio_open import Reading
 
-    rate = Rate(n_q, bpp, kbps)
-    _models(models, device, threads)
+    rate = Rate(n_q, bpp, kbps, psnr=psnr)
+    _models(models, device, threads, runtime)
     reading = Reading(audio_track, salvage, normalize)
-    how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds, stereo)
+    how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds, stereo, tune, runtime)
     return run(planned, how, manner, isolated=True)
 
 
@@ -153,15 +163,19 @@ class Encoding:
     reading: Reading
     key_seconds: float
     stereo: bool = False
+    tune: Tune | None = None
+    runtime: Runtime = "auto"
 
     def __call__(self, start: Path, end: Path, progress: Progress) -> Work:
         from josiecodec.media.kinds import kind_of
 
-        known = _models(self.models, self.device, self.threads)
+        known = _models(self.models, self.device, self.threads, self.runtime)
         kind = "audio" if str(start) == "-" else kind_of(start)
         if kind == "video" and not known.has("vision"):
             warnings.warn(f"{start}: audio only, there is no vision model", stacklevel=1)
             kind = "audio"
+        if self.tune is not None and kind != "image":
+            warnings.warn(f"{start}: --tune is for images", stacklevel=1)
         with Output(end) as out:
             if kind == "audio":
                 return _encode_audio(known, start, out, self, progress)
@@ -169,28 +183,30 @@ class Encoding:
                 what = "; the sound of videos stays mono" if kind == "video" else ""
                 warnings.warn(f"{start}: --stereo is for audio files{what}", stacklevel=1)
             if kind == "image":
-                return _encode_image(known, start, out, self.rate, self.beams)
+                return _encode_image(known, start, out, self)
             return _encode_video(known, start, out, self, progress)
 
 
 @functools.cache
-def _models(names: tuple[str, ...], device: str, threads: int | None) -> Models:
+def _models(names: tuple[str, ...], device: str, threads: int | None, runtime: Runtime) -> Models:
     """The models of this process."""
-    return Models(names, use_device(device, threads))
+    return Models(names, device, threads, runtime)
 
 
-def _settings(codec: Any, beams: int | None) -> EncoderSettings | None:
-    """Encoder settings of a model with another effort; None if it stays."""
-    return None if beams is None else dataclasses.replace(codec.settings, beams=beams)
+def _settings(codec: Any, how: Encoding) -> EncoderSettings | None:
+    """Encoder settings of a model with what was asked for; None if they stay."""
+    asked = {name: value for name, value in (("beams", how.beams), ("tune", how.tune)) if value is not None}
+    return dataclasses.replace(codec.settings, **asked) if asked else None
 
 
 def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress: Progress) -> Work:
     from josiecodec.coding.audio import encode_file
-    from josiecodec.coding.audio_stereo import encode_stereo
 
-    codec = models.to_encode("audio")
-    settings = _settings(codec, how.beams)
-    encode = encode_stereo if how.stereo else encode_file
+    codec = models.to_encode_audio(how.rate, how.stereo)
+    settings = _settings(codec, how)
+    encode: Any = encode_file
+    if how.stereo:
+        from josiecodec.coding.audio_stereo import encode_stereo as encode
     done = encode(codec, str(start), out, rate=how.rate, settings=settings, reading=how.reading, progress=progress)
     rate_kbps = how.rate.kbps
     kbps = 8 * done.size / done.seconds / 1000 if done.seconds else 0.0
@@ -210,19 +226,20 @@ def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress
     }
 
 
-def _encode_image(models: Models, start: Path, out: Any, rate: Rate, beams: int | None) -> Work:
+def _encode_image(models: Models, start: Path, out: Any, how: Encoding) -> Work:
     from josiecodec.coding.image import encode_image
 
     codec = models.to_encode("vision")
-    done = encode_image(codec, str(start), out, rate=rate, settings=_settings(codec, beams))
+    done = encode_image(codec, str(start), out, rate=how.rate, settings=_settings(codec, how))
     bpp = 8 * done.size / done.pixels
     return {
         "kind": "image",
         "bytes": done.size,
         "bpp": round(bpp, 4),
         "n_q": done.n_q,
-        "problems": _missed(bpp, rate.bpp, "bits per pixel"),
-        "shown": f"{done.size} bytes, {bpp:.3f} bits per pixel",
+        "problems": _missed(bpp, how.rate.bpp, "bits per pixel") + _other_quality(done.psnr, how.rate.psnr),
+        **({} if done.psnr is None else {"psnr": round(done.psnr, 3)}),
+        "shown": f"{done.size} bytes, {bpp:.3f} bits per pixel" + (f", {done.psnr:.2f} dB" if done.psnr else ""),
     }
 
 
@@ -238,8 +255,8 @@ def _encode_video(models: Models, start: Path, out: Any, how: Encoding, progress
         str(start),
         out,
         rate=how.rate,
-        settings=_settings(vision, how.beams),
-        audio_settings=None if audio is None else _settings(audio, how.beams),
+        settings=_settings(vision, how),
+        audio_settings=None if audio is None else _settings(audio, how),
         reading=how.reading,
         key_seconds=how.key_seconds,
         progress=progress,
@@ -287,6 +304,13 @@ def _missed(got: float, wanted: float | None, unit: str) -> list[str]:
     return [f"{wanted:g} {unit} not reached: {got:.3g}"]
 
 
+def _other_quality(got: float | None, wanted: float | None) -> list[str]:
+    """A warning where a PSNR could not be reached."""
+    if got is None or wanted is None or abs(got - wanted) <= 0.2:
+        return []
+    return [f"{wanted:g} dB not to be had: {got:.2f} is the nearest"]
+
+
 @click.command()
 @sources_options
 @click.option("--model", "models", multiple=True, help="Folder of the model, if it does not ship with the package.")
@@ -300,6 +324,7 @@ def _missed(got: float, wanted: float | None, unit: str) -> list[str]:
 @preview_option
 @stretch_options
 @manner_options
+@runtime_option
 @common
 def decode(
     paths: tuple[str, ...],
@@ -318,6 +343,7 @@ def decode(
     dry: bool,
     quiet: bool,
     verbose: bool,
+    runtime: Runtime,
     device: str,
     threads: int | None,
     as_json: bool,
@@ -347,7 +373,7 @@ def decode(
         return 0
     if len(planned.jobs) == 1 and str(planned.jobs[0][0]) != "-":
         check_file(planned.jobs[0][0], given, models)
-    known = Models(models, use_device(device, threads))
+    known = Models(models, device, threads, runtime)
 
     def work(start: Path, end: Path, progress: Progress) -> Work:
         return decode_one(known, start, end, n_q, sample_rate, salvage, progress, (begin, seconds), mono, size)

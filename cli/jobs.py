@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from .missing import missing
 from .progress import Progress
 from .targets import Plan
 
@@ -157,6 +158,8 @@ def _text(start: Path, error: Exception) -> str:
 
     if isinstance(error, click.UsageError):
         return error.format_message()
+    if isinstance(error, ModuleNotFoundError) and (named := missing(error)):
+        return f"{start}: {named}"
     text = " ".join(str(error).split())
     if not isinstance(error, (CodecError, OSError)):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from .options import use_device
+
+if TYPE_CHECKING:
+    from josiecodec import Rate
+    from josiecodec.runtime.choose import Runtime
 
 
 class Models:
@@ -14,42 +21,109 @@ class Models:
     Args:
         names: of models, or their folders, to be preferred; empty for what came with the package.
         device: where to put them.
+        threads: of the CPU; None for as many as there are.
+        runtime: "auto", "torch" or "onnx", see `josiecodec.runtime.choose`.
     """
 
-    DEFAULTS = {"audio": "jodio-24k-v4", "vision": "jovio-16-v3"}  # noqa: RUF012
+    DEFAULTS = {"audio": "jodio-24k-v4", "vision": "jovio-16-v4"}  # noqa: RUF012
 
-    def __init__(self, names: tuple[str, ...], device: str):
-        self.device = device
+    def __init__(self, names: tuple[str, ...], device: str, threads: int | None = None, runtime: Runtime = "auto"):
+        self.device, self.threads, self.runtime = device, threads, runtime
         self._loaded: dict[str, Any] = {}
-        self._chosen = {}
-        for name in names:
-            codec = self._load(name)
-            self._chosen[codec.kind] = codec
+        self._light: dict[str, Any] = {}  # without torch
+        self._names: dict[str, str] = {}  # by kind
+        for name, kind in ((name, kind_of_model(name)) for name in names):
+            self._names[kind or self._load(name).kind] = name
 
     def has(self, kind: str) -> bool:
         """Whether there is a model of a kind, "audio" or "vision"."""
         from josiecodec.shipped import available
 
-        return kind in self._chosen or self.DEFAULTS[kind] in available()
+        return kind in self._names or self.DEFAULTS[kind] in available()
 
     def to_encode(self, kind: str) -> Any:
         """The model to encode "audio" or "vision" with."""
-        return self._chosen.get(kind) or self._load(self.DEFAULTS[kind])
+        return self._load(self._names.get(kind, self.DEFAULTS[kind]))
+
+    def to_encode_audio(self, rate: Rate, stereo: bool = False) -> Any:
+        """The model to encode audio with at a rate, without torch where that can be done."""
+        from josiecodec.runtime.choose import encoding_reason
+
+        name = self._names.get("audio", self.DEFAULTS["audio"])
+
+        def reason(codec: Any) -> str | None:
+            if rate.kbps is not None:
+                return "--kbps needs torch"
+            levels = codec.config.useful_levels(codec.levels(rate.n_q))
+            return encoding_reason(levels, codec.base_levels, stereo)
+
+        return self._without_torch(name, reason) or self._load(name)
+
+    def to_decode_audio(self, info: Any, n_q: int | None, stereo: bool, salvage: bool, whole: bool = True) -> Any:
+        """The model that made a stream of audio, to decode up to `n_q` levels of all or a piece of it.
+
+        As `to_encode_audio` without torch where that can be done.
+        """
+        from josiecodec.runtime.choose import better_with_torch, decoding_reason
+
+        def reason(codec: Any) -> str | None:
+            if not whole:
+                return "--start and --seconds need torch"
+            levels = min(info.levels, n_q or info.levels)
+            if self.runtime == "auto" and better_with_torch(info, levels, codec.base_levels):
+                return f"levels above {codec.base_levels} of long recordings are better with torch"
+            return decoding_reason(codec, levels, stereo, salvage)
+
+        return self._without_torch(self._maker(info), reason) or self.to_decode(info)
 
     def to_decode(self, info: Any) -> Any:
         """The model that made a stream."""
+        return self._load(self._maker(info))
+
+    def _maker(self, info: Any) -> str | Path:
         from josiecodec.shipped import find_fingerprint
 
-        chosen = self._chosen.get(info.kind)
-        return chosen or self._load(find_fingerprint(info.fingerprint, info.model))
+        return self._names.get(info.kind) or find_fingerprint(info.fingerprint, info.model)
+
+    def _without_torch(self, name: str | Path, reason: Callable[[Any], str | None]) -> Any:
+        """The codec without torch if `reason` gives none against it; None if torch is to do it."""
+        from josiecodec.runtime.choose import decide, has_onnx, model_reason
+        from josiecodec.shipped import find_local
+
+        if self.runtime == "torch" or (self.runtime == "auto" and not has_onnx()) or self.device != "cpu":
+            decide(self.runtime, self.device, None)
+            return None
+        place = find_local(name)
+        why = f"{name} needs torch" if place is None else model_reason(place)
+        if why is None and place is not None:
+            from josiecodec.runtime.audio_codec import AudioCodec
+
+            codec = self._light.get(str(place)) or AudioCodec(place, self.threads)
+            self._light[str(place)] = codec
+            why = reason(codec)
+        return self._light[str(place)] if decide(self.runtime, self.device, why) else None
 
     def _load(self, name: str | Path) -> Any:
         import josiecodec
+        from josiecodec.runtime.choose import decide
 
         key = str(name)
         if key not in self._loaded:
-            self._loaded[key] = josiecodec.load(name, self.device)
+            decide("torch" if self.runtime == "auto" else self.runtime, self.device, f"{Path(key).name} needs torch")
+            self._loaded[key] = josiecodec.load(name, use_device(self.device, self.threads))
         return self._loaded[key]
+
+
+def kind_of_model(name: str) -> str | None:
+    """What a model is for, "audio" or "vision"; None if that is seen only when it is loaded.
+
+    Raises:
+        ModelError: if there is no such model.
+    """
+    from josiecodec.shipped import find_local, model_kind
+
+    place = find_local(name)
+    return None if place is None else model_kind(place)
 
 
 def given_kinds(names: tuple[str, ...]) -> dict[str, str]:
@@ -59,12 +133,9 @@ def given_kinds(names: tuple[str, ...]) -> dict[str, str]:
         ModelError: if there is no such model.
         click.UsageError: if two are of one kind.
     """
-    from josiecodec.shipped import find_local, model_kind
-
     kinds: dict[str, str] = {}
     for name in names:
-        place = find_local(name)
-        kind = None if place is None else model_kind(place)
+        kind = kind_of_model(name)
         if kind is None:  # of the hub, or damaged: seen when it is loaded
             continue
         if kind in kinds:

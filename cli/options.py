@@ -26,6 +26,18 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def runtime_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--runtime alone."""
+    return click.option(
+        "--runtime",
+        type=click.Choice(["auto", "torch", "onnx"]),
+        envvar="JOSIECODEC_RUNTIME",
+        default="auto",
+        show_default=True,
+        help="What runs the networks; auto takes onnxruntime for what it can do, which starts sooner.",
+    )(function)
+
+
 def sources_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """SOURCE... [TARGET] and -o; read by `targets.make_plan`."""
     function = click.option("-o", "--output", metavar="TARGET", help="Target file or folder; then all arguments are "
@@ -117,9 +129,27 @@ def stereo_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def tune_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--tune alone."""
+    return click.option(
+        "--tune",
+        type=click.Choice(["psnr", "ssim"]),
+        help="Images: what bits go for, squared error or structural similarity (MS-SSIM).  [default: psnr]",
+    )(function)
+
+
 def mono_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """--mono alone."""
     return click.option("--mono", is_flag=True, help="Audio: decode stereo as the mix of both channels.")(function)
+
+
+def quality_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--psnr alone."""
+    return click.option(
+        "--psnr",
+        type=click.FloatRange(10, 70),
+        help="Quality of images, in dB, within 0.2; of video about, the same from beginning to end.",
+    )(function)
 
 
 class _Box(click.ParamType):
@@ -159,10 +189,18 @@ def video_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def stretch_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--start, --seconds: what of a video is decoded."""
+    """--start, --seconds: what of a recording or video is decoded."""
     for option in (
-        click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Video: decode so many seconds."),
-        click.option("--start", "begin", type=click.FloatRange(0), default=0.0, help="Video: from so many seconds on."),
+        click.option(
+            "--seconds", type=click.FloatRange(0, min_open=True), help="Decode so many seconds.  [default: to the end]"
+        ),
+        click.option(
+            "--start",
+            "begin",
+            type=click.FloatRange(0),
+            default=0.0,
+            help="Decode from so many seconds on: sound, video, or the picture of a video at that time.",
+        ),
     ):
         function = option(function)
     return function

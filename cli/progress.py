@@ -14,6 +14,18 @@ EVERY = 10.0  # seconds between lines; the variable below changes it, 0 silences
 VARIABLE = "JOSIECODEC_PROGRESS_SECONDS"
 
 
+class _NoBar:
+    """Where no bar is shown, and tqdm need not be imported."""
+
+    disable = True
+
+    def update(self, more: float) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
 class Progress:
     """How far a run has come.
 
@@ -29,12 +41,14 @@ class Progress:
     """
 
     def __init__(self, total: int, unit: str, quiet: bool = False, bar_format: str | None = None):
-        from tqdm import tqdm
-
         self.total, self.unit, self.doing = total, unit, ""
         self.done = 0.0
         terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=total, unit=unit, disable=quiet or not terminal, bar_format=bar_format)
+        self._bar: Any = _NoBar()
+        if terminal and not quiet:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit=unit, bar_format=bar_format)
         self._every = 0.0 if quiet or terminal else _seconds()
         self._start = time.monotonic()
         self._over = threading.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,18 @@ def of_folder(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in (CONFIG_FILE, WEIGHTS_FILE, TABLES_FILE):
         if name != TABLES_FILE or (folder / name).is_file():
-            digest.update(weights_bytes(folder) if name == WEIGHTS_FILE else (folder / name).read_bytes())
+            _update(digest, folder / name, lambda: weights_bytes(folder))
     return digest.hexdigest()
+
+
+def _update(digest: Any, path: Path, otherwise: Callable[[], bytes]) -> None:
+    """Take in the bytes of a file, piece by piece; those of `otherwise` if there is none."""
+    if not path.is_file():
+        digest.update(otherwise())
+        return
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
 
 
 def of_module(module: nn.Module, config: Any) -> str:

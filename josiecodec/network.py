@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .errors import CodesError
-from .settings import EncoderSettings
+from .settings import EncoderSettings, checked_levels
 
 
 class CodecNetwork(nn.Module, ABC):
@@ -44,8 +43,4 @@ class CodecNetwork(nn.Module, ABC):
         Raises:
             CodesError: if it is no number of levels of this model.
         """
-        if n_q is None:
-            n_q = (settings or self.settings).n_q
-        if isinstance(n_q, bool) or not isinstance(n_q, int) or not 1 <= n_q <= self.n_q:
-            raise CodesError(f"n_q must be a whole number in 1..{self.n_q}, not {n_q!r}")
-        return n_q
+        return checked_levels(n_q, settings or self.settings, self.n_q)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, get_args
 
 from .errors import CodecError, CodesError, ConfigError
 
 MAX_BEAMS = 256
+MIN_PSNR, MAX_PSNR = 10.0, 70.0  # dB that can be asked for
+Tune = Literal["psnr", "ssim"]
 MediaKind = Literal["audio", "image", "video"]
 FITTING = {  # the rates that can be asked of each kind of media
     "audio": ("n_q", "kbps"),
-    "image": ("n_q", "bpp", "rd_lambda"),
-    "video": ("n_q", "bpp", "kbps", "rd_lambda"),
+    "image": ("n_q", "bpp", "rd_lambda", "psnr"),
+    "video": ("n_q", "bpp", "kbps", "rd_lambda", "psnr"),
 }
 
 
@@ -32,6 +34,7 @@ class EncoderSettings:
             rate is asked for.
         masking: of images and video: how much less an error counts in a busy patch than in a smooth one, 0 (all alike)
             to 1 (in proportion to what one level leaves over), see `coding/rdo.py`.
+        tune: of images: what the detail beside the base is tuned for, see `coding/picture_base.py`.
     """
 
     n_q: int = 8
@@ -40,6 +43,7 @@ class EncoderSettings:
     envelope_threshold: float | None = None
     rd_lambda: float = 0.02
     masking: float = 0.3
+    tune: Tune = "psnr"
 
     def __post_init__(self) -> None:
         if self.n_q < 1:
@@ -52,6 +56,8 @@ class EncoderSettings:
             raise ConfigError("encoding: rd_lambda must be positive")
         if not 0 <= self.masking <= 1:
             raise ConfigError("encoding: masking must be in 0..1")
+        if self.tune not in get_args(Tune):
+            raise ConfigError(f"encoding: tune must be one of {', '.join(get_args(Tune))}")
 
 
 @dataclass(frozen=True)
@@ -65,17 +71,22 @@ class Rate:
             with `bpp`, comes within a few percent.
         rd_lambda: of images and video, see `EncoderSettings`; the more, the fewer bits. The same lambda is the same
             quality.
+        psnr: of images and video, dB: of an image within 0.2 where that can be had; of a video the lambda at which
+            clips have it on average, constant over the video.
     """
 
     n_q: int | None = None
     bpp: float | None = None
     kbps: float | None = None
     rd_lambda: float | None = None
+    psnr: float | None = None
 
     def __post_init__(self) -> None:
-        given = [v for v in (self.n_q, self.bpp, self.kbps, self.rd_lambda) if v is not None]
+        given = [v for v in (self.n_q, self.bpp, self.kbps, self.rd_lambda, self.psnr) if v is not None]
         if len(given) > 1:
-            raise CodecError("give only one of n_q, bpp, kbps and rd_lambda")
+            raise CodecError("give only one of n_q, bpp, kbps, rd_lambda and psnr")
+        if self.psnr is not None and not MIN_PSNR <= self.psnr <= MAX_PSNR:
+            raise CodecError(f"psnr must be in {MIN_PSNR:g}..{MAX_PSNR:g} dB, not {self.psnr:g}")
         if not all(0 < v < math.inf for v in given):
             raise CodecError("a rate must be positive and finite")
 
@@ -84,6 +95,19 @@ class Rate:
         if self.bpp is not None:
             return self.bpp * pixels * pictures
         return None if self.kbps is None else 1000 * self.kbps * seconds
+
+
+def checked_levels(n_q: int | None, settings: EncoderSettings, most: int) -> int:
+    """`n_q`, or for None that of `settings`.
+
+    Raises:
+        CodesError: if it is no number of levels up to `most`.
+    """
+    if n_q is None:
+        n_q = settings.n_q
+    if isinstance(n_q, bool) or not isinstance(n_q, int) or not 1 <= n_q <= most:
+        raise CodesError(f"n_q must be a whole number in 1..{most}, not {n_q!r}")
+    return n_q
 
 
 def fitting_rate(kind: MediaKind, n_q: int | None, rate: Rate | None) -> Rate:

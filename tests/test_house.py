@@ -39,6 +39,8 @@ LAYERS = {
         "bitstream kernels",
         "hub": "errors atomic config fingerprint weight_files shipped settings nn quantization audio vision entropy "
         "coding",
+        "runtime": "errors settings shipped weight_files fingerprint quantization audio entropy bitstream coding hub",
+        "export_runtime": "errors atomic nn audio coding hub runtime",
         "files": "errors settings shipped media bitstream coding hub",
         "display": "errors shipped nn media bitstream hub",
         "panels": "media display",

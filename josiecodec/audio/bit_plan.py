@@ -6,7 +6,6 @@ Weights fall with frequency by a schedule: the first levels code the lowest band
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,43 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError
 from ..quantization.shaped_rvq import shapes_of, water_levels
+from .layer_configs import SLOPE, BandStep
 
 MAX_LOG_VARIANCE = 40.0
-SLOPE = 200.0  # Hz over which weights fall
-
-
-@dataclass(frozen=True)
-class BandStep:
-    """One step of the schedule.
-
-    Attributes:
-        until: the level before which it ends; the layer's first level is 0.
-        edge: Hz above which errors count less.
-        drop: by how many dB, from 200 Hz above the edge on.
-    """
-
-    until: int
-    edge: float
-    drop: float
-
-    def emphasis(self, frequency: Tensor) -> Tensor:
-        """Natural logarithm of the weights of squared errors at frequencies in Hz."""
-        return -self.drop * math.log(10) / 10 * ((frequency - self.edge) / SLOPE).clamp(0, 1)
-
-
-def check_schedule(schedule: Sequence[BandStep], levels: int) -> None:
-    """Make sure that a schedule covers so many levels.
-
-    Raises:
-        ConfigError: if it does not.
-    """
-    ends = [0, *(step.until for step in schedule)]
-    if any(a >= b for a, b in itertools.pairwise(ends)) or ends[-1] < levels:
-        raise ConfigError(f"waveform: the steps of the schedule must rise to {levels} levels")
-    if any(step.edge <= 0 or step.drop < 0 for step in schedule):
-        raise ConfigError("waveform: edges must be positive, and drops at least 0 dB")
 
 
 @dataclass
@@ -85,6 +51,11 @@ class ShapedVectors:
     frequency: Tensor
 
 
+def _emphasis(step: BandStep, frequency: Tensor) -> Tensor:
+    """Natural logarithm of the weights of squared errors at frequencies in Hz."""
+    return -step.drop * math.log(10) / 10 * ((frequency - step.edge) / SLOPE).clamp(0, 1)
+
+
 def plan_bits(
     log_variance: Tensor, levels: int, schedule: Sequence[BandStep], frequency: Tensor, tilt: Tensor, bits: float
 ) -> BitPlan:
@@ -106,7 +77,7 @@ def plan_bits(
         count = min(step.until, levels) - begin
         if count <= 0:
             break
-        log_weight = (step.emphasis(frequency) + tilt).expand_as(first)
+        log_weight = (_emphasis(step, frequency) + tilt).expand_as(first)
         after = torch.minimum(rest + log_weight, water_levels(rest + log_weight, count, bits)) - log_weight
         weights += [log_weight.exp()] * count
         left.append(after.exp())

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..errors import ConfigError
-from ..nn.transformer import TransformerConfig
+from ..nn.transformer_config import TransformerConfig
 from ..quantization.config import MAX_LEVELS, SplitQuantizerConfig
 from ..settings import EncoderSettings
-from .envelope_layer import EnvelopeLayerConfig
+from .layer_configs import EnvelopeLayerConfig, WaveformLayerConfig
 from .levels import useful_levels
-from .mimi import MimiConfig
-from .seanet import SeaNetConfig
-from .spectral import SpectralDecoderConfig, SpectralEncoderConfig
-from .waveform_layer import WaveformLayerConfig
+from .network_configs import MimiConfig, SeaNetConfig, SpectralDecoderConfig, SpectralEncoderConfig
+
+# Long recordings are run through the network in blocks of this many frames (20 s at 12.5 Hz).
+CHUNK_FRAMES = 250
 
 
 @dataclass(frozen=True)

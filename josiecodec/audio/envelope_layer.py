@@ -18,7 +18,6 @@ late.
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -31,8 +30,8 @@ from ..nn.linear import RowStableLinear, stable_linear
 from ..nn.spectra import fourier_matrix
 from ..nn.streaming import State, Streaming, run, with_past
 from ..quantization.shaped_rvq import ShapedResidualQuantizer
-from .bit_plan import BandStep, BitPlan, ShapedVectors, plan_bits
-from .variance import check_width
+from .bit_plan import BitPlan, ShapedVectors, plan_bits
+from .layer_configs import BandStep, EnvelopeLayerConfig
 
 FLOOR = 1e-6  # of energies: a little above the rounding noise of 16 bits
 FURTHER = 3.0  # that each further level has to be louder
@@ -41,54 +40,6 @@ MAX_GAIN = 3.5  # natural logarithm of amplitudes, 30 dB
 # out if a loud band gets so much (6 dB) louder than it ever is in that frame.
 TOO_LOUD, LOUD = 1.4, 1.4  # natural logarithms of energy; bands count that are so near the loudest one
 WIDTHS = (0.2, -0.5)  # log energies are scaled and shifted to about unit variance for speech
-HEARD_EDGES = (0.0, 150.0, 300.0, 450.0, 600.0, 800.0, 1000.0)
-CODED_EDGES = (  # about 1.35 equivalent rectangular bandwidths each
-    *(1200.0, 1421.0, 1677.0, 1972.0, 2313.0, 2707.0, 3161.0, 3686.0),
-    *(4293.0, 4993.0, 5802.0, 6736.0, 7815.0, 9061.0, 10500.0),
-)
-
-
-@dataclass(frozen=True)
-class EnvelopeLayerConfig:
-    """Settings of an `EnvelopeLayer`.
-
-    Attributes:
-        positions: places of its levels among those after the base, rising; the others are the waveform layer's. Their
-            codebooks have as many codes as the base's.
-        hop: samples between two windows of two hops each.
-        heard: Hz, edges below the first coded band; energies between them are heard, but not changed.
-        coded: Hz, edges of the bands whose envelopes are coded; a last band reaches from the last one to the top.
-        width, blocks, expansion, kernel: of the network, causal ConvNeXt blocks at the frame rate.
-        efficiency: share of a level's bits that take variance off as theory says.
-        seed: of the random codebook.
-    """
-
-    positions: tuple[int, ...] = (0, 1)
-    hop: int = 240
-    heard: tuple[float, ...] = HEARD_EDGES
-    coded: tuple[float, ...] = CODED_EDGES
-    width: int = 256
-    blocks: int = 3
-    expansion: int = 2
-    kernel: int = 3
-    efficiency: float = 0.9
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        if not self.positions or any(a >= b for a, b in itertools.pairwise((-1, *self.positions))):
-            raise ConfigError("envelope: positions must rise, from 0 on")
-        if any(a >= b for a, b in itertools.pairwise((-1.0, *self.heard, *self.coded))) or not self.coded:
-            raise ConfigError("envelope: edges must rise, and one must be coded")
-        if min(self.hop, self.width, self.expansion, self.kernel) < 1 or self.blocks < 0 or self.seed < 0:
-            raise ConfigError("envelope: sizes must be positive")
-        if self.hop % 8 or not 0 < self.efficiency <= 1:
-            raise ConfigError("envelope: hops must be multiples of 8 samples, and efficiency in 0..1")
-        check_width("envelope", self.width)
-
-    @property
-    def levels(self) -> int:
-        """Of codes."""
-        return len(self.positions)
 
 
 @dataclass

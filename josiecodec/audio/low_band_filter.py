@@ -11,51 +11,21 @@ Arithmetic is real throughout, and powers are taken by way of logarithms, so tha
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import ConfigError
 from ..nn.convnext import ConvNeXtBlock
 from ..nn.linear import RowStableLinear, stable_linear
 from ..nn.spectra import fourier_matrix
 from ..nn.streaming import State, Streaming, run, with_past
+from .layer_configs import LowBandFilterConfig
 from .spectral import InverseSpectrum
-from .variance import COMPRESSION, check_width
+from .variance import COMPRESSION
 
 FEATURES = 6
 EPSILON, FLOOR = 1e-10, 1e-8  # of squared magnitudes: of spectra, and of compressed ones
 ABOVE, FADE, TAPER = 75.0, 50.0, 150.0  # Hz that are heard above the cutoff, up to where it is changed, fading over
-
-
-@dataclass(frozen=True)
-class LowBandFilterConfig:
-    """Settings of a `LowBandFilter`.
-
-    Attributes:
-        window, hop: samples of the low band.
-        width, blocks, expansion, kernel: of the network, causal ConvNeXt blocks at the rate of the spectra.
-    """
-
-    window: int = 256
-    hop: int = 64
-    width: int = 256
-    blocks: int = 6
-    expansion: int = 2
-    kernel: int = 7
-
-    def __post_init__(self) -> None:
-        if min(self.hop, self.width, self.expansion, self.kernel) < 1 or self.blocks < 0:
-            raise ConfigError("waveform.filter: sizes must be positive")
-        if self.window % (2 * self.hop) or self.window < 3 * self.hop:
-            raise ConfigError("waveform.filter: the window must be an even number of hops, at least 4")
-        check_width("waveform.filter", self.width)
-
-    @property
-    def delay(self) -> int:
-        """Samples by which what comes out is late."""
-        return self.window - self.hop
 
 
 class LowBandFilter(Streaming):

@@ -12,82 +12,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import ConfigError
 from ..nn.linear import exporting
 from ..nn.matrixconv import CausalConv, CausalUpsampling, DepthwiseUpsampling
 from ..nn.streaming import State, Streaming, run
-from ..nn.transformer import Transformer, TransformerConfig
+from ..nn.transformer import Transformer
+from .network_configs import MimiConfig
 
 # The layers next to the waveform run over so many frames at a time; see `_in_tiles`.
 TILE_FRAMES = 4
-
-
-def _transformer() -> TransformerConfig:
-    return TransformerConfig(
-        dim=512,
-        layers=8,
-        heads=8,
-        hidden=2048,
-        dropout=0.0,
-        context=250,
-        norm="layer",
-        activation="gelu",
-        layer_scale=0.01,
-        final_norm=False,
-    )
-
-
-@dataclass(frozen=True)
-class MimiConfig:
-    """Settings of a `MimiEncoder` and its `MimiDecoder`.
-
-    Attributes:
-        kind: "mimi".
-        channels: width at the waveform's rate; it doubles with every stride.
-        strides: down-sampling factors of the convolutions, from the waveform inwards.
-        final_stride: of the resampling between the transformer's rate and the frames'.
-        kernel: of the convolution next to the waveform in the encoder and next to the latent in the decoder.
-        last_kernel: of the one at the other end.
-        residual_kernel: of the residual units.
-        residual_units: at every rate; the dilation of unit j is `dilation_base` ** j.
-        dilation_base: see there.
-        compress: the residual units are so many times narrower inside.
-        transformer: of both, at `final_stride` times the frame rate.
-    """
-
-    kind: Literal["mimi"] = "mimi"
-    channels: int = 64
-    strides: tuple[int, ...] = (4, 5, 6, 8)
-    final_stride: int = 2
-    kernel: int = 7
-    last_kernel: int = 3
-    residual_kernel: int = 3
-    residual_units: int = 1
-    dilation_base: int = 2
-    compress: int = 2
-    transformer: TransformerConfig = field(default_factory=_transformer)
-
-    def __post_init__(self) -> None:
-        numbers = (self.channels, *self.strides, self.kernel, self.last_kernel, self.residual_kernel, self.compress)
-        if min(numbers) < 1 or self.final_stride < 2 or self.residual_units < 0 or self.dilation_base < 1:
-            raise ConfigError("mimi: sizes must be positive, and final_stride at least 2")
-
-    @property
-    def frame_size(self) -> int:
-        """Samples per frame."""
-        return math.prod(self.strides) * self.final_stride
-
-    @property
-    def causal(self) -> bool:
-        """Whether it can run on a stream."""
-        return self.transformer.causal and self.transformer.context > 0
 
 
 class ResidualUnit(Streaming):

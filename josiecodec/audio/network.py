@@ -23,7 +23,7 @@ from ..nn.transformer import Transformer
 from ..quantization.config import MAX_LEVELS
 from ..quantization.split_rvq import SplitResidualVectorQuantizer
 from ..settings import EncoderSettings
-from .config import JodioConfig
+from .config import CHUNK_FRAMES, JodioConfig
 from .envelope_layer import EnvelopeLayer
 from .layers import LayerInput, Loudness, analyse_layers, encode_layers
 from .mimi import MimiConfig, MimiDecoder, MimiEncoder
@@ -31,9 +31,6 @@ from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
 from .spectral import SpectralDecoder, SpectralEncoder
 from .stream import AudioStream
 from .waveform_layer import WaveformLayer
-
-# Long recordings are run through the network in blocks of this many frames (20 s at 12.5 Hz).
-CHUNK_FRAMES = 250
 
 
 @dataclass

@@ -5,17 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from ..errors import ConfigError
-from ..nn.transformer import TransformerConfig
+from ..nn.transformer_config import TransformerConfig
 from ..quantization.config import SplitQuantizerConfig
 from ..settings import EncoderSettings
 from .bit_plan import BandStep
 from .config import JodioConfig
-from .envelope_layer import EnvelopeLayerConfig
-from .low_band_filter import LowBandFilterConfig
-from .mimi import MimiConfig
-from .seanet import SeaNetConfig
-from .spectral import SpectralDecoderConfig, SpectralEncoderConfig
-from .waveform_layer import WaveformLayerConfig
+from .layer_configs import EnvelopeLayerConfig, LowBandFilterConfig, WaveformLayerConfig
+from .network_configs import MimiConfig, SeaNetConfig, SpectralDecoderConfig, SpectralEncoderConfig
 
 # Spectral encoder and decoder.
 JODIO_24K = JodioConfig(

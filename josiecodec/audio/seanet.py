@@ -9,14 +9,9 @@ symmetric form with kernel 3 throughout is that of the published modules.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import ConfigError
 from ..nn.conv import (
     CausalConvTranspose1d,
     CausalPad1d,
@@ -24,40 +19,7 @@ from ..nn.conv import (
     normed_conv_transpose1d,
 )
 from ..nn.streaming import State, Streaming, run
-
-
-@dataclass(frozen=True)
-class SeaNetConfig:
-    """Settings of a `SeaNetEncoder` and its `SeaNetDecoder`.
-
-    Attributes:
-        kind: "seanet".
-        channels: width at each rate, from the waveform's inwards; one more than `strides`.
-        strides: down-sampling factors from the waveform inwards, without the last one.
-        final_stride: of the last convolution, which brings the width to the latent's.
-        dilations: one dilated layer for each, at every rate.
-        kernel: of all convolutions but the resampling ones of the causal form.
-        causal: left padding and resampling kernels of twice the stride; else as published.
-        residual: add each dilated layer's input to its output.
-    """
-
-    kind: Literal["seanet"] = "seanet"
-    channels: tuple[int, ...] = (32, 64, 128, 256, 512)
-    strides: tuple[int, ...] = (4, 5, 6, 8)
-    final_stride: int = 2
-    dilations: tuple[int, ...] = (1, 2, 4)
-    kernel: int = 3
-    causal: bool = True
-    residual: bool = True
-
-    def __post_init__(self) -> None:
-        if len(self.channels) != len(self.strides) + 1:
-            raise ConfigError("seanet: one more width than strides is needed")
-
-    @property
-    def frame_size(self) -> int:
-        """Samples per frame."""
-        return math.prod(self.strides) * self.final_stride
+from .network_configs import SeaNetConfig
 
 
 def _dilated(channels: int, dilation: int, config: SeaNetConfig) -> nn.Sequential:

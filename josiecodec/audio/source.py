@@ -21,11 +21,7 @@ from torch import Tensor
 
 from ..nn.linear import RowStableLinear, stable_linear
 from ..nn.streaming import State, Streaming
-
-PITCH_BINS = 160
-PITCH_RANGE = (50.0, 1000.0)  # Hz
-NOISE_FRAMES = 512
-TURN = 1 << 32  # a full turn of phase as an integer, so that sums of it are exact in any order
+from .pitch_classes import NOISE_FRAMES, PITCH_BINS, PITCH_RANGE, TURN
 
 
 def pitch_bins() -> Tensor:

@@ -17,109 +17,17 @@ but itself and the past:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import ConfigError
 from ..nn.convnext import ConvNeXtBlock, Downsample, Upsample
 from ..nn.linear import RowStableLinear
 from ..nn.spectra import fourier_matrix
 from ..nn.streaming import State, Streaming, run, with_past
+from .network_configs import FINE_SPECTRA, SpectralDecoderConfig, SpectralEncoderConfig
 from .source import HarmonicNoiseSource
-
-FINE_SPECTRA = 4  # short spectra in each hop of the long ones
-MAX_WINDOW = 1 << 14  # samples
-
-
-@dataclass(frozen=True)
-class SpectralEncoderConfig:
-    """Settings of a `SpectralEncoder`.
-
-    Attributes:
-        kind: "spectral".
-        hop: samples between two spectra.
-        window: samples under each analysis window.
-        fine: samples under the windows of a second analysis with four spectra a hop, which hears when things happen
-            and single pulses of a low voice; 0 for none.
-        channels: widths, first at the rate of the spectra, then after each down-sampling.
-        blocks: ConvNeXt blocks at each of these rates.
-        strides: down-sampling factors; hop * product is the samples per frame.
-        expansion: width of the blocks' hidden layers in multiples of the channels.
-        kernel: of the blocks.
-    """
-
-    kind: Literal["spectral"] = "spectral"
-    hop: int = 480
-    window: int = 960
-    fine: int = 0
-    channels: tuple[int, ...] = (256, 384)
-    blocks: tuple[int, ...] = (4, 1)
-    strides: tuple[int, ...] = (4,)
-    expansion: int = 3
-    kernel: int = 7
-
-    def __post_init__(self) -> None:
-        _check("spectral encoder", self.hop, self.window, self.channels, self.blocks, self.strides)
-        if self.fine and (
-            self.hop % FINE_SPECTRA or not 0 < self.fine <= MAX_WINDOW or self.fine % (2 * self.hop // FINE_SPECTRA)
-        ):
-            raise ConfigError(f"spectral encoder: fine windows must be an even number of hops / {FINE_SPECTRA}")
-
-    @property
-    def frame_size(self) -> int:
-        """Samples per frame."""
-        return self.hop * math.prod(self.strides)
-
-
-@dataclass(frozen=True)
-class SpectralDecoderConfig:
-    """Settings of a `SpectralDecoder`; rates from the frames' outwards.
-
-    Attributes:
-        kind: "spectral".
-        hop: samples between two synthesised spectra.
-        window: samples of each inverse transform.
-        channels: widths, first at the frame rate, then after each up-sampling.
-        blocks: ConvNeXt blocks at each of these rates.
-        strides: up-sampling factors; hop * product is the samples per frame.
-        expansion: width of the blocks' hidden layers in multiples of the channels.
-        kernel: of the blocks.
-        source: a `HarmonicNoiseSource` beside the freely drawn spectrum.
-        level_conditioned: an embedding of the number of levels that latents were made of is added to them, so that the
-            network knows how far to trust them.
-    """
-
-    kind: Literal["spectral"] = "spectral"
-    hop: int = 240
-    window: int = 960
-    channels: tuple[int, ...] = (384, 320, 256)
-    blocks: tuple[int, ...] = (1, 3, 6)
-    strides: tuple[int, ...] = (4, 2)
-    expansion: int = 3
-    kernel: int = 7
-    source: bool = True
-    level_conditioned: bool = False
-
-    def __post_init__(self) -> None:
-        _check("spectral decoder", self.hop, self.window, self.channels, self.blocks, self.strides)
-
-    @property
-    def frame_size(self) -> int:
-        """Samples per frame."""
-        return self.hop * math.prod(self.strides)
-
-
-def _check(name: str, hop: int, window: int, channels: tuple, blocks: tuple, strides: tuple) -> None:
-    if not len(channels) == len(blocks) == len(strides) + 1:
-        raise ConfigError(f"{name}: channels and blocks need one entry more than strides")
-    if not 1 <= hop <= window <= MAX_WINDOW or window % (2 * hop):
-        raise ConfigError(f"{name}: the window must be an even number of hops, and at most {MAX_WINDOW} samples")
-    if any(c % 32 for c in channels):
-        raise ConfigError(f"{name}: widths must be multiples of 32")
 
 
 class Spectrum(Streaming):

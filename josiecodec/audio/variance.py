@@ -7,7 +7,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..errors import ConfigError
 from ..nn.convnext import ConvNeXtBlock
 from ..nn.linear import RowStableLinear, stable_linear
 from ..nn.spectra import fourier_matrix
@@ -16,7 +15,6 @@ from ..nn.streaming import State, Streaming, run, with_past
 FLOOR = 1e-8  # of powers: that of a sine of full scale is about half a hop
 SHORT = 4  # short spectra in each hop
 COMPRESSION = 0.4  # power to which their magnitudes are raised
-LANES = 32  # numbers that processors work on at once
 
 
 class VarianceNetwork(Streaming):
@@ -78,16 +76,6 @@ def compressed_magnitude(x: Tensor) -> Tensor:
     others, so that it does not matter where a stream was cut.
     """
     return (COMPRESSION * x.log()).exp()
-
-
-def check_width(name: str, width: int) -> None:
-    """Make sure that activations over so many channels do not depend on where a stream was cut, either.
-
-    Raises:
-        ConfigError: if they would.
-    """
-    if width % LANES:
-        raise ConfigError(f"{name}: widths must be multiples of {LANES}, not {width}")
 
 
 def _spectrum(window: Tensor, bins: int) -> Tensor:

@@ -23,8 +23,6 @@ last window: there the low band is the base's.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,89 +31,15 @@ from ..errors import ConfigError
 from ..nn.streaming import State
 from ..quantization.shaped_rvq import ShapedResidualQuantizer
 from .band import Decimator, Interpolator, row_of
-from .bit_plan import BandStep, BitPlan, ShapedVectors, check_schedule, plan_bits
+from .bit_plan import BitPlan, ShapedVectors, plan_bits
 from .covariance import CovarianceNetwork, FrameTransform
-from .low_band_filter import Delay, LowBandFilter, LowBandFilterConfig
+from .layer_configs import WaveformLayerConfig
+from .low_band_filter import Delay, LowBandFilter
 from .mdct import InverseMdct, Mdct
-from .variance import check_width
 
 MASKING = 0.3  # share of a frame's loudness that its priority is less by
 QUIET = 1e-6  # power below which a frame counts as this loud
 ALL_BASE, RAMP = 0.8, 0.15  # shares not coded from which on the base is used, and over which, as it is
-
-
-@dataclass(frozen=True)
-class WaveformLayerConfig:
-    """Settings of a `WaveformLayer`.
-
-    Attributes:
-        levels: of codes, after those of the base. Their codebooks have as many codes as the base's.
-        decimation: samples of the waveform to one of the low band.
-        hops: of the transform in each frame.
-        cutoff: Hz up to which the waveform is coded.
-        taper: Hz below the cutoff over which it gives way to the base.
-        segment: coefficients that are transformed together, see `CovarianceNetwork`.
-        width, blocks, expansion, kernel: of the network, see `VarianceNetwork`.
-        weighting: 0 codes for the least squared error, 1 for the same ratio of signal to noise everywhere.
-        efficiency: share of a level's bits that take variance off as theory says.
-        schedule: which band the first levels code above all, see `BandStep`.
-        fill: how much of the base's own coefficient makes up for what is not coded.
-        filter: of the `LowBandFilter` after that, or None.
-        codebooks: "random" ones are made anew on loading, "learned" ones are stored with the weights.
-        books: number of codebooks, see `ShapedResidualQuantizer`.
-        seed: of random codebooks.
-        by_frame: a frame has as many levels as it has codes before the zeros at its end. Else all frames have as many
-            as there are rows of codes, zeros or not.
-        min_levels: of layers by frame: a frame of fewer levels (if there are more) is the base alone, which sounds
-            better.
-    """
-
-    levels: int = 23
-    decimation: int = 5
-    hops: int = 2
-    cutoff: float = 1200.0
-    taper: float = 100.0
-    segment: int = 12
-    width: int = 256
-    blocks: int = 3
-    expansion: int = 2
-    kernel: int = 3
-    weighting: float = 0.35
-    efficiency: float = 0.85
-    schedule: tuple[BandStep, ...] = (BandStep(8, 600.0, 6.0), BandStep(23, 1300.0, 0.0))
-    fill: float = 0.4
-    filter: LowBandFilterConfig | None = None
-    codebooks: Literal["random", "learned"] = "random"
-    books: int = 1
-    seed: int = 0
-    by_frame: bool = False
-    min_levels: int = 4
-
-    def __post_init__(self) -> None:
-        counts = (self.levels, self.decimation, self.hops, self.segment, self.books)
-        if min(*counts, self.width, self.expansion, self.kernel) < 1 or self.blocks < 0 or self.seed < 0:
-            raise ConfigError("waveform: levels, decimation, hops, sizes and books must be positive")
-        if not (0 < self.taper < self.cutoff and 0 <= self.weighting <= 1 and 0 < self.efficiency <= 1):
-            raise ConfigError("waveform: taper must be in 0..cutoff, weighting in 0..1 and efficiency in 0..1")
-        if self.min_levels < 1:
-            raise ConfigError("waveform: min_levels must be at least 1")
-        if not 0 <= self.fill <= 1:
-            raise ConfigError("waveform: fill must be in 0..1")
-        check_schedule(self.schedule, self.levels)
-        check_width("waveform", self.width)
-
-    def hop(self, frame_size: int) -> int:
-        """Samples of the low band between two transforms.
-
-        Raises:
-            ConfigError: if the frame cannot be divided so.
-        """
-        if frame_size % (self.decimation * self.hops) or frame_size // (self.decimation * self.hops) % 8:
-            raise ConfigError(
-                f"waveform: a frame of {frame_size} samples cannot be divided by {self.decimation} and into "
-                f"{self.hops} hops of a multiple of 8 samples"
-            )
-        return frame_size // (self.decimation * self.hops)
 
 
 class WaveformLayer(nn.Module):

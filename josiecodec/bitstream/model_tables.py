@@ -19,7 +19,7 @@ def find_tables(info: StreamInfo, given: Tables | None) -> EntropyTables | None:
         if same_fingerprint(fingerprint, info.fingerprint):
             return tables
     folder = find_shipped(info.fingerprint, info.model)
-    return None if folder is None or not (folder / TABLES_FILE).is_file() else _read_once(folder / TABLES_FILE)
+    return None if folder is None or not (folder / TABLES_FILE).is_file() else read_once(folder / TABLES_FILE)
 
 
 def tables_for(info: StreamInfo, given: Tables | None) -> EntropyTables:
@@ -38,5 +38,6 @@ def tables_for(info: StreamInfo, given: Tables | None) -> EntropyTables:
 
 
 @cache
-def _read_once(path: Path) -> EntropyTables:
+def read_once(path: Path) -> EntropyTables:
+    """`read_tables` of a file of the package, which stays as it is."""
     return read_tables(path)

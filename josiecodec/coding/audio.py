@@ -7,35 +7,33 @@ import io
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..atomic import write_bytes
-from ..audio.layers import LayerInput
-from ..audio.network import CHUNK_FRAMES
+from ..audio.config import CHUNK_FRAMES
 from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, find_stream, image_of
+from ..bitstream.marks import Mark
 from ..errors import FormatError, MediaError
-from ..media.audio_reader import AudioReader, Reading, StreamResampler
+from ..media.audio_open import Reading, SampleReader, SampleResampler
 from ..media.audio_writer import AudioWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
-from .audio_decoder import BlockDecoder
+from .audio_coder import AudioCoder
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
-from .codec import Progress, Result
-from .jodio import Jodio
 from .layer_rate import Fitted
-from .stereo import ImageDecoder
+from .result import Progress, Result
+from .sample_decoder import SampleDecoder
+from .stretch import Stretch, seekable
 
 MAX_IN_MEMORY = 1 << 26  # bytes of standard input; more goes to a temporary file
 
 
 def encode_file(
-    codec: Jodio,
+    codec: AudioCoder,
     source: str | Path | IO[bytes],
     target: str | Path | IO[bytes],
     n_q: int | None = None,
@@ -70,7 +68,7 @@ def encode_file(
     rate = fitting_rate("audio", n_q, rate)
     if rate.kbps is None and not (reading and reading.normalize):
         levels = codec.config.useful_levels(codec.levels(rate.n_q, settings))
-        with AudioReader(source, reading) as reader:
+        with SampleReader(source, reading) as reader:
             return _encode(codec, reader, target, levels, settings, progress)
     with _reopening(source, reading) as reopen:
         gain = normalizing_gain(reopen) if reading and reading.normalize else 1.0
@@ -91,7 +89,7 @@ def encode_file(
             levels = codec.base_levels if fitted is None else levels
         if fitted is None:
             with reopen() as reader:
-                blocks = reader.mono(codec.sample_rate, 0.0, PROBE_SECONDS, gain=gain)
+                blocks = reader.mono_samples(codec.sample_rate, 0.0, PROBE_SECONDS, gain=gain)
                 probe = np.concatenate([codes for _, codes in encode_blocks(codec, blocks, levels, settings)])
             rates = level_rates(probe, codec.codebook_size, codec.frame_rate, codec.tables)
             levels, data = fit_levels(encode, rates, rate.kbps, codec.config.useful_levels)
@@ -106,8 +104,8 @@ def encode_file(
 
 
 def _encode(
-    codec: Jodio,
-    reader: AudioReader,
+    codec: AudioCoder,
+    reader: SampleReader,
     target: str | Path | IO[bytes],
     n_q: int,
     settings: EncoderSettings | None,
@@ -119,7 +117,9 @@ def _encode(
     expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
     with TokenWriter(target, [info], codec.known_tables) as writer:
         length = 0
-        for chunk, codes in encode_blocks(codec, reader.mono(codec.sample_rate, gain=gain), n_q, settings):
+        marker = Marker(codec, writer, 0)
+        blocks = encode_blocks(codec, reader.mono_samples(codec.sample_rate, gain=gain), n_q, settings, marker)
+        for chunk, codes in blocks:
             writer.add(0, codes)
             length += chunk
             if progress and expected:
@@ -128,7 +128,7 @@ def _encode(
     return Result(length / codec.sample_rate, writer.size, n_q=n_q)
 
 
-def normalizing_gain(reopen: Callable[[], AudioReader]) -> float:
+def normalizing_gain(reopen: Callable[[], SampleReader]) -> float:
     """The factor that brings the highest sample of a recording to full scale; 1 if it is silent."""
     with reopen() as reader:
         peak = reader.peak()
@@ -136,14 +136,14 @@ def normalizing_gain(reopen: Callable[[], AudioReader]) -> float:
 
 
 @contextlib.contextmanager
-def _reopening(source: str | Path | IO[bytes], reading: Reading | None) -> Iterator[Callable[[], AudioReader]]:
+def _reopening(source: str | Path | IO[bytes], reading: Reading | None) -> Iterator[Callable[[], SampleReader]]:
     """What opens a source anew as often as it is called; standard input is kept meanwhile."""
     with kept_source(source) as kept:
 
-        def reopen() -> AudioReader:
+        def reopen() -> SampleReader:
             if not isinstance(kept, (str, Path)):
                 kept.seek(0)
-            return AudioReader(kept, reading)
+            return SampleReader(kept, reading)
 
         yield reopen
 
@@ -159,24 +159,49 @@ def kept_source(source: str | Path | IO[bytes]) -> Iterator[str | Path | IO[byte
         yield kept
 
 
+class Marker:
+    """Puts marks into a file, of where its decoder is (`bitstream/marks.py`).
+
+    Args:
+        codec: the model.
+        writer: of the file.
+        stream: index of the stream of audio.
+    """
+
+    def __init__(self, codec: AudioCoder, writer: TokenWriter, stream: int):
+        self.codec, self.writer, self.stream = codec, writer, stream
+
+    def __call__(self, frame: int, phase: int | None) -> None:
+        """Note the phase of the pulse train before a frame."""
+        if phase is not None and frame:
+            self.writer.mark(self.stream, frame, Mark(self.codec.base_levels, phase))
+
+
 def encode_blocks(
-    codec: Jodio, blocks: Iterator[Tensor], n_q: int, settings: EncoderSettings | None = None
+    codec: AudioCoder,
+    blocks: Iterable[Any],
+    n_q: int,
+    settings: EncoderSettings | None = None,
+    marker: Callable[[int, int | None], None] | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Sample blocks -> (samples taken in, codes [frames, n_q])."""
-    if not codec.config.causal:  # has to see everything at once
-        wave = torch.cat([*blocks, torch.zeros(0)])
-        codes = codec.encode(wave.to(codec.device), n_q, settings)
-        yield len(wave), codes[0].t().cpu().numpy()
-        return
-    stream = codec.streaming(n_q=n_q, settings=settings)
-    for part in _regrouped(blocks, CHUNK_FRAMES * codec.frame_size):
-        yield len(part), stream.encode(part[None, None].to(codec.device))[0].t().cpu().numpy()
-    yield 0, stream.flush()[0].t().cpu().numpy()
+    """Sample blocks, arrays or tensors [n] -> (samples taken in, codes [frames, n_q]).
+
+    Marks are made before the codes behind them come.
+    """
+    stream = codec.array_encoder(n_q, settings)
+    frames = 0
+    for part in _regrouped(map(np.asarray, blocks), CHUNK_FRAMES * codec.frame_size):
+        found = stream.encode(part)
+        frames += len(found)
+        if marker is not None:
+            marker(frames, stream.phase)
+        yield len(part), found
+    yield 0, stream.flush()
 
 
 def _fit_layers(
-    codec: Jodio,
-    reopen: Callable[[], AudioReader],
+    codec: AudioCoder,
+    reopen: Callable[[], SampleReader],
     kbps: float,
     settings: EncoderSettings | None,
     progress: Progress | None,
@@ -184,22 +209,26 @@ def _fit_layers(
 ) -> Fitted | None:
     """`Jodio.fit_layers` of a file, block by block."""
     length, info = 0, codec.stream_info(codec.n_q, None)
+    phases: dict[int, int | None] = {}
 
-    def pieces() -> Iterator[LayerInput]:
+    def pieces() -> Iterator[Any]:  # of `LayerInput`
         nonlocal length, info
         with reopen() as reader:
             info = codec.stream_info(codec.n_q, None, reader.sample_rate, min(reader.channels, 65535))
             expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
-            parts = _regrouped(reader.mono(codec.sample_rate, gain=gain), CHUNK_FRAMES * codec.frame_size)
+            parts = _regrouped(reader.mono_samples(codec.sample_rate, gain=gain), CHUNK_FRAMES * codec.frame_size)
             length = 0
 
-            def blocks() -> Iterator[Tensor]:
+            def blocks() -> Iterator[np.ndarray]:
                 nonlocal length
                 for part in parts:
                     length += len(part)
                     yield part[None, None]
 
+            frames = 0
             for piece in codec.layer_inputs(blocks(), settings):
+                frames += piece.codes.shape[-1]
+                phases[frames] = piece.phase
                 yield piece
                 if progress and expected:
                     progress(min(length / expected, 1.0))
@@ -207,6 +236,10 @@ def _fit_layers(
     def write(codes: np.ndarray) -> tuple[bytes, float]:
         out = io.BytesIO()
         with TokenWriter(out, [info], codec.known_tables) as writer:
+            marker = Marker(codec, writer, 0)
+            for frame, phase in phases.items():
+                if frame < len(codes):
+                    marker(frame, phase)
             writer.add(0, codes)
             writer.close([length])
         return out.getvalue(), length / codec.sample_rate
@@ -214,24 +247,24 @@ def _fit_layers(
     return codec.fit_layers(pieces, write, kbps, settings)
 
 
-def _regrouped(blocks: Iterator[Tensor], size: int) -> Iterator[Tensor]:
+def _regrouped(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
     """The same samples in pieces of `size` (the last one shorter)."""
-    waiting: list[Tensor] = []
+    waiting: list[np.ndarray] = []
     count = 0
     for block in blocks:
         waiting.append(block)
         count += len(block)
         if count >= size:
-            joined = torch.cat(waiting)
+            joined = np.concatenate(waiting)
             whole = count // size * size
-            yield from joined[:whole].split(size)
+            yield from (joined[first : first + size] for first in range(0, whole, size))
             waiting, count = [joined[whole:]], count - whole
     if count:
-        yield torch.cat(waiting)
+        yield np.concatenate(waiting)
 
 
 def decode_file(
-    codec: Jodio,
+    codec: AudioCoder,
     source: str | Path | bytes | IO[bytes],
     target: str | Path,
     n_q: int | None = None,
@@ -239,6 +272,7 @@ def decode_file(
     salvage: bool = False,
     progress: Progress | None = None,
     mono: bool = False,
+    stretch: Stretch | None = None,
 ) -> Result:
     """Decode the audio of a `.josie` file to an audio file, block by block.
 
@@ -251,24 +285,28 @@ def decode_file(
         salvage: make do with what is whole in a damaged file; gaps become silence.
         progress: is told the share that is done, now and then.
         mono: of a stereo recording, leave out the stereo image.
+        stretch: what of it is wanted, see `AudioPiece`; None for all.
 
     Raises:
+        PastTheEnd: if the stretch begins behind the end.
         FormatError: if the file is damaged (and not to be salvaged).
         ModelError: if another model made it.
         MediaError: if the audio cannot be written.
     """
+    rate = codec.sample_rate if sample_rate is None else sample_rate
+    if rate < 1:
+        raise MediaError(f"sample rates are positive, not {rate}")
+    if stretch is not None and not stretch.whole:
+        return _decode_piece(codec, seekable(source), target, n_q, rate, salvage, progress, mono, stretch)
     with TokenReader(source, codec.known_tables) as reader:
         index = find_stream(reader.streams, "audio")
         info = codec.check_stream(reader.streams[index])
-        rate = codec.sample_rate if sample_rate is None else sample_rate
-        if rate < 1:
-            raise MediaError(f"sample rates are positive, not {rate}")
         place = None if mono else image_of(reader.streams, index)
         channels = 1 if place is None else 2
-        resamplers = [StreamResampler(codec.sample_rate, rate) for _ in range(channels)]
+        resamplers = [SampleResampler(codec.sample_rate, rate) for _ in range(channels)]
         written = 0
         with AudioWriter(target, rate, channels) as writer:
-            decoder = BlockDecoder(codec, info, n_q, salvage)
+            decoder = SampleDecoder(codec, info, n_q, salvage)
             for part in _channels(reader, index, decoder, place, salvage):
                 written += part.shape[1]
                 writer.write(_resampled(resamplers, part))
@@ -276,29 +314,55 @@ def decode_file(
                     progress(written / info.length)
             if salvage and not written and info.length != 0:
                 raise FormatError("no block of it is whole: there is nothing to salvage")
-            writer.write(_resampled(resamplers, torch.zeros(channels, 0), last=True))
+            writer.write(_resampled(resamplers, np.zeros((channels, 0), np.float32), last=True))
         size = Path(target).stat().st_size if str(target) != "-" else 0
         return Result(written / codec.sample_rate, size, (*reader.problems, *decoder.problems))
 
 
+def _decode_piece(
+    codec: AudioCoder,
+    source: str | Path | bytes | IO[bytes],
+    target: str | Path,
+    n_q: int | None,
+    rate: int,
+    salvage: bool,
+    progress: Progress | None,
+    mono: bool,
+    stretch: Stretch,
+) -> Result:
+    """`decode_file` of a stretch."""
+    from .audio_piece import AudioPiece  # with torch
+
+    with TokenReader(source, codec.known_tables) as reader:
+        index = find_stream(reader.streams, "audio")
+        piece = AudioPiece(codec, reader, index, stretch, n_q, salvage, mono)  # type: ignore[arg-type]
+        written, expected = 0, (piece.last - piece.first) * rate / codec.sample_rate
+        with AudioWriter(target, rate, piece.channels) as writer:
+            for part in piece.samples(rate):
+                written += part.shape[1]
+                writer.write(part)
+                if progress and expected:
+                    progress(min(written / expected, 1.0))
+        size = Path(target).stat().st_size if str(target) != "-" else 0
+        return Result(written / rate, size, (*reader.problems, *piece.problems))
+
+
 def _channels(
-    reader: TokenReader, index: int, decoder: BlockDecoder, place: int | None, salvage: bool
-) -> Iterator[Tensor]:
+    reader: TokenReader, index: int, decoder: SampleDecoder, place: int | None, salvage: bool
+) -> Iterator[np.ndarray]:
     """The samples of a stream [1, n], or left and right [2, n] with the stereo image that lies in another stream."""
-    info = reader.streams[place] if place is not None else None
-    image = ImageDecoder(info, salvage) if isinstance(info, AudioInfo) else None
     blocks = reader.blocks(salvage)
-    if image is not None and place is not None:
-        blocks = image.first(blocks, place, index)
+    info = reader.streams[place] if place is not None else None
+    if place is not None and isinstance(info, AudioInfo):
+        from .stereo import placed_blocks  # with torch
+
+        yield from placed_blocks(blocks, info, place, index, decoder, salvage)
+        return
     for block in blocks:
         if block.stream == index:
-            for part in decoder.push(block):
-                yield part[None] if image is None else image(part)
-    for part in decoder.finish():
-        yield part[None] if image is None else image(part)
-    if image is not None:
-        yield image.finish()
+            yield from (part[None] for part in decoder.push(block))
+    yield from (part[None] for part in decoder.finish())
 
 
-def _resampled(resamplers: list[StreamResampler], part: Tensor, last: bool = False) -> Tensor:
-    return torch.stack([resampler(row.contiguous(), last=last) for resampler, row in zip(resamplers, part)])
+def _resampled(resamplers: list[SampleResampler], part: np.ndarray, last: bool = False) -> np.ndarray:
+    return np.stack([resampler(np.ascontiguousarray(row), last=last) for resampler, row in zip(resamplers, part)])

@@ -12,8 +12,8 @@ from ..media.audio_reader import AudioReader, Reading
 from ..media.audio_stereo import stereo_blocks
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio import encode_file, kept_source
-from .codec import Progress, Result
 from .jodio import Jodio
+from .result import Progress, Result
 from .stereo import image_file, merged, room_for_mono
 
 

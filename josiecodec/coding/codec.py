@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,32 +11,9 @@ import torch
 from ..bitstream.header import StreamInfo
 from ..entropy.code_tables import EntropyTables
 from ..entropy.tables_file import Tables
-from ..errors import ModelError
-from ..fingerprint import of_module, same_fingerprint
+from ..fingerprint import of_module
 from ..network import CodecNetwork
-
-Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of a file.
-
-    Attributes:
-        seconds: length of the audio or video; 0 of an image.
-        size: bytes of the file that was written.
-        problems: what was wrong with a salvaged file.
-        pixels: of all pictures.
-        n_q: levels of the audio, or of all patches; None if patches have as many as each is worth, and of decoding.
-        full: of audio that was to keep to a bitrate, whether it has all the levels that it can have.
-    """
-
-    seconds: float
-    size: int
-    problems: tuple[str, ...] = ()
-    pixels: int = 0
-    n_q: int | None = None
-    full: bool = False
+from .audio_identity import check_maker
 
 
 @dataclass(frozen=True)
@@ -109,8 +85,4 @@ class TokenCodec(CodecNetwork):
         Raises:
             ModelError: if it is not.
         """
-        if not same_fingerprint(info.fingerprint, self.fingerprint):
-            raise ModelError(
-                f"the file was made by model {info.model} ({info.fingerprint[:12]}), "
-                f"not by this {self.config.name} ({self.fingerprint[:12]})"
-            )
+        check_maker(info, self.config.name, self.fingerprint)

@@ -7,11 +7,9 @@ integers taken for samples, pictures in 0..255) are an error or a warning instea
 
 from __future__ import annotations
 
-import sys
-import warnings
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,12 +18,12 @@ from torch import Tensor
 from ..errors import CodecError, CodesError
 from ..media.audio_reader import Audio, resample
 from ..settings import EncoderSettings, Rate
-from .codec import Progress, Result
+from .checks import checked_peak
+from .result import Progress, Result
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-MAX_PEAK = 8.0  # of samples; overshoots of loud recordings stay far below, 16-bit integers lie far above
 MAX_PICTURE = 2.0  # of pixels; resampling overshoots by less, 8-bit integers lie far above
 HALF = (torch.float16, torch.bfloat16)
 
@@ -89,22 +87,10 @@ def check_samples(x: Tensor) -> Tensor:
     """Samples without those that are not finite, which become silence, as when files are read; each with a warning."""
     if not x.numel():
         return x
-    peak = float(x.detach().abs().max())
-    if not np.isfinite(peak):
-        warn("samples that are not finite (NaN or infinite) are taken as silence")
+    if not checked_peak(float(x.detach().abs().max())):
         x = torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
-        peak = float(x.detach().abs().max())
-    if peak > MAX_PEAK:
-        warn(f"samples reach {peak:.3g}: waveforms are expected in [-1, 1]")
+        checked_peak(float(x.detach().abs().max()))
     return x
-
-
-def warn(text: str) -> None:
-    """Warn where the caller is: outside of this package, and of PyTorch, whose wrappers lie between."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("josiecodec", "torch"):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(text, stacklevel=level + 1)
 
 
 def check_pixels(x: Tensor) -> None:
@@ -163,6 +149,8 @@ class FileDoor:
         overwrite: bool = False,
         progress: Progress | None = None,
         mono: bool = False,
+        start: float = 0.0,
+        seconds: float | None = None,
         size: int | tuple[int, int] | None = None,
     ) -> Result:
         """Decode a `.josie` file to a media file: `josiecodec.decode_file` with this model."""
@@ -176,8 +164,25 @@ class FileDoor:
             progress=progress,
             codecs=(self,),
             mono=mono,
+            start=start,
+            seconds=seconds,
             size=size,
         )
+
+    def decode_piece(
+        self,
+        source: str | Path | bytes | IO[bytes],
+        start: float = 0.0,
+        seconds: float | None = None,
+        *,
+        n_q: int | None = None,
+        salvage: bool = False,
+        mono: bool = False,
+    ) -> Tensor:
+        """Decode a piece of a `.josie` file to an array: `josiecodec.decode_piece` with this model."""
+        how = {"n_q": n_q, "salvage": salvage, "mono": mono}
+        kind = self.kind  # type: ignore[attr-defined]
+        return _files().decode_piece(source, start, seconds, kind=kind, codecs=(self,), **how)
 
 
 def _files() -> Any:

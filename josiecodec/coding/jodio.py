@@ -8,16 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..audio.config import CHUNK_FRAMES
 from ..audio.layers import LayerInput
-from ..audio.network import CHUNK_FRAMES
-from ..bitstream.header import AudioInfo, StreamInfo, find_stream, image_of
+from ..audio.resume import phase_of
+from ..bitstream.header import find_stream, image_of
 from ..bitstream.josie_file import TokenFile, TokenStream
-from ..errors import CodesError, FormatError
+from ..errors import CodesError
 from ..media.audio_reader import Audio
 from ..nn.conv import pad_to_multiple
 from ..nn.streaming import State
 from ..settings import EncoderSettings, Rate, fitting_rate
+from .array_streams import TensorDecoder, TensorEncoder
 from .audio_door import AudioDoor
+from .audio_identity import AudioStreams
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import TokenCodec
 from .door import asked_rate, audio_tensor
@@ -26,7 +29,7 @@ from .layer_search import LayerSearch
 from .stereo import image_file, merged, placed, room_for_mono
 
 
-class Jodio(AudioDoor, TokenCodec):
+class Jodio(AudioDoor, AudioStreams, TokenCodec):
     """A neural audio codec. See `JodioConfig` for its parts and `josiecodec.load` for trained ones."""
 
     kind = "audio"
@@ -105,7 +108,9 @@ class Jodio(AudioDoor, TokenCodec):
         state = State()
         for block in blocks:
             padded = pad_to_multiple(self.waveform(block).to(self.device), self.frame_size)
-            yield self.analyse_frames(padded, state, settings)
+            piece = self.analyse_frames(padded, state, settings)
+            piece.phase = phase_of(self, state)
+            yield piece
 
     def fit_layers(
         self,
@@ -160,33 +165,10 @@ class Jodio(AudioDoor, TokenCodec):
         place = None if mono else image_of(infos, index)
         return wave if place is None else placed(wave[0], file.streams[place])
 
-    def stream_info(
-        self, n_q: int, length: int | None, original_rate: int | None = None, original_channels: int = 1
-    ) -> AudioInfo:
-        """The header of a stream of `n_q` levels and `length` samples that this model makes."""
-        return AudioInfo(
-            model=self.config.name,
-            fingerprint=self.fingerprint,
-            levels=n_q,
-            codebook_size=self.codebook_size,
-            sample_rate=self.sample_rate,
-            frame_size=self.frame_size,
-            length=length,
-            original_rate=original_rate or self.sample_rate,
-            original_channels=original_channels,
-        )
+    def array_encoder(self, n_q: int, settings: EncoderSettings | None = None) -> TensorEncoder:
+        """What encodes one recording, given as arrays, with so many levels."""
+        return TensorEncoder(self, n_q, settings)
 
-    def check_stream(self, info: StreamInfo) -> AudioInfo:
-        """Make sure that this is the model that made a stream, and return its header.
-
-        Raises:
-            ModelError: if it is not.
-            FormatError: if the stream contradicts the model.
-        """
-        self.check_maker(info)
-        if not isinstance(info, AudioInfo):
-            raise FormatError(f"a stream of kind {info.kind!r} is not audio")
-        settings = (info.codebook_size, info.sample_rate, info.frame_size)
-        if settings != (self.codebook_size, self.sample_rate, self.frame_size) or info.levels > self.n_q:
-            raise FormatError("the stream's settings contradict its model's")
-        return info
+    def array_decoder(self, first: int = 0) -> TensorDecoder:
+        """What decodes a recording to arrays, from its frame `first` on."""
+        return TensorDecoder(self, first)

@@ -15,7 +15,8 @@ from ..bitstream.josie_file import TokenFile
 from ..errors import CodesError
 from ..media.images import Picture
 from ..settings import EncoderSettings, Rate, fitting_rate
-from .door import as_tensor, asked_rate, warn
+from .checks import warn
+from .door import as_tensor, asked_rate
 from .motion_codec import VideoDecoder, video_encoder
 from .picture_file import picture_of, read_picture, write_picture
 from .preview import PreviewSize

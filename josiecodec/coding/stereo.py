@@ -17,6 +17,7 @@ from ..bitstream.header import AudioInfo, StreamInfo
 from ..bitstream.josie_file import TokenStream
 from ..entropy.tables_file import Tables
 from ..errors import CodecError, FormatError
+from .sample_decoder import SampleDecoder
 
 MAX_HELD = 1 << 26  # bytes of codes that wait for their image
 IMAGE_MODEL, IMAGE_FINGERPRINT = "stereo", "0" * 16  # no model is needed
@@ -83,6 +84,8 @@ def merged(mono: bytes, image: bytes, tables: Tables | None = None) -> bytes:
         ]
         with TokenWriter(out, streams, tables) as writer:
             for _, stream, block in heapq.merge(_keyed(side, 0), _keyed(sound, 1), key=lambda entry: entry[:2]):
+                if block.mark is not None:
+                    writer.mark(1 - stream, block.first, block.mark)
                 writer.add(1 - stream, np.asarray(block.codes))
             writer.close([info.length or 0] * 2)
     return out.getvalue()
@@ -197,3 +200,25 @@ class ImageDecoder:
         gone = min(self._panner.frame - self._first, len(self._angles) - 1)
         if gone > 0:
             self._angles, self._first = self._angles[gone:], self._first + gone
+
+
+def placed_blocks(
+    blocks: Iterable[Block], info: AudioInfo, place: int, index: int, decoder: SampleDecoder, salvage: bool
+) -> Iterator[np.ndarray]:
+    """Left and right [2, n] of the blocks of a file whose stream `place`, described by `info`, is a stereo image.
+
+    Args:
+        blocks: of the file.
+        info, place: of the image.
+        index: the stream of the sound.
+        decoder: of that stream.
+        salvage: as of `ImageDecoder`.
+    """
+    image = ImageDecoder(info, salvage)
+    for block in image.first(blocks, place, index):
+        if block.stream == index:
+            for part in decoder.push(block):
+                yield image(torch.from_numpy(part)).numpy()
+    for part in decoder.finish():
+        yield image(torch.from_numpy(part)).numpy()
+    yield image.finish().numpy()

@@ -135,9 +135,10 @@ class ContextModel:
         fits = fits and max(sizes.values()) <= MAX_TERMS and min(sizes[x] for x in "KCMSOH") > 0
         members = tensors["members"].astype(np.int64)
         fits = fits and -1 <= int(members.min()) <= int(members.max()) < sizes["S"]
-        for name, value in tensors.items():
+        self._n = {name: np.ascontiguousarray(value.astype(np.float64)) for name, value in tensors.items()}
+        for name, value in self._n.items():
             limit = LIMIT * WEIGHT if name.endswith("bias") else LIMIT
-            fits = fits and bool((np.abs(value.astype(np.float64)) <= limit).all())
+            fits = fits and -limit <= float(value.min(initial=0.0)) and float(value.max(initial=0.0)) <= limit
         if not fits:
             raise FormatError("the context model is inconsistent")
         self.tensors = tensors
@@ -149,7 +150,6 @@ class ContextModel:
             self._symbols[k, codes[codes >= 0]] = np.flatnonzero(codes >= 0)
         if bool((self._symbols < 0).any()):
             raise FormatError("the context model does not cover all codes")
-        self._n = {name: np.ascontiguousarray(value.astype(np.float64)) for name, value in tensors.items()}
         self.typical_bits = self._n["typical"] / ACTIVATION
         self._embedding = np.floor(self._n["table"] * self._n["into"][:, None] / WEIGHT)
         features = similarity_features(tensors["table"])

@@ -26,7 +26,6 @@ from ..vision.config import JovioConfig
 from .format_1 import upgraded
 from .limits import check_limits
 from .mimi_config import MODEL_TYPE, read_mimi_config
-from .mimi_weights import acoustic_levels
 
 FORMAT = 2
 MAX_BYTES = 1 << 20  # of a file of settings
@@ -115,6 +114,8 @@ def _config(values: dict[str, Any], where: str) -> Config:
 
 def _config_of_weights(file: Path) -> JodioConfig:
     """The preset "mimi" with as many levels as the file has; all else is fixed in Kyutai's code."""
+    from .mimi_weights import acoustic_levels  # with torch
+
     try:
         with safetensors.safe_open(str(file), "pt") as opened:
             levels = acoustic_levels(opened.keys())

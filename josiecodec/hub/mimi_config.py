@@ -6,10 +6,9 @@ import dataclasses
 from typing import Any
 
 from ..audio.config import JodioConfig
-from ..audio.mimi import MimiConfig
+from ..audio.network_configs import MimiConfig
 from ..audio.presets import preset
 from ..errors import ConfigError, ModelError
-from .mimi_weights import is_mimi
 
 MODEL_TYPE = "mimi"
 # Defaults of transformers, of the settings that ours has, too.
@@ -45,6 +44,15 @@ FIXED: dict[str, Any] = {
     "hidden_act": "gelu",
     "attention_bias": False,
 }
+
+
+def is_mimi(config: JodioConfig) -> bool:
+    """Whether a model is built as Mimi is in all its parts."""
+    q = config.quantizer
+    parts = isinstance(config.encoder, MimiConfig) and config.encoder == config.decoder
+    around = config.encoder_transformer is None and config.decoder_transformer is None
+    plain = q.mode == "mimi" and 0 < q.dim != config.latent_dim and not q.code_dim and not q.normalize
+    return parts and around and plain
 
 
 def read_mimi_config(values: dict[str, Any]) -> JodioConfig:

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from ..audio.config import JodioConfig
-from ..audio.mimi import MimiConfig
+from ..audio.network_configs import MimiConfig
 from ..errors import ModelError
+from .mimi_config import is_mimi
 
 Layout = Literal["transformers", "kyutai"]
 Convert = Callable[[list[Tensor]], list[Tensor]]
@@ -61,15 +62,6 @@ def rules(config: JodioConfig, layout: Layout) -> list[Rule]:
     plan.append(_convolution("encoder.downsample.linear.weight", f"downsample.{resampling[0]}.weight", kernel))
     plan.append(_depthwise("decoder.upsample.weight", f"upsample.{resampling[1]}.weight"))
     return plan + list(_quantizers(config, layout))
-
-
-def is_mimi(config: JodioConfig) -> bool:
-    """Whether a model is built as Mimi is in all its parts."""
-    q = config.quantizer
-    parts = isinstance(config.encoder, MimiConfig) and config.encoder == config.decoder
-    around = config.encoder_transformer is None and config.decoder_transformer is None
-    plain = q.mode == "mimi" and 0 < q.dim != config.latent_dim and not q.code_dim and not q.normalize
-    return parts and around and plain
 
 
 def read_layout(tensors: dict[str, Tensor], own: dict[str, Tensor], config: JodioConfig, layout: Layout) -> dict:

@@ -25,6 +25,7 @@ from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE, of_tensors
 from ..nn.conv import fold_weight_norm, restore_weight_norm
 from ..shipped import find_local, fingerprint_of
 from ..weight_files import WEIGHTS_FILE, weights_bytes
+from .allocation import AllocationLimit
 from .config_files import (
     TYPES,
     Config,
@@ -36,9 +37,8 @@ from .config_files import (
     layout_of,
     read_config,
 )
-from .limits import AllocationLimit
-from .mimi_config import read_mimi_config, write_mimi_config
-from .mimi_weights import is_mimi, write_layout
+from .mimi_config import is_mimi, read_mimi_config, write_mimi_config
+from .mimi_weights import write_layout
 from .remote import PREFIX, fetch
 from .tensor_names import file_name
 from .tensors import exact_in, file_bytes, for_model, measure, plain_tensors, read_tensors
@@ -53,7 +53,7 @@ EXTRACTOR = {
     "return_attention_mask": True,
 }
 ShippedAudio = Literal["jodio-24k-v4", "jodio-24k-v3", "jodio-24k-v2", "jodio-24k"]
-ShippedVision = Literal["jovio-16-v3", "jovio-16-v2", "jovio-16"]
+ShippedVision = Literal["jovio-16-v4", "jovio-16-v3", "jovio-16-v2", "jovio-16"]
 CODECS: dict[str, type[TokenCodec]] = {"jodio": Jodio, "jovio": Jovio}
 
 

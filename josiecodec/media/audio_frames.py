@@ -111,13 +111,13 @@ def mono_weights(layout: str, channels: int) -> np.ndarray:
         layout: its name in FFmpeg, such as "5.1(side)"; "6 channels" where the file names none.
         channels: their number.
     """
-    import av
-
     if layout.startswith("ambisonic"):
         return np.eye(1, channels, dtype=np.float32)[0]
     even = np.full(channels, 1 / channels, np.float32)
     if channels <= 2 or (channels > MAX_PLACED and layout.endswith("channels")) or has_own_order(layout):
         return even
+    import av
+
     try:  # what each channel alone becomes
         frame = av.AudioFrame.from_ndarray(np.eye(channels, dtype=np.float32).reshape(1, -1), "flt", layout)
         frame.sample_rate = 48000

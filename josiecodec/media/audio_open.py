@@ -312,6 +312,19 @@ class SampleReader:
         self.close()
 
 
+class SampleResampler:
+    """Brings a stream of samples, float32 [n], from one rate to another, piece by piece."""
+
+    def __init__(self, sample_rate: int, target: int):
+        self._soxr = None
+        if sample_rate != target:
+            self._soxr = soxr.ResampleStream(sample_rate, target, 1, dtype="float32")
+
+    def __call__(self, x: np.ndarray, last: bool = False) -> np.ndarray:
+        """Take samples in, give those that are ready out; `last` brings out the rest."""
+        return x if self._soxr is None else self._soxr.resample_chunk(x, last=last)
+
+
 def clip_samples(
     path: str,
     sample_rate: int,

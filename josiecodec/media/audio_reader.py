@@ -13,18 +13,10 @@ import soxr
 import torch
 from torch import Tensor
 
-from .audio_open import Reading, SampleReader
+from .audio_open import Reading, SampleReader, SampleResampler
+from .suffixes import AUDIO_SUFFIXES
 
 __all__ = ["AUDIO_SUFFIXES", "Audio", "AudioReader", "Reading", "StreamResampler", "load_audio", "resample"]
-
-# fmt: off
-AUDIO_SUFFIXES = frozenset([
-    ".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".spx", ".mp3", ".mp2", ".mp1",
-    ".mpga", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".m4a", ".m4b", ".m4r", ".aac", ".adts", ".wma", ".amr",
-    ".awb", ".3ga", ".ac3", ".eac3", ".dts", ".mka", ".weba", ".ape", ".wv", ".tta", ".tak", ".mpc", ".dsf", ".dff",
-    ".sph", ".nist", ".voc", ".gsm", ".ra", ".qta", ".loas", ".latm",
-])
-# fmt: on
 
 
 @dataclass(frozen=True)
@@ -79,18 +71,14 @@ class AudioReader(SampleReader):
 
 
 class StreamResampler:
-    """Brings a stream of samples [n] from one rate to another, piece by piece."""
+    """A `SampleResampler` of tensors [n]."""
 
     def __init__(self, sample_rate: int, target: int):
-        self._soxr = None
-        if sample_rate != target:
-            self._soxr = soxr.ResampleStream(sample_rate, target, 1, dtype="float32")
+        self._resampler = SampleResampler(sample_rate, target)
 
     def __call__(self, x: Tensor, last: bool = False) -> Tensor:
         """Take samples in, give those that are ready out; `last` brings out the rest."""
-        if self._soxr is None:
-            return x
-        return torch.from_numpy(self._soxr.resample_chunk(x.numpy(), last=last))
+        return torch.from_numpy(self._resampler(x.numpy(), last))
 
 
 def load_audio(source: str | Path | IO[bytes], sample_rate: int = 24000, reading: Reading | None = None) -> Audio:

@@ -10,7 +10,6 @@ from typing import IO, Any
 
 import numpy as np
 import soundfile
-from torch import Tensor
 
 from ..atomic import PendingFile
 from ..errors import MediaError
@@ -83,9 +82,10 @@ class AudioWriter:
         self._stream = self._container.add_stream(codec, rate=rate, layout=self.layout)
         self._written = 0
 
-    def write(self, samples: Tensor) -> None:
-        """Append [n] or [channels, n] samples in [-1, 1]; what lies beyond is clipped."""
-        block = samples.detach().reshape(self.channels, -1).t().clamp(-1, 1).cpu().numpy()
+    def write(self, samples: Any) -> None:
+        """Append samples [n] or [channels, n] in [-1, 1], an array or a tensor; what lies beyond is clipped."""
+        plain = samples.detach().cpu().numpy() if hasattr(samples, "detach") else samples
+        block = np.clip(plain.reshape(self.channels, -1).T, -1, 1)
         if not len(block):
             return
         try:

@@ -11,9 +11,7 @@ import numpy as np
 from .audio_container import is_default
 from .audio_layout import layout_of
 from .audio_open import Reading, SampleReader
-from .describe_vision import describe_film, describe_picture, vision_lines
 from .kinds import kind_of
-from .video_reader import has_sound
 
 TOLERATED = 0.05  # seconds between claimed and decoded length that nobody needs to know of
 
@@ -36,15 +34,21 @@ def describe_media(path: str | Path, track: int | None = None) -> dict[str, Any]
     found: dict[str, Any] = {"kind": kind, **_container(path), "notes": []}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        if kind == "image":
-            found["vision"] = describe_picture(path)
-        elif kind == "video":
-            found["vision"] = describe_film(path)
-        if kind == "audio" or (kind == "video" and has_sound(path)):
+        if kind != "audio":
+            found["vision"], heard = _seen(path, kind)
+        if kind == "audio" or heard:
             found["sound"] = describe_sound(path, track)
     prefix = f"{path}: "
     found["notes"] += dict.fromkeys(str(warning.message).removeprefix(prefix) for warning in caught)
     return found
+
+
+def _seen(path: str | Path, kind: str) -> tuple[dict[str, Any], bool]:
+    """What `describe_vision.py` says of a picture or video, and whether there is a track of sound."""
+    from .describe_vision import describe_film, describe_picture  # with torch
+    from .video_reader import has_sound
+
+    return (describe_picture(path), False) if kind == "image" else (describe_film(path), has_sound(path))
 
 
 def describe_sound(path: str | Path, track: int | None = None) -> dict[str, Any]:
@@ -77,6 +81,8 @@ def media_lines(found: dict[str, Any]) -> list[str]:
     if found.get("container"):
         lines.append(f"  {found['kind']}, {found['container']}")
     if found.get("vision"):
+        from .describe_vision import vision_lines
+
         lines += vision_lines(found["vision"])
     if found.get("sound"):
         lines += _sound_lines(found["sound"], found["start"])

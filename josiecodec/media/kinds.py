@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import MediaError
-from .audio_reader import AUDIO_SUFFIXES
 from .image_open import HEAD, IMAGE_SUFFIXES, is_animation, opened
 from .signatures import is_image_start, is_media_start, is_raw_mjpeg, is_sound_start
+from .suffixes import AUDIO_SUFFIXES, WRITABLE_VIDEO
 from .video_file import VIDEO_SUFFIXES, holds_video
 
-__all__ = ["AUDIO_SUFFIXES", "IMAGE_SUFFIXES", "MEDIA_SUFFIXES", "VIDEO_SUFFIXES", "kind_of", "skipped", "split_media"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "IMAGE_SUFFIXES",
+    "MEDIA_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "WRITABLE_VIDEO",
+    "kind_of",
+    "skipped",
+    "split_media",
+]
 
 MEDIA_SUFFIXES = AUDIO_SUFFIXES | IMAGE_SUFFIXES | VIDEO_SUFFIXES
 Kind = Literal["audio", "image", "video"]

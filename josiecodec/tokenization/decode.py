@@ -14,9 +14,9 @@ from ..bitstream.container import Block, TokenWriter
 from ..bitstream.header import AudioInfo, VisionInfo, check_limits
 from ..bitstream.patch_payload import PatchRows
 from ..coding.audio_decoder import BlockDecoder
-from ..coding.codec import Result
 from ..coding.jodio import Jodio
 from ..coding.jovio import Jovio
+from ..coding.result import Result
 from ..coding.vision_decoder import GroupDecoder
 from ..datasets.dataset import Clip, DatasetInfo
 from ..datasets.verify import clip_seconds

@@ -1,0 +1,31 @@
+"""What becomes of files, and who is told meanwhile; light, for codecs of any runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a file.
+
+    Attributes:
+        seconds: length of the audio or video; 0 of an image.
+        size: bytes of the file that was written.
+        problems: what was wrong with a salvaged file.
+        pixels: of all pictures.
+        n_q: levels of the audio, or of all patches; None if patches have as many as each is worth, and of decoding.
+        psnr: of an image that was to have a PSNR, the one that it has, in dB.
+        full: of audio that was to keep to a bitrate, whether it has all the levels that it can have.
+    """
+
+    seconds: float
+    size: int
+    problems: tuple[str, ...] = ()
+    pixels: int = 0
+    n_q: int | None = None
+    full: bool = False
+    psnr: float | None = None

@@ -1,0 +1,13 @@
+"""The audio codec without torch: NumPy around small graphs that onnxruntime runs.
+
+    model_files.py   a model's configuration and weights as arrays
+    graphs.py        opening `graphs/*.onnx` with those weights
+    spectra.py       waveform -> log spectra, spectra -> waveform
+    source.py        harmonics and noise of the decoder
+    quantizer.py     codes: search and sum
+    layers.py        levels after the base: waveform.py (with low_band.py, covariance.py), envelope.py, shaped_codes.py
+    audio_codec.py   all of that as a codec that `coding/audio.py` drives, as it drives `Jodio`
+    choose.py        what is covered, and which runtime is used when
+
+The graphs are made from the networks by `josiecodec/export_runtime.py`. Nothing here imports torch.
+"""
