@@ -23,6 +23,7 @@ from .options import (
     sources_options,
     stereo_option,
     stretch_options,
+    tune_option,
     use_device,
     video_options,
 )
@@ -31,6 +32,7 @@ from .targets import Rules, make_plan
 if TYPE_CHECKING:
     from josiecodec import EncoderSettings, Rate
     from josiecodec.media.audio_reader import Reading
+    from josiecodec.settings import Tune
 
 Work = dict[str, Any]
 Progress = Callable[[float], None]
@@ -57,6 +59,7 @@ Progress = Callable[[float], None]
 )
 @click.option("--no-audio", is_flag=True, help="Leave out the audio of videos.")
 @stereo_option
+@tune_option
 @video_options
 @reading_options
 @manner_options
@@ -71,6 +74,7 @@ def encode(
     beams: int | None,
     no_audio: bool,
     stereo: bool,
+    tune: Tune | None,
     key_seconds: float,
     audio_track: int | None,
     normalize: bool,
@@ -117,7 +121,7 @@ def encode(
     rate = Rate(n_q, bpp, kbps)
     _models(models, device, threads)
     reading = Reading(audio_track, salvage, normalize)
-    how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds, stereo)
+    how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds, stereo, tune)
     return run(planned, how, manner, isolated=True)
 
 
@@ -153,6 +157,7 @@ class Encoding:
     reading: Reading
     key_seconds: float
     stereo: bool = False
+    tune: Tune | None = None
 
     def __call__(self, start: Path, end: Path, progress: Progress) -> Work:
         from josiecodec.media.kinds import kind_of
@@ -162,6 +167,8 @@ class Encoding:
         if kind == "video" and not known.has("vision"):
             warnings.warn(f"{start}: audio only, there is no vision model", stacklevel=1)
             kind = "audio"
+        if self.tune is not None and kind != "image":
+            warnings.warn(f"{start}: --tune is for images", stacklevel=1)
         with Output(end) as out:
             if kind == "audio":
                 return _encode_audio(known, start, out, self, progress)
@@ -169,7 +176,7 @@ class Encoding:
                 what = "; the sound of videos stays mono" if kind == "video" else ""
                 warnings.warn(f"{start}: --stereo is for audio files{what}", stacklevel=1)
             if kind == "image":
-                return _encode_image(known, start, out, self.rate, self.beams)
+                return _encode_image(known, start, out, self)
             return _encode_video(known, start, out, self, progress)
 
 
@@ -179,9 +186,10 @@ def _models(names: tuple[str, ...], device: str, threads: int | None) -> Models:
     return Models(names, use_device(device, threads))
 
 
-def _settings(codec: Any, beams: int | None) -> EncoderSettings | None:
-    """Encoder settings of a model with another effort; None if it stays."""
-    return None if beams is None else dataclasses.replace(codec.settings, beams=beams)
+def _settings(codec: Any, how: Encoding) -> EncoderSettings | None:
+    """Encoder settings of a model with what was asked for; None if they stay."""
+    asked = {name: value for name, value in (("beams", how.beams), ("tune", how.tune)) if value is not None}
+    return dataclasses.replace(codec.settings, **asked) if asked else None
 
 
 def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress: Progress) -> Work:
@@ -189,7 +197,7 @@ def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress
     from josiecodec.coding.audio_stereo import encode_stereo
 
     codec = models.to_encode("audio")
-    settings = _settings(codec, how.beams)
+    settings = _settings(codec, how)
     encode = encode_stereo if how.stereo else encode_file
     done = encode(codec, str(start), out, rate=how.rate, settings=settings, reading=how.reading, progress=progress)
     rate_kbps = how.rate.kbps
@@ -210,18 +218,18 @@ def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress
     }
 
 
-def _encode_image(models: Models, start: Path, out: Any, rate: Rate, beams: int | None) -> Work:
+def _encode_image(models: Models, start: Path, out: Any, how: Encoding) -> Work:
     from josiecodec.coding.image import encode_image
 
     codec = models.to_encode("vision")
-    done = encode_image(codec, str(start), out, rate=rate, settings=_settings(codec, beams))
+    done = encode_image(codec, str(start), out, rate=how.rate, settings=_settings(codec, how))
     bpp = 8 * done.size / done.pixels
     return {
         "kind": "image",
         "bytes": done.size,
         "bpp": round(bpp, 4),
         "n_q": done.n_q,
-        "problems": _missed(bpp, rate.bpp, "bits per pixel"),
+        "problems": _missed(bpp, how.rate.bpp, "bits per pixel"),
         "shown": f"{done.size} bytes, {bpp:.3f} bits per pixel",
     }
 
@@ -238,8 +246,8 @@ def _encode_video(models: Models, start: Path, out: Any, how: Encoding, progress
         str(start),
         out,
         rate=how.rate,
-        settings=_settings(vision, how.beams),
-        audio_settings=None if audio is None else _settings(audio, how.beams),
+        settings=_settings(vision, how),
+        audio_settings=None if audio is None else _settings(audio, how),
         reading=how.reading,
         key_seconds=how.key_seconds,
         progress=progress,

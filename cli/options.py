@@ -117,6 +117,15 @@ def stereo_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def tune_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--tune alone."""
+    return click.option(
+        "--tune",
+        type=click.Choice(["psnr", "ssim"]),
+        help="Images: what bits go for, squared error or structural similarity (MS-SSIM).  [default: psnr]",
+    )(function)
+
+
 def mono_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """--mono alone."""
     return click.option("--mono", is_flag=True, help="Audio: decode stereo as the mix of both channels.")(function)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, get_args
 
 from .errors import CodecError, CodesError, ConfigError
 
 MAX_BEAMS = 256
+Tune = Literal["psnr", "ssim"]
 MediaKind = Literal["audio", "image", "video"]
 FITTING = {  # the rates that can be asked of each kind of media
     "audio": ("n_q", "kbps"),
@@ -32,6 +33,7 @@ class EncoderSettings:
             rate is asked for.
         masking: of images and video: how much less an error counts in a busy patch than in a smooth one, 0 (all alike)
             to 1 (in proportion to what one level leaves over), see `coding/rdo.py`.
+        tune: of images: what the detail beside the base is tuned for, see `coding/picture_base.py`.
     """
 
     n_q: int = 8
@@ -40,6 +42,7 @@ class EncoderSettings:
     envelope_threshold: float | None = None
     rd_lambda: float = 0.02
     masking: float = 0.3
+    tune: Tune = "psnr"
 
     def __post_init__(self) -> None:
         if self.n_q < 1:
@@ -52,6 +55,8 @@ class EncoderSettings:
             raise ConfigError("encoding: rd_lambda must be positive")
         if not 0 <= self.masking <= 1:
             raise ConfigError("encoding: masking must be in 0..1")
+        if self.tune not in get_args(Tune):
+            raise ConfigError(f"encoding: tune must be one of {', '.join(get_args(Tune))}")
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,17 @@ from josiecodec.bitstream.container import TokenReader, TokenWriter
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.patch_payload import PatchRows
 from josiecodec.coding.detail import DetailCoder
-from josiecodec.coding.image import _first_picture
+from josiecodec.coding.picture_file import read_picture
 from josiecodec.coding.picture_encoder import COARSEST, step_for
 from josiecodec.errors import ConfigError, FormatError, ModelError
 from josiecodec.hub.store import load, save
 from josiecodec.metrics.vision import psnr
 from josiecodec.settings import Rate
 from josiecodec.training.vision.detail_layer import add_detail_layer, layer_of, tensors
-from josiecodec.training.vision.detail_network import TrainedNetwork, laplacian_frequencies
+from josiecodec.training.vision.detail_network import DrawnSteps, TrainedNetwork, laplacian_frequencies
 from josiecodec.vision.block_transform import from_coefficients, to_coefficients
 from josiecodec.vision.config import DetailConfig
-from josiecodec.vision.detail_layer import known_step, step_size
+from josiecodec.vision.detail_steps import DetailSteps
 
 SMALL = DetailConfig(channels=16, blocks=(1, 1, 1), filter_channels=8, filter_blocks=1)
 
@@ -74,10 +74,11 @@ def test_the_network_is_the_one_that_is_trained(codec):
     trained = TrainedNetwork(codec, SMALL, tensors(layer))
     trained.start_from(layer)
     symbols = torch.randint(-9, 10, (1, 12, 10, 192), generator=torch.Generator().manual_seed(2)).float()
-    step = torch.tensor([known_step(60)])
+    steps = DetailSteps(60)
+    drawn = DrawnSteps([steps], torch.device("cpu"))
     with torch.no_grad():
-        want = trained(torch.from_numpy(latents)[None].float(), torch.from_numpy(counts)[None], step, symbols)
-    for members, (scales, into) in zip(layer.passes, layer.network().scales(latents, counts, known_step(60))):
+        want = trained(torch.from_numpy(latents)[None].float(), torch.from_numpy(counts)[None], drawn, symbols)
+    for members, (scales, into) in zip(layer.passes, layer.network().scales(latents, counts, steps)):
         into[...] = symbols[0][..., members].numpy()
         off = scales - want[0][..., members].floor().numpy()
         assert np.abs(off).max() <= 1  # logarithms of whole numbers are a little coarser
@@ -89,7 +90,7 @@ def test_sums_are_exact_in_any_order(codec):
 
     def all_scales() -> list[np.ndarray]:
         found = []
-        for scales, into in network.scales(latents, counts, 15):
+        for scales, into in network.scales(latents, counts, DetailSteps(60)):
             into[...] = scales % 7 - 3
             found.append(scales)
         return found
@@ -112,9 +113,10 @@ def test_coefficients_come_back(codec, step):
     coder, (latents, counts) = DetailCoder(layer_of(codec)), base_of(codec)
     wanted = 3 * np.random.default_rng(step).standard_normal((12, 10, 192))
     wanted[3, 4, 5:9] = (14.8, -15.2, 16.0, -3000.0)
-    chosen = coder.choose(latents, counts, wanted, step, 0.1)
-    found_step, symbols = coder.unpack(latents, counts, coder.pack(chosen))
-    assert found_step == step
+    steps = DetailSteps(step)
+    chosen = coder.choose(latents, counts, wanted, steps, 0.1)
+    found_steps, symbols = coder.unpack(latents, counts, coder.pack(chosen))
+    assert found_steps == steps
     np.testing.assert_array_equal(symbols, chosen.symbols)
     assert symbols[3, 4, 8] == -3000
     assert abs(8 * len(coder.pack(chosen)) / chosen.bits - 1) < 0.02
@@ -164,7 +166,7 @@ def test_parts_of_a_large_picture_are_apart(codec, picture, monkeypatch):
     broken[data.index(rows.details[2].data) + 5] ^= 1
     with pytest.raises(FormatError, match="checksum"):
         codec.decompress(bytes(broken))
-    back = _first_picture(codec, TokenReader(bytes(broken), codec.known_tables), None, True)
+    back = read_picture(codec, TokenReader(bytes(broken), codec.known_tables), None, True).rgb
     assert torch.equal(back[:, :16], whole[:, :16])
     assert (back[:, 98:] - whole[:, 98:]).abs().max() < 0.1  # the base's network looks around
     assert not torch.equal(back[:, 70:90], whole[:, 70:90])
@@ -257,4 +259,4 @@ def test_frequencies_add_up():
     found = laplacian_frequencies(40)
     assert int(found.min()) >= 1
     assert bool((found.sum(1) == 1 << 15).all())
-    assert step_size(24) == 2 * step_size(0)
+    assert DetailSteps(24).size == 2 * DetailSteps(0).size

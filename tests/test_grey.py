@@ -23,6 +23,7 @@ from josiecodec.media.images import load_picture, save_picture
 from josiecodec.training.vision.detail_layer import add_detail_layer
 from josiecodec.vision.block_transform import COEFFICIENTS
 from josiecodec.vision.config import DetailConfig
+from josiecodec.vision.detail_steps import DetailSteps
 
 SMALL = DetailConfig(channels=16, blocks=(1, 1, 1), filter_channels=8, filter_blocks=1)
 
@@ -64,7 +65,7 @@ def test_coefficients_of_colours_are_not_coded(codec):
     taken = {}
     for is_grey in (False, True):
         coder = DetailCoder(codec.detail, is_grey)
-        chosen = coder.choose(latents, counts, wanted, 40, 0.1)
+        chosen = coder.choose(latents, counts, wanted, DetailSteps(40), 0.1)
         np.testing.assert_array_equal(coder.unpack(latents, counts, coder.pack(chosen))[1], chosen.symbols)
         assert chosen.symbols[..., :BRIGHTNESS].any()
         assert bool(chosen.symbols[..., BRIGHTNESS:].any()) != is_grey

@@ -1,7 +1,7 @@
 """Coefficients of a detail layer: choosing them, and their bytes.
 
 Coefficients whose expected scale is below the first one are zero without being coded. Payload: one byte with the index
-of the step, then the range coder's bytes.
+of the step, one with the strength of the matrix if the layer knows some, then the range coder's bytes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numpy as np
 from ..entropy.range_coder import FREQUENCY_BITS, RangeDecoder, RangeEncoder, check_end
 from ..errors import FormatError
 from ..vision.block_transform import COEFFICIENTS, COLORS
-from ..vision.detail_layer import MAX_SYMBOL, SHRINK, STEPS, DetailLayer, known_step
+from ..vision.detail_layer import MAX_SYMBOL, SHRINK, DetailLayer
 from ..vision.detail_network import DetailNetwork
+from ..vision.detail_steps import STEPS, DetailSteps
 
 REST_BITS = 12  # of what is more than the largest symbol
 MAX_SIZE = MAX_SYMBOL + (1 << REST_BITS) - 1
@@ -28,13 +29,13 @@ class ChosenDetail:
     """Coefficients that an encoder has chosen.
 
     Attributes:
-        step: index of their step.
-        symbols: int16 [2 h, 2 w, 192], in units of the step.
+        steps: of them.
+        symbols: int16 [2 h, 2 w, 192], in units of their steps.
         bits: that they take, about.
         streams: of each pass the table of each coefficient that is coded, and the coefficient.
     """
 
-    step: int
+    steps: DetailSteps
     symbols: np.ndarray
     bits: float
     streams: list[tuple[np.ndarray, np.ndarray]]
@@ -55,7 +56,8 @@ class DetailCoder:
     def __init__(self, layer: DetailLayer, grey: bool = False):
         self.grey = grey
         self.network: DetailNetwork = layer.network()
-        self.passes = layer.passes
+        self.passes, self.strengths = layer.passes, layer.config.strengths
+        self._head = 1 if self.strengths == 1 else 2  # bytes before those of the range coder
         frequencies = layer.numbers("frequencies").astype(np.int64)
         if int(frequencies.min()) < 1 or not bool((frequencies.sum(1) == 1 << FREQUENCY_BITS).all()):
             raise FormatError("the frequencies of a detail layer do not add up")
@@ -71,7 +73,7 @@ class DetailCoder:
         latents: np.ndarray,
         counts: np.ndarray,
         wanted: np.ndarray,
-        step: int,
+        steps: DetailSteps,
         bit_price: np.ndarray | float,
         skipped: np.ndarray | None = None,
         spread: np.ndarray | None = None,
@@ -80,17 +82,17 @@ class DetailCoder:
 
         Args:
             latents, counts: of the base, as `DetailNetwork.scales` takes them.
-            wanted: float [2 h, 2 w, 192], coefficients in units of the step.
-            step: its index.
-            bit_price: of a bit, in units of the step squared: the same for all, or an array that broadcasts to that
-                of the coefficients.
+            wanted: float [2 h, 2 w, 192], coefficients in units of their steps.
+            steps: of the coefficients.
+            bit_price: of a bit, in units of the coefficient's step squared: the same for all, or an array that
+                broadcasts to that of the coefficients.
             skipped: bool [2 h, 2 w], blocks that nothing is coded of.
             spread: float [2 h, 2 w], to which the bits of each block are added, about.
         """
         symbols = np.zeros(wanted.shape, np.int16)
         price = np.broadcast_to(bit_price, wanted.shape)
         total, streams = 0.0, []
-        for members, (scales, into) in zip(self.passes, self.network.scales(latents, counts, known_step(step))):
+        for members, (scales, into) in zip(self.passes, self.network.scales(latents, counts, steps)):
             self._leave_out(scales, members, skipped)
             x = wanted[..., members]
             size = np.abs(x)
@@ -109,7 +111,7 @@ class DetailCoder:
                 spread += taken.sum(-1)
             there = scales >= 0
             streams.append((scales[there].clip(0, self.scales - 1), found[there]))
-        return ChosenDetail(step, symbols, total, streams)
+        return ChosenDetail(steps, symbols, total, streams)
 
     def _leave_out(self, scales: np.ndarray, members: np.ndarray, skipped: np.ndarray | None) -> None:
         """Mark what is not coded."""
@@ -143,22 +145,23 @@ class DetailCoder:
             )
             rest = np.abs(values)[np.abs(values) >= MAX_SYMBOL] - MAX_SYMBOL
             encoder.encode_symbols(rest.tolist(), [1] * len(rest), REST_BITS)
-        return bytes([detail.step]) + encoder.finish()
+        head = [detail.steps.index, detail.steps.strength][: self._head]
+        return bytes(head) + encoder.finish()
 
     def unpack(
         self, latents: np.ndarray, counts: np.ndarray, data: bytes, skipped: np.ndarray | None = None
-    ) -> tuple[int, np.ndarray]:
-        """The inverse of `pack`: index of the step, and symbols int16 [2 h, 2 w, 192].
+    ) -> tuple[DetailSteps, np.ndarray]:
+        """The inverse of `pack`: steps, and symbols int16 [2 h, 2 w, 192].
 
         Raises:
             FormatError: if it is not in order.
         """
-        if not data or data[0] >= STEPS:
+        if len(data) < self._head or data[0] >= STEPS or (self._head > 1 and data[1] >= self.strengths):
             raise FormatError("a detail layer without a step that there is")
-        step, decoder = data[0], RangeDecoder(data[1:])
+        steps, decoder = DetailSteps(*data[: self._head]), RangeDecoder(data[self._head :])
         h, w = counts.shape
         symbols = np.zeros((2 * h, 2 * w, COEFFICIENTS), np.int16)
-        passes: Iterator[tuple[np.ndarray, np.ndarray]] = self.network.scales(latents, counts, known_step(step))
+        passes: Iterator[tuple[np.ndarray, np.ndarray]] = self.network.scales(latents, counts, steps)
         for members, (scales, into) in zip(self.passes, passes):
             self._leave_out(scales, members, skipped)
             coded = scales >= 0
@@ -171,4 +174,4 @@ class DetailCoder:
             into[coded] = values
             symbols[..., members] = into
         check_end(decoder)
-        return step, symbols
+        return steps, symbols

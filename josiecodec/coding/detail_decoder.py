@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..bitstream.patch_payload import DetailPart, PatchRows
 from ..bitstream.screen_payload import Screen, unpack_screen
-from ..vision.detail_layer import known_step
+from ..vision.detail_steps import DetailSteps
 from ..vision.network import JovioNetwork
 from ..vision.tiling import tiled
 from .detail import DetailCoder
@@ -53,12 +53,14 @@ def with_detail(
     if covered(rows, screens):
         return base
     coder = DetailCoder(layer, grey)
-    residual, steps = torch.zeros_like(base), torch.full((len(rows.counts),), -1)
+    residual = torch.zeros_like(base)
+    steps: list[DetailSteps | None] = [None] * len(rows.counts)  # of each row of patches
     for part, screen in zip(rows.details, screens):
         if not part.data and screen is not None:
             continue
         edge = slice(part.first * patch, part.last * patch)
-        steps[part.first : part.last], residual[..., edge, :] = part_detail(network, coder, rows, part, screen)
+        found, residual[..., edge, :] = part_detail(network, coder, rows, part, screen)
+        steps[part.first : part.last] = [found] * part.rows
     out = filtered(network, base, residual, steps)
     _put_all_in(out, rows, screens, patch)
     return out
@@ -66,8 +68,8 @@ def with_detail(
 
 def part_detail(
     network: JovioNetwork, coder: DetailCoder, rows: PatchRows, part: DetailPart, screen: Screen | None
-) -> tuple[int, Tensor]:
-    """Index of the step, and residual [1, 3, H, W], of a part of the detail.
+) -> tuple[DetailSteps, Tensor]:
+    """Steps and residual [1, 3, H, W] of a part of the detail.
 
     Raises:
         FormatError: if it is not in order.
@@ -76,8 +78,8 @@ def part_detail(
     piece = _part(rows, part.first, part.last)
     latents = network.whole_latents(base_codes(network, piece)).cpu().numpy()
     skipped = blocks_of(screen.patches) if screen is not None else None
-    step, symbols = coder.unpack(latents.reshape(*piece.counts.shape, -1), piece.counts, part.data, skipped)
-    return step, network.detail.residual(torch.from_numpy(symbols).to(network.device), step)
+    steps, symbols = coder.unpack(latents.reshape(*piece.counts.shape, -1), piece.counts, part.data, skipped)
+    return steps, network.detail.residual(torch.from_numpy(symbols).to(network.device), steps)
 
 
 def in_grey(x: Tensor) -> Tensor:
@@ -104,23 +106,23 @@ def put_in(picture: Tensor, screen: Screen, patch: int) -> None:
     picture[0].copy_(torch.where(inside, pixels / 255, picture[0]))
 
 
-def filtered(network: JovioNetwork, base: Tensor, residual: Tensor, steps: Tensor) -> Tensor:
-    """Base and residual put together and smoothed, with the step of each row of patches, -1 for none."""
+def filtered(network: JovioNetwork, base: Tensor, residual: Tensor, steps: list[DetailSteps | None]) -> Tensor:
+    """Base and residual put together and smoothed, with the steps of each row of patches, None for no detail."""
     layer, patch = network.detail, network.patch
     assert layer is not None
     out = base
-    for step in steps.unique().tolist():
-        if step >= 0:
+    for kind in set(steps):
+        if kind is not None:
 
-            def smoothed(b: Tensor, r: Tensor, step: int = int(step)) -> Tensor:
-                return layer.filtered(b, r, torch.tensor([known_step(step)], device=b.device))
+            def smoothed(b: Tensor, r: Tensor, kind: DetailSteps = kind) -> Tensor:
+                return layer.smoothed(b, r, kind)
 
             run: Callable[..., Tensor] = smoothed
             whole = tiled(run, (base, residual), (patch, patch), patch, layer.margin)
-            if bool((steps == step).all()):
+            here = torch.tensor([other == kind for other in steps])
+            if bool(here.all()):
                 return whole
-            here = (steps == step).repeat_interleave(patch).to(base.device)
-            out = torch.where(here.view(1, 1, -1, 1), whole, out)
+            out = torch.where(here.repeat_interleave(patch).to(base.device).view(1, 1, -1, 1), whole, out)
     return out
 
 

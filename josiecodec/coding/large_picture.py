@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..bitstream.patch_payload import DetailPart
 from ..bitstream.screen_payload import Screen
+from ..vision.detail_steps import DetailSteps
 from ..vision.network import JovioNetwork
 from ..vision.still_rows import StillRows
 from .detail import DetailCoder
@@ -25,7 +26,7 @@ class _Rows:
     Attributes:
         first, last: which, `last` behind them.
         base, residual: [1, 3, H, W].
-        step: index of the step of the residual, -1 if there is none.
+        steps: of the residual; None if there is none.
         screen: patches of few colours; None if there are none.
     """
 
@@ -33,7 +34,7 @@ class _Rows:
     last: int
     base: Tensor
     residual: Tensor
-    step: int
+    steps: DetailSteps | None
     screen: Screen | None
 
 
@@ -63,8 +64,8 @@ def decoded_rows(network: JovioNetwork, group: Group, grey: bool) -> Iterator[tu
             begin = around[0].first
             edge = slice((top - begin) * patch, (bottom - begin) * patch)
             base, residual = (torch.cat([getattr(n, k) for n in around], 2)[:, :, edge] for k in ("base", "residual"))
-            steps = torch.cat([torch.full((n.last - n.first,), n.step) for n in around])[top - begin : bottom - begin]
-            out = filtered(network, base, residual, steps)
+            steps = [n.steps for n in around for _ in range(n.first, n.last)]
+            out = filtered(network, base, residual, steps[top - begin : bottom - begin])
             out = out[:, :, (part.first - top) * patch : (part.last - top) * patch]
             if part.screen is not None:
                 out = out.clone()
@@ -94,7 +95,8 @@ def _unsmoothed(network: JovioNetwork, group: Group, grey: bool) -> Iterator[_Ro
         base = in_grey(base) if grey else base
         if screen is not None:
             put_in(base, screen, patch)
-        step, residual = -1, torch.zeros_like(base)
+        steps: DetailSteps | None = None
+        residual = torch.zeros_like(base)
         if detail.data or (detail in group.rows.details and screen is None):
-            step, residual = part_detail(network, coder, group.rows, detail, screen)
-        yield _Rows(detail.first, detail.last, base, residual, step, screen)
+            steps, residual = part_detail(network, coder, group.rows, detail, screen)
+        yield _Rows(detail.first, detail.last, base, residual, steps, screen)

@@ -15,16 +15,16 @@ from ..bitstream.container import MAX_PAYLOAD
 from ..bitstream.patch_payload import DetailPart, PatchRows, block_rows, vision_bytes
 from ..entropy.code_tables import EntropyTables
 from ..settings import EncoderSettings
-from ..vision.block_transform import frequencies, to_coefficients
-from ..vision.detail_layer import PER_OCTAVE, SHRINK, STEPS, step_size
-from ..vision.detail_network import LATENT
+from ..vision.block_transform import to_coefficients
+from ..vision.detail_layer import SHRINK
+from ..vision.detail_steps import PER_OCTAVE, STEPS, DetailSteps, step_size
 from ..vision.grouping import as_floats
 from ..vision.network import JovioNetwork
 from ..vision.still_rows import StillRows
+from ..vision.visual_weights import band_weights, window_weights
 from .detail import ChosenDetail, DetailCoder
 from .detail_decoder import blocks_of, in_grey
 from .rate_control import RowEncoder
-from .rdo import masking_scale
 from .reconstruct import base_codes, reconstruct
 from .screen import ScreenPicture
 from .vision_encoder import END_BYTES
@@ -33,10 +33,7 @@ BIT_PRICE = 0.125  # of a bit of the detail, in units of the step squared
 BASE_LAMBDA = 0.036  # of a base with detail, whatever the step
 COARSEST = 112  # index of the last step that is better than base alone as a rule
 LAST_STEP = 120  # that is tried
-DETAIL_MASKING = 0.5  # power of the base's masking
-FREQUENCY_MASKING = 0.07  # by which the logarithm of the price of a bit grows with each frequency, across or down
-USUAL_FREQUENCY = 5  # where a bit has its usual price
-MOST_DEAR = 4.0  # that a bit can be beside the average
+MOST_DEAR = 12.0  # that a bit can be beside the average
 SAMPLED = 1024  # patches that sizes are estimated from
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
 LARGE = 1 << 14  # patches above which no decoded picture is kept
@@ -65,6 +62,22 @@ class Fineness:
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """What the detail is tuned for.
+
+    Attributes:
+        strength: of the quantization matrix, if the layer knows so many.
+        weighting: power of the weight that an error has in structural similarity, which bits are cheaper by.
+    """
+
+    strength: int
+    weighting: float
+
+
+TUNINGS = {"psnr": Tuning(1, 0.2), "ssim": Tuning(3, 0.4)}
+
+
+@dataclass(frozen=True)
 class Tools:
     """What pictures are encoded with.
 
@@ -73,12 +86,24 @@ class Tools:
         settings: of the encoder.
         tables: entropy tables that the file will be written with.
         coder: of the model's detail layer.
+        tuning: what the detail is tuned for.
     """
 
     network: JovioNetwork
     settings: EncoderSettings
     tables: EntropyTables | None
     coder: DetailCoder
+    tuning: Tuning
+
+    @staticmethod
+    def of(network: JovioNetwork, settings: EncoderSettings, tables: EntropyTables | None, grey: bool = False) -> Tools:
+        """Those of a model with a detail layer."""
+        assert network.detail is not None
+        return Tools(network, settings, tables, DetailCoder(network.detail, grey), TUNINGS[settings.tune])
+
+    def steps(self, index: int) -> DetailSteps:
+        """The steps with an index."""
+        return DetailSteps(index, min(self.tuning.strength, self.coder.strengths - 1))
 
     def rows_encoder(self) -> RowEncoder:
         """What codes bases."""
@@ -108,6 +133,7 @@ class PictureBase:
             self.sample = [(int(first), int(first) + SAMPLED_ROWS) for first in starts]
         self.gain = 1.0  # of bits of the whole over those of the sample
         self._wanted: dict[tuple[int, int], np.ndarray] = {}
+        self._foreseen: Fineness | None = None
 
     @staticmethod
     def coded(tools: Tools, picture: Tensor, latent: Tensor) -> PictureBase:
@@ -150,44 +176,83 @@ class PictureBase:
         return latents.reshape(*self.counts.shape, -1)
 
     @cached_property
-    def prices(self) -> np.ndarray:
-        """How dear a bit is in each block beside the others, [2 h, 2 w, 1]: dearer in busy patches, by the masking."""
-        latents = torch.from_numpy(self.latents).float().flatten(0, 1) / LATENT
-        scale = masking_scale(self.network, latents.to(self.network.device), self.tools.settings.masking)
-        price = scale.cpu().numpy().astype(np.float64) ** DETAIL_MASKING
-        price = (price / np.exp(np.log(price).mean())).clip(1 / MOST_DEAR, MOST_DEAR).reshape(self.counts.shape)
-        return blocks_of(price)[..., None]
+    def _windows(self) -> np.ndarray:
+        return window_weights(self.picture)
+
+    def _weights(self, part: tuple[int, int]) -> np.ndarray:
+        """Logarithms of what an error of each coefficient counts in structural similarity, [2 h, 2 w, 192]."""
+        here = self._windows[:, 2 * part[0] : 2 * part[1]]
+        weights: np.ndarray = np.log(here.transpose(1, 2, 0) @ band_weights().astype(np.float32))
+        return weights
+
+    @cached_property
+    def _usual_weight(self) -> float:
+        total, count = 0.0, 0
+        for part in self.parts:
+            weights = self._weights(part)
+            if self.screen is not None:
+                weights = weights[~blocks_of(self.screen.patches[part[0] : part[1]])]
+            total, count = total + float(weights.sum(dtype=np.float64)), count + weights.size
+        return total / max(count, 1)
 
     def choose(self, part: tuple[int, int], at: Fineness, spread: np.ndarray | None = None) -> ChosenDetail:
         """The detail of some rows of patches; `spread` as of `DetailCoder.choose`."""
+        return self._choose(part, self.wanted(part), at, spread)
+
+    def _choose(
+        self, part: tuple[int, int], wanted: np.ndarray, at: Fineness, spread: np.ndarray | None = None
+    ) -> ChosenDetail:
         first, last = part
         here = self.latents[first:last], self.counts[first:last]
-        dearer = np.exp(FREQUENCY_MASKING * (frequencies() - USUAL_FREQUENCY))
-        price = at.bit_price * self.prices[2 * first : 2 * last] * dearer
+        dearer = np.exp(self.tools.tuning.weighting * (self._usual_weight - self._weights(part)))
+        price = at.bit_price * dearer.clip(1 / MOST_DEAR, MOST_DEAR)
         skipped = None if self.screen is None else blocks_of(self.screen.patches[first:last])
-        wanted = self.wanted(part) / step_size(at.step)
-        return self.tools.coder.choose(*here, wanted, at.step, price, skipped, spread)
+        steps = self.tools.steps(at.step)
+        return self.tools.coder.choose(*here, wanted / steps.sizes(), steps, price, skipped, spread)
 
     def wanted(self, part: tuple[int, int]) -> np.ndarray:
-        """Coefficients of what the base lacks in some rows of patches, in units of 8-bit pixels."""
+        """Coefficients of what the base lacks in some rows of patches, in units of 8-bit pixels; if the filter is
+        foreseen, without what it will add."""
         wanted = self._wanted.get(part)
         if wanted is None:
             edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
             missing = as_floats(self.picture[..., edge, :]) - self.decoded_rows(part)
             wanted = 255 * to_coefficients(missing)[0].cpu().numpy()
+            if self._foreseen is not None:
+                wanted -= self._added(part, wanted, self._foreseen)
             if part in self.sample:
                 self._wanted[part] = wanted
         return wanted
 
+    def foresee(self, at: Fineness) -> None:
+        """From here on, want what is missing beside what the filter adds to detail of this fineness."""
+        self._foreseen = at
+        self._wanted.clear()
+
+    def _added(self, part: tuple[int, int], wanted: np.ndarray, at: Fineness) -> np.ndarray:
+        """Coefficients of what the filter adds to some rows, in units of 8-bit pixels."""
+        layer, patch = self.network.detail, self.network.patch
+        assert layer is not None
+        chosen = self._choose(part, wanted, at)
+        edge = slice(part[0] * patch, part[1] * patch)
+        base = self.decoded_rows(part)
+        if self.screen is not None:
+            inside = torch.from_numpy(self.screen.patches[part[0] : part[1]].repeat(patch, 0).repeat(patch, 1))
+            base = torch.where(inside.to(base.device), as_floats(self.picture[..., edge, :]), base)
+        residual = layer.residual(torch.from_numpy(chosen.symbols).to(base.device), chosen.steps)
+        added = layer.smoothed(base, residual, chosen.steps) - base - residual
+        coefficients: np.ndarray = 255 * to_coefficients(added)[0].cpu().numpy()
+        return coefficients
+
     def costs(self, at: Fineness) -> np.ndarray:
         """What each patch [h, w] costs with base and detail: squared error + lambda x bits, about."""
         per_code = self.bits / max(int(self.counts.sum()), 1)
-        costs = self.counts * (per_code * at.rd_lambda)
+        costs, sizes = self.counts * (per_code * at.rd_lambda), self.tools.steps(at.step).sizes()
         for part in self.parts:
             h, w = 2 * (part[1] - part[0]), 2 * self.counts.shape[1]
             bits = np.zeros((h, w))
             chosen = self.choose(part, at, bits).symbols.astype(np.float32)
-            left = self.wanted(part) - step_size(at.step) * (chosen - SHRINK * np.sign(chosen))
+            left = self.wanted(part) - sizes * (chosen - SHRINK * np.sign(chosen))
             block = np.square(left).sum(-1) + at.rd_lambda * bits
             costs[part[0] : part[1]] += block.reshape(h // 2, 2, w // 2, 2).sum((1, 3))
         return costs
@@ -235,6 +300,8 @@ class PictureBase:
 
     def corrected(self, bits: float, at: Fineness) -> PatchRows:
         """The rows with detail at this fineness, or at a better one where estimates have misled."""
+        self.foresee(at)
+        at = self.fitting(bits, at.step) or at
         for _ in range(2):
             total, details = self._packed(at)
             off = 0.0 if self.screen is None else self.screen.measure(at.rd_lambda)
@@ -250,6 +317,7 @@ class PictureBase:
 
     def with_detail(self, at: Fineness) -> PatchRows:
         """The rows with detail at a fineness."""
+        self.foresee(at)
         return self._rows(self._packed(at)[1])
 
     def _packed(self, at: Fineness) -> tuple[float, list[DetailPart]]:

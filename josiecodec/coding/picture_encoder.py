@@ -21,10 +21,9 @@ from ..bitstream.patch_payload import DetailPart, PatchRows, vision_bytes
 from ..bitstream.screen_payload import Screen
 from ..entropy.code_tables import EntropyTables
 from ..settings import EncoderSettings, Rate
-from ..vision.detail_layer import FINEST, PER_OCTAVE, STEPS
+from ..vision.detail_steps import FINEST, PER_OCTAVE, STEPS
 from ..vision.grouping import as_floats, padded
 from ..vision.network import JovioNetwork
-from .detail import DetailCoder
 from .detail_decoder import covered, in_grey, screens_of, with_detail
 from .picture_base import BASE_LAMBDA, COARSEST, Fineness, PictureBase, Tools, parts_of
 from .reconstruct import reconstruct
@@ -67,9 +66,8 @@ class DetailEncoder:
         tables: EntropyTables | None,
         grey: bool = False,
     ):
-        assert network.detail is not None
         self.network, self.rate, self.size = network, rate, size
-        self.tools = Tools(network, settings or network.settings, tables, DetailCoder(network.detail, grey))
+        self.tools = Tools.of(network, settings or network.settings, tables, grey)
         self.levels = network.n_q
         self.overhead = 0.0  # bits that the rest of the file takes
         self.taken = 0

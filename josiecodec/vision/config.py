@@ -10,6 +10,8 @@ from ..errors import ConfigError
 from ..quantization.config import ResidualQuantizerConfig
 from ..settings import EncoderSettings
 
+MAX_STRENGTHS = 16  # of quantization matrices
+
 
 @dataclass(frozen=True)
 class ConvConfig:
@@ -82,6 +84,7 @@ class DetailConfig:
         channels, expansion: widths of the network of whole numbers.
         blocks: how many of its blocks come before each pass.
         scales: sizes that a coefficient can be expected to have.
+        strengths: quantization matrices that the layer knows, see `vision/detail_steps.py`; 1 for none.
         fine: pixels a side of a place of the filter's grid.
         filter_channels, filter_blocks, filter_kernel: widths, depth and kernels of the filter.
     """
@@ -91,6 +94,7 @@ class DetailConfig:
     expansion: int = 2
     blocks: tuple[int, ...] = (3, 1, 1)
     scales: int = 40
+    strengths: int = 1
     fine: int = 4
     filter_channels: int = 64
     filter_blocks: int = 4
@@ -102,7 +106,8 @@ class DetailConfig:
             good = good and all(a < b for a, b in itertools.pairwise((0, *ends))) and ends[-1] == 64
         if not good:
             raise ConfigError("detail: splits must rise to 64, with as many passes in both rows as in blocks")
-        if min(self.channels, self.expansion, self.scales, self.fine, self.filter_channels) < 1 or 16 % self.fine:
+        sizes = (self.channels, self.expansion, self.scales, self.strengths, self.fine, self.filter_channels)
+        if min(sizes) < 1 or self.strengths > MAX_STRENGTHS or 16 % self.fine:
             raise ConfigError("detail: sizes must be positive, and the fine grid divide 16")
         if min(self.blocks) < 0 or self.filter_blocks < 0 or self.filter_kernel % 2 == 0:
             raise ConfigError("detail: blocks must not be negative, and kernels odd")

@@ -21,11 +21,8 @@ from ..nn.linear import RowStableLinear
 from .block_transform import COEFFICIENTS, COLORS, SIDE, from_coefficients
 from .config import DetailConfig
 from .detail_network import MAX_COUNT, DetailNetwork
+from .detail_steps import PER_KNOWN, STEPS, DetailSteps
 
-STEPS = 129  # sizes of steps
-FINEST = 4.0  # the first one, in units of 8-bit pixels
-PER_OCTAVE = 24  # steps of that many sizes are twice as large
-PER_KNOWN = 4  # of these steps are one to the networks
 MAX_SYMBOL = 15  # coefficients of greater size have a symbol for "more", and the rest coded after it
 SHRINK = 0.05  # of a step: coefficients lie a little nearer to zero than the middle of their step
 RESIDUAL_SCALE = 8.0
@@ -47,6 +44,8 @@ class DetailLayer(nn.Module):
         self.passes = _passes(config.splits)
         shapes = {"matrix": (latent_dim, blocks * COEFFICIENTS), "offset": (blocks * COEFFICIENTS,)}
         shapes |= {"count": (MAX_COUNT + 1, width), "step": (known, width)}
+        if config.strengths > 1:
+            shapes["strength"] = (config.strengths, width)
         shapes |= _linear("input", COEFFICIENTS, width)
         for k in range(sum(config.blocks)):
             shapes |= {f"blocks.{k}.depth.weight": (9, width), f"blocks.{k}.depth.bias": (width,)}
@@ -61,6 +60,10 @@ class DetailLayer(nn.Module):
             self.register_buffer(self.names[name], torch.zeros(shape, dtype=torch.int32))
         self.input_proj = RowStableLinear(2 * COLORS * config.fine**2, config.filter_channels)
         self.step_embedding = nn.Embedding(known, config.filter_channels)
+        self.strength_embedding: nn.Embedding | None = None
+        if config.strengths > 1:
+            self.strength_embedding = nn.Embedding(config.strengths, config.filter_channels)
+            nn.init.zeros_(self.strength_embedding.weight)
         self.filter_blocks = nn.Sequential(
             *[ConvNeXtBlock2d(config.filter_channels, 2, config.filter_kernel) for _ in range(config.filter_blocks)]
         )
@@ -93,29 +96,29 @@ class DetailLayer(nn.Module):
         reach = self.config.filter_blocks * (self.config.filter_kernel // 2) * self.config.fine
         return -(-reach // (2 * SIDE))
 
-    def residual(self, symbols: Tensor, step: int) -> Tensor:
+    def residual(self, symbols: Tensor, steps: DetailSteps) -> Tensor:
         """Quantized coefficients [h, w, 192] of blocks -> what they add to the base, [1, 3, 8 h, 8 w]."""
         shrunk = symbols.float() - SHRINK * symbols.sign()
-        return from_coefficients(shrunk[None]) * (step_size(step) / 255)
+        if not steps.strength:
+            return from_coefficients(shrunk[None]) * (steps.size / 255)
+        return from_coefficients(shrunk[None] * torch.from_numpy(steps.sizes() / 255).to(shrunk))
 
-    def filtered(self, base: Tensor, residual: Tensor, known: Tensor) -> Tensor:
+    def filtered(self, base: Tensor, residual: Tensor, known: Tensor, strength: Tensor | None = None) -> Tensor:
         """Decoded base and residual, both [B, 3, H, W] of whole patches, and integers [B], the step as networks know it
-        -> pictures of the same shape."""
+        and the strength of the matrix -> pictures of the same shape."""
         fine = self.config.fine
         x = [merge((base - 0.5).permute(0, 2, 3, 1), fine), merge(residual.permute(0, 2, 3, 1) * RESIDUAL_SCALE, fine)]
-        y = self.input_proj(torch.cat(x, -1)) + self.step_embedding(known)[:, None, None]
+        side = self.step_embedding(known)
+        if strength is not None and self.strength_embedding is not None:
+            side = side + self.strength_embedding(strength)
+        y = self.input_proj(torch.cat(x, -1)) + side[:, None, None]
         y = self.output_proj(self.norm(self.filter_blocks(y)))
         return base + residual + unmerge(y, fine).permute(0, 3, 1, 2)
 
-
-def step_size(step: int) -> float:
-    """Size of the step with an index, in units of 8-bit pixels."""
-    return float(FINEST * 2 ** (step / PER_OCTAVE))
-
-
-def known_step(step: int) -> int:
-    """The step with an index as the networks know it."""
-    return step // PER_KNOWN
+    def smoothed(self, base: Tensor, residual: Tensor, steps: DetailSteps) -> Tensor:
+        """`filtered` with the same steps everywhere."""
+        known, strength = (torch.tensor([v], device=base.device) for v in (steps.known, steps.strength))
+        return self.filtered(base, residual, known, strength)
 
 
 def _passes(splits: tuple[tuple[int, ...], ...]) -> tuple[np.ndarray, ...]:

@@ -16,6 +16,7 @@ from functools import cache
 import numpy as np
 
 from ..errors import ModelError
+from .detail_steps import DetailSteps
 
 ACTIVATION = 64  # an activation is a whole number, in units of 1 / ACTIVATION
 WEIGHT = 256  # a weight, in units of 1 / WEIGHT
@@ -65,13 +66,13 @@ class DetailNetwork:
                 if int((terms * LIMIT + bias).max()) + WEIGHT * LIMIT >= EXACT:
                     raise ModelError(f"detail: {name} is too large for exact sums")
 
-    def scales(self, latents: Array, counts: Array, step: int) -> Iterator[tuple[Array, Array]]:
+    def scales(self, latents: Array, counts: Array, steps: DetailSteps) -> Iterator[tuple[Array, Array]]:
         """Go through the passes.
 
         Args:
             latents: whole numbers [h, w, D], quantized latents of patches in units of 1 / `LATENT`.
             counts: whole numbers [h, w], levels of each patch.
-            step: index of the step that coefficients are quantized with, among those that the network knows.
+            steps: that coefficients are quantized with.
 
         Yields:
             scales of the coefficients of each pass, int64 [2 h, 2 w, n], and an array of the same shape to be filled
@@ -79,14 +80,18 @@ class DetailNetwork:
         """
         counts = np.minimum(counts.astype(np.int64), MAX_COUNT).repeat(2, 0).repeat(2, 1)
         x = self._layer(self._features(latents), "input")
-        x += np.floor((self._n["count"][counts] + self._n["step"][step]) / WEIGHT)
+        side = self._n["count"][counts] + self._n["step"][steps.known]
+        if "strength" in self._n:
+            side += self._n["strength"][steps.strength]
+        x += np.floor(side / WEIGHT)
         x = x.clip(-LIMIT, LIMIT)
-        first = 0
+        first, shifts = 0, steps.shifts()
         for number, count in enumerate(self.blocks):
             for index in range(first, first + count):
                 x = self._block(x, f"blocks.{index}")
             first += count
             scales = np.floor(self._layer(x, f"heads.{number}") / PER_SCALE).astype(np.int64)
+            scales -= shifts[self.passes[number]]
             symbols = np.zeros(scales.shape, np.int64)
             yield scales, symbols
             if number + 1 < len(self.blocks):
@@ -96,11 +101,16 @@ class DetailNetwork:
     def _features(self, latents: Array) -> Array:
         """Logarithms of the coefficients of the linear picture [2 h, 2 w, 192]."""
         h, w, d = latents.shape
-        x = latents.reshape(-1, d).astype(np.float64) @ self._matrix + self._offset
-        x = np.floor(x * (LEVEL / (LATENT * WEIGHT)) + 0.5)
-        x = x.reshape(h, w, 2, 2, -1).transpose(0, 2, 1, 3, 4).reshape(2 * h, 2 * w, -1)
-        size = np.minimum(np.abs(x), len(self._logarithm) - 1).astype(np.int64)
-        return np.where(x < 0, -self._logarithm[size], self._logarithm[size])
+        x = latents.reshape(-1, d).astype(np.float64) @ self._matrix  # large: changed in its place from here on
+        x += self._offset
+        x *= LEVEL / (LATENT * WEIGHT)
+        x += 0.5
+        np.floor(x, out=x)
+        most = len(self._logarithm) - 1
+        levels = np.clip(x, -most, most, out=x).astype(np.int32)
+        levels = levels.reshape(h, w, 2, 2, -1).transpose(0, 2, 1, 3, 4).reshape(2 * h, 2 * w, -1)
+        found = self._logarithm[np.abs(levels)]
+        return np.negative(found, out=found, where=levels < 0)
 
     def _layer(self, x: Array, name: str) -> Array:
         weight, bias = self._n[f"{name}.weight"], self._n[f"{name}.bias"]

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from ...coding.jovio import Jovio
+from ...coding.picture_base import BIT_PRICE, MOST_DEAR
 from ...coding.rate_control import RowEncoder
 from ...coding.reconstruct import base_codes
 from ...vision.block_transform import to_coefficients
+from ...vision.visual_weights import band_weights, window_weights
 from .data import DataConfig, Pictures, PictureSampler
 
 BASE_LAMBDAS = (0.008, 0.4)  # that bases are coded at, drawn evenly on a logarithmic scale
@@ -29,12 +31,14 @@ class DetailCrops:
         pictures, bases: uint8 [N, 3, S, S].
         latents: int16 [N, h, w, D], quantized latents as `JovioNetwork.whole_latents` gives them.
         counts: uint8 [N, h, w], levels of each patch.
+        windows: float [N, 5, S / 8, S / 8], see `vision/visual_weights.py`.
     """
 
     pictures: Tensor
     bases: Tensor
     latents: Tensor
     counts: Tensor
+    windows: Tensor
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -42,12 +46,14 @@ class DetailCrops:
     def chosen(self, index: Tensor) -> DetailCrops:
         """Some of them."""
         index = index.to(self.pictures.device)
-        return DetailCrops(self.pictures[index], self.bases[index], self.latents[index], self.counts[index])
+        return DetailCrops(*(part[index] for part in self._parts()))
 
     def to(self, device: torch.device) -> DetailCrops:
         """The same on a device."""
-        parts = (self.pictures, self.bases, self.latents, self.counts)
-        return DetailCrops(*(part.to(device) for part in parts))
+        return DetailCrops(*(part.to(device) for part in self._parts()))
+
+    def _parts(self) -> tuple[Tensor, ...]:
+        return self.pictures, self.bases, self.latents, self.counts, self.windows
 
     def floats(self) -> tuple[Tensor, Tensor]:
         """Pictures and bases as float [N, 3, S, S] in [0, 1]."""
@@ -57,6 +63,15 @@ class DetailCrops:
         """Coefficients of what the bases lack, float [N, S / 8, S / 8, 192] in units of 8-bit pixels."""
         pictures, bases = self.floats()
         return 255 * to_coefficients(pictures - bases)
+
+    def prices(self, weighting: Tensor) -> Tensor:
+        """Of a bit of each coefficient, in units of its step squared, as an encoder has them that weighs errors with
+        these powers [N]: float [N, S / 8, S / 8, 192]."""
+        bands = torch.from_numpy(band_weights()).to(self.windows)
+        weights = torch.einsum("njhw,jk->nhwk", self.windows, bands).log()
+        lighter = weights.mean((1, 2, 3), keepdim=True) - weights
+        dearer = (weighting.to(weights).view(-1, 1, 1, 1) * lighter).exp()
+        return BIT_PRICE * dearer.clamp(1 / MOST_DEAR, MOST_DEAR)
 
 
 @torch.no_grad()
@@ -85,7 +100,8 @@ def detail_crops(
         decoded = codec.synthesize(group.latent[None, None], group.effective_levels[None, None])[0, 0, :3]
         latents = codec.whole_latents(base_codes(codec, group.rows)).view(*group.rows.counts.shape, -1)
         counts = torch.from_numpy(group.rows.counts)
-        parts.append((_bytes(groups[0, 0, :3]), _bytes(decoded), latents.short().cpu(), counts))
+        windows = torch.from_numpy(window_weights(groups[0, :1, :3]))
+        parts.append((_bytes(groups[0, 0, :3]), _bytes(decoded), latents.short().cpu(), counts, windows))
         if time.monotonic() - said > 30:
             said = time.monotonic()
             report(f"{number + 1} of {count} crops, {(said - begin) / (number + 1) * (count - number - 1):.0f} s left")

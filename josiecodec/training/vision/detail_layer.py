@@ -18,13 +18,21 @@ from torch import Tensor, nn
 
 from ...coding.detail import DetailCoder
 from ...coding.jovio import Jovio
-from ...coding.picture_base import BIT_PRICE
 from ...errors import ModelError
 from ...vision.config import DetailConfig
 from ...vision.convnet import ConvDecoder
-from ...vision.detail_layer import MAX_SYMBOL, STEPS, DetailLayer, known_step, step_size
+from ...vision.detail_layer import MAX_SYMBOL, DetailLayer
+from ...vision.detail_steps import STEPS, DetailSteps
 from .detail_data import DetailCrops, Report
-from .detail_network import TrainedNetwork, chosen_symbols, frequencies, laplacian_frequencies, log_scale, symbol_bits
+from .detail_network import (
+    DrawnSteps,
+    TrainedNetwork,
+    chosen_symbols,
+    frequencies,
+    laplacian_frequencies,
+    log_scale,
+    symbol_bits,
+)
 
 HELD_OUT = 20  # every so many-th crop is judged on
 PRIOR = 20.0  # symbols of each scale that are assumed before any are counted
@@ -43,6 +51,7 @@ class DetailTraining:
         warmup: steps.
         average: decay of the averaged weights, which are what is kept.
         steps: range of the steps that symbols are drawn with.
+        weighting: range of the powers of the weight of an error in structural similarity, see `picture_base.Tuning`.
         crop: side of the crops that the filter learns from.
     """
 
@@ -50,7 +59,8 @@ class DetailTraining:
     lr: float = 2e-3
     warmup: int = 200
     average: float = 0.997
-    steps: tuple[int, int] = (20, STEPS)
+    steps: tuple[int, int] = (0, STEPS)
+    weighting: tuple[float, float] = (0.0, 0.5)
     crop: int = 192
 
 
@@ -103,29 +113,32 @@ def train_network(
     random = torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(network.parameters(), config.lr, betas=(0.9, 0.98), weight_decay=0.01)
 
-    def bits(model: TrainedNetwork, part: DetailCrops, step: Tensor) -> Tensor:
-        size = torch.tensor([step_size(int(s)) for s in step], device=codec.device).view(-1, 1, 1, 1)
-        known = torch.tensor([known_step(int(s)) for s in step], device=codec.device)
-        wanted, latents = part.missing() / size, part.latents.float()
+    def bits(model: TrainedNetwork, part: DetailCrops, steps: DrawnSteps, weighting: Tensor) -> Tensor:
+        wanted, latents = part.missing() / steps.sizes, part.latents.float()
         with torch.no_grad():
             first = (wanted.abs() + 0.38).floor() * wanted.sign()
-            expected = log_scale(kept(latents, part.counts, known, first).floor(), scales)
-            symbols = chosen_symbols(wanted, expected, BIT_PRICE)
-        return symbol_bits(symbols, log_scale(model(latents, part.counts, known, symbols), scales)).sum() / (
+            expected = log_scale(kept(latents, part.counts, steps, first).floor(), scales)
+            symbols = chosen_symbols(wanted, expected, part.prices(weighting))
+        return symbol_bits(symbols, log_scale(model(latents, part.counts, steps, symbols), scales)).sum() / (
             wanted.numel() / 3
         )
 
     @torch.no_grad()
     def judge() -> float:
-        places = torch.arange(len(held_out)).split(config.batch)
-        found = [
-            float(bits(kept, held_out.chosen(p), torch.linspace(36, 108, len(p)).round())) * len(p) for p in places
-        ]
-        return sum(found) / len(held_out)
+        found, middle = 0.0, sum(config.weighting) / 2
+        for places in torch.arange(len(held_out)).split(config.batch):
+            indexes = torch.linspace(36, 108, len(places)).round().int().tolist()
+            steps = DrawnSteps(
+                [DetailSteps(i, n % layer.config.strengths) for n, i in enumerate(indexes)], codec.device
+            )
+            weighting = torch.full((len(places),), middle)
+            found += float(bits(kept, held_out.chosen(places), steps, weighting)) * len(places)
+        return found / len(held_out)
 
     def step_loss() -> Tensor:
         index = torch.randint(len(learned), (config.batch,), generator=random)
-        return bits(network, learned.chosen(index), _drawn(config, config.batch, random))
+        steps = DrawnSteps(_drawn(config, layer, config.batch, random), codec.device)
+        return bits(network, learned.chosen(index), steps, _weighting(config, config.batch, random))
 
     _descend(network, kept, optimizer, step_loss, judge, minutes, config, "bits a pixel", report)
     kept.export(layer)
@@ -135,19 +148,20 @@ def train_network(
 @torch.no_grad()
 def count_symbols(
     codec: Jovio, crops: DetailCrops, config: DetailTraining | None = None, report: Report = print
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, list[DetailSteps]]:
     """Choose symbols for all crops at random steps, and make the tables of what was chosen; symbols int8
-    [N, S / 8, S / 8, 192] and steps [N]."""
+    [N, S / 8, S / 8, 192] and the steps of each."""
     config, layer = config or DetailTraining(), layer_of(codec)
     random = torch.Generator().manual_seed(1)
-    steps = _drawn(config, len(crops), random)
+    steps, weighting = _drawn(config, layer, len(crops), random), _weighting(config, len(crops), random)
     counted = PRIOR * layer.tensor("frequencies").double() / layer.tensor("frequencies").double().sum(1, keepdim=True)
     coder, found = DetailCoder(layer), []
-    for number, step in enumerate(steps.tolist()):
+    for number, each in enumerate(steps):
         crop = crops.chosen(torch.tensor([number]))
-        wanted = crop.missing()[0].cpu().numpy() / step_size(step)
+        wanted = crop.missing()[0].cpu().numpy() / each.sizes()
         base = crop.latents[0].cpu().numpy().astype(np.int64), crop.counts[0].cpu().numpy()
-        chosen = coder.choose(*base, wanted, step, BIT_PRICE)
+        price = crop.prices(weighting[number : number + 1])[0].cpu().numpy()
+        chosen = coder.choose(*base, wanted, each, price)
         found.append(torch.from_numpy(chosen.symbols.clip(-127, 127).astype(np.int8)))
         for table, values in chosen.streams:
             place = table * (2 * MAX_SYMBOL + 1) + values.clip(-MAX_SYMBOL, MAX_SYMBOL) + MAX_SYMBOL
@@ -162,7 +176,7 @@ def train_filter(
     codec: Jovio,
     crops: DetailCrops,
     symbols: Tensor,
-    steps: Tensor,
+    steps: list[DetailSteps],
     minutes: float,
     config: DetailTraining | None = None,
     report: Report = print,
@@ -179,15 +193,17 @@ def train_filter(
 
     def gain(model: _FilterParts, index: Tensor, cut: int) -> Tensor:
         pictures, bases = crops.chosen(index).floats()
-        residuals = torch.cat([layer.residual(symbols[i], int(steps[i])) for i in index.tolist()])
+        residuals = torch.cat([layer.residual(symbols[i], steps[i]) for i in index.tolist()])
         side = pictures.shape[-1]
         if cut < side:
             top, left = (8 * int(torch.randint((side - cut) // 8 + 1, (), generator=random)) for _ in range(2))
             window = (..., slice(top, top + cut), slice(left, left + cut))
             pictures, bases, residuals = pictures[window], bases[window], residuals[window]
-        known = torch.tensor([known_step(int(steps[i])) for i in index.tolist()], device=codec.device)
+        drawn = DrawnSteps([steps[i] for i in index.tolist()], codec.device)
         before = (pictures - bases - residuals).square().mean((1, 2, 3))
-        after = (pictures - model.layer.filtered(bases, residuals, known)).square().mean((1, 2, 3))
+        after = (
+            (pictures - model.layer.filtered(bases, residuals, drawn.known, drawn.strength)).square().mean((1, 2, 3))
+        )
         return -10 * ((after + 1e-6) / (before + 1e-6)).log10().mean()
 
     @torch.no_grad()
@@ -216,10 +232,18 @@ class _FilterParts(nn.Module):
         self.layer = layer
 
 
-def _drawn(config: DetailTraining, count: int, random: torch.Generator) -> Tensor:
-    """Indices of steps [count]."""
+def _drawn(config: DetailTraining, layer: DetailLayer, count: int, random: torch.Generator) -> list[DetailSteps]:
+    """Random steps."""
     low, high = config.steps
-    return torch.randint(low, high, (count,), generator=random)
+    indexes = torch.randint(low, high, (count,), generator=random).tolist()
+    strengths = torch.randint(layer.config.strengths, (count,), generator=random).tolist()
+    return [DetailSteps(index, strength) for index, strength in zip(indexes, strengths)]
+
+
+def _weighting(config: DetailTraining, count: int, random: torch.Generator) -> Tensor:
+    """Random powers [count]."""
+    low, high = config.weighting
+    return low + (high - low) * torch.rand(count, generator=random)
 
 
 def _split(crops: DetailCrops) -> tuple[DetailCrops, DetailCrops]:

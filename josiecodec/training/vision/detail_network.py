@@ -4,7 +4,9 @@ gradients go through the rounding as if it were not there."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,10 +16,11 @@ from ...nn.convnext2d import unmerge
 from ...vision.block_transform import COEFFICIENTS, to_coefficients
 from ...vision.config import DetailConfig
 from ...vision.convnet import ConvDecoder
-from ...vision.detail_layer import MAX_SYMBOL, PER_KNOWN, SHRINK, STEPS, DetailLayer
+from ...vision.detail_layer import MAX_SYMBOL, SHRINK, DetailLayer
 from ...vision.detail_network import ACTIVATION, FAR, LATENT, LIMIT, MAX_COUNT, NEAR, PER_SCALE, WEIGHT
+from ...vision.detail_steps import PER_KNOWN, RATIO, STEPS, DetailSteps
 
-SMALLEST, RATIO = -2.5, 0.15  # logarithms of a scale, in units of the step: of the first one, and from one to the next
+SMALLEST = -2.5  # logarithm of the first scale, in units of the step
 BIAS = ACTIVATION * WEIGHT  # units of what is added to a sum of products
 HIGHEST = LIMIT / ACTIVATION
 
@@ -35,8 +38,9 @@ def symbol_bits(symbols: Tensor, log_scales: Tensor) -> Tensor:
     return torch.where(symbols == 0, zero, other) / math.log(2)
 
 
-def chosen_symbols(wanted: Tensor, log_scales: Tensor, bit_price: float) -> Tensor:
-    """Whole numbers for coefficients in units of the step, as an encoder chooses them if these are their scales."""
+def chosen_symbols(wanted: Tensor, log_scales: Tensor, bit_price: Tensor) -> Tensor:
+    """Whole numbers for coefficients in units of their steps, as an encoder chooses them if these are their scales and
+    `bit_price` is the price of their bits, in units of the steps squared."""
     size = wanted.abs()
     above = (size + 0.5).floor().clamp_min(1)
     below = above - 1
@@ -46,8 +50,30 @@ def chosen_symbols(wanted: Tensor, log_scales: Tensor, bit_price: float) -> Tens
     return torch.where(size > 0.5, chosen, torch.zeros_like(chosen)) * wanted.sign()
 
 
+class DrawnSteps:
+    """Steps of each of N crops, as tensors.
+
+    Attributes:
+        each: of the crops.
+        known, strength: integers [N], as networks take them.
+        sizes: float [N, 1, 1, 192], of each coefficient, in units of 8-bit pixels.
+        shifts: integers [N, 1, 1, 192], see `DetailSteps.shifts`.
+    """
+
+    def __init__(self, each: Sequence[DetailSteps], device: torch.device):
+        def stacked(values: list[np.ndarray]) -> Tensor:
+            return torch.from_numpy(np.stack(values))[:, None, None].to(device)
+
+        self.each = list(each)
+        self.known, self.strength = (
+            torch.tensor(values, device=device) for values in ([s.known for s in each], [s.strength for s in each])
+        )
+        self.sizes = stacked([s.sizes() for s in each]).float()
+        self.shifts = stacked([s.shifts() for s in each])
+
+
 class TrainedNetwork(nn.Module):
-    """Latents and level counts of patches, a known step and symbols -> indices of scales.
+    """Latents and level counts of patches, their steps and symbols -> indices of scales.
 
     Args:
         codec: whose linear decoder says what a base looks like.
@@ -67,6 +93,9 @@ class TrainedNetwork(nn.Module):
         self.input = _Linear(COEFFICIENTS, width)
         self.count = nn.Parameter(torch.zeros(MAX_COUNT + 1, width))
         self.step = nn.Parameter(torch.zeros(-(-STEPS // PER_KNOWN), width))
+        self.strength: nn.Parameter | None = None
+        if config.strengths > 1:
+            self.strength = nn.Parameter(torch.zeros(config.strengths, width))
         self.blocks = nn.ModuleList(_Block(width, config.expansion) for _ in range(sum(config.blocks)))
         self.seen = nn.ModuleList(_Linear(2 * len(members), width) for members in passes[:-1])
         self.heads = nn.ModuleList(_Linear(width, len(members)) for members in passes)
@@ -75,20 +104,22 @@ class TrainedNetwork(nn.Module):
             nn.init.zeros_(head.weight)
             nn.init.constant_(head.bias, 5.0)
 
-    def forward(self, latents: Tensor, counts: Tensor, step: Tensor, symbols: Tensor) -> Tensor:
+    def forward(self, latents: Tensor, counts: Tensor, steps: DrawnSteps, symbols: Tensor) -> Tensor:
         """Indices of scales [N, 2 h, 2 w, 192], not rounded.
 
         Args:
             latents: float [N, h, w, D] in units of 1 / `LATENT`.
             counts: integers [N, h, w].
-            step: integers [N], as the network knows it.
+            steps: of N.
             symbols: float [N, 2 h, 2 w, 192].
         """
         n, h, w, d = latents.shape
         x = (latents.reshape(-1, d) / LATENT) @ self.matrix + self.offset
         x = x.view(n, h, w, 2, 2, -1).permute(0, 1, 3, 2, 4, 5).reshape(n, 2 * h, 2 * w, -1)
         counts = counts.long().clamp_max(MAX_COUNT).repeat_interleave(2, 1).repeat_interleave(2, 2)
-        side = _weight(self.count)[counts] + _weight(self.step)[step][:, None, None]
+        side = _weight(self.count)[counts] + _weight(self.step)[steps.known][:, None, None]
+        if self.strength is not None:
+            side = side + _weight(self.strength)[steps.strength][:, None, None]
         x = _activation(self.input(_floor(x.sign() * torch.log2(1 + x.abs()))) + side)
         found, done = torch.zeros_like(symbols), 0
         for number, members in enumerate(self.passes):
@@ -100,7 +131,7 @@ class TrainedNetwork(nn.Module):
                 own = symbols[..., members]
                 own = torch.cat([own.clamp(-NEAR, NEAR), own.abs().clamp_max(FAR)], -1)
                 x = _activation(x + self.seen[number](own))
-        return found
+        return found - steps.shifts
 
     @torch.no_grad()
     def export(self, layer: DetailLayer) -> None:
@@ -118,6 +149,8 @@ class TrainedNetwork(nn.Module):
         put("offset", self.offset, WEIGHT * LATENT)
         put("count", _weight(self.count), BIAS)
         put("step", _weight(self.step), BIAS)
+        if self.strength is not None:
+            put("strength", _weight(self.strength), BIAS)
         linear("input", self.input)
         for k, block in enumerate(self.blocks):
             assert isinstance(block, _Block)
@@ -143,6 +176,8 @@ class TrainedNetwork(nn.Module):
 
         self.count.copy_(get("count", BIAS))
         self.step.copy_(get("step", BIAS))
+        if self.strength is not None and "strength" in layer.names:
+            self.strength.copy_(get("strength", BIAS))
         linear("input", self.input)
         for k, block in enumerate(self.blocks):
             assert isinstance(block, _Block)
