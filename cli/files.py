@@ -16,6 +16,7 @@ from .jobs import Manner, Output, announce, run
 from .models import Models, check_used, given_kinds
 from .options import (
     common,
+    effort_option,
     manner_options,
     mono_option,
     preview_option,
@@ -32,7 +33,7 @@ from .targets import Rules, make_plan
 if TYPE_CHECKING:
     from josiecodec import EncoderSettings, Rate
     from josiecodec.media.audio_reader import Reading
-    from josiecodec.settings import Tune
+    from josiecodec.settings import Effort, Tune
 
 Work = dict[str, Any]
 Progress = Callable[[float], None]
@@ -60,6 +61,7 @@ Progress = Callable[[float], None]
 @click.option("--no-audio", is_flag=True, help="Leave out the audio of videos.")
 @stereo_option
 @tune_option
+@effort_option
 @video_options
 @reading_options
 @manner_options
@@ -75,6 +77,7 @@ def encode(
     no_audio: bool,
     stereo: bool,
     tune: Tune | None,
+    effort: Effort | None,
     key_seconds: float,
     audio_track: int | None,
     normalize: bool,
@@ -121,7 +124,7 @@ def encode(
     rate = Rate(n_q, bpp, kbps)
     _models(models, device, threads)
     reading = Reading(audio_track, salvage, normalize)
-    how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds, stereo, tune)
+    how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds, stereo, tune, effort)
     return run(planned, how, manner, isolated=True)
 
 
@@ -158,6 +161,7 @@ class Encoding:
     key_seconds: float
     stereo: bool = False
     tune: Tune | None = None
+    effort: Effort | None = None
 
     def __call__(self, start: Path, end: Path, progress: Progress) -> Work:
         from josiecodec.media.kinds import kind_of
@@ -169,6 +173,8 @@ class Encoding:
             kind = "audio"
         if self.tune is not None and kind != "image":
             warnings.warn(f"{start}: --tune is for images", stacklevel=1)
+        if self.effort is not None and kind != "image":
+            warnings.warn(f"{start}: --effort is for images", stacklevel=1)
         with Output(end) as out:
             if kind == "audio":
                 return _encode_audio(known, start, out, self, progress)
@@ -188,7 +194,8 @@ def _models(names: tuple[str, ...], device: str, threads: int | None) -> Models:
 
 def _settings(codec: Any, how: Encoding) -> EncoderSettings | None:
     """Encoder settings of a model with what was asked for; None if they stay."""
-    asked = {name: value for name, value in (("beams", how.beams), ("tune", how.tune)) if value is not None}
+    given = {"beams": how.beams, "tune": how.tune, "effort": how.effort}
+    asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return dataclasses.replace(codec.settings, **asked) if asked else None
 
 
