@@ -61,7 +61,7 @@ def test_prediction(monkeypatch, refs, h, w, reach):
     for seed in range(4):
         moved = field(h, w, refs, reach, seed)
         for overlapped in (True, False):
-            a, b = both(monkeypatch, lambda o=overlapped: compensate(references, moved, o))
+            a, b = both(monkeypatch, lambda m=moved, o=overlapped: compensate(references, m, o))
             assert equal(a, b)
 
 

@@ -60,7 +60,7 @@ def exactly(indexes: np.ndarray, colors: int) -> list[Wanted]:
         ends = [*(np.flatnonzero(np.diff(row)) + 1).tolist(), len(row)]
         same = [next(end for end in ends if end > at) for at in range(len(row))]
         costs = [[0.0 if k == index else 1e6 for k in range(colors)] for index in row.tolist()]
-        found.append(Wanted(costs, row.tolist(), same))
+        found.append(Wanted(np.array(costs), np.arange(len(row)), row, np.array(same)))
     return found
 
 
@@ -83,7 +83,8 @@ def test_maps_come_back(colors, spans):
 
 def test_the_longest_row_can_be_one_run():
     width = 8192 * 16
-    wanted = Wanted([[0.0, 9.0]] * width, [0] * width, [width] * width)
+    zeros = np.zeros(width, np.int64)
+    wanted = Wanted(np.array([[0.0, 9.0]]), zeros, zeros, np.full(width, width))
     encoder, model = CountedEncoder(), IndexMap(2, width)
     for _ in range(4):  # runs need a row above that is the same beyond its edges
         model.row(encoder, [(0, width)], wanted)

@@ -84,14 +84,13 @@ def _coded(values: np.ndarray) -> bytes:
     colors, indexes = np.unique(values, return_inverse=True)
     coder.raw(len(colors) - 1, _BITS)
     _code_values(coder, colors.tolist())
-    exact = [[0.0 if i == k else _NEVER for i in range(len(colors))] for k in range(len(colors))]
+    exact = np.where(np.eye(len(colors), dtype=bool), 0.0, _NEVER)
     width = values.shape[1]
     model = IndexMap(len(colors), width)
     for row in indexes.reshape(values.shape):
         ends = np.append(np.flatnonzero(np.diff(row)) + 1, width)
         same = np.repeat(ends, np.diff(ends, prepend=0))
-        wanted = row.tolist()
-        model.row(coder, [(0, width)], Wanted([exact[k] for k in wanted], wanted, same.tolist()))
+        model.row(coder, [(0, width)], Wanted(exact, row, row, same))
     return coder.finish()
 
 

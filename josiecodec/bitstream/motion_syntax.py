@@ -13,7 +13,7 @@ import numpy as np
 
 from ..entropy.adaptive_bits import BitDecoder, BitEncoder, Coder, Contexts, escape
 from ..errors import FormatError
-from ..kernels import family
+from ..kernels import family, ready
 from .motion_starts import STARTS
 
 BLOCKS, SIZE = 6, 64
@@ -34,10 +34,8 @@ CONTEXTS = _FINER + 5
 PLACES = tuple(min(d, 11) for d in range(15) for _ in range(8 - abs(7 - d)))  # diagonal of each coefficient
 
 # for the kernel
-_LAYOUT = np.array(
-    [_SKIP, _MERGE, _WHICH, _USES, _SPLIT, _CODED, _VECTOR, _PATTERN, _SIGNIFICANT, _LAST, _LARGE, _FINER]
-    + [MAX_LEVEL, MAX_OFFSET, MAX_VECTOR]
-)
+_BEGINS = _SKIP, _MERGE, _WHICH, _USES, _SPLIT, _CODED, _VECTOR, _PATTERN, _SIGNIFICANT, _LAST, _LARGE, _FINER
+_LAYOUT = np.array([*_BEGINS, MAX_LEVEL, MAX_OFFSET, MAX_VECTOR])
 _PLACES = np.array(PLACES)
 _ERRORS = "", "a step that differs too much", "a vector that is too long", "a coefficient that is too large"
 
@@ -256,7 +254,7 @@ def _compiled(kernels: ModuleType, coder: Coder, contexts: Contexts, picture: Mo
         data = np.empty(1 << 16, np.uint8)
     estimates = np.array([contexts.fast, contexts.slow])
     given = picture.uses, picture.vectors, picture.levels, picture.offsets
-    arrays = [np.require(x, t, "CW") for x, t in zip(given, (np.uint8, np.int16, np.int16, np.int8))]
+    arrays = [ready(x, t) for x, t in zip(given, (np.uint8, np.int16, np.int16, np.int8))]
     error, data = kernels.code(state, data, estimates, _LAYOUT, _PLACES, picture.references, *arrays, picture.varied)
     if error:
         raise FormatError(_ERRORS[error])

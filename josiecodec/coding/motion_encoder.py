@@ -45,6 +45,7 @@ LONGEST_SECONDS = 1e9  # between key pictures: also what infinity means
 MAX_TRIES, MORE_TRIES = 4, 2  # the latter where a window is still far from its budget
 TOLERANCE, LOOSE = 0.015, 0.05  # of a rate, in the last window and in those that others can make up for
 HALVES = 13.5  # steps that halve the bits, about
+SAME_BASE = 12  # by how much steps may differ for a picture to keep its base
 BASE_LAMBDA = 20.0  # of a base beside that of the levels: it is only to be a beginning
 CUT, CUT_RATIO = 18.0, 3.0  # change of coarse luma at a cut, and beside that of the picture before
 MAX_PICTURE = MAX_PAYLOAD - 4  # bytes of a picture, which a block must hold
@@ -114,6 +115,7 @@ class MotionEncoder:
         self._ahead: Lookahead | None = None
         self._vectors: Vectors = {}  # of the window, as they were found last
         self._fields: dict[int, tuple[MotionField, int]] = {}  # of its pictures, and for which step
+        self._latents: dict[int, Tensor] = {}  # of key pictures
         self._bases: dict[tuple[int, int], tuple[bytes, bool, bytes, Planes]] = {}
 
     def _first_step(self) -> float:
@@ -167,7 +169,8 @@ class MotionEncoder:
             run = self._within(max(budget + self._left - self.overhead, 1.0), len(self._waiting) < self._window_size)
             self.overhead = 0.0
         self._state = run.state
-        self._waiting, self._bases, self._vectors, self._fields, self._ahead = [], {}, {}, {}, None
+        self._waiting, self._vectors, self._fields, self._ahead = [], {}, {}, None
+        self._bases, self._latents = {}, {}
         self._keys = {k for k in self._keys if k >= self.taken}
         return [MotionRows(part, self._grid[0]) for part in run.parts]
 
@@ -243,20 +246,24 @@ class MotionEncoder:
     @torch.no_grad()
     def _base(self, shown: int, planes: Planes, step: int) -> tuple[bytes, bool, bytes, Planes]:
         """The base of a key picture: its payload, whether it is range coded, its parities, and what it shows."""
-        rough = step // 8 * 8
-        if (shown, rough) not in self._bases:
+        near = [s for n, s in self._bases if n == shown and abs(s - step) <= SAME_BASE]
+        if near:
+            step = near[0]
+        if (shown, step) not in self._bases:
             network = self.network
-            picture = torch.from_numpy(to_rgb(planes, *self.size)).to(network.device)
-            groups = to_groups(padded(picture[None, :, None], network.patch), network.config.group)
+            if shown not in self._latents:
+                picture = torch.from_numpy(to_rgb(planes, *self.size)).to(network.device)
+                groups = to_groups(padded(picture[None, :, None], network.patch), network.config.group)
+                self._latents[shown] = network.latent(groups, State())[0, 0]
             encoder = RowEncoder(network, self.settings, self.tables, self.levels)
-            rd_lambda = BASE_LAMBDA * LAMBDA * (step_size(rough, False) / 16 / 255) ** 2
-            rows: PatchRows = encoder.with_lambda([network.latent(groups, State())[0, 0]], rd_lambda)[0].rows
+            rd_lambda = BASE_LAMBDA * LAMBDA * (step_size(step, False) / 16 / 255) ** 2
+            rows: PatchRows = encoder.coded(self._latents[shown], rd_lambda, self.settings.beams).rows
             payload, coded = pack_rows(rows, self.levels, network.codebook_size, self.tables)
             shows, parities = protected_base(network, rows, *self.size)
             if not parities or not rows.counts.any():
                 payload, coded, parities, shows = b"", False, b"", grey(*self._grid)
-            self._bases[shown, rough] = payload, coded, parities, shows
-        return self._bases[shown, rough]
+            self._bases[shown, step] = payload, coded, parities, shows
+        return self._bases[shown, step]
 
     def _between(self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray) -> MotionPayload:
         assert state.syntax is not None

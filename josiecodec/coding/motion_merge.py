@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..kernels import family
+from ..kernels import family, ready
 from ..vision.motion_field import fetch, windows
 from ..vision.motion_planes import PAD, PATCH, Planes
 from ..vision.motion_search import LONGEST
@@ -38,11 +38,11 @@ def settle(
     kernels = family("motion_merge")
     if kernels is not None:
         out = np.zeros((h, w, 1 + 2 * refs), np.int32)
-        near_and_far = [np.require(r.reference.y, np.uint8, "CW") for r in (references[0], references[-1])]
+        near_and_far = [ready(r.reference.y, np.uint8) for r in (references[0], references[-1])]
         vectors = np.stack([np.asarray(v, np.int32) for v in found])
         limits = np.ascontiguousarray(SATURATION * sizes * sizes), np.ascontiguousarray(prices)
-        bits = TAKEN_OVER, _BITS, NEW + (refs > 1) * OF_TWO
-        kernels.settle(np.require(picture.y, np.uint8, "CW"), *near_and_far, vectors, *limits, *bits, PAD, PATCH, out)
+        bit_costs = TAKEN_OVER, _BITS, NEW + (refs > 1) * OF_TWO
+        kernels.settle(ready(picture.y, np.uint8), *near_and_far, vectors, *limits, *bit_costs, PAD, out)
         return out
     blocks = picture.y.reshape(h, PATCH, w, PATCH).transpose(0, 2, 1, 3).astype(np.int16)
     squares = [windows(r.reference.y, PATCH) for r in references]

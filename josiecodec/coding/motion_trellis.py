@@ -12,7 +12,7 @@ import numpy as np
 
 from ..bitstream.motion_syntax import PLACES, BlockContexts
 from ..entropy.adaptive_bits import Contexts
-from ..kernels import family
+from ..kernels import family, ready
 from ..vision.motion_residual import MAX_MAGNITUDE
 
 FEW = 64  # sizes whose bits are in tables; larger ones take two bits more for each doubling
@@ -72,20 +72,30 @@ def _size_bits(bits: np.ndarray, index: np.ndarray) -> np.ndarray:
     That is behind three flags; the contexts of the first are `index` [64, 9].
     """
     kinds, which = np.unique(index, return_inverse=True)
-    table = np.zeros((FEW + 1, len(kinds)), np.float32)
-    for n in range(1, FEW + 1):
-        table[n] = 1 + _escape_bits(bits, kinds, n - 1)
-    return table[:, which.reshape(index.shape)]
+    own = bits[:, kinds[:, None] + np.arange(6)]  # [2, kinds, 6]
+    table = own[0] @ _ZEROS.T + own[1] @ _ONES.T + _RAW
+    return np.ascontiguousarray(table.T[:, which.reshape(index.shape)])
 
 
-def _escape_bits(bits: np.ndarray, index: np.ndarray, value: int) -> np.ndarray:
-    """Of a number as `adaptive_bits.escape` codes it behind three flags."""
-    total = sum(bits[1, index + i] for i in range(min(value, 3)))
-    if value < 3:
-        return np.asarray(total + bits[0, index + value])
-    size = (value - 2).bit_length() - 1
-    total = total + sum(bits[1, index + 3 + min(i, 2)] for i in range(size))
-    return np.asarray(total + bits[0, index + 3 + min(size, 2)] + size)
+def _escapes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of sizes 0 to `FEW`: which of six contexts code how many zeros and ones, and how many bits come as they are."""
+    zeros, ones, raw = np.zeros((FEW + 1, 6)), np.zeros((FEW + 1, 6)), np.zeros(FEW + 1)
+    for size in range(1, FEW + 1):
+        value = size - 1
+        ones[size, : min(value, 3)] = 1
+        raw[size] = 1
+        if value < 3:
+            zeros[size, value] = 1
+            continue
+        rest = (value - 2).bit_length() - 1
+        for i in range(rest):
+            ones[size, 3 + min(i, 2)] += 1
+        zeros[size, 3 + min(rest, 2)] = 1
+        raw[size] += rest
+    return zeros.astype(np.float32), ones.astype(np.float32), raw.astype(np.float32)
+
+
+_ZEROS, _ONES, _RAW = _escapes()
 
 
 def choose_levels(x: np.ndarray, bits: BlockBits, price: float) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +115,7 @@ def choose_levels(x: np.ndarray, bits: BlockBits, price: float) -> tuple[np.ndar
     kernels = family("motion_trellis")
     if kernels is not None:
         levels, gain = np.zeros((count, 64), np.int16), np.empty(count, np.float32)
-        given = [np.require(a, np.float32, "CW") for a in (x, bits.significant, bits.last, bits.size)]
+        given = [ready(a, np.float32) for a in (x, bits.significant, bits.last, bits.size)]
         kernels.choose_levels(*given, _EXTRA, _INCOMING, np.float32(price), levels, gain)
         return levels, gain
     nearest = np.minimum(np.floor(x + 0.5), MAX_MAGNITUDE)

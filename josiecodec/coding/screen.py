@@ -182,7 +182,7 @@ class _Part:
         palette = colors.palette(rd_lambda)
         errors = colors.errors(palette)
         nearest = errors.argmin(1)
-        costs = (errors / (rd_lambda * PIXEL_LAMBDA)).tolist()
+        costs = (errors / (rd_lambda * PIXEL_LAMBDA)).astype(np.float64)
         data, screen = pack_screen(self.patches, palette, self.patch, _rows(colors.which, nearest, costs))
         return CodedScreen(data, screen)
 
@@ -202,9 +202,9 @@ class _Part:
         return values.reshape(height, self.patch, width, self.patch).sum((1, 3), dtype=np.float64)
 
 
-def _rows(which: np.ndarray, nearest: np.ndarray, costs: list[list[float]]) -> Iterator[Wanted]:
+def _rows(which: np.ndarray, nearest: np.ndarray, costs: np.ndarray) -> Iterator[Wanted]:
     for row in which:
         own = nearest[row]
         ends = np.append(np.flatnonzero(own[1:] != own[:-1]) + 1, len(own))
         same = ends[np.searchsorted(ends, np.arange(len(own)), side="right")]
-        yield Wanted([costs[color] for color in row.tolist()], own.tolist(), same.tolist())
+        yield Wanted(costs, row, own, same)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from .range_coder import FREQUENCY_BITS, TOP, RangeDecoder, RangeEncoder
 
 ONE = 1 << 16
@@ -18,6 +20,7 @@ _SLOW = [(10 * ONE) // min(10 * n + 16, 10 * SLOW) for n in range(_COUNTED + 1)]
 _LEAST, _MOST = 32, (1 << FREQUENCY_BITS) - 32
 _COST_SHIFT = 7
 _COSTS = [-math.log2((i + 0.5) / (ONE >> _COST_SHIFT - 1)) for i in range(ONE >> _COST_SHIFT - 1)]
+SPEEDS, COSTS = np.array([_FAST, _SLOW]), np.array(_COSTS)  # for compiled code
 
 
 class CountedContexts:

@@ -11,43 +11,42 @@ One function describes the syntax for both directions. An encoder may also let i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..errors import FormatError
 from .counted_bits import Coder, CountedContexts, number
-
-MAX_COLORS = 255
-EDGE = 4  # pixels that are looked at to the left and right
-BREAK_BITS = 14.0  # that a stretch of other colours has to be worth to end a run
-_BITS = 16  # of the addresses of the tables of guesses
-_SHIFT, _WORD = 32 - _BITS, (1 << 32) - 1
-_NONE = 511  # no guess
-_LENGTHS = 19  # of the lengths of runs, in bits: rows have up to 8192 patches of 16 pixels, which is 2^17
-# What is looked at above, as (row, columns to the right), for each guess; then how many pixels to the left.
-_ABOVE = (
-    tuple((0, i) for i in range(-3, 4)) + tuple((1, i) for i in range(-2, 3)) + tuple((2, i) for i in range(-1, 3)),
-    ((0, -1), (0, 0), (0, 1), (0, 2), (1, 0), (1, 1)),
-    ((0, -1), (0, 0), (0, 1)),
+from .index_map_kernel import MapKernel
+from .index_map_layout import (
+    ABOVE,
+    BITS,
+    BREAK_BITS,
+    EDGE,
+    FACTORS,
+    HITS,
+    LENGTHS,
+    MAX_COLORS,
+    NEIGHBOURS,
+    NONE,
+    RUNS,
+    SHIFT,
+    STOPS,
+    WORD,
+    Wanted,
 )
-_FACTORS = [pow(0x9E3779B1, n, 1 << 32) for n in range(1, 32)]  # odd, so that every pixel changes an address
-_ONE, _TWO, _THREE, _FOUR = _FACTORS[:EDGE]
+
+__all__ = ["EDGE", "MAX_COLORS", "IndexMap", "Wanted"]
+
+_ONE, _TWO, _THREE, _FOUR = FACTORS[:EDGE]
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What an encoder wants of a row, each list with an item for each of its pixels.
+class _Pixels:
+    """The same by pixel."""
 
-    Attributes:
-        costs: error of each colour there, in bits.
-        nearest: the colour of the least error.
-        same: where the stretch of this nearest colour ends.
-    """
-
-    costs: list[list[float]]
-    nearest: list[int]
-    same: list[int]
+    def __init__(self, wanted: Wanted):
+        costs = wanted.costs.tolist()
+        self.costs: list[list[float]] = [costs[kind] for kind in wanted.kinds.tolist()]
+        self.nearest: list[int] = wanted.nearest.tolist()
+        self.same: list[int] = wanted.same.tolist()
 
     def kept(self, first: int, length: int, color: int) -> int:
         """How long a run of a colour should go on, of `length` pixels that it may."""
@@ -77,12 +76,15 @@ class IndexMap:
         self.colors, self.width = colors, width
         self.outside = colors  # the index of a pixel that is not coded
         self.depth = max(1, (colors - 1).bit_length())
+        self._kernel = MapKernel.of(colors, width, self.depth)
+        if self._kernel is not None:
+            return
         self._above = [np.full(width + 2 * EDGE, self.outside, np.uint32)] * 3  # rows, the nearest first
-        self._guesses = [[_NONE] * (1 << _BITS) for _ in _ABOVE]  # with confidence times 512
-        self._hit = [CountedContexts(4 * 4 * 8) for _ in _ABOVE]
-        self._neighbour = CountedContexts(2 * 8)
-        self._run = CountedContexts(2 * _LENGTHS)
-        self._stop = CountedContexts(_LENGTHS * _LENGTHS)
+        self._guesses = [[NONE] * (1 << BITS) for _ in ABOVE]  # with confidence times 512
+        self._hit = [CountedContexts(HITS) for _ in ABOVE]
+        self._neighbour = CountedContexts(NEIGHBOURS)
+        self._run = CountedContexts(RUNS)
+        self._stop = CountedContexts(STOPS)
         self._spelt = [CountedContexts((colors + 1) << self.depth) for _ in range(2)]
 
     def row(self, coder: Coder, spans: list[tuple[int, int]], wanted: Wanted | None = None) -> np.ndarray:
@@ -99,6 +101,11 @@ class IndexMap:
         Raises:
             FormatError: if there is no such colour or run.
         """
+        if self._kernel is not None:
+            return self._kernel.row(coder, spans, wanted)
+        return self._row(coder, spans, None if wanted is None else _Pixels(wanted))
+
+    def _row(self, coder: Coder, spans: list[tuple[int, int]], wanted: _Pixels | None) -> np.ndarray:
         above = self._above[0].tolist()
         changes = np.flatnonzero(self._above[0][1:] != self._above[0][:-1])
         ends = np.append(changes, len(above) - 1)
@@ -112,7 +119,7 @@ class IndexMap:
                 color = row[at - 1]
                 flat = color == above[at] == above[at - 1] == above[at + 1] and color != self.outside
                 if not flat:
-                    places = places or [self._places(k).tolist() for k in range(len(_ABOVE))]
+                    places = places or [self._places(k).tolist() for k in range(len(ABOVE))]
                     row[at] = self._pixel(coder, row, above, places, at, wanted)
                     at += 1
                     continue
@@ -133,7 +140,7 @@ class IndexMap:
     def _places(self, guess: int) -> np.ndarray:
         """What the pixels above add to the address of a guess, of each pixel of a row, uint32."""
         total = np.zeros(self.width, np.uint32)
-        for factor, (row, right) in zip(_FACTORS[EDGE:], _ABOVE[guess]):
+        for factor, (row, right) in zip(FACTORS[EDGE:], ABOVE[guess]):
             total += self._above[row][EDGE + right : EDGE + right + self.width] * np.uint32(factor)
         return total
 
@@ -142,7 +149,7 @@ class IndexMap:
         size = length.bit_length()
         if coder.bit(self._run, 2 * size + broken, kept == length):
             return length
-        kept = number(coder, self._stop, _LENGTHS * size, (length - 1).bit_length(), kept)
+        kept = number(coder, self._stop, LENGTHS * size, (length - 1).bit_length(), kept)
         if kept >= length:
             raise FormatError("a run of colours beyond its end")
         return kept
@@ -158,27 +165,27 @@ class IndexMap:
         return color
 
     def _pixel(
-        self, coder: Coder, row: list[int], above: list[int], places: list[list[int]], at: int, wanted: Wanted | None
+        self, coder: Coder, row: list[int], above: list[int], places: list[list[int]], at: int, wanted: _Pixels | None
     ) -> int:
         """Code a pixel that is not in a run."""
         left, upper = row[at - 1], above[at]
         around = (left == upper) + 2 * (upper == above[at + 1]) + 4 * (left == above[at - 1])
         near = left * _ONE
         both = near + row[at - 2] * _TWO
-        far = (places[0][at - EDGE] + both + row[at - 3] * _THREE + row[at - 4] * _FOUR & _WORD) >> _SHIFT
-        middle, close = (places[1][at - EDGE] + both & _WORD) >> _SHIFT, (places[2][at - EDGE] + near & _WORD) >> _SHIFT
+        far = (places[0][at - EDGE] + both + row[at - 3] * _THREE + row[at - 4] * _FOUR & WORD) >> SHIFT
+        middle, close = (places[1][at - EDGE] + both & WORD) >> SHIFT, (places[2][at - EDGE] + near & WORD) >> SHIFT
         all_far, all_middle, all_close = self._guesses
         held, held_2, held_3 = all_far[far], all_middle[middle], all_close[close]
-        one, two, three = held & _NONE, held_2 & _NONE, held_3 & _NONE
+        one, two, three = held & NONE, held_2 & NONE, held_3 & NONE
         # Each guess that is not like one before: colour, contexts, index.
-        known = one != _NONE
+        known = one != NONE
         tries: list[tuple[int, CountedContexts, int]] = []
         if known:
             agree = (one == two) + 2 * (one == three)
             tries.append((one, self._hit[0], (held >> 9) * 32 + agree * 8 + around))
-        if two != _NONE and two != one:
+        if two != NONE and two != one:
             tries.append((two, self._hit[1], (held_2 >> 9) * 32 + (two == three) * 16 + known * 8 + around))
-        if three != _NONE and three != one and three != two:
+        if three != NONE and three != one and three != two:
             tries.append((three, self._hit[2], (held_3 >> 9) * 32 + known * 8 + around))
         color = wanted.nearest[at - EDGE] if wanted is not None else 0
         if wanted is not None and not (known and color == one):

@@ -17,11 +17,13 @@ import os
 import sys
 import threading
 from types import ModuleType
+from typing import Any
 
-__all__ = ["SWITCH", "family"]
+import numpy as np
+
+__all__ = ["SWITCH", "family", "ready"]
 
 SWITCH = "JOSIECODEC_KERNELS"  # of the environment: "off" for NumPy
-PATIENCE = 2.0  # seconds of compilation without a word
 _loaded: dict[str, ModuleType | None] = {}
 _lock = threading.Lock()
 
@@ -37,21 +39,17 @@ def family(name: str) -> ModuleType | None:
     return _loaded[name]
 
 
+def ready(x: np.ndarray, kind: Any) -> np.ndarray:
+    """An array as kernels take it, of numbers of a kind: the same where it is so already, else a copy."""
+    return np.require(x, kind, ["C", "W"])
+
+
 def _load(name: str) -> ModuleType | None:
-    talk = threading.Timer(PATIENCE, _say)
-    talk.daemon = True
-    talk.start()
     try:
         return importlib.import_module(f"{__name__}.{name}")
-    except Exception as error:  # a broken numba or LLVM must not cost anybody a file
-        if not isinstance(error, ModuleNotFoundError):
-            print(f"josiecodec: kernels cannot be compiled, going on without ({error})".split("\n")[0], file=sys.stderr)
+    except ModuleNotFoundError:
         return None
-    finally:
-        talk.cancel()
-
-
-def _say() -> None:
-    if not getattr(_say, "said", False):
-        _say.said = True  # type: ignore[attr-defined]
-        print("josiecodec: compiling for this machine, which happens once", file=sys.stderr)
+    except Exception as error:  # a broken numba or LLVM must not cost anybody a file
+        if None not in _loaded.values():  # said once
+            print(f"josiecodec: no compiled code, which is slower: {error}".split("\n")[0], file=sys.stderr)
+        return None

@@ -4,29 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numba
 
-OPTIONS = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
+OPTIONS: dict[str, Any] = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
+PATIENCE = 1.5  # seconds of compilation without a word
+WAIT = 60.0  # seconds for another process
+_said = False
 
 
 def compiled(*signatures: str) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function for these types now, or read it from the cache."""
 
     def decorate(function: Callable[..., Any]) -> Any:
+        kept = True
         with _alone():
+            begin = time.perf_counter()
             try:
-                return numba.njit(list(signatures), cache=True, **OPTIONS)(function)
-            except RuntimeError as error:
-                if "cache" not in str(error):
-                    raise
-                return numba.njit(list(signatures), **OPTIONS)(function)  # no folder can be written
+                kernel = numba.njit(list(signatures), cache=True, **OPTIONS)(function)
+            except Exception:  # no folder can be written, or what is there is damaged
+                kept = False
+                kernel = numba.njit(list(signatures), **OPTIONS)(function)
+        if not kept or kernel.stats.cache_misses:
+            _took(time.perf_counter() - begin, kept)
+        return kernel
 
     return decorate
+
+
+def _took(seconds: float, kept: bool) -> None:
+    """Say once why a first run is slow."""
+    global _said
+    if seconds > PATIENCE and not _said:
+        _said = True
+        when = "once" if kept else "at every start, as no folder can keep it (NUMBA_CACHE_DIR can name one)"
+        print(f"josiecodec: compiling code for this machine, {when}", file=sys.stderr)
 
 
 def part(function: Callable[..., Any]) -> Any:
@@ -36,21 +54,23 @@ def part(function: Callable[..., Any]) -> Any:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Let others wait that start at the same time, so that they find what this process compiles."""
+    """Let others wait that start at the same time, so that they find what this process compiles; not for ever."""
     try:
         import fcntl
 
-        uid = os.getuid()
-        file = os.open(
-            Path(tempfile.gettempdir()) / f"josiecodec-kernels-{uid}.lock",
-            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0),
-            0o600,
-        )
-    except (ImportError, OSError, AttributeError):
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = os.open(Path(tempfile.gettempdir()) / f"josiecodec-kernels-{os.getuid()}.lock", flags, 0o600)
+    except (ImportError, OSError):
         yield
         return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        until = time.monotonic() + WAIT
+        while time.monotonic() < until:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(0.05)
         yield
     finally:
         os.close(file)

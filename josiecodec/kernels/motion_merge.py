@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 from .compiling import compiled, part
 
@@ -18,33 +21,57 @@ def saturated(error, scale):
     return scale * (0.6931471805599453 * log2)
 
 
-@part
-def _line(squares, i, j, y, motion, r, pad):
-    """A row of the patch (i, j) by a vector of reference r."""
-    down, right = motion[1 + 2 * r], motion[2 + 2 * r]
-    top = min(max(16 * i + (down >> 2) + pad, 0), squares.shape[1] - 16)
-    left = min(max(16 * j + (right >> 2) + pad, 0), squares.shape[2] - 16)
-    return squares[(down & 3) * 4 + (right & 3), top + y, left:]
+@intrinsic
+def _row_error(typing, own, at, first, at_first, second, at_second):
+    """Sum of squared differences of 16 bytes to the means of others, behind places of flat arrays; not checked."""
+
+    def generate(context, builder, signature, arguments):
+        byte, word = ir.IntType(8), ir.IntType(32)
+        wide = ir.VectorType(word, 16)
+
+        def loaded(n):
+            array = context.make_array(signature.args[n])(context, builder, arguments[n])
+            place = builder.gep(array.data, [arguments[n + 1]])
+            row = builder.load(builder.bitcast(place, ir.VectorType(byte, 16).as_pointer()))
+            row.align = 1
+            return builder.zext(row, wide)
+
+        one = ir.Constant(wide, [1] * 16)
+        mean = builder.lshr(builder.add(builder.add(loaded(2), loaded(4)), one), one)
+        difference = builder.sub(mean, loaded(0))
+        kind = ir.FunctionType(word, [wide])
+        add_up = cgutils.get_or_insert_function(builder.module, kind, "llvm.vector.reduce.add.v16i32")
+        return builder.zext(builder.call(add_up, [builder.mul(difference, difference)]), ir.IntType(64))
+
+    return types.int64(own, types.int64, first, types.int64, second, types.int64), generate
 
 
 @part
-def _error(picture, first, second, i, j, motion, refs, pad, side):
-    """Sum of squared errors of a patch by a motion [5]; `side` is 16, which is not to be known before."""
-    total = np.int32(0)
+def _place(squares, i, j, down, right, pad):
+    """Where the patch (i, j) moved by a vector begins."""
+    rows, columns = squares.shape[1], squares.shape[2]
+    top = min(max(16 * i + (down >> 2) + pad, 0), rows - 16)
+    left = min(max(16 * j + (right >> 2) + pad, 0), columns - 16)
+    return (((down & 3) * 4 + (right & 3)) * rows + top) * columns + left
+
+
+@part
+def _error(picture, first, second, i, j, motion, refs, pad):
+    """Sum of squared errors of a patch by a motion [5]."""
     use = motion[0] if refs > 1 else np.int64(1)
-    for y in range(side):
-        own = picture[16 * i + y, 16 * j :]
-        if use == 1 or use == 2:
-            line = _line(first, i, j, y, motion, 0, pad) if use == 1 else _line(second, i, j, y, motion, 1, pad)
-            for x in range(side):
-                difference = np.int32(np.int32(line[x]) - np.int32(own[x]))
-                total = np.int32(total + np.int32(difference * difference))
-        else:
-            line, other = _line(first, i, j, y, motion, 0, pad), _line(second, i, j, y, motion, 1, pad)
-            for x in range(side):
-                mean = np.int32((np.int32(line[x]) + np.int32(other[x]) + np.int32(1)) >> np.int32(1))
-                difference = np.int32(mean - np.int32(own[x]))
-                total = np.int32(total + np.int32(difference * difference))
+    a, b = first, second
+    place_a = _place(first, i, j, motion[1], motion[2], pad)
+    place_b = place_a
+    if use == 1:
+        b = first
+    else:
+        place_b = _place(second, i, j, motion[3], motion[4], pad)
+        if use == 2:
+            a, place_a = second, place_b
+    here, total = 16 * i * picture.shape[1] + 16 * j, np.int64(0)
+    for y in range(16):
+        row = y * first.shape[2]
+        total += _row_error(picture, here + y * picture.shape[1], a, place_a + row, b, place_b + row)
     return total
 
 
@@ -71,9 +98,9 @@ def _same(a, b):
 
 @compiled(
     "void(uint8[:, ::1], uint8[:, :, ::1], uint8[:, :, ::1], int32[:, :, :, ::1], float64[:, ::1], float64[:, ::1], "
-    "float64[::1], float64[::1], float64, int64, int64, int32[:, :, ::1])"
+    "float64[::1], float64[::1], float64, int64, int32[:, :, ::1])"
 )
-def settle(picture, first, second, found, scales, prices, taken_over, bits, new, pad, side, motions):
+def settle(picture, first, second, found, scales, prices, taken_over, bits, new, pad, motions):
     """Motions of all patches, in `motions`.
 
     Args:
@@ -86,13 +113,12 @@ def settle(picture, first, second, found, scales, prices, taken_over, bits, new,
         bits: of components of differences.
         new: bits of a motion that is not taken over.
         pad: of the references.
-        side: of a patch, 16.
         motions: [h, w, 1 + 2 R].
     """
     h, w = motions.shape[0], motions.shape[1]
     refs = len(found)
     fits = first.shape[0] == 16 and first.shape[1] >= 16 and first.shape[2] >= 16 and first.shape == second.shape
-    if not fits or side != 16 or picture.shape[0] < 16 * h or picture.shape[1] < 16 * w:
+    if not fits or picture.shape[0] < 16 * h or picture.shape[1] < 16 * w:
         return
     known = np.zeros((h, w, 5), np.int64)
     choices, near = np.zeros((7, 5), np.int64), np.zeros((3, 5), np.int64)
@@ -137,7 +163,7 @@ def settle(picture, first, second, found, scales, prices, taken_over, bits, new,
                             right = abs(motion[2 + 2 * r] - _expected(near, 1, r))
                             total += bits[min(down, many)] + bits[min(right, many)]
                     cost = prices[i, j] * (new + total)
-                error = _error(picture, first, second, i, j, motion, refs, pad, side)
+                error = _error(picture, first, second, i, j, motion, refs, pad)
                 cost = saturated(np.float64(error), scales[i, j]) + cost
                 if cost < least:
                     best, least = c, cost

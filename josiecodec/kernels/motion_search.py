@@ -7,25 +7,57 @@ cannot become the best any more, which changes nothing.
 from __future__ import annotations
 
 import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 from .compiling import compiled, part
+
+
+@intrinsic
+def _row_error(typing, own, at, other, at_other):
+    """Sum of absolute differences of 16 bytes behind places of flat arrays, which are not checked."""
+
+    def generate(context, builder, signature, arguments):
+        byte, short, word, flag = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(1)
+        wide = ir.VectorType(short, 16)
+
+        def loaded(n):
+            array = context.make_array(signature.args[n])(context, builder, arguments[n])
+            place = builder.gep(array.data, [arguments[n + 1]])
+            row = builder.load(builder.bitcast(place, ir.VectorType(byte, 16).as_pointer()))
+            row.align = 1
+            return builder.zext(row, wide)
+
+        kind = ir.FunctionType(wide, [wide, flag])
+        absolute = cgutils.get_or_insert_function(builder.module, kind, "llvm.abs.v16i16")
+        difference = builder.call(absolute, [builder.sub(loaded(0), loaded(2)), ir.Constant(flag, 0)])
+        kind = ir.FunctionType(word, [ir.VectorType(word, 16)])
+        add_up = cgutils.get_or_insert_function(builder.module, kind, "llvm.vector.reduce.add.v16i32")
+        return builder.zext(builder.call(add_up, [builder.zext(difference, kind.args[0])]), ir.IntType(64))
+
+    return types.int64(own, types.int64, other, types.int64), generate
 
 
 @part
 def _error(picture, squares, i, j, down, right, pad, most):
     """Sum of absolute errors of the patch (i, j) by a vector; that of some rows if they come to more than `most`."""
-    phase = (down & 3) * 4 + (right & 3)
-    top = min(max(16 * i + (down >> 2) + pad, 0), squares.shape[1] - 16)
-    left = min(max(16 * j + (right >> 2) + pad, 0), squares.shape[2] - 16)
-    total = np.int32(0)
+    rows, columns = squares.shape[1], squares.shape[2]
+    top = min(max(16 * i + (down >> 2) + pad, 0), rows - 16)
+    left = min(max(16 * j + (right >> 2) + pad, 0), columns - 16)
+    there = (((down & 3) * 4 + (right & 3)) * rows + top) * columns + left
+    here = 16 * i * picture.shape[1] + 16 * j
+    total = np.int64(0)
     for y in range(16):
-        own = picture[16 * i + y, 16 * j : 16 * j + 16]
-        other = squares[phase, top + y, left : left + 16]
-        for x in range(16):
-            total += np.int32(abs(np.int32(own[x]) - np.int32(other[x])))
+        total += _row_error(picture, here + y * picture.shape[1], squares, there + y * columns)
         if y & 3 == 3 and total > most:
             break
     return total
+
+
+@part
+def _is_large_enough(squares):
+    return squares.shape[0] == 16 and squares.shape[1] >= 16 and squares.shape[2] >= 16
 
 
 @part
@@ -47,13 +79,14 @@ def best_of(picture, squares, tried, vectors, errors, pad):
         pad: of `squares`.
     """
     h, w = errors.shape
-    if picture.shape[0] < 16 * h or picture.shape[1] < 16 * w or squares.shape[1] < 16 or squares.shape[2] < 16:
+    if picture.shape[0] < 16 * h or picture.shape[1] < 16 * w or not _is_large_enough(squares):
         return
     for i in range(h):
         for j in range(w):
-            least, best = np.int32(1 << 30), 0
+            least, best = np.int64(1 << 30), 0
             for n in range(len(tried)):
-                error = _error(picture, squares, i, j, tried[n, i, j, 0], tried[n, i, j, 1], pad, least)
+                down, right = np.int64(tried[n, i, j, 0]), np.int64(tried[n, i, j, 1])
+                error = _error(picture, squares, i, j, down, right, pad, least)
                 if error < least:
                     least, best = error, n
             errors[i, j] = least
@@ -78,7 +111,7 @@ def improve(picture, squares, vectors, errors, found, found_errors, around, long
         price: of a bit.
     """
     h, w = errors.shape
-    if picture.shape[0] < 16 * h or picture.shape[1] < 16 * w or squares.shape[1] < 16 or squares.shape[2] < 16:
+    if picture.shape[0] < 16 * h or picture.shape[1] < 16 * w or not _is_large_enough(squares):
         return
     near, most = np.empty((5, 2), np.int64), len(bits) - 1
     for i in range(h):

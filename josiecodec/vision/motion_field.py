@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..kernels import family
+from ..kernels import family, ready
 from .motion_planes import CELL, PAD, PATCH, Planes, Reference
 
 GREY = 128  # what a patch without any reference is predicted to be
@@ -68,7 +68,7 @@ def _plane(planes: list[np.ndarray], field: MotionField, side: int, pad: int, ov
     kernels = family("motion_field")
     if kernels is not None:
         weights = np.ascontiguousarray(_WEIGHTS[:, :: CELL // side, :: CELL // side])
-        uses, vectors = np.require(field.uses, np.uint8, "CW"), np.require(field.vectors, np.int16, "CW")
+        uses, vectors = ready(field.uses, np.uint8), ready(field.vectors, np.int16)
         shift = int(side != CELL)
         return np.asarray(
             kernels.compensate(planes[0], planes[-1], uses, vectors, side, pad, shift, weights, overlapped)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels import family
+from ..kernels import family, ready
 from .motion_planes import PATCH, Planes
 
 BLOCKS, SIZE = 6, 64  # blocks of a patch, coefficients of a block
@@ -31,6 +31,7 @@ SCAN = _zigzag()
 _COSINES = np.array(
     [[np.cos((2 * x + 1) * k * np.pi / 16) / (8**0.5 if k == 0 else 2) for x in range(8)] for k in range(8)]
 )
+_BASIS = np.ascontiguousarray(np.kron(_COSINES, _COSINES)[SCAN].T.astype(np.float32))  # both directions at once
 _INTEGER = np.rint(_COSINES * (1 << _BITS))  # whole numbers as float64: exact, and fast to multiply
 
 
@@ -38,6 +39,9 @@ def step_size(step: int, chroma: bool) -> int:
     """Step of a picture, 0 .. `MAX_STEP`, as a size in units of 1/16 of a pixel's unit; it doubles every 16 steps."""
     whole, part = divmod(max(step - CHROMA_FINER * chroma, 0), 16)
     return (_SIXTEENTHS[part] << whole) + 128 >> 8
+
+
+_STEP_SIZES = np.array([[step_size(n, chroma) for n in range(MAX_STEP + 1)] for chroma in (False, True)])
 
 
 def to_blocks(y: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -58,8 +62,7 @@ def from_blocks(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def transform(blocks: np.ndarray) -> np.ndarray:
     """Orthonormal coefficients float32 [..., 64] in scan order, of blocks [..., 8, 8]."""
-    c = _COSINES.astype(np.float32)
-    return (c @ blocks.astype(np.float32) @ c.T).reshape(*blocks.shape[:-2], SIZE)[..., SCAN]
+    return (blocks.reshape(-1, SIZE).astype(np.float32) @ _BASIS).reshape(*blocks.shape[:-2], SIZE)
 
 
 def add_residual(prediction: Planes, levels: np.ndarray, step: int, offsets: np.ndarray | None = None) -> Planes:
@@ -74,7 +77,7 @@ def add_residual(prediction: Planes, levels: np.ndarray, step: int, offsets: np.
     kernels = family("motion_residual")
     if kernels is not None:
         y, u, v = (np.array(p) for p in (prediction.y, prediction.u, prediction.v))
-        levels, shift = np.require(levels, np.int16, "CW"), 2 * _BITS + _UNIT.bit_length() - 1
+        levels, shift = ready(levels, np.int16), 2 * _BITS + _UNIT.bit_length() - 1
         kernels.add_levels(y, u, v, levels, luma_sizes, chroma_sizes, SCAN, _INTEGER.astype(np.int64), shift)
         cells, sizes = np.ascontiguousarray(cells_of(coded[..., :4])), luma_sizes.repeat(2, 0).repeat(2, 1)
         kernels.smooth_edges(y, cells, sizes, np.array(EDGES))
@@ -86,8 +89,8 @@ def add_residual(prediction: Planes, levels: np.ndarray, step: int, offsets: np.
     coefficients[:, SCAN] = levels[where].astype(np.float64) * size[:, None]
     square = coefficients.reshape(-1, 8, 8)
     whole = _INTEGER.T @ square @ _INTEGER  # below 2^53: exact whatever the order
-    shift = 2.0 ** (2 * _BITS) * _UNIT
-    residual = np.floor(whole / shift + 0.5).astype(np.int32)
+    scale = 2.0 ** (2 * _BITS) * _UNIT
+    residual = np.floor(whole / scale + 0.5).astype(np.int32)
     blocks[where] = np.clip(blocks[where] + residual, 0, 255).astype(np.uint8)
     y, u, v = (np.ascontiguousarray(p) for p in from_blocks(blocks))
     _smooth_edges(y, cells_of(coded[..., :4]), luma_sizes.repeat(2, 0).repeat(2, 1))
@@ -96,9 +99,8 @@ def add_residual(prediction: Planes, levels: np.ndarray, step: int, offsets: np.
 
 def sizes_of(step: int, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sizes of steps of patches [h, w] in units of 1/16 of a pixel's unit, of luma and of chroma."""
-    table = np.array([[step_size(n, chroma) for n in range(MAX_STEP + 1)] for chroma in (False, True)])
     steps = np.clip(step + offsets.astype(int), 0, MAX_STEP)
-    return table[0, steps], table[1, steps]
+    return _STEP_SIZES[0, steps], _STEP_SIZES[1, steps]
 
 
 def cells_of(luma: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..kernels import family
+from ..kernels import family, ready
 from .motion_field import fetch, windows
 from .motion_planes import PAD, PATCH, Planes
 
@@ -88,7 +88,7 @@ def _refined_by_kernel(
     """`_refined`, from the best of some vectors [C, h, w, 2] on."""
     kernels = family("motion_search")
     assert kernels is not None
-    luma, squares = np.require(picture.y, np.uint8, "CW"), np.require(other.reference.y, np.uint8, "CW")
+    luma, squares = ready(picture.y, np.uint8), ready(other.reference.y, np.uint8)
     vectors, error = np.empty(tried.shape[1:], np.int32), np.empty(tried.shape[1:3], np.float32)
     kernels.best_of(luma, squares, tried, vectors, error, PAD)
     found, errors = np.empty_like(vectors), np.empty_like(error)
@@ -163,7 +163,7 @@ def _coarse_search(small: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np
     kernels = family("motion_search")
     if kernels is not None:
         shifts_found = np.zeros((2, h, w, 2), np.int32)
-        kernels.coarse_search(*(np.require(x, np.int16, "CW") for x in (small, padded)), REACH, shifts_found)
+        kernels.coarse_search(*(ready(x, np.int16) for x in (small, padded)), REACH, shifts_found)
         return shifts_found[0], shifts_found[1]
     shifts = 2 * REACH + 1
     sums = np.empty((shifts, shifts, h, w), np.float32)
