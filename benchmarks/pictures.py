@@ -67,7 +67,7 @@ def measured(codec: josiecodec.Jovio, files: list[Path], bpp: float) -> dict[str
         for effort in EFFORTS:
             settings = dataclasses.replace(codec.settings, effort=effort)
 
-            def encode(s: josiecodec.EncoderSettings = settings) -> bytes:
+            def encode(x: Tensor = x, s: josiecodec.EncoderSettings = settings) -> bytes:
                 return codec.compress(x, bpp=bpp, settings=s)
 
             rows[f"josiecodec, {effort}"].append(row(x, encode, codec.decompress))
@@ -78,8 +78,8 @@ def measured(codec: josiecodec.Jovio, files: list[Path], bpp: float) -> dict[str
             quality = finest(picture, kind, size)
             if quality is not None:
 
-                def other(k: str = kind, q: int = quality) -> bytes:
-                    return saved(picture, k, q)
+                def other(p: Image.Image = picture, k: str = kind, q: int = quality) -> bytes:
+                    return saved(p, k, q)
 
                 rows[kind].append(row(x, other, lambda data: load_image(io.BytesIO(data))))
     return rows

@@ -18,8 +18,8 @@ from josiecodec.bitstream.container import TokenReader, TokenWriter
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.patch_payload import PatchRows
 from josiecodec.coding.detail import DetailCoder
-from josiecodec.coding.picture_file import read_picture
 from josiecodec.coding.picture_encoder import COARSEST, step_for
+from josiecodec.coding.picture_file import read_picture
 from josiecodec.errors import ConfigError, FormatError, ModelError
 from josiecodec.hub.store import load, save
 from josiecodec.metrics.vision import psnr
