@@ -143,6 +143,7 @@ class PictureBase:
         self.gain = 1.0  # of bits of the whole over those of the sample
         self._wanted: dict[tuple[int, int], np.ndarray] = {}
         self._foreseen: Fineness | None = None
+        self._decoded_last: tuple[tuple[int, int], Tensor] | None = None  # of a large picture
 
     @staticmethod
     def coded(tools: Tools, picture: Tensor, latent: Tensor, dearer: float = 1.0) -> PictureBase:
@@ -163,8 +164,10 @@ class PictureBase:
         if self.counts.size <= LARGE or not self.network.is_convolutional:
             edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
             return self.decoded[..., edge, :]
-        decoded = self._still_rows.rows(*part).clamp_(0, 1)
-        return in_grey(decoded) if self.tools.coder.grey else decoded
+        if self._decoded_last is None or self._decoded_last[0] != part:
+            decoded = self._still_rows.rows(*part).clamp_(0, 1)
+            self._decoded_last = part, in_grey(decoded) if self.tools.coder.grey else decoded
+        return self._decoded_last[1]
 
     @cached_property
     def _still_rows(self) -> StillRows:
