@@ -16,5 +16,6 @@ RUN pip install --no-cache-dir /src && rm -rf /src
 
 RUN useradd --create-home user
 USER user
+RUN python -c "from josiecodec.kernels import compile_all; compile_all()"
 WORKDIR /data
 ENTRYPOINT ["josiecodec"]

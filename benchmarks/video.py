@@ -1,11 +1,12 @@
 """Videos at equal rates: this build, another one (`--other`), and x264 medium in two passes, on the same clips.
 
-    python benchmarks/video.py CLIP... [--kbps 85 250] [--pictures 100] [--other PATH] [--out FILE]
+    python benchmarks/video.py CLIP... [--kbps 85 250] [--pictures 100] [--other PATH] [--out FILE] [--table FILE]
 
 Rates are those that came out, of the pictures alone; PSNR (RGB, of all pictures together), PSNR of the differences
 between pictures and MS-SSIM are measured against the pictures as they are read. Seconds are those of the processor,
-with one thread, which say more than the clock on a machine that does other things as well. `--other` is a checkout of
-another version, run in a process of its own.
+with one thread, which say more than the clock on a machine that does other things as well; compiled code is compiled
+before. `--other` is a checkout of another version, run in a process of its own. `--table` writes the seconds of both as
+Markdown.
 """
 
 from __future__ import annotations
@@ -117,6 +118,36 @@ def measured(name: str, code: Callable[..., Coded], clip: Path, kbps: float, pic
     }
 
 
+def warm_up() -> None:
+    """Have all code compiled that videos need."""
+    ours(torch.rand(3, 4, 32, 32), Fraction(10), 30.0)
+
+
+def seconds_table(rows: list[dict[str, Any]]) -> str:
+    """Seconds of encoding and decoding, of this build and another, as Markdown."""
+    by = {(r["clip"], r["wanted"], r["codec"]): r for r in rows}
+    lines = [
+        "| clip | kbit/s | seconds | encode before | now | of real time | decode before | now | of real time | PSNR |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    ratios = []
+    for (clip, wanted, codec), now in by.items():
+        before = by.get((clip, wanted, "before"))
+        if codec != "josiecodec" or before is None:
+            continue
+        length = now["seconds"]
+        cells = [clip, f"{wanted:.0f}", f"{length:.1f}"]
+        for part in ("encoding", "decoding"):
+            cells += [f"{before[part]:.1f}", f"{now[part]:.1f}", f"{now[part] / length:.2f}"]
+        lines.append(f"| {' | '.join(cells)} | {before['psnr']:.2f}, {now['psnr']:.2f} |")
+        ratios.append([before[part] / now[part] for part in ("encoding", "decoding")])
+    faster = np.exp(np.log(ratios).mean(0))
+    return (
+        "\n".join(lines)
+        + f"\n\nEncoding is {faster[0]:.1f} and decoding {faster[1]:.1f} times faster (geometric means).\n"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("clips", nargs="+", type=Path)
@@ -126,8 +157,11 @@ def main() -> None:
     parser.add_argument("--only", choices=("ours", "x264"))
     parser.add_argument("--name", default="josiecodec")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--table", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if args.only != "x264":
+        warm_up()
     rows = []
     for clip in args.clips:
         for kbps in args.kbps:
@@ -156,6 +190,8 @@ def main() -> None:
                 print(json.dumps(rows[-1]), flush=True)
     if args.out:
         args.out.write_text(json.dumps(rows, indent=1) + "\n")
+    if args.table:
+        args.table.write_text(seconds_table(rows))
 
 
 if __name__ == "__main__":

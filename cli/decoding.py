@@ -72,7 +72,7 @@ def decode_one(
     mono: bool = False,
     size: tuple[int, int] | None = None,
 ) -> Work:
-    """Decode `start` to `end`; of a video a stretch from so many seconds on, so many long."""
+    """Decode `start` to `end`; of sound or a video a stretch from so many seconds on, so many long."""
     from josiecodec.bitstream.container import TokenReader
     from josiecodec.errors import FormatError
 
@@ -112,26 +112,28 @@ def _decoded(
     """What kind of media was made, and the result."""
     from josiecodec.coding.audio import decode_file
     from josiecodec.coding.image import decode_image
+    from josiecodec.coding.stretch import Stretch
     from josiecodec.coding.video import decode_video
-    from josiecodec.coding.video_stretch import Stretch
     from josiecodec.media.images import IMAGE_SUFFIXES
     from josiecodec.media.video_reader import VIDEO_SUFFIXES
     from josiecodec.media.video_writer import WRITABLE_VIDEO
 
     suffix, vision, audio = end.suffix.lower(), streams.get("vision"), streams.get("audio")
-    if stretch != (0.0, None) and (vision is None or suffix not in WRITABLE_VIDEO):
-        raise click.UsageError("--start and --seconds are for videos")
+    piece = Stretch(*stretch)
+    if not piece.whole and audio is None and vision is not None and not vision.rate:
+        raise click.UsageError("--start and --seconds are for sound and videos, not for images")
     if vision is not None and suffix in IMAGE_SUFFIXES:
-        return "image", decode_image(models.to_decode(vision), data, end, n_q, salvage, size)
+        if piece.seconds is not None:
+            raise click.UsageError("--seconds: an image is one picture of a video, the one at --start")
+        return "image", decode_image(models.to_decode(vision), data, end, n_q, salvage, size, piece)
     if size is not None:
         raise click.UsageError("--size is for image files")
     if vision is not None and suffix in WRITABLE_VIDEO:
         track = None if audio is None else models.to_decode(audio)
-        return "video", decode_video(
-            models.to_decode(vision), track, data, end, n_q, salvage, progress, Stretch(*stretch)
-        )
+        return "video", decode_video(models.to_decode(vision), track, data, end, n_q, salvage, progress, piece)
     if vision is not None and suffix in VIDEO_SUFFIXES:
         raise click.UsageError(f"{end.name}: video can be written as {', '.join(sorted(WRITABLE_VIDEO))}")
     if audio is not None:
-        return "audio", decode_file(models.to_decode(audio), data, end, n_q, sample_rate, salvage, progress, mono)
+        codec = models.to_decode(audio)
+        return "audio", decode_file(codec, data, end, n_q, sample_rate, salvage, progress, mono, piece)
     raise click.UsageError(f"{start} has no audio, and {end.name} is no image or video file")

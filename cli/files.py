@@ -20,6 +20,7 @@ from .options import (
     manner_options,
     mono_option,
     preview_option,
+    quality_option,
     reading_options,
     sources_options,
     stereo_option,
@@ -55,6 +56,7 @@ Progress = Callable[[float], None]
     type=click.FloatRange(0, min_open=True),
     help="Rate of images or video, in bits per pixel of the whole file.",
 )
+@quality_option
 @click.option(
     "--beams", type=click.IntRange(1), help="Hypotheses of the beam search: quality for time.  [default: model's]"
 )
@@ -73,6 +75,7 @@ def encode(
     n_q: int | None,
     kbps: float | None,
     bpp: float | None,
+    psnr: float | None,
     beams: int | None,
     no_audio: bool,
     stereo: bool,
@@ -96,10 +99,10 @@ def encode(
     SOURCE may be a folder: every media file in it is encoded to the same relative path in TARGET, a folder.
     Several SOURCES need a folder as TARGET, the last argument or -o. "-" is standard input (audio) or output.
     Without TARGET the file is written beside SOURCE.
-    Give at most one of --n-q, --kbps and --bpp; without any the model's default holds.
+    Give at most one of --n-q, --kbps, --bpp and --psnr; without any the model's default holds.
     """
-    if sum(v is not None for v in (n_q, kbps, bpp)) > 1:
-        raise click.UsageError("give only one of --n-q, --kbps and --bpp")
+    if sum(v is not None for v in (n_q, kbps, bpp, psnr)) > 1:
+        raise click.UsageError("give only one of --n-q, --kbps, --bpp and --psnr")
     given = given_kinds(models)
     has_vision = "vision" in given or Models((), device).has("vision")
     what = 'encode makes a .josie file, "-" or a folder of .josie files'
@@ -121,7 +124,7 @@ def encode(
     from josiecodec import Rate
     from josiecodec.media.audio_reader import Reading
 
-    rate = Rate(n_q, bpp, kbps)
+    rate = Rate(n_q, bpp, kbps, psnr=psnr)
     _models(models, device, threads)
     reading = Reading(audio_track, salvage, normalize)
     how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds, stereo, tune, effort)
@@ -236,8 +239,9 @@ def _encode_image(models: Models, start: Path, out: Any, how: Encoding) -> Work:
         "bytes": done.size,
         "bpp": round(bpp, 4),
         "n_q": done.n_q,
-        "problems": _missed(bpp, how.rate.bpp, "bits per pixel"),
-        "shown": f"{done.size} bytes, {bpp:.3f} bits per pixel",
+        "problems": _missed(bpp, how.rate.bpp, "bits per pixel") + _other_quality(done.psnr, how.rate.psnr),
+        **({} if done.psnr is None else {"psnr": round(done.psnr, 3)}),
+        "shown": f"{done.size} bytes, {bpp:.3f} bits per pixel" + (f", {done.psnr:.2f} dB" if done.psnr else ""),
     }
 
 
@@ -300,6 +304,13 @@ def _missed(got: float, wanted: float | None, unit: str) -> list[str]:
     if wanted is None or abs(got / wanted - 1) <= 0.05:
         return []
     return [f"{wanted:g} {unit} not reached: {got:.3g}"]
+
+
+def _other_quality(got: float | None, wanted: float | None) -> list[str]:
+    """A warning where a PSNR could not be reached."""
+    if got is None or wanted is None or abs(got - wanted) <= 0.2:
+        return []
+    return [f"{wanted:g} dB not to be had: {got:.2f} is the nearest"]
 
 
 @click.command()

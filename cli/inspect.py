@@ -116,6 +116,7 @@ def _vision(s: dict[str, Any], size: int) -> list[str]:
     pixels = s["width"] * s["height"] * max(s["length"], 1)
     what = f"video, {s['length']} pictures at {s['pictures_per_second']:g}/s" if s["pictures_per_second"] else "image"
     what = f"grey {what}" if s.get("grey") else what
+    what += " on average, with times of their own" if s.get("uneven_times") else ""
     if "keys" in s:
         return [
             f"  vision: {s['width']} x {s['height']}, {what}",
@@ -162,7 +163,7 @@ def _described(summary: Any) -> dict[str, Any]:
         )
     out |= {"width": i.width, "height": i.height, "pictures_per_second": float(i.rate)}
     if summary.pictures:
-        return out | {"keys": summary.keys}
+        return out | {"keys": summary.keys} | ({"uneven_times": True} if summary.uneven else {})
     if i.grey:
         out |= {"grey": True}
     detail = {"detail_bytes": summary.detail_bytes} if summary.detail_bytes else {}

@@ -16,7 +16,7 @@ class Models:
         device: where to put them.
     """
 
-    DEFAULTS = {"audio": "jodio-24k-v3", "vision": "jovio-16-v3"}  # noqa: RUF012
+    DEFAULTS = {"audio": "jodio-24k-v3", "vision": "jovio-16-v4"}  # noqa: RUF012
 
     def __init__(self, names: tuple[str, ...], device: str):
         self.device = device

@@ -140,6 +140,15 @@ def mono_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--mono", is_flag=True, help="Audio: decode stereo as the mix of both channels.")(function)
 
 
+def quality_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--psnr alone."""
+    return click.option(
+        "--psnr",
+        type=click.FloatRange(10, 70),
+        help="Quality of images, in dB, within 0.2; of video about, the same from beginning to end.",
+    )(function)
+
+
 class _Box(click.ParamType):
     """256 or 320x200 -> width and height."""
 
@@ -177,10 +186,18 @@ def video_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def stretch_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--start, --seconds: what of a video is decoded."""
+    """--start, --seconds: what of a recording or video is decoded."""
     for option in (
-        click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Video: decode so many seconds."),
-        click.option("--start", "begin", type=click.FloatRange(0), default=0.0, help="Video: from so many seconds on."),
+        click.option(
+            "--seconds", type=click.FloatRange(0, min_open=True), help="Decode so many seconds.  [default: to the end]"
+        ),
+        click.option(
+            "--start",
+            "begin",
+            type=click.FloatRange(0),
+            default=0.0,
+            help="Decode from so many seconds on: sound, video, or the picture of a video at that time.",
+        ),
     ):
         function = option(function)
     return function

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .coding.jodio import Jodio
     from .coding.jovio import Jovio
     from .datasets.dataset import TokenDataset
-    from .files import decode_file, encode_file
+    from .files import decode_file, decode_piece, encode_file
     from .hub.publish import push_to_hub
     from .hub.store import load, save_pretrained
     from .media.audio_reader import Audio, load_audio
@@ -45,6 +45,7 @@ __all__ = [
     "TokenFile",
     "__version__",
     "decode_file",
+    "decode_piece",
     "encode_file",
     "load",
     "load_audio",
@@ -66,6 +67,7 @@ _MODULES = {
     "TokenFile": ".bitstream.josie_file",
     "TokenDataset": ".datasets.dataset",
     "decode_file": ".files",
+    "decode_piece": ".files",
     "encode_file": ".files",
     "load": ".hub.store",
     "load_audio": ".media.audio_reader",

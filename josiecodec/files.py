@@ -12,15 +12,21 @@ import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import torch
+from torch import Tensor
 
 from .bitstream.container import TokenReader
-from .bitstream.header import StreamInfo, VisionInfo
+from .bitstream.header import StreamInfo, VisionInfo, find_stream
 from .coding import audio, audio_stereo, image, video
+from .coding.audio_piece import AudioPiece
 from .coding.codec import Progress, Result, TokenCodec
 from .coding.door import asked_rate
 from .coding.jodio import Jodio
 from .coding.jovio import Jovio
+from .coding.stretch import Stretch, seekable
+from .coding.video_piece import VideoPiece
 from .errors import CodecError, MediaError, ModelError
 from .hub.store import load
 from .media.images import IMAGE_SUFFIXES
@@ -31,7 +37,7 @@ from .shipped import find_fingerprint
 
 SUFFIX = ".josie"
 MONO_VIDEO = "; the sound of videos stays mono"
-DEFAULTS = {"audio": "jodio-24k-v3", "vision": "jovio-16-v3"}
+DEFAULTS = {"audio": "jodio-24k-v3", "vision": "jovio-16-v4"}
 
 
 def encode_file(
@@ -116,6 +122,8 @@ def decode_file(
     progress: Progress | None = None,
     codecs: Sequence[TokenCodec] = (),
     mono: bool = False,
+    start: float = 0.0,
+    seconds: float | None = None,
     size: int | tuple[int, int] | None = None,
 ) -> Result:
     """Decode a `.josie` file to an audio, image or video file.
@@ -131,6 +139,8 @@ def decode_file(
         progress: is told the share that is done, now and then.
         codecs: models that made the file; else those of the package.
         mono: of a stereo recording, decode the mix of both channels.
+        start, seconds: the piece of sound or video that is wanted, in seconds; None for all from `start` on. An image
+            is the picture of a video at `start`. No more of the file is read than that takes, see `docs/cli.md`.
         size: of an image file, a preview: its longest side in pixels, or width and height of the box that it has to fit
             in; of a video its first picture.
 
@@ -138,12 +148,12 @@ def decode_file(
         what became of it; `target` has its name only when it is complete.
 
     Raises:
-        CodecError: if `target` exists or lies in no folder.
+        CodecError: if `target` exists or lies in no folder, or if the piece begins behind the end.
         FormatError: if the file is damaged (and not to be salvaged), or no `.josie` file.
         ModelError: if its model is not at hand.
         MediaError: if `target` cannot be written.
     """
-    source = Path(source)
+    source, stretch = Path(source), Stretch(start, seconds)
     if not source.is_file():
         raise MediaError(f"{source}: {'a folder, not a file' if source.is_dir() else 'no such file'}")
     with TokenReader(source) as reader:
@@ -153,15 +163,61 @@ def decode_file(
     target = _target(source, target, suffix, overwrite)
     suffix, given = target.suffix.lower(), _by_kind(codecs)
     if pictures is not None and suffix in IMAGE_SUFFIXES:
-        return image.decode_image(_maker(given, pictures), source, target, n_q, salvage, size)
+        return image.decode_image(_maker(given, pictures), source, target, n_q, salvage, size, stretch)
     if size is not None:
         raise CodecError(f"{target}: a preview is an image file")
     if pictures is not None and suffix in VIDEO_SUFFIXES:
         track = None if sound is None else _maker(given, sound)
-        return video.decode_video(_maker(given, pictures), track, source, target, n_q, salvage, progress)
+        return video.decode_video(_maker(given, pictures), track, source, target, n_q, salvage, progress, stretch)
     if sound is None:
         raise MediaError(f"{target}: {source} has no audio, and this is no image or video file")
-    return audio.decode_file(_maker(given, sound), source, target, n_q, sample_rate, salvage, progress, mono)
+    codec = _maker(given, sound)
+    return audio.decode_file(codec, source, target, n_q, sample_rate, salvage, progress, mono, stretch)
+
+
+def decode_piece(
+    source: str | Path | bytes | IO[bytes],
+    start: float = 0.0,
+    seconds: float | None = None,
+    *,
+    kind: str | None = None,
+    n_q: int | None = None,
+    salvage: bool = False,
+    codecs: Sequence[TokenCodec] = (),
+    mono: bool = False,
+) -> Tensor:
+    """Decode a piece of a recording or video to an array; no more of the file is read than that takes.
+
+    Args:
+        source: path, bytes, or a binary file of a `.josie` file.
+        start, seconds: where the piece begins and how long it is; None for all from `start` on.
+        kind: "audio" or "vision" of a file that has both; None for its pictures.
+        n_q: use at most so many levels.
+        salvage: make do with what is whole in a damaged file.
+        codecs: models that made the file; else those of the package.
+        mono: of a stereo recording, decode the mix of both channels.
+
+    Returns:
+        samples [1, T], of stereo [2, T], at the rate of the model; or pictures [3, T, H, W] in [0, 1].
+
+    Raises:
+        CodecError: if the piece begins behind the end.
+        FormatError: if the file is damaged, no `.josie` file, or has nothing of that kind.
+        ModelError: if its model is not at hand.
+    """
+    stretch, given = Stretch(start, seconds), _by_kind(codecs)
+    tables = {fingerprint: t for codec in codecs for fingerprint, t in codec.known_tables.items()}
+    with TokenReader(seekable(source), tables) as reader:
+        kinds = {s.kind for s in reader.streams}
+        index = find_stream(reader.streams, kind or ("vision" if "vision" in kinds else "audio"))
+        info = reader.streams[index]
+        codec = _maker(given, info)
+        reader.tables = codec.known_tables
+        if isinstance(info, VisionInfo):
+            pictures = list(VideoPiece(codec, reader, index, stretch, n_q, salvage).pictures())
+            return torch.stack(pictures, 1) if pictures else torch.zeros(3, 0, info.height, info.width)
+        piece = AudioPiece(codec, reader, index, stretch, n_q, salvage, mono)
+        return torch.cat([torch.zeros(piece.channels, 0), *piece.samples()], 1)
 
 
 def _target(source: Path, target: str | Path | None, suffix: str, overwrite: bool) -> Path:

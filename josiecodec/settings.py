@@ -9,13 +9,14 @@ from typing import Literal, get_args
 from .errors import CodecError, CodesError, ConfigError
 
 MAX_BEAMS = 256
+MIN_PSNR, MAX_PSNR = 10.0, 70.0  # dB that can be asked for
 Tune = Literal["psnr", "ssim"]
 Effort = Literal["fast", "default", "high"]
 MediaKind = Literal["audio", "image", "video"]
 FITTING = {  # the rates that can be asked of each kind of media
     "audio": ("n_q", "kbps"),
-    "image": ("n_q", "bpp", "rd_lambda"),
-    "video": ("n_q", "bpp", "kbps", "rd_lambda"),
+    "image": ("n_q", "bpp", "rd_lambda", "psnr"),
+    "video": ("n_q", "bpp", "kbps", "rd_lambda", "psnr"),
 }
 
 
@@ -75,17 +76,22 @@ class Rate:
             with `bpp`, comes within a few percent.
         rd_lambda: of images and video, see `EncoderSettings`; the more, the fewer bits. The same lambda is the same
             quality.
+        psnr: of images and video, dB: of an image within 0.2 where that can be had; of a video the lambda at which
+            clips have it on average, constant over the video.
     """
 
     n_q: int | None = None
     bpp: float | None = None
     kbps: float | None = None
     rd_lambda: float | None = None
+    psnr: float | None = None
 
     def __post_init__(self) -> None:
-        given = [v for v in (self.n_q, self.bpp, self.kbps, self.rd_lambda) if v is not None]
+        given = [v for v in (self.n_q, self.bpp, self.kbps, self.rd_lambda, self.psnr) if v is not None]
         if len(given) > 1:
-            raise CodecError("give only one of n_q, bpp, kbps and rd_lambda")
+            raise CodecError("give only one of n_q, bpp, kbps, rd_lambda and psnr")
+        if self.psnr is not None and not MIN_PSNR <= self.psnr <= MAX_PSNR:
+            raise CodecError(f"psnr must be in {MIN_PSNR:g}..{MAX_PSNR:g} dB, not {self.psnr:g}")
         if not all(0 < v < math.inf for v in given):
             raise CodecError("a rate must be positive and finite")
 

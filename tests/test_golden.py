@@ -30,6 +30,7 @@ MADE_BY = {
     "image_detail": "jovio-16-v2",
     "image_screen": "jovio-16-v2",
     "image_screen_v3": "jovio-16-v3",
+    "image_matrix": "jovio-16-v4",
     "image_alpha": "jovio-16-v3",
     "image_grey": "jovio-16-v3",
     "image_grey_alpha": "jovio-16-v3",
@@ -38,6 +39,7 @@ SHIPPED = {
     "jodio-24k": "4892de299fa0a003aabc4782f8710be083d28eb92a82577e8a2e3c923043d592",
     "jodio-24k-v2": "ec94e062833aea2fbe6fc6e47632998c06aab309d7b68ecf804b1873ac1715dd",
     "jodio-24k-v3": "46bcd332df519af284af9e3944812a4b6940de33ff40ea0f4572178ed9604f34",
+    "jovio-16-v4": "60b3e6fe6e7cf789fd37fafccbcf213d60f401b918a510a6d06ec45bd852102a",
     "jovio-16-v2": "a19dc90866af48658a10eefa99f181bdf5e728aba20b7936092555ec86ba8469",
     "jovio-16-v3": "5bc699e5b0d5067a99c6f012ae6690830c595a9cd18c4b4cb38485f6e364f2d9",
     "jovio-16": "51a46b949eabf85ff7d2d575039ff7eebc7fc016e5d36499e6b2bf7efb0653be",
@@ -152,3 +154,15 @@ def test_datasets(name, kind, lengths):
     assert dataset.info.kind == kind
     assert [int(clip.codes.shape[-2]) for clip in (dataset[i] for i in range(len(dataset)))] == lengths
     assert dataset.info.fingerprint == SHIPPED[dataset.info.codec]
+
+
+def test_times_of_pictures():
+    stream = TokenFile.read(GOLDEN / "video_with_times.josie").streams[0]
+    times = [0, 0.04, 0.1, 0.12, 0.5, 0.533, 0.9, 1.0, 1.1, 1.4, 1.416, 1.5]
+    assert stream.times.tolist() == pytest.approx(times, abs=2e-5)
+
+
+def test_marks():
+    for name in ("audio_marked", "audio_marked_fixed_length"):
+        stream = TokenFile.read(GOLDEN / f"{name}.josie").streams[0]
+        assert {frame: (m.levels, m.phase) for frame, m in stream.marks.items()} == {100: (9, 3438245959)}

@@ -62,12 +62,14 @@ class LayerInput:
         waveform, envelope: how much each level of the layers matters, [B, L, F] and [B, E, F]; minus infinity in frames
             where nothing is to be heard.
         vectors: what the waveform layer and the envelope layer (None without one) code.
+        phase: of the pulse train of the decoded base after this piece, see `audio/resume.py`; None without one.
     """
 
     codes: Tensor
     waveform: Tensor
     envelope: Tensor
     vectors: tuple[ShapedVectors, EnvelopeVectors | None]
+    phase: int | None = None
 
 
 def encode_layers(

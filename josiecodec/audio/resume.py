@@ -4,7 +4,7 @@ Most of a decoder forgets what it heard within two seconds. Two things it counts
 noise, which follows from the number of the frame, and the phase of the pulse train, the sum of all pitches so far. The
 levels after the base are relative to a base of the right phase; on top of another they are worse than none. That phase
 is one number, and the codes tell it: only on the right one is what they decode to a sum of harmonics with little
-between them. So
+between them. Files may say it at some frames (`bitstream/marks.py`); else
 
     frames 0 .. WARM_UP - 1     the base alone
     then                        the phase on which the spectra of the low band are sparsest; the base (with its
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..nn.streaming import State
+from .mimi import MimiConfig
 from .source import TURN, HarmonicNoiseSource
 
 if TYPE_CHECKING:
@@ -106,6 +107,63 @@ class ResumedStream:
         rest = rest.clone()
         rest[:, network.layer_rows(network.base_levels + rest.shape[1])[1]] = 0
         return rest
+
+
+class EnteredStream:
+    """As `ResumedStream`, where the phase at a later frame is known, or nothing counts it: exact from a frame on.
+
+    Args:
+        network: the model.
+        first: frame at which decoding begins, on the base alone.
+        layers_from: frame from which on layers after the base are used, at the same or a later one.
+        mark: a frame, and the phase of the pulse train after the frame before it.
+    """
+
+    def __init__(self, network: JodioNetwork, first: int, layers_from: int, mark: tuple[int, int] | None = None):
+        self.network, self.frame, self.layers_from, self.mark = network, first, layers_from, mark
+        self.state = State()
+        self.source = next((m for m in network.modules() if isinstance(m, HarmonicNoiseSource)), None)
+        if self.source is not None:
+            self.state[self.source] = self.source.start(first * (network.frame_size // self.source.hop), network.device)
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes [1, K, f] -> samples, as `JodioNetwork.decode_frames`."""
+        codes = self.network.checked_codes(codes)
+        parts = [torch.zeros(1, 1, 0, device=codes.device)]
+        while codes.shape[-1]:
+            if self.source is not None and self.mark is not None and self.mark[0] == self.frame:
+                turns, place = self.state[self.source]
+                self.state[self.source] = torch.full_like(turns, self.mark[1]), place
+            turns_at = [f for f in (self.layers_from, *(self.mark or ())[:1]) if f > self.frame]
+            count = min([codes.shape[-1], *(f - self.frame for f in turns_at)])
+            now, codes = codes[..., :count], codes[..., count:]
+            if self.frame < self.layers_from:
+                now = now[:, : self.network.base_levels]
+            parts.append(self.network.decode_frames(now, self.state))
+            self.frame += count
+        return torch.cat(parts, -1)
+
+    def finish(self) -> Tensor:
+        """As of `AudioStream`."""
+        return self.network.finish_frames(self.state, 1)
+
+
+def run_up(network: JodioNetwork) -> int:
+    """Frames after which no layer of a decoder remembers what came before, but for what is counted."""
+    config = network.config
+    steps = 0
+    if config.decoder_transformer:
+        steps = config.decoder_transformer.layers * config.decoder_transformer.context
+    if isinstance(config.decoder, MimiConfig):
+        steps = config.decoder.transformer.layers * config.decoder.transformer.context  # at least one step a frame
+    return WARM_UP + steps
+
+
+def phase_of(network: JodioNetwork, state: State) -> int | None:
+    """The phase of the pulse train after the frames that a stream has decoded; None if nothing counts it."""
+    source = next((m for m in network.modules() if isinstance(m, HarmonicNoiseSource)), None)
+    return int(state[source][0]) % TURN if source is not None and source in state else None
 
 
 def coded_frames(network: JodioNetwork, codes: Tensor) -> tuple[list[int], Tensor]:

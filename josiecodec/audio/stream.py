@@ -84,6 +84,11 @@ class AudioStream:
         self._waiting = waiting[..., ready:].clone()
         return self.codec.encode_frames(waiting[..., :ready], self.n_q, self._encoder, self.settings)
 
+    @property
+    def encoder_state(self) -> State:
+        """What the encoding side remembers, its decoded base among it where there are levels after the base."""
+        return self._encoder
+
     @torch.no_grad()
     def flush(self) -> Tensor:
         """End the recording: codes [B, n_q, 0 or 1] of the samples that still wait for their frame."""

@@ -8,34 +8,36 @@ off, or damaged in places, still gives every whole block. Layout in docs/format.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from ..atomic import PendingFile
-from ..entropy.code_tables import check_density, decode_frames, encode_frames
+from ..entropy.code_tables import check_density, decode_frames
 from ..entropy.tables_file import Tables
-from ..errors import CodesError, FormatError
-from .alpha_payload import MAX_ALPHA, alpha_parts, unpack_alpha
-from .bitpacking import pack, packed_size, unpack
+from ..errors import FormatError
+from .alpha_payload import MAX_ALPHA, unpack_alpha
+from .bitpacking import packed_size, unpack
+from .block_index import BlockIndex, Place, read_index
 from .end_record import END_START, end_record
-from .header import MAX_HEADER, MAX_PATCHES, AlphaInfo, StreamInfo, VisionInfo, read_header, write_header
-from .model_tables import find_tables, tables_for
+from .header import MAX_HEADER, MAX_PATCHES, AlphaInfo, VisionInfo, read_header
+from .marks import MARK_BYTES, Mark
+from .model_tables import tables_for
 from .motion_payload import MotionRows, may_move
-from .patch_payload import BLOCK_PATCHES, MAX_BLOCK_UNITS, PatchRows, block_parts
-from .payload_codings import CODINGS, FIXED_LENGTH, MOTION, RANGE_CODED, WITH_TABLES, pack_patches, unpack_patches
-from .varint import get_varint, put_varint
+from .patch_payload import MAX_BLOCK_UNITS, PatchRows
+from .payload_codings import CODINGS, FIXED_LENGTH, MOTION, TIMED_MOTION, UNMARKED, WITH_TABLES, unpack_patches
+from .varint import get_varint
+from .writer import BLOCK_FRAMES, BLOCK_START, MAX_PAYLOAD, TokenWriter
 
-BLOCK_FRAMES = 100  # of audio, in a block
-MAX_PAYLOAD = 1 << 19
-BLOCK_START = 0x42
+__all__ = ["BLOCK_FRAMES", "MAX_PAYLOAD", "Block", "TokenReader", "TokenWriter"]
+
+MOVING = (MOTION, TIMED_MOTION)
+CUT_OFF = "the file is cut off: its end record is missing"
 _MAX_SEARCH = 1 << 31  # bytes of checksums at which the search for the next whole block is given up
 _MAX_BLOCK = 32 + MAX_PAYLOAD  # bytes that a block can take
 
@@ -51,6 +53,7 @@ class Block:
         codes: uint16 [frames, levels] (audio), `PatchRows` (vision), `MotionRows` (pictures of a video with motion),
             or uint8 [rows, width] (alpha); from a reader that leaves codes out, range-coded ones are all zeros.
         size, coding: bytes of the payload and how it is coded, of a block that was read.
+        mark: of a block of audio, where the decoder is before its first frame, if the file says so.
     """
 
     stream: int
@@ -59,178 +62,7 @@ class Block:
     codes: np.ndarray | PatchRows | MotionRows
     size: int = 0
     coding: int | None = None
-
-
-class TokenWriter:
-    """Writes a `.josie` file; it appears under its name only when complete.
-
-    Args:
-        target: a path, or a seekable binary file.
-        streams: what will come; a length that is not known yet (None) is put in on `close`.
-        tables: entropy tables by fingerprint, for models that did not come with the package. Codes of models
-            without tables are stored in fixed-length code words, and so is every block that range coding would not
-            make smaller.
-        block_frames: frames of audio in a block.
-
-    Raises:
-        FormatError: if the file cannot be written.
-    """
-
-    def __init__(
-        self,
-        target: str | Path | IO[bytes],
-        streams: list[StreamInfo],
-        tables: Tables | None = None,
-        block_frames: int = BLOCK_FRAMES,
-    ):
-        if not 1 <= block_frames <= MAX_BLOCK_UNITS:
-            raise FormatError(f"block_frames must be in 1..{MAX_BLOCK_UNITS}")
-        self.streams = list(streams)
-        self.block_frames = block_frames
-        self.tables = [find_tables(info, tables) for info in self.streams]
-        self._pending: PendingFile | None = None
-        header = write_header(self.streams)
-        if isinstance(target, (str, Path)):
-            self._pending = PendingFile(target)
-            try:
-                self.file: IO[bytes] = open(self._pending.temporary, "wb")
-            except OSError as error:
-                raise FormatError(f"{target}: cannot be written ({error.strerror})") from None
-        else:
-            self.file = target
-        self._waiting: list[list[np.ndarray]] = [[] for _ in streams]
-        self._next = [0] * len(streams)
-        self._blocks: list[tuple[int, int, int]] = []
-        self.size = 0  # bytes of the file
-        self.closed = False
-        self._write(header)
-
-    def add(self, stream: int, codes: np.ndarray) -> None:
-        """Append codes [frames, levels] to an audio stream.
-
-        Raises:
-            CodesError: if they do not fit it.
-        """
-        info = self.streams[stream]
-        codes = np.asarray(codes)
-        if codes.ndim != 2 or codes.shape[1] != info.levels:
-            raise CodesError(f"codes must be [frames, {info.levels}], not {list(codes.shape)}")
-        waiting = self._waiting[stream]
-        waiting.append(codes)
-        if sum(len(c) for c in waiting) >= self.block_frames:
-            joined = np.concatenate(waiting)
-            whole = len(joined) // self.block_frames * self.block_frames
-            for first in range(0, whole, self.block_frames):
-                self._block(stream, joined[first : first + self.block_frames])
-            self._waiting[stream] = [joined[whole:]]
-
-    def add_rows(self, stream: int, rows: PatchRows) -> None:
-        """Append rows of patches to a vision stream: those of one frame group, or a part of them.
-
-        Raises:
-            CodesError: if they do not fit it.
-        """
-        info = self.streams[stream]
-        if not isinstance(info, VisionInfo) or rows.counts.shape[1:] != (info.columns,):
-            raise CodesError(f"rows of patches do not fit stream {stream}")
-        for part in block_parts(rows):
-            coding, payload = pack_patches(part, info, self.tables[stream])
-            self._put(stream, coding, len(part.counts), payload)
-
-    def add_pictures(self, stream: int, pictures: MotionRows) -> None:
-        """Append pictures with motion, in the order of decoding, to a stream that they fit; else `CodesError`."""
-        info = self.streams[stream]
-        if not isinstance(info, VisionInfo) or pictures.rows != info.rows or not may_move(info, info.rows):
-            raise CodesError(f"pictures of a video with motion do not fit stream {stream}")
-        for part in pictures.split(MAX_BLOCK_UNITS, BLOCK_PATCHES, info.columns, MAX_PAYLOAD):
-            self._put(stream, MOTION, part.units, part.to_bytes())
-
-    def add_alpha(self, stream: int, alpha: np.ndarray) -> None:
-        """Append rows of pixels, uint8 [rows, width], to a stream of alpha that they fit; else `CodesError`."""
-        info = self.streams[stream]
-        if not isinstance(info, AlphaInfo) or alpha.dtype != np.uint8 or alpha.shape[1:] != (info.width,):
-            raise CodesError(f"alpha does not fit stream {stream}")
-        for units, payload in alpha_parts(alpha, MAX_BLOCK_UNITS, MAX_PAYLOAD):
-            self._put(stream, FIXED_LENGTH, units, payload)
-
-    def close(self, lengths: list[int] | None = None) -> None:
-        """Write what waits, the end record, and the exact lengths (in samples) into the header.
-
-        Raises:
-            CodesError: if a stream has more or fewer units than its length takes. Nothing is left behind then.
-            FormatError: if the file cannot be written.
-        """
-        self.closed = True
-        for stream, waiting in enumerate(self._waiting):
-            rest = np.concatenate(waiting) if waiting else np.zeros((0, 1))
-            if len(rest):
-                self._block(stream, rest)
-        self._write(end_record(self._blocks))
-        if lengths is not None:
-            self.streams = [s.with_length(n) for s, n in zip(self.streams, lengths)]
-        for stream, (info, units) in enumerate(zip(self.streams, self._next)):
-            if info.units not in (None, units):
-                self.abort()
-                raise CodesError(f"stream {stream} has {units} {info.unit}s of codes, its length takes {info.units}")
-        try:
-            if lengths is not None:
-                self.file.seek(0)
-                self.file.write(write_header(self.streams))
-                self.file.seek(0, io.SEEK_END)
-            if self._pending is not None:
-                self.file.close()
-                self._pending.commit()
-        except OSError as error:
-            raise self._failed(error) from None
-
-    def abort(self) -> None:
-        """Throw away what was written."""
-        self.closed = True
-        if self._pending is not None:
-            with contextlib.suppress(OSError):  # it is thrown away anyway
-                self.file.close()
-            self._pending.discard()
-
-    def __enter__(self) -> TokenWriter:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self.abort()
-        elif not self.closed:
-            self.close()
-
-    def _block(self, stream: int, codes: np.ndarray) -> None:
-        fixed_length, tables = pack(codes, self.streams[stream].codebook_size), self.tables[stream]
-        if tables is not None and codes.shape[1] <= len(tables.levels):
-            coded = encode_frames(codes, tables)
-            if len(coded) < len(fixed_length):
-                self._put(stream, RANGE_CODED, len(codes), coded)
-                return
-        self._put(stream, FIXED_LENGTH, len(codes), fixed_length)
-
-    def _put(self, stream: int, coding: int, units: int, payload: bytes) -> None:
-        if len(payload) > MAX_PAYLOAD:
-            raise CodesError(f"a block of {len(payload)} bytes is too large")
-        numbers = (self._next[stream], units, len(payload))
-        data = bytes([BLOCK_START, stream << 4 | coding]) + b"".join(map(put_varint, numbers)) + payload
-        data += struct.pack("<I", zlib.crc32(data))
-        self._write(data)
-        self._blocks.append((stream, units, len(data)))
-        self._next[stream] += units
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self.file.write(data)
-            self.size += len(data)
-        except OSError as error:
-            raise self._failed(error) from None
-
-    def _failed(self, error: OSError) -> FormatError:
-        """Throw away what was written; the error to raise."""
-        self.abort()
-        name = "output" if self._pending is None else self._pending.path
-        return FormatError(f"{name}: cannot be written ({error.strerror})")
+    mark: Mark | None = None
 
 
 class TokenReader:
@@ -271,7 +103,10 @@ class TokenReader:
         self._buffer = head
         self._at = size  # where in the buffer the reader stands
         self._start = 0  # of the buffer in the file
+        self._begin = 0  # in the file, of the block that came last
         self._checked = 0  # bytes whose checksum was computed
+        self._header = size
+        self._index: BlockIndex | None = None
 
     def blocks(self, salvage: bool = False) -> Iterator[Block]:
         """All blocks in the order of the file. Can be run through once.
@@ -285,7 +120,7 @@ class TokenReader:
         sizes: list[tuple[int, int, int]] = []
         while True:
             if not self._fill(_MAX_BLOCK):
-                self._report("the file is cut off: its end record is missing", salvage)
+                self._report(CUT_OFF, salvage)
                 return
             try:
                 if self._buffer[self._at] == END_START:
@@ -300,8 +135,52 @@ class TokenReader:
                     return
                 continue
             sizes.append((block.stream, block.units, end - self._at))
-            self._at = end
+            self._begin, self._at = self._start + self._at, end
             yield block
+
+    def index(self) -> BlockIndex:
+        """Where every block is: by the end record, or, if there is none, by going through the file.
+
+        The latter is noted in `problems`, with what is damaged, which matters only to those who want it.
+
+        Raises:
+            FormatError: if the file is not seekable.
+        """
+        if self._index is None:
+            if not self.file.seekable():
+                raise FormatError("a file that cannot be read from any place has no use for an index")
+            self._index = read_index(self.file, self._header, len(self.streams)) or self._found_index()
+        return self._index
+
+    def blocks_at(self, places: Iterable[Place], salvage: bool = False) -> Iterator[Block]:
+        """The blocks at some places of the index, each read when its turn comes.
+
+        Raises:
+            FormatError: if one is damaged, or another than the index says; with `salvage` it is left out, and noted.
+        """
+        for place in places:
+            self.file.seek(place.position)
+            self._buffer, self._at, self._start = self.file.read(place.size), 0, place.position
+            try:
+                block, end = self._parse()
+                if (block.stream, block.first, block.units, end) != (*place[1:4], place.size):
+                    raise FormatError("the end record does not agree with the blocks")
+            except FormatError as error:
+                self._report(f"at byte {place.position}: {error}", salvage)
+                continue
+            yield block
+
+    def _found_index(self) -> BlockIndex:
+        """The index of a file without one."""
+        self.file.seek(0)
+        with TokenReader(self.file, self.tables, codes=False) as reader:
+            places = []
+            for block in reader.blocks(salvage=True):
+                end = reader._start + reader._at
+                places.append(Place(reader._begin, block.stream, block.first, block.units, end - reader._begin))
+            self.problems += reader.problems
+        self.problems.append("it was gone through to find where its blocks are")
+        return BlockIndex.of(places)
 
     def close(self) -> None:
         """Close the file if this reader opened it."""
@@ -328,13 +207,16 @@ class TokenReader:
         first, position = get_varint(data, at + 2, 1 << 48)
         units, position = get_varint(data, position, MAX_BLOCK_UNITS)
         size, position = get_varint(data, position, MAX_PAYLOAD)
+        stored, coding = coding, UNMARKED.get(coding, coding)
+        marked = MARK_BYTES if stored != coding else 0
         if isinstance(info, VisionInfo):
-            fits = may_move(info, units) if coding == MOTION else units > 0 and units * info.columns <= MAX_PATCHES
+            fits = may_move(info, units) if coding in MOVING else units > 0 and units * info.columns <= MAX_PATCHES
         elif isinstance(info, AlphaInfo):
             fits = units > 0 and units * info.width <= MAX_ALPHA
         else:
             fixed_length = packed_size(units * info.levels, info.codebook_size)
-            fits = units > 0 and (size == fixed_length if coding == FIXED_LENGTH else size < fixed_length)
+            own = size - marked
+            fits = units > 0 and (own == fixed_length if coding == FIXED_LENGTH else 0 <= own < fixed_length)
         if not fits:
             raise FormatError(f"{size} bytes of payload for {units} {info.unit}s")
         end = position + size
@@ -343,16 +225,17 @@ class TokenReader:
         self._checked += end - at
         if struct.unpack_from("<I", data, end)[0] != zlib.crc32(memoryview(data)[at:end]):
             raise FormatError("a block is damaged (checksum)")
-        payload = data[position:end]
+        mark = Mark.from_bytes(data[position : position + marked]) if marked else None
+        payload = data[position + marked : end]
         tables = None
         if coding in WITH_TABLES and self.codes:
             tables = tables_for(info, self.tables)
             if info.levels > len(tables.levels):
                 raise FormatError("more levels than the model has tables for")
         codes: np.ndarray | PatchRows | MotionRows
-        if coding == MOTION:
+        if coding in MOVING:
             assert isinstance(info, VisionInfo)
-            codes = MotionRows.from_bytes(payload, units, info.rows)
+            codes = MotionRows.from_bytes(payload, units, info.rows, coding == TIMED_MOTION)
         elif isinstance(info, VisionInfo):
             codes = unpack_patches(coding, payload, units, info, tables)
         elif isinstance(info, AlphaInfo):
@@ -360,11 +243,11 @@ class TokenReader:
         elif coding == FIXED_LENGTH:
             codes = unpack(payload, units, info.levels, info.codebook_size)
         elif tables is None:
-            check_density(units * info.levels, size)
+            check_density(units * info.levels, len(payload))
             codes = np.zeros((units, info.levels), np.uint16)
         else:
             codes = decode_frames(payload, units, info.levels, tables)
-        return Block(stream, first, units, codes, size, coding), end + 4
+        return Block(stream, first, units, codes, size, stored, mark), end + 4
 
     def _check_end(self, sizes: list[tuple[int, int, int]]) -> None:
         """Check the end record against the blocks that were read, and go behind it."""

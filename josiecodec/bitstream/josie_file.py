@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -13,9 +14,11 @@ import numpy as np
 from ..entropy.tables_file import Tables
 from ..errors import CodesError, FormatError
 from .container import TokenReader, TokenWriter
-from .header import AlphaInfo, StreamInfo, VisionInfo, by_model, is_image
+from .header import AlphaInfo, AudioInfo, StreamInfo, VisionInfo, by_model, is_image
+from .marks import Mark
 from .motion_payload import MotionRows
 from .patch_payload import PatchRows
+from .picture_times import PictureTimes
 from .scan import available_length, check_length, contiguous_blocks, seconds
 
 MAX_PATCHES_IN_MEMORY = 1 << 27
@@ -30,10 +33,12 @@ class TokenStream:
         codes: uint16 [levels, frames], the semantic level first (audio), `PatchRows` with the rows of all
             frame groups one below the other (vision), `MotionRows` (a video with motion), or uint8 [height, width]
             (alpha, 255 is opaque).
+        marks: of audio, where its decoder is before some frames.
     """
 
     info: StreamInfo
     codes: np.ndarray | PatchRows | MotionRows
+    marks: dict[int, Mark] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         i = self.info
@@ -54,6 +59,17 @@ class TokenStream:
         if isinstance(self.info, AlphaInfo) and isinstance(self.codes, np.ndarray):
             return len(self.codes)
         return len(self.codes.counts) if isinstance(self.codes, PatchRows) else self.codes.shape[1]
+
+    @property
+    def times(self) -> np.ndarray:
+        """When its pictures are shown, in seconds, float64 [pictures]; of audio, when its frames begin."""
+        if isinstance(self.info, VisionInfo):
+            if isinstance(self.codes, MotionRows) and self.codes.times is not None:
+                return np.array(self.codes.times.starts) * float(self.codes.times.tick)
+            pictures = available_length(self.info, self.units)
+            return np.arange(pictures) / float(self.info.rate) if self.info.rate else np.zeros(pictures)
+        assert isinstance(self.info, AudioInfo)
+        return np.arange(self.units) * (self.info.frame_size / self.info.sample_rate)
 
     @property
     def seconds(self) -> float:
@@ -106,6 +122,7 @@ class TokenFile:
     def _collect(cls, reader: TokenReader, salvage: bool) -> TokenFile:
         parts: list[list[Any]] = [[] for _ in reader.streams]
         reached = [0] * len(parts)
+        marks: list[dict[int, Mark]] = [{} for _ in parts]
         patches = 0
         for block in contiguous_blocks(reader, salvage):
             if isinstance(block.codes, PatchRows):
@@ -113,16 +130,18 @@ class TokenFile:
                 if patches > MAX_PATCHES_IN_MEMORY:
                     raise FormatError("too many patches to be held in memory; decode the file block by block")
             parts[block.stream].append(block.codes)
+            if block.mark is not None:
+                marks[block.stream][block.first] = block.mark
             reached[block.stream] += block.units
         streams = []
-        for info, blocks, units in zip(reader.streams, parts, reached):
+        for info, blocks, units, marked in zip(reader.streams, parts, reached, marks):
             if not check_length(reader, info, units, salvage):
                 info = info.with_length(available_length(info, units))
             codes = _joined(info, blocks)
             if isinstance(info, VisionInfo) and isinstance(codes, PatchRows):
                 whole = codes.split(info.rows)[: units // info.rows]
                 codes = PatchRows.joined(whole, info.columns)
-            streams.append(TokenStream(info, codes))
+            streams.append(TokenStream(info, codes, marked))
         return cls(streams, reader.problems)
 
     def write(self, path: str | Path, tables: Tables | None = None) -> None:
@@ -153,7 +172,8 @@ class TokenFile:
             if isinstance(s.codes, MotionRows):
                 raise CodesError("levels of a video with motion cannot be left out: what is predicted needs them")
             codes = s.codes.trimmed(keep) if isinstance(s.codes, PatchRows) else s.codes[:keep]
-            streams.append(TokenStream(replace(s.info, levels=keep), codes))
+            marks = {frame: mark for frame, mark in s.marks.items() if mark.levels <= keep}
+            streams.append(TokenStream(replace(s.info, levels=keep), codes, marks))
         return TokenFile(streams)
 
     def _fill(self, writer: TokenWriter) -> None:
@@ -169,6 +189,8 @@ class TokenFile:
             elif isinstance(s.codes, MotionRows):
                 writer.add_pictures(index, s.codes)
             elif not isinstance(s.info, AlphaInfo):
+                for frame, mark in s.marks.items():
+                    writer.mark(index, frame, mark)
                 writer.add(index, s.codes.T)
             lengths.append(available_length(s.info, s.units) if s.info.length is None else s.info.length)
         writer.close(lengths)
@@ -180,7 +202,11 @@ def _joined(info: StreamInfo, blocks: list[Any]) -> np.ndarray | PatchRows | Mot
         if any(moving):
             if not all(moving):
                 raise FormatError("a video with motion among frame groups without")
-            return MotionRows([picture for block in blocks for picture in block.pictures], info.rows)
+            timed = [block.times for block in blocks if block.times is not None]
+            if timed and len(timed) < len(blocks):
+                raise FormatError("a video whose pictures have times in part")
+            times = functools.reduce(PictureTimes.followed_by, timed) if timed else None
+            return MotionRows([picture for block in blocks for picture in block.pictures], info.rows, times)
         return PatchRows.joined(blocks, info.columns)
     if isinstance(info, AlphaInfo):
         return np.concatenate([np.zeros((0, info.width), np.uint8), *blocks])

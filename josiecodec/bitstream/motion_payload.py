@@ -6,10 +6,12 @@ are predicted from one or two pictures that were decoded before, in any order of
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from ..errors import FormatError
 from .header import MAX_PATCHES, VisionInfo
+from .picture_times import MAX_BYTES, PictureTimes
 from .varint import get_varint, put_varint
 
 MAX_AWAY = 64  # pictures between a picture and those that it is predicted from, and its place among the coded ones
@@ -104,10 +106,13 @@ class MotionRows:
     Attributes:
         pictures: one or more.
         rows: of patches, of each picture.
+        times: of pictures that come at no even rate: when those are shown that are the n-th, in the order in which they
+            are shown, where these are the n-th in the order in which they are decoded.
     """
 
     pictures: list[MotionPayload]
     rows: int
+    times: PictureTimes | None = None
 
     @property
     def units(self) -> int:
@@ -123,20 +128,23 @@ class MotionRows:
         taken = 0
         for n, picture in enumerate(self.pictures):
             opens = picture.key or (len(picture.head.references) == 1 and not self.pictures[n - 1].key)
-            own = len(_sized(picture.to_bytes()))
+            own = len(_sized(picture.to_bytes())) + (MAX_BYTES if self.times else 0)
             if not parts or opens or len(parts[-1]) == count or taken + own > size:
                 parts.append([])
-                taken = 0
+                taken = 4 * MAX_BYTES if self.times else 0
             parts[-1].append(picture)
             taken += own
-        return [MotionRows(part, self.rows) for part in parts]
+        ends = [*itertools.accumulate(map(len, parts), initial=0)]
+        times = [None if self.times is None else self.times.part(*ends[n : n + 2]) for n in range(len(parts))]
+        return [MotionRows(part, self.rows, own) for part, own in zip(parts, times, strict=True)]
 
     def to_bytes(self) -> bytes:
         """The payload of a block."""
-        return b"".join(_sized(p.to_bytes()) for p in self.pictures)
+        times = b"" if self.times is None else self.times.to_bytes()
+        return times + b"".join(_sized(p.to_bytes()) for p in self.pictures)
 
     @staticmethod
-    def from_bytes(data: bytes, units: int, rows: int) -> MotionRows:
+    def from_bytes(data: bytes, units: int, rows: int, timed: bool = False) -> MotionRows:
         """The inverse of `to_bytes`.
 
         Raises:
@@ -144,7 +152,8 @@ class MotionRows:
         """
         if not rows or units % rows:
             raise FormatError(f"{units} rows of patches are no whole pictures")
-        pictures, at = [], 0
+        times, at = PictureTimes.from_bytes(data, units // rows) if timed else (None, 0)
+        pictures = []
         for _ in range(units // rows):
             size, at = get_varint(data, at, len(data))
             if at + size > len(data):
@@ -153,7 +162,7 @@ class MotionRows:
             at += size
         if at != len(data):
             raise FormatError("bytes behind the last picture of a block")
-        return MotionRows(pictures, rows)
+        return MotionRows(pictures, rows, times)
 
 
 def may_move(info: VisionInfo, units: int) -> bool:

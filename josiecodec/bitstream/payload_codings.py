@@ -13,14 +13,19 @@ FIXED_LENGTH, FIXED_LENGTH_PATCHES, RANGE_CODED, RANGE_CODED_PATCHES = 0, 1, 2, 
 FIXED_LENGTH_DETAIL, RANGE_CODED_DETAIL = 4, 5  # the same of patches, with a part of a detail layer
 MOTION = 6  # pictures of a video with motion
 FIXED_LENGTH_SCREEN, RANGE_CODED_SCREEN = 7, 8  # of patches, with a part of a detail layer and patches of few colours
+FIXED_LENGTH_MARKED, RANGE_CODED_MARKED = 9, 10  # of audio, with the place of the decoder
+TIMED_MOTION = 11  # pictures of a video with motion that come at no even rate, and their times
+MARKED = {FIXED_LENGTH: FIXED_LENGTH_MARKED, RANGE_CODED: RANGE_CODED_MARKED}
+UNMARKED = {marked: coding for coding, marked in MARKED.items()}
 CODINGS = {
-    "audio": (FIXED_LENGTH, RANGE_CODED),
+    "audio": (FIXED_LENGTH, RANGE_CODED, FIXED_LENGTH_MARKED, RANGE_CODED_MARKED),
     "vision": (
         FIXED_LENGTH_PATCHES,
         RANGE_CODED_PATCHES,
         FIXED_LENGTH_DETAIL,
         RANGE_CODED_DETAIL,
         MOTION,
+        TIMED_MOTION,
         FIXED_LENGTH_SCREEN,
         RANGE_CODED_SCREEN,
     ),

@@ -24,6 +24,7 @@ class Summary:
         info: its header.
         units: frames (audio) or rows of patches (vision) that are there.
         patches, skipped, levels: of a vision stream: patches, those without codes, and the sum of all level counts.
+        uneven: whether the pictures of a video have times of their own.
         pictures, keys: of a video with motion: pictures, and those that can be decoded by themselves.
         detail_bytes: of a vision stream, bytes of its detail layer.
         screen_bytes: of a vision stream, bytes of its patches of few colours.
@@ -37,6 +38,7 @@ class Summary:
     levels: int = 0
     pictures: int = 0
     keys: int = 0
+    uneven: bool = False
     detail_bytes: int = 0
     screen_bytes: int = 0
     alpha_bytes: int = 0
@@ -67,6 +69,7 @@ def summarise(path: str | Path, salvage: bool = False) -> tuple[list[Summary], l
             elif isinstance(block.codes, MotionRows):
                 summary.pictures += len(block.codes.pictures)
                 summary.keys += sum(p.key for p in block.codes.pictures)
+                summary.uneven = summary.uneven or block.codes.times is not None
             elif isinstance(summary.info, AlphaInfo):
                 summary.alpha_bytes += block.size
         for summary in summaries:
@@ -102,6 +105,8 @@ def trim_file(source: str | Path, target: str | Path, levels: int, tables: Table
                 elif isinstance(streams[block.stream], AlphaInfo):
                     writer.add_alpha(block.stream, block.codes)
                 else:
+                    if block.mark is not None and block.mark.levels <= streams[block.stream].levels:
+                        writer.mark(block.stream, block.first, block.mark)
                     writer.add(block.stream, block.codes[:, : streams[block.stream].levels])
             for info, units in zip(streams, reached):
                 check_length(reader, info, units, False)

@@ -18,18 +18,22 @@ from torch import Tensor
 from ..atomic import write_bytes
 from ..audio.layers import LayerInput
 from ..audio.network import CHUNK_FRAMES
+from ..audio.resume import phase_of
 from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, find_stream, image_of
+from ..bitstream.marks import Mark
 from ..errors import FormatError, MediaError
 from ..media.audio_reader import AudioReader, Reading, StreamResampler
 from ..media.audio_writer import AudioWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio_decoder import BlockDecoder
+from .audio_piece import AudioPiece
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import Progress, Result
 from .jodio import Jodio
 from .layer_rate import Fitted
 from .stereo import ImageDecoder
+from .stretch import Stretch, seekable
 
 MAX_IN_MEMORY = 1 << 26  # bytes of standard input; more goes to a temporary file
 
@@ -119,7 +123,9 @@ def _encode(
     expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
     with TokenWriter(target, [info], codec.known_tables) as writer:
         length = 0
-        for chunk, codes in encode_blocks(codec, reader.mono(codec.sample_rate, gain=gain), n_q, settings):
+        marker = Marker(codec, writer, 0)
+        blocks = encode_blocks(codec, reader.mono(codec.sample_rate, gain=gain), n_q, settings, marker)
+        for chunk, codes in blocks:
             writer.add(0, codes)
             length += chunk
             if progress and expected:
@@ -159,18 +165,45 @@ def kept_source(source: str | Path | IO[bytes]) -> Iterator[str | Path | IO[byte
         yield kept
 
 
+class Marker:
+    """Puts marks into a file, of where its decoder is (`bitstream/marks.py`).
+
+    Args:
+        codec: the model.
+        writer: of the file.
+        stream: index of the stream of audio.
+    """
+
+    def __init__(self, codec: Jodio, writer: TokenWriter, stream: int):
+        self.codec, self.writer, self.stream = codec, writer, stream
+
+    def __call__(self, frame: int, phase: int | None) -> None:
+        """Note the phase of the pulse train before a frame."""
+        if phase is not None and frame:
+            self.writer.mark(self.stream, frame, Mark(self.codec.base_levels, phase))
+
+
 def encode_blocks(
-    codec: Jodio, blocks: Iterator[Tensor], n_q: int, settings: EncoderSettings | None = None
+    codec: Jodio,
+    blocks: Iterator[Tensor],
+    n_q: int,
+    settings: EncoderSettings | None = None,
+    marker: Callable[[int, int | None], None] | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Sample blocks -> (samples taken in, codes [frames, n_q])."""
+    """Sample blocks -> (samples taken in, codes [frames, n_q]); marks are made before the codes behind them come."""
     if not codec.config.causal:  # has to see everything at once
         wave = torch.cat([*blocks, torch.zeros(0)])
         codes = codec.encode(wave.to(codec.device), n_q, settings)
         yield len(wave), codes[0].t().cpu().numpy()
         return
     stream = codec.streaming(n_q=n_q, settings=settings)
+    frames = 0
     for part in _regrouped(blocks, CHUNK_FRAMES * codec.frame_size):
-        yield len(part), stream.encode(part[None, None].to(codec.device))[0].t().cpu().numpy()
+        found = stream.encode(part[None, None].to(codec.device))[0].t().cpu().numpy()
+        frames += len(found)
+        if marker is not None:
+            marker(frames, phase_of(codec, stream.encoder_state))
+        yield len(part), found
     yield 0, stream.flush()[0].t().cpu().numpy()
 
 
@@ -184,6 +217,7 @@ def _fit_layers(
 ) -> Fitted | None:
     """`Jodio.fit_layers` of a file, block by block."""
     length, info = 0, codec.stream_info(codec.n_q, None)
+    phases: dict[int, int | None] = {}
 
     def pieces() -> Iterator[LayerInput]:
         nonlocal length, info
@@ -199,7 +233,10 @@ def _fit_layers(
                     length += len(part)
                     yield part[None, None]
 
+            frames = 0
             for piece in codec.layer_inputs(blocks(), settings):
+                frames += piece.codes.shape[-1]
+                phases[frames] = piece.phase
                 yield piece
                 if progress and expected:
                     progress(min(length / expected, 1.0))
@@ -207,6 +244,10 @@ def _fit_layers(
     def write(codes: np.ndarray) -> tuple[bytes, float]:
         out = io.BytesIO()
         with TokenWriter(out, [info], codec.known_tables) as writer:
+            marker = Marker(codec, writer, 0)
+            for frame, phase in phases.items():
+                if frame < len(codes):
+                    marker(frame, phase)
             writer.add(0, codes)
             writer.close([length])
         return out.getvalue(), length / codec.sample_rate
@@ -239,6 +280,7 @@ def decode_file(
     salvage: bool = False,
     progress: Progress | None = None,
     mono: bool = False,
+    stretch: Stretch | None = None,
 ) -> Result:
     """Decode the audio of a `.josie` file to an audio file, block by block.
 
@@ -251,18 +293,22 @@ def decode_file(
         salvage: make do with what is whole in a damaged file; gaps become silence.
         progress: is told the share that is done, now and then.
         mono: of a stereo recording, leave out the stereo image.
+        stretch: what of it is wanted, see `AudioPiece`; None for all.
 
     Raises:
+        PastTheEnd: if the stretch begins behind the end.
         FormatError: if the file is damaged (and not to be salvaged).
         ModelError: if another model made it.
         MediaError: if the audio cannot be written.
     """
+    rate = codec.sample_rate if sample_rate is None else sample_rate
+    if rate < 1:
+        raise MediaError(f"sample rates are positive, not {rate}")
+    if stretch is not None and not stretch.whole:
+        return _decode_piece(codec, seekable(source), target, n_q, rate, salvage, progress, mono, stretch)
     with TokenReader(source, codec.known_tables) as reader:
         index = find_stream(reader.streams, "audio")
         info = codec.check_stream(reader.streams[index])
-        rate = codec.sample_rate if sample_rate is None else sample_rate
-        if rate < 1:
-            raise MediaError(f"sample rates are positive, not {rate}")
         place = None if mono else image_of(reader.streams, index)
         channels = 1 if place is None else 2
         resamplers = [StreamResampler(codec.sample_rate, rate) for _ in range(channels)]
@@ -279,6 +325,31 @@ def decode_file(
             writer.write(_resampled(resamplers, torch.zeros(channels, 0), last=True))
         size = Path(target).stat().st_size if str(target) != "-" else 0
         return Result(written / codec.sample_rate, size, (*reader.problems, *decoder.problems))
+
+
+def _decode_piece(
+    codec: Jodio,
+    source: str | Path | bytes | IO[bytes],
+    target: str | Path,
+    n_q: int | None,
+    rate: int,
+    salvage: bool,
+    progress: Progress | None,
+    mono: bool,
+    stretch: Stretch,
+) -> Result:
+    """`decode_file` of a stretch."""
+    with TokenReader(source, codec.known_tables) as reader:
+        piece = AudioPiece(codec, reader, find_stream(reader.streams, "audio"), stretch, n_q, salvage, mono)
+        written, expected = 0, (piece.last - piece.first) * rate / codec.sample_rate
+        with AudioWriter(target, rate, piece.channels) as writer:
+            for part in piece.samples(rate):
+                written += part.shape[1]
+                writer.write(part)
+                if progress and expected:
+                    progress(min(written / expected, 1.0))
+        size = Path(target).stat().st_size if str(target) != "-" else 0
+        return Result(written / rate, size, (*reader.problems, *piece.problems))
 
 
 def _channels(

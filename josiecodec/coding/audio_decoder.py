@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.resume import ResumedStream
+from ..audio.resume import EnteredStream, ResumedStream
 from ..audio.stream import AudioStream
 from ..bitstream.container import Block
 from ..bitstream.header import AudioInfo
@@ -16,6 +16,7 @@ from ..errors import CodesError, FormatError
 from .jodio import Jodio
 
 MAX_GAP_SECONDS = 600  # filled in at a stretch
+NO_WAVEFORM = "levels of the waveform cannot be used"
 
 
 class BlockDecoder:
@@ -26,12 +27,20 @@ class BlockDecoder:
         info: header of the stream.
         n_q: use at most so many levels.
         salvage: frames that are missing become silence; else they are an error.
+        entered: where decoding begins if not at frame 0: the frame, and what decodes from there on.
 
     Attributes:
         problems: where levels could not be used, see `audio/resume.py`.
     """
 
-    def __init__(self, codec: Jodio, info: AudioInfo, n_q: int | None = None, salvage: bool = False):
+    def __init__(
+        self,
+        codec: Jodio,
+        info: AudioInfo,
+        n_q: int | None = None,
+        salvage: bool = False,
+        entered: tuple[int, ResumedStream | EnteredStream] | None = None,
+    ):
         self.codec, self.info, self.salvage = codec, info, salvage
         if n_q is not None and n_q < 1:
             raise CodesError(f"at least one level must be used, not {n_q}")
@@ -40,7 +49,13 @@ class BlockDecoder:
         self.written = 0  # samples
         self.problems: list[str] = []
         self._since = 0  # the frame behind the last gap
-        self._stream: AudioStream | ResumedStream | None = codec.streaming() if codec.config.causal else None
+        self._stream: AudioStream | ResumedStream | EnteredStream | None = None
+        if entered is not None:
+            self.reached = self._since = entered[0]
+            self.written = self.reached * codec.frame_size
+            self._stream = entered[1]
+        elif codec.config.causal:
+            self._stream = codec.streaming()
         self._whole: list[Tensor] = []  # of a codec that has to see everything at once
 
     def push(self, block: Block) -> Iterator[Tensor]:
@@ -58,7 +73,7 @@ class BlockDecoder:
             if gap < 0 or gap > max_gap or (frames is not None and block.first + block.units > frames):
                 return  # a block out of place cannot be trusted
             yield from self._cut(self._rest())
-            yield from self._cut(_silence((block.first - self.reached) * self.codec.frame_size))
+            yield from self._cut(silence((block.first - self.reached) * self.codec.frame_size))
             self._report()
             self.reached = self._since = block.first
             if self.codec.config.causal:
@@ -88,7 +103,7 @@ class BlockDecoder:
         stream = self._stream
         if isinstance(stream, ResumedStream) and not stream.found and self.levels > self.codec.base_levels:
             start = self._since * self.codec.frame_size / self.codec.sample_rate
-            self.problems.append(f"from {start:.1f} s on, behind a gap, levels of the waveform cannot be used")
+            self.problems.append(f"from {start:.1f} s on, where decoding began anew, {NO_WAVEFORM}")
 
     def _rest(self) -> list[Tensor]:
         """What is still to come of the blocks so far; those after them are a new beginning."""
@@ -106,7 +121,7 @@ class BlockDecoder:
             yield part
 
 
-def _silence(samples: int) -> Iterator[Tensor]:
+def silence(samples: int) -> Iterator[Tensor]:
     """Zeros in pieces of bounded size."""
     while samples > 0:
         piece = min(samples, 1 << 16)

@@ -29,6 +29,7 @@ class Result:
         problems: what was wrong with a salvaged file.
         pixels: of all pictures.
         n_q: levels of the audio, or of all patches; None if patches have as many as each is worth, and of decoding.
+        psnr: of an image that was to have a PSNR, the one that it has, in dB.
         full: of audio that was to keep to a bitrate, whether it has all the levels that it can have.
     """
 
@@ -38,6 +39,7 @@ class Result:
     pixels: int = 0
     n_q: int | None = None
     full: bool = False
+    psnr: float | None = None
 
 
 @dataclass(frozen=True)

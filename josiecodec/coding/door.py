@@ -11,7 +11,7 @@ import sys
 import warnings
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -163,6 +163,8 @@ class FileDoor:
         overwrite: bool = False,
         progress: Progress | None = None,
         mono: bool = False,
+        start: float = 0.0,
+        seconds: float | None = None,
         size: int | tuple[int, int] | None = None,
     ) -> Result:
         """Decode a `.josie` file to a media file: `josiecodec.decode_file` with this model."""
@@ -176,8 +178,25 @@ class FileDoor:
             progress=progress,
             codecs=(self,),
             mono=mono,
+            start=start,
+            seconds=seconds,
             size=size,
         )
+
+    def decode_piece(
+        self,
+        source: str | Path | bytes | IO[bytes],
+        start: float = 0.0,
+        seconds: float | None = None,
+        *,
+        n_q: int | None = None,
+        salvage: bool = False,
+        mono: bool = False,
+    ) -> Tensor:
+        """Decode a piece of a `.josie` file to an array: `josiecodec.decode_piece` with this model."""
+        how = {"n_q": n_q, "salvage": salvage, "mono": mono}
+        kind = self.kind  # type: ignore[attr-defined]
+        return _files().decode_piece(source, start, seconds, kind=kind, codecs=(self,), **how)
 
 
 def _files() -> Any:

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import IO
 
 from ..bitstream.container import TokenReader
-from ..media.images import load_picture, save_picture
+from ..bitstream.header import find_stream
+from ..errors import FormatError
+from ..media.images import Picture, load_picture, save_picture
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .codec import Result
 from .jovio import Jovio
-from .picture_file import read_picture, write_picture
-from .preview import PreviewSize
+from .picture_file import read_picture, write_quality
+from .preview import PreviewSize, resized
+from .stretch import Stretch, seekable
+from .video_piece import VideoPiece
 
 
 def encode_image(
@@ -41,8 +45,8 @@ def encode_image(
     rate = fitting_rate("image", n_q, rate)
     picture = load_picture(source, as_bytes=True)
     size = (picture.rgb.shape[-2], picture.rgb.shape[-1])
-    written = write_picture(codec, picture, target, rate, settings)
-    return Result(0.0, written, pixels=size[0] * size[1], n_q=rate.n_q)
+    written, psnr = write_quality(codec, picture, target, rate, settings)
+    return Result(0.0, written, pixels=size[0] * size[1], n_q=rate.n_q, psnr=psnr)
 
 
 def decode_image(
@@ -52,6 +56,7 @@ def decode_image(
     n_q: int | None = None,
     salvage: bool = False,
     size: int | tuple[int, int] | PreviewSize | None = None,
+    stretch: Stretch | None = None,
 ) -> Result:
     """Decode the (first) picture of a `.josie` file to an image file, whose suffix says the format.
 
@@ -63,14 +68,25 @@ def decode_image(
         salvage: make do with what is whole in a damaged file.
         size: longest side of a preview in pixels, or width and height of the box that it has to fit in; None for the
             whole picture. Up to half the size of an image the detail layer is left out, which is quick.
+        stretch: of a video, when the picture is shown.
 
     Raises:
-        CodecError: if `size` is not positive.
+        CodecError: if `size` is not positive, or the stretch begins behind the end.
         FormatError: if the file is damaged (and not to be salvaged).
         ModelError: if another model made it.
         MediaError: if the image cannot be written.
     """
-    with TokenReader(source, codec.known_tables) as reader:
-        picture = read_picture(codec, reader, n_q, salvage, None if size is None else PreviewSize.of(size), True)
+    piece = stretch is not None and not stretch.whole
+    with TokenReader(seekable(source) if piece else source, codec.known_tables) as reader:
+        if stretch is not None and piece:
+            index = find_stream(reader.streams, "vision")
+            rgb = next(VideoPiece(codec, reader, index, stretch, n_q, salvage).pictures(), None)
+            if rgb is None:
+                raise FormatError("no whole picture in this piece")
+            picture = Picture(
+                rgb if size is None else resized(rgb, PreviewSize.of(size).fitting(rgb.shape[-2], rgb.shape[-1]))
+            )
+        else:
+            picture = read_picture(codec, reader, n_q, salvage, None if size is None else PreviewSize.of(size), True)
         save_picture(picture, target)
         return Result(0.0, Path(target).stat().st_size, tuple(reader.problems))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..audio.layers import LayerInput
 from ..audio.network import CHUNK_FRAMES
+from ..audio.resume import phase_of
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream, image_of
 from ..bitstream.josie_file import TokenFile, TokenStream
 from ..errors import CodesError, FormatError
@@ -105,7 +106,9 @@ class Jodio(AudioDoor, TokenCodec):
         state = State()
         for block in blocks:
             padded = pad_to_multiple(self.waveform(block).to(self.device), self.frame_size)
-            yield self.analyse_frames(padded, state, settings)
+            piece = self.analyse_frames(padded, state, settings)
+            piece.phase = phase_of(self, state)
+            yield piece
 
     def fit_layers(
         self,

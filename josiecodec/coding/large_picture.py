@@ -26,7 +26,7 @@ class _Rows:
     Attributes:
         first, last: which, `last` behind them.
         base, residual: [1, 3, H, W].
-        steps: of the residual; None if there is none.
+        steps: of the residual, None if there is none.
         screen: patches of few colours; None if there are none.
     """
 
@@ -64,8 +64,8 @@ def decoded_rows(network: JovioNetwork, group: Group, grey: bool) -> Iterator[tu
             begin = around[0].first
             edge = slice((top - begin) * patch, (bottom - begin) * patch)
             base, residual = (torch.cat([getattr(n, k) for n in around], 2)[:, :, edge] for k in ("base", "residual"))
-            steps = [n.steps for n in around for _ in range(n.first, n.last)]
-            out = filtered(network, base, residual, steps[top - begin : bottom - begin])
+            steps = [n.steps for n in around for _ in range(n.first, n.last)][top - begin : bottom - begin]
+            out = filtered(network, base, residual, steps)
             out = out[:, :, (part.first - top) * patch : (part.last - top) * patch]
             if part.screen is not None:
                 out = out.clone()

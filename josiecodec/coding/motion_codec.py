@@ -16,6 +16,7 @@ from ..settings import EncoderSettings, Rate
 from ..vision.motion_planes import PATCH
 from .motion_decoder import MotionDecoder, no_levels_left_out
 from .motion_encoder import KEY_SECONDS, MotionEncoder
+from .quality import as_lambda
 from .vision_decoder import GroupDecoder
 from .vision_door import VisionDoor
 from .vision_encoder import GroupEncoder
@@ -23,6 +24,12 @@ from .vision_encoder import GroupEncoder
 __all__ = ["KEY_SECONDS", "MOTION_GROUP", "VideoDecoder", "video_encoder"]
 
 MOTION_GROUP = 1  # pictures in a group of a video with motion, as the header says
+
+
+def moves(codec: VisionDoor, rate: Rate, size: tuple[int, int]) -> bool:
+    """Whether videos of a size are coded with motion at a rate."""
+    h, w = codec.grid(*size)
+    return rate.n_q is None and codec.patch == PATCH and h * w <= MAX_PATCHES and h <= MAX_BLOCK_UNITS
 
 
 def video_encoder(
@@ -44,8 +51,8 @@ def video_encoder(
     """
     if not key_seconds > 0:
         raise CodecError(f"key pictures come after a positive number of seconds, not {key_seconds}")
-    h, w = codec.grid(*size)
-    if rate.n_q is None and codec.patch == PATCH and h * w <= MAX_PATCHES and h <= MAX_BLOCK_UNITS:
+    rate = as_lambda(rate)
+    if moves(codec, rate, size):
         return MotionEncoder(
             codec, rate, size, per_second, settings=settings, tables=codec.tables, key_seconds=key_seconds
         )

@@ -98,6 +98,7 @@ class MotionEncoder:
         self.group = 1  # every picture by itself
         self.overhead = 0.0  # bits that the rest of the file takes, out of the same budget
         self.taken = 0  # pictures
+        self._seconds = 0.0  # that those of the window are shown
         self.key_every = max(1, round(min(key_seconds, LONGEST_SECONDS) * pictures_per_second))
         self._grid = network.grid(*size)
         pixels = 256 * self._grid[0] * self._grid[1]
@@ -132,8 +133,9 @@ class MotionEncoder:
         """Pictures of the window that has begun."""
         return len(self._waiting)
 
-    def add(self, picture: Tensor) -> list[MotionRows]:
-        """Take a picture [3, H, W]; give the pictures that are done, if any."""
+    def add(self, picture: Tensor, seconds: float | None = None) -> list[MotionRows]:
+        """Take a picture [3, H, W], shown for so many seconds; give the pictures that are done, if any."""
+        self._seconds += float(1 / self.per_second) if seconds is None else seconds
         planes = to_planes(picture.cpu().numpy())
         seen = Seen(planes, coarse(planes.y))
         self._plan(seen)
@@ -157,8 +159,8 @@ class MotionEncoder:
     def _window(self) -> list[MotionRows]:
         """Code the pictures that wait."""
         count, first = len(self._waiting), self.taken - len(self._waiting)
-        seconds = float(count / self.per_second)
-        budget = self.rate.bits(self.size[0] * self.size[1], count, seconds)
+        budget = self.rate.bits(self.size[0] * self.size[1], count, self._seconds)
+        self._seconds = 0.0
         self._plan_of_window = plan(first, self.taken, self._keys)
         size = step_size(_whole(self._step), False) / 16
         self._ahead = Lookahead(self._plan_of_window, lambda n: self._seen(n) if n >= first else None, size)

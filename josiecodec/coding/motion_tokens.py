@@ -11,6 +11,7 @@ from ..bitstream.josie_file import TokenFile
 from ..bitstream.motion_payload import MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MotionPicture, PictureSyntax
 from ..bitstream.patch_payload import PatchRows, pack_rows, unpack_rows
+from ..bitstream.picture_times import PictureTimes
 from ..entropy.adaptive_bits import BitDecoder, BitEncoder
 from ..entropy.range_coder import check_end
 from ..errors import CodesError, FormatError
@@ -79,8 +80,8 @@ def motion_tokens(codec: Jovio, data: bytes) -> Iterator[PictureTokens]:
         yield PictureTokens(*kinds, picture.uses, picture.vectors, codes, base, head.parities, offsets)
 
 
-def from_motion_tokens(codec: Jovio, pictures: list[PictureTokens]) -> MotionRows:
-    """The inverse: what `TokenStream.codes` of a video with motion holds.
+def from_motion_tokens(codec: Jovio, pictures: list[PictureTokens], times: PictureTimes | None = None) -> MotionRows:
+    """The inverse: what `TokenStream.codes` of a video with motion holds, `times` (`MotionRows.times`) included.
 
     Raises:
         CodesError: if the pictures are of different sizes, or the first is no key picture.
@@ -107,7 +108,9 @@ def from_motion_tokens(codec: Jovio, pictures: list[PictureTokens]) -> MotionRow
         references = tuple(r - p.shown for r in p.references)
         head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded, p.parities, varied)
         payloads.append(MotionPayload(head, encoder.finish()))
-    return MotionRows(payloads, h)
+    if times is not None and len(times.durations) != len(pictures):
+        raise CodesError(f"{len(times.durations)} times of {len(pictures)} pictures")
+    return MotionRows(payloads, h, times)
 
 
 def _moving(stream: object) -> bool:

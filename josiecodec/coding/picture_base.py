@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -66,13 +66,15 @@ class Tuning:
     Attributes:
         strength: of the quantization matrix, if the layer knows so many.
         weighting: power of the weight that an error has in structural similarity, which bits are cheaper by.
+        masking: of the base, at least, see `EncoderSettings`.
     """
 
     strength: int
     weighting: float
+    masking: float
 
 
-TUNINGS = {"psnr": Tuning(1, 0.2), "ssim": Tuning(3, 0.4)}
+TUNINGS = {"psnr": Tuning(1, 0.2, 0.0), "ssim": Tuning(4, 0.4, 0.5)}
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ class Tools:
     def of(network: JovioNetwork, settings: EncoderSettings, tables: EntropyTables | None, grey: bool = False) -> Tools:
         """Those of a model with a detail layer."""
         assert network.detail is not None
-        return Tools(network, settings, tables, DetailCoder(network.detail, grey), TUNINGS[settings.tune])
+        tuning = TUNINGS[settings.tune]
+        settings = replace(settings, masking=max(settings.masking, tuning.masking))
+        return Tools(network, settings, tables, DetailCoder(network.detail, grey), tuning)
 
     def steps(self, index: int) -> DetailSteps:
         """The steps with an index."""
@@ -228,10 +232,12 @@ class PictureBase:
         wanted = self._wanted.get(part)
         if wanted is None:
             edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
-            missing = as_floats(self.picture[..., edge, :]) - self.decoded_rows(part)
-            wanted = 255 * to_coefficients(missing)[0].cpu().numpy()
+            original, decoded = as_floats(self.picture[..., edge, :]), self.decoded_rows(part)
+            wanted = 255 * to_coefficients(original - decoded)[0].cpu().numpy()
             if self._foreseen is not None:
-                wanted -= self._added(part, wanted, self._foreseen)
+                if self.screen is not None:
+                    decoded = self._beside_screen(part, original, decoded)
+                wanted -= self._added(part, decoded, wanted, self._foreseen)
             if part in self.sample:
                 self._wanted[part] = wanted
         return wanted
@@ -241,16 +247,18 @@ class PictureBase:
         self._foreseen = at
         self._wanted.clear()
 
-    def _added(self, part: tuple[int, int], wanted: np.ndarray, at: Fineness) -> np.ndarray:
+    def _beside_screen(self, part: tuple[int, int], original: Tensor, decoded: Tensor) -> Tensor:
+        """Some rows with patches of few colours in their places, about."""
+        assert self.screen is not None
+        side = self.network.patch
+        inside = torch.from_numpy(self.screen.patches[part[0] : part[1]].repeat(side, 0).repeat(side, 1))
+        return torch.where(inside.to(decoded.device), original, decoded)
+
+    def _added(self, part: tuple[int, int], base: Tensor, wanted: np.ndarray, at: Fineness) -> np.ndarray:
         """Coefficients of what the filter adds to some rows, in units of 8-bit pixels."""
-        layer, patch = self.network.detail, self.network.patch
+        layer = self.network.detail
         assert layer is not None
         chosen = self._choose(part, wanted, at)
-        edge = slice(part[0] * patch, part[1] * patch)
-        base = self.decoded_rows(part)
-        if self.screen is not None:
-            inside = torch.from_numpy(self.screen.patches[part[0] : part[1]].repeat(patch, 0).repeat(patch, 1))
-            base = torch.where(inside.to(base.device), as_floats(self.picture[..., edge, :]), base)
         residual = layer.residual(torch.from_numpy(chosen.symbols).to(base.device), chosen.steps)
         added = layer.smoothed(base, residual, chosen.steps) - base - residual
         coefficients: np.ndarray = 255 * to_coefficients(added)[0].cpu().numpy()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 from pathlib import Path
 from typing import IO
 
@@ -9,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..atomic import write_bytes
 from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import AlphaInfo, alpha_of, find_stream
 from ..errors import CodesError, FormatError
@@ -20,9 +23,11 @@ from .heap import keep_small
 from .motion_codec import VideoDecoder
 from .picture_encoder import DetailEncoder, still_encoder
 from .preview import PreviewDecoder, PreviewSize, resized
+from .quality import with_psnr
 from .vision_encoder import write_pictures
 from .vision_files import VisionFiles
 
+EXACT = 100.0  # dB that an exact picture counts as
 COLORS_SHARE = 0.25  # of a budget, that colours get at least, however much alpha takes
 
 
@@ -49,6 +54,51 @@ def write_picture(
     settings: EncoderSettings | None,
 ) -> int:
     """Encode a picture to a `.josie` file, see `encode_image`; gives how many bytes that is."""
+    return write_quality(codec, picture, target, rate, settings)[0]
+
+
+def write_quality(
+    codec: VisionFiles,
+    picture: Picture,
+    target: str | Path | IO[bytes],
+    rate: Rate,
+    settings: EncoderSettings | None,
+) -> tuple[int, float | None]:
+    """`write_picture`, and its PSNR in dB on white if it was asked for."""
+    if rate.psnr is None:
+        return _write(codec, picture, target, rate, settings), None
+    seen = _as_bytes(picture.on_white())
+
+    def encode(bpp: float) -> bytes:
+        out = io.BytesIO()
+        _write(codec, picture, out, Rate(bpp=bpp), settings)
+        return out.getvalue()
+
+    def measure(data: bytes) -> float:
+        with TokenReader(data, codec.known_tables) as reader:
+            error = float((_as_bytes(read_picture(codec, reader).on_white()) - seen).square().mean())
+        return 20 * math.log10(255) - 10 * math.log10(error) if error else math.inf
+
+    best = with_psnr(encode, measure, rate.psnr, seen.shape[1] * seen.shape[2])
+    if isinstance(target, (str, Path)):
+        write_bytes(target, best.data)
+    else:
+        target.write(best.data)
+    return len(best.data), min(best.psnr, EXACT)
+
+
+def _as_bytes(picture: Tensor) -> Tensor:
+    return (as_floats(picture.cpu()) * 255).round()
+
+
+def _write(
+    codec: VisionFiles,
+    picture: Picture,
+    target: str | Path | IO[bytes],
+    rate: Rate,
+    settings: EncoderSettings | None,
+) -> int:
+    """A picture at a rate that is no PSNR."""
     rgb, alpha = picture.rgb, picture.alpha
     size = (rgb.shape[-2], rgb.shape[-1])
     keep_small(size[0] * size[1])

@@ -83,6 +83,8 @@ def merged(mono: bytes, image: bytes, tables: Tables | None = None) -> bytes:
         ]
         with TokenWriter(out, streams, tables) as writer:
             for _, stream, block in heapq.merge(_keyed(side, 0), _keyed(sound, 1), key=lambda entry: entry[:2]):
+                if block.mark is not None:
+                    writer.mark(1 - stream, block.first, block.mark)
                 writer.add(1 - stream, np.asarray(block.codes))
             writer.close([info.length or 0] * 2)
     return out.getvalue()

@@ -6,7 +6,10 @@ audio    -> frames            -> codes -----------+
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +18,8 @@ from torch import Tensor
 
 from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, StreamInfo, find_stream
+from ..bitstream.motion_payload import MotionRows
+from ..bitstream.patch_payload import PatchRows
 from ..entropy.tables_file import Tables
 from ..errors import FormatError
 from ..media.audio_reader import AudioReader, Reading
@@ -22,14 +27,22 @@ from ..media.video_reader import VideoReader
 from ..media.video_sound import FilmSound
 from ..media.video_writer import VideoWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
-from .audio import encode_blocks, normalizing_gain
+from .audio import Marker, encode_blocks, normalizing_gain
 from .audio_decoder import BlockDecoder
+from .audio_piece import AudioPiece
 from .codec import Progress, Result
+from .heap import return_freed
 from .jodio import Jodio
 from .jovio import Jovio
-from .motion_codec import KEY_SECONDS, VideoDecoder, video_encoder
-from .video_stretch import Stretch, entry
-from .vision_encoder import END_BYTES, put
+from .motion_codec import KEY_SECONDS, VideoDecoder, moves, video_encoder
+from .motion_encoder import MotionEncoder
+from .stretch import PastTheEnd, Stretch, seekable
+from .video_piece import VideoPiece
+from .video_times import ShownTimes, TimesOfPictures, first_block, tick_of
+from .vision_encoder import END_BYTES, GroupEncoder, put
+
+DURATION_BYTES = 1.5  # that the duration of a picture takes, about
+LOST = "{} pictures cannot be decoded and show the one before"
 
 
 def encode_video(
@@ -69,8 +82,8 @@ def encode_video(
         FormatError: if `target` cannot be written.
     """
     rate = fitting_rate("video", n_q, rate)
-    with VideoReader(source, reading) as reader:
-        per_second = reader.rate
+    with _opened(vision, source, reading, rate) as reader:
+        per_second, times = reader.rate, None if reader.tick is None else TimesOfPictures(reader.tick)
         pictures = video_encoder(vision, rate, reader.size, per_second, settings=settings, key_seconds=key_seconds)
         info = vision.stream_info(reader.size, pictures.levels, None, per_second, pictures.group)
         streams: list[StreamInfo] = [info]
@@ -82,18 +95,51 @@ def encode_video(
             streams.append(track.info)
         with TokenWriter(target, streams, _tables(vision, audio)) as writer:
             pictures.overhead = 8 * (writer.size + END_BYTES)
-            for picture in reader.pictures():
-                put(writer, 0, pictures.add(picture))
+            for done in _encoded(reader, pictures, times):
+                put(writer, 0, done)
+                if done:  # a window
+                    return_freed()
+                seconds = float(pictures.taken / per_second) if times is None else times.seconds
                 if track is not None and not pictures.waiting:
-                    pictures.overhead += track.encode(writer, float(pictures.taken / per_second))
+                    pictures.overhead += track.encode(writer, seconds)
                 if progress and reader.expected:  # pictures that wait are read, and hardly anything is done with them
                     progress(min((pictures.taken - pictures.waiting) / reader.expected, 1.0))
             if track is not None:  # before the last window, whose budget it comes out of
                 pictures.overhead += track.encode(writer, None)
-            put(writer, 0, pictures.finish())
+            last = pictures.finish()
+            put(writer, 0, last if times is None else times.put(_moving(last)))
             writer.close([pictures.taken] + ([] if track is None else [track.length]))
             pixels = pictures.taken * reader.size[0] * reader.size[1]
-            return Result(float(pictures.taken / per_second), writer.size, pixels=pixels, n_q=rate.n_q)
+            seconds = float(pictures.taken / per_second) if times is None else times.seconds
+            return Result(seconds, writer.size, pixels=pixels, n_q=rate.n_q)
+
+
+def _opened(vision: Jovio, source: str | Path, reading: Reading | None, rate: Rate) -> VideoReader:
+    """A video whose times are kept if it is coded with motion."""
+    if rate.n_q is None:
+        reader = VideoReader(source, reading, keep_times=True)
+        if reader.tick is None or moves(vision, rate, reader.size):
+            return reader
+        reader.close()
+    return VideoReader(source, reading)
+
+
+def _encoded(
+    reader: VideoReader, encoder: MotionEncoder | GroupEncoder, times: TimesOfPictures | None
+) -> Iterator[Sequence[PatchRows | MotionRows]]:
+    """What an encoder gives for each picture."""
+    if times is None:
+        for picture in reader.pictures():
+            yield encoder.add(picture)
+        return
+    assert isinstance(encoder, MotionEncoder)
+    for picture, duration in reader.timed():
+        encoder.overhead += 8 * DURATION_BYTES
+        yield times.put(encoder.add(picture, times.add(duration)))
+
+
+def _moving(parts: Sequence[PatchRows | MotionRows]) -> list[MotionRows]:
+    return [part for part in parts if isinstance(part, MotionRows)]
 
 
 def _tables(vision: Jovio, audio: Jodio | None) -> Tables:
@@ -115,7 +161,8 @@ class _AudioTrack:
         self.codec = codec
         self.info: AudioInfo = codec.stream_info(n_q, None, sound.sample_rate, min(sound.channels, 65535))
         shifted = _shifted(sound.mono(codec.sample_rate, gain), round(offset * codec.sample_rate))
-        self._blocks = encode_blocks(codec, shifted, n_q, settings)
+        self._marks: list[tuple[int, int | None]] = []
+        self._blocks = encode_blocks(codec, shifted, n_q, settings, lambda *mark: self._marks.append(mark))
         self.length = 0  # samples
         self._done = False
 
@@ -128,6 +175,9 @@ class _AudioTrack:
                 self._done = True
                 break
             self.length += block[0]
+            for mark in self._marks:
+                Marker(self.codec, writer, 1)(*mark)
+            self._marks.clear()
             writer.add(1, block[1])
         return 8.0 * (writer.size - before)
 
@@ -172,8 +222,8 @@ def decode_video(
         MediaError: if the video cannot be written.
     """
     stretch = stretch or Stretch()
-    if not stretch.whole and not isinstance(source, (str, Path, bytes)):
-        source = source.read()  # it is gone through twice
+    if not stretch.whole:
+        return _decode_piece(vision, audio, source, target, n_q, salvage, progress, stretch)
     with TokenReader(source, _tables(vision, audio)) as reader:
         index = find_stream(reader.streams, "vision")
         info = vision.check_stream(reader.streams[index])
@@ -181,56 +231,83 @@ def decode_video(
             raise FormatError("no picture in this file")
         if not info.rate:
             raise FormatError("an image, not a video")
-        first, last = stretch.pictures(info)
-        begin = entry(source, index, first, salvage) if first else 0
-        pictures = VideoDecoder(vision, info, n_q, salvage, first)
-        track = _sound_decoder(audio, reader.streams, salvage)
-        rate = audio.sample_rate if audio is not None and track is not None else None
-        with VideoWriter(target, (info.height, info.width), info.rate, rate) as writer:
-            written = _Written(writer, first, last)
-            for block in reader.blocks(salvage):
-                if block.stream == index and block.first >= begin and pictures.shown < last:
-                    written.pictures(pictures, pictures.push(block))
+        pictures = VideoDecoder(vision, info, n_q, salvage)
+        place = _sound_stream(audio, reader.streams)
+        track, rate = None, None
+        if audio is not None and place is not None:
+            track = BlockDecoder(audio, audio.check_stream(reader.streams[place]), None, salvage)
+            rate = audio.sample_rate
+        blocks = reader.blocks(salvage)
+        first, taken = first_block(blocks, index)
+        times = ShownTimes(info, tick_of(first), salvage)
+        with VideoWriter(target, (info.height, info.width), info.rate, rate, times.tick) as writer:
+            for block in itertools.chain(taken, blocks):
+                if block.stream == index:
+                    times.push(block)
+                    for picture in pictures.push(block):
+                        writer.write(picture, times.duration(pictures.shown - 1))
                     if progress and info.length:
                         progress(pictures.shown / info.length)
-                elif track is not None and block.stream == track[0]:
-                    written.sound(stretch, track[1].push(block), rate or 1)
-            if pictures.shown < last:
-                written.pictures(pictures, pictures.finish())
+                elif track is not None and block.stream == place:
+                    for part in track.push(block):
+                        writer.write_audio(part)
+            for picture in pictures.finish():
+                writer.write(picture, times.duration(pictures.shown - 1))
             if track is not None:
-                written.sound(stretch, track[1].finish(), rate or 1)
+                for part in track.finish():
+                    writer.write_audio(part)
         if pictures.lost:
-            reader.problems.append(f"{pictures.lost} pictures cannot be decoded and show the one before")
-        problems = (*reader.problems, *(track[1].problems if track is not None else ()))
-        return Result(float(written.count / info.rate), Path(target).stat().st_size, problems)
+            reader.problems.append(LOST.format(pictures.lost))
+        problems = (*reader.problems, *(track.problems if track is not None else ()))
+        return Result(float(writer.seconds), Path(target).stat().st_size, problems)
 
 
-class _Written:
-    """What was written to a video file."""
+def _decode_piece(
+    vision: Jovio,
+    audio: Jodio | None,
+    source: str | Path | bytes | IO[bytes],
+    target: str | Path,
+    n_q: int | None,
+    salvage: bool,
+    progress: Progress | None,
+    stretch: Stretch,
+) -> Result:
+    """`decode_video` of a stretch: of pictures and sound no more is read than it needs."""
+    with TokenReader(seekable(source), _tables(vision, audio)) as reader:
+        index = find_stream(reader.streams, "vision")
+        if reader.streams[index].length == 0:
+            raise FormatError("no picture in this file")
+        pictures = VideoPiece(vision, reader, index, stretch, n_q, salvage)
+        info, piece = pictures.info, pictures.stretch
+        place, sound = _sound_stream(audio, reader.streams), None
+        if audio is not None and place is not None:
+            with contextlib.suppress(PastTheEnd):  # sound that ends before the pictures
+                sound = AudioPiece(audio, reader, place, piece, salvage=salvage, mono=True)
+        samples = iter(()) if sound is None else sound.samples()
+        rate = None if sound is None or audio is None else audio.sample_rate
+        with VideoWriter(target, (info.height, info.width), info.rate, rate, pictures.times.tick) as writer:
+            for picture, duration in pictures.timed():
+                writer.write(picture, duration)
+                if rate is not None:
+                    _write_sound(writer, samples, writer.seconds * rate)
+                if progress and piece.seconds:
+                    progress(min(float(writer.seconds) / piece.seconds, 1.0))
+            _write_sound(writer, samples, None)
+        if pictures.decoder.lost:
+            reader.problems.append(LOST.format(pictures.decoder.lost))
+        problems = (*reader.problems, *(() if sound is None else sound.problems))
+        return Result(float(writer.seconds), Path(target).stat().st_size, problems)
 
-    def __init__(self, writer: VideoWriter, first: int, last: float):
-        self.writer, self.first, self.last = writer, first, last
-        self.count = 0  # pictures
-        self._samples = 0  # of sound that were decoded
 
-    def pictures(self, decoder: VideoDecoder, pictures: Iterator[Tensor]) -> None:
-        """Write those of the stretch."""
-        for picture in pictures:
-            if self.first < decoder.shown <= self.last:  # it has been counted
-                self.writer.write(picture)
-                self.count += 1
-
-    def sound(self, stretch: Stretch, parts: Iterator[Tensor], sample_rate: int) -> None:
-        """Write the samples of the stretch."""
-        for part in parts:
-            for kept in stretch.kept(iter([part]), self._samples, sample_rate):
-                self.writer.write_audio(kept)
-            self._samples += part.shape[-1]
+def _write_sound(writer: VideoWriter, samples: Iterator[Tensor], until: Fraction | None) -> None:
+    """Write sound up to so many samples, or all of it."""
+    while until is None or writer.samples < until:
+        part = next(samples, None)
+        if part is None:
+            return
+        writer.write_audio(part[0])
 
 
-def _sound_decoder(audio: Jodio | None, streams: list[StreamInfo], salvage: bool) -> tuple[int, BlockDecoder] | None:
-    """The first stream of sound and what decodes it."""
-    for i, info in enumerate(streams):
-        if isinstance(info, AudioInfo) and audio is not None:
-            return i, BlockDecoder(audio, audio.check_stream(info), None, salvage)
-    return None
+def _sound_stream(audio: Jodio | None, streams: list[StreamInfo]) -> int | None:
+    """Index of the first stream of sound, if it is wanted."""
+    return next((i for i, info in enumerate(streams) if isinstance(info, AudioInfo) and audio is not None), None)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..entropy.code_tables import EntropyTables
-from ..errors import CodesError
+from ..errors import CodecError, CodesError
 from ..settings import EncoderSettings, Rate, fitting_rate
 from ..vision.network import JovioNetwork, JovioOutput
 from .door import FileDoor, as_codes, as_tensor, asked_rate, check_pixels, check_precision
@@ -63,6 +63,8 @@ class VisionDoor(FileDoor, JovioNetwork):
             return super().encode(as_tensor(x, "pictures"), levels, settings)
         video, still = self.pictures(x)
         rate = fitting_rate("image" if still else "video", n_q, rate)
+        if rate.psnr is not None:
+            raise CodecError("psnr is a rate of files: use compress or encode_file")
         if len(video) != 1 or not video.shape[2]:
             raise CodesError(f"with a rate one image or video is encoded at a time, not {list(video.shape)}")
         size, per_second = (video.shape[-2], video.shape[-1]), Fraction(0 if still else pictures_per_second)

@@ -21,7 +21,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["SWITCH", "family", "ready"]
+__all__ = ["FAMILIES", "SWITCH", "compile_all", "family", "ready"]
+
+FAMILIES = (
+    "index_map",
+    "motion_field",
+    "motion_merge",
+    "motion_residual",
+    "motion_search",
+    "motion_syntax",
+    "motion_trellis",
+)
 
 SWITCH = "JOSIECODEC_KERNELS"  # of the environment: "off" for NumPy
 _loaded: dict[str, ModuleType | None] = {}
@@ -37,6 +47,11 @@ def family(name: str) -> ModuleType | None:
             if name not in _loaded:
                 _loaded[name] = _load(name)
     return _loaded[name]
+
+
+def compile_all() -> bool:
+    """Compile all there is, so that no later process has to on this machine; whether there are any."""
+    return all([family(name) is not None for name in FAMILIES])
 
 
 def ready(x: np.ndarray, kind: Any) -> np.ndarray:

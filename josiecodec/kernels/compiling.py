@@ -43,7 +43,7 @@ def _took(seconds: float, kept: bool) -> None:
     global _said
     if seconds > PATIENCE and not _said:
         _said = True
-        when = "once" if kept else "at every start, as no folder can keep it (NUMBA_CACHE_DIR can name one)"
+        when = "once" if kept else "at every start, as its cache cannot be used (NUMBA_CACHE_DIR can name a folder)"
         print(f"josiecodec: compiling code for this machine, {when}", file=sys.stderr)
 
 

@@ -19,6 +19,7 @@ _SNAP = 0.003  # share by which a measured rate may differ from a named one
 _EVEN = 0.3  # share of a picture by which a step may differ from the usual one in an even film
 _IN_STEP = 0.8  # how alike (0 to 1) the places of pictures between two lines of the grid have to be to count
 _EXACT = 0.0085  # seconds that a picture may be shown beside its time in an uneven film: half a step at 60/s
+ROUNDING = 0.0016  # seconds by which times of an even film may be off: clocks of whole milliseconds, and jitter
 _FEW_LOST = 0.01  # share of the pictures that may be left out of a film with very uneven times
 
 
@@ -59,6 +60,14 @@ def phase(times: Sequence[float], rate: Fraction) -> float:
     middle = np.exp(1j * places).mean()
     share = float(np.angle(middle)) / (2 * np.pi)
     return 0.0 if abs(middle) < _IN_STEP else (share + 0.4) % 1 - 0.4
+
+
+def is_even(times: Sequence[float], rate: Fraction) -> bool:
+    """Whether pictures fill a grid of a rate: one at every step, at its time but for the rounding of clocks."""
+    places = (np.asarray(times) - times[0]) * float(rate)
+    slots = np.rint(places - phase(times, rate))
+    off = places - slots
+    return bool((np.diff(slots) == 1).all() and np.ptp(off) <= 2 * ROUNDING * float(rate))
 
 
 def choose_rate(times: Sequence[float], named: Iterable[Fraction | None]) -> Fraction:

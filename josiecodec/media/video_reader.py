@@ -19,7 +19,7 @@ from .image_open import HEAD, is_animation, opened
 from .signatures import is_image_start, is_raw_mjpeg
 from .video_clock import MAX_HOLE
 from .video_file import VIDEO_SUFFIXES, holds_video, open_film
-from .video_rate import next_slot, phase
+from .video_rate import MAX_RATE, MIN_RATE, is_even, next_slot, phase
 from .video_sound import FilmSound
 from .video_source import CLAIMED_STILL, Animation, Film, Picture, Times
 
@@ -45,14 +45,17 @@ class VideoReader:
             negative), or None without sound.
         sound: the track of sound, open; None without any.
         lead: how often the first picture is repeated because sound comes before it.
+        tick: of a film whose times are kept, of their clock in seconds; None if its pictures come at an even rate.
     """
 
-    def __init__(self, path: str | Path, reading: Reading | None = None):
+    def __init__(self, path: str | Path, reading: Reading | None = None, keep_times: bool = False):
         """Open a file.
 
         Args:
             path: of a film or an animated image.
             reading: how sound is read: which track.
+            keep_times: do not put uneven pictures on a grid: `timed` gives each once, with its duration, and `rate` is
+                the mean. `tick` says whether that is so; pictures at an even rate are as ever.
 
         Raises:
             MediaError: if it cannot be opened or holds no video, or no such track.
@@ -60,7 +63,8 @@ class VideoReader:
         self.name = str(path)
         if not Path(path).is_file():
             raise MediaError(f"{path}: no such file")
-        self._reading = reading
+        self._reading, self._keep_times = reading, keep_times
+        self.tick: Fraction | None = None
         track = None if reading is None else reading.track
         self.source: Film | Animation = Animation(path) if _animated(path) else Film(path, track)
         self.sound: FilmSound | None = None
@@ -81,12 +85,23 @@ class VideoReader:
         self.size = first.pixels.shape[0], first.pixels.shape[1]
         begin = first.time if first.time is not None else times.pictures[0] if times.pictures else 0.0
         self._begin = begin + (phase(times.pictures, self.rate) / float(self.rate) if times.pictures else 0.0)
+        if self._keep_times and not even and self._uneven(times):
+            self.tick, self._begin = self.source.tick, begin
+            seconds = times.pictures[-1] + (times.last_duration or float(1 / self.rate)) - times.pictures[0]
+            mean = Fraction(len(times.pictures) / seconds).limit_denominator(1_000_000)
+            self.rate = min(max(mean, MIN_RATE), MAX_RATE)
         self._pictures = itertools.chain([first], pictures)
-        self.lead = 0
+        self.lead = self._lead_ticks = 0
         self.audio_offset: float | None = None
         if self.source.sound is not None:
             self._open_sound()
         self.expected = self._length(Times([], 0.0) if even else times)
+
+    def _uneven(self, times: Times) -> bool:
+        """Whether pictures have times of their own, each a later one, that no even rate gives."""
+        ticks = [round(time / self.source.tick) for time in times.pictures]
+        rising = all(a < b for a, b in itertools.pairwise(ticks))
+        return len(ticks) > 1 and rising and not is_even(times.pictures, self.rate)
 
     def _open_sound(self) -> None:
         try:
@@ -98,6 +113,10 @@ class VideoReader:
         if abs(early) > MAX_HOLE:
             warnings.warn(f"{self.name}: sound and pictures have clocks of their own, both begin at once", stacklevel=5)
             early = 0.0
+        if self.tick is not None:
+            self._lead_ticks = max(round(early / self.tick), 0) if early > PRIMING else 0
+            self.audio_offset = float(self._lead_ticks * self.tick) - early
+            return
         if early > PRIMING:
             self.lead = math.ceil(early * self.rate - 1e-3)
         self.audio_offset = float(self.lead / self.rate) - early
@@ -108,7 +127,7 @@ class VideoReader:
         What is damaged is left out as long as there is anything else, with a warning at the end that says how much.
         """
         for picture in self.bytes():
-            yield torch.from_numpy(picture).permute(2, 0, 1).float() / 255
+            yield _as_tensor(picture)
 
     def bytes(self) -> Iterator[np.ndarray]:
         """The same pictures as uint8 [H, W, 3]."""
@@ -136,8 +155,36 @@ class VideoReader:
                 "for them",
                 stacklevel=2,
             )
+        self._warn_of_damage()
+
+    def timed(self) -> Iterator[tuple[Tensor, int]]:
+        """The pictures, float32 [3, H, W] in [0, 1], and how long each is shown, in ticks, of a film with a `tick`.
+
+        The first is shown at 0. Can be called once, in place of `pictures`.
+        """
+        assert self.tick is not None
+        tick, count, left_out = self.tick, 1, 0
+        shown, begin = next(self._pictures), 0
+        time = self._begin
+        for picture in self._pictures:
+            count += 1
+            at = begin + 1 / (self.rate * tick) if picture.time is None else (picture.time - self._begin) / tick
+            ticks = self._lead_ticks + round(at) if picture.time is not None else round(at)
+            if ticks <= begin or (ticks - begin) * tick > MAX_HOLE:
+                left_out += 1
+                continue
+            yield _as_tensor(shown.pixels), ticks - begin
+            shown, begin, time = picture, ticks, self._begin + float((ticks - self._lead_ticks) * tick)
+        end = self._lead_ticks + round((self._end(shown, time) - self._begin) / tick)
+        yield _as_tensor(shown.pixels), max(end - begin, 1)
+        if left_out:
+            text = f"{self.name}: {left_out} of {count} pictures left out, which have no time of their own"
+            warnings.warn(text, stacklevel=2)
+        self._warn_of_damage()
+
+    def _warn_of_damage(self) -> None:
         if self.source.damaged:
-            warnings.warn(f"{self.name}: damaged pictures, or packets of them: {self.source.damaged}", stacklevel=2)
+            warnings.warn(f"{self.name}: damaged pictures, or packets of them: {self.source.damaged}", stacklevel=3)
 
     def _end(self, last: Picture, time: float) -> float:
         """Until when the last picture is shown."""
@@ -171,6 +218,11 @@ class VideoReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _as_tensor(picture: np.ndarray) -> Tensor:
+    """uint8 [H, W, 3] as float32 [3, H, W] in [0, 1]."""
+    return torch.from_numpy(picture).permute(2, 0, 1).float() / 255
 
 
 def load_video(path: str | Path) -> tuple[Tensor, Fraction]:

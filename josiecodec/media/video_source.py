@@ -54,6 +54,13 @@ class Times:
     last_duration: float
 
 
+def clock_tick(base: Fraction | None) -> Fraction:
+    """The tick of a clock in seconds: its own, or, if that is none that can be stored, 1/90000."""
+    if base and 0 < base <= 1 and max(base.numerator, base.denominator) < 1 << 31:
+        return Fraction(base)
+    return Fraction(1, 90000)
+
+
 class Film:
     """The pictures of a film.
 
@@ -235,6 +242,11 @@ class Film:
                     break
         return Times(sorted(found), duration)
 
+    @property
+    def tick(self) -> Fraction:
+        """Of the clock that the pictures' times are on, in seconds."""
+        return clock_tick(self.stream.time_base)
+
     def close(self) -> None:
         """Close the file."""
         self.container.close()
@@ -250,6 +262,7 @@ class Animation:
     interlaced = False
     colors: Colors | None = None
     orientation = (False, False, False)
+    tick = Fraction(1, 1000)
 
     def __init__(self, path: str | Path):
         """Open a file.

@@ -44,12 +44,20 @@ class VideoWriter:
         size: height and width.
         rate: pictures per second.
         sample_rate: of the audio; None for none.
+        tick: of the clock of pictures that come at no even rate, in seconds; Matroska rounds to milliseconds.
 
     Raises:
         MediaError: if it cannot be written.
     """
 
-    def __init__(self, path: str | Path, size: tuple[int, int], rate: Fraction, sample_rate: int | None = None):
+    def __init__(
+        self,
+        path: str | Path,
+        size: tuple[int, int],
+        rate: Fraction,
+        sample_rate: int | None = None,
+        tick: Fraction | None = None,
+    ):
         import av
 
         self.path = Path(path)
@@ -62,12 +70,19 @@ class VideoWriter:
         self.pictures, self.samples = 0, 0  # written so far
         self.sample_rate = sample_rate
         self.rate = rate or Fraction(1)
+        self.tick = tick or 1 / self.rate
+        self.seconds = Fraction(0)  # of pictures so far
+        self._durations: dict[int, int] = {}  # of pictures that are being encoded, by their times
         self._audio: Any = None
         self._container: Any = None
         self._to_yuv: Any = None
+        if tick is not None and codec == "libx264":  # MP4 has the duration of the picture that is decoded last
+            options = {**options, "bf": "0"}
         try:
             self._container = av.open(str(self._pending.temporary), "w", format=kind)
             self._video: Any = self._container.add_stream(codec, rate=self.rate, options=options)
+            if tick is not None:
+                self._video.codec_context.time_base = self._video.time_base = tick
             self._video.height, self._video.width = size
             even = size[0] % 2 == 0 and size[1] % 2 == 0
             self._video.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p" if even else "yuv444p"
@@ -92,20 +107,22 @@ class VideoWriter:
 
         graph = av.filter.Graph()
         form = av.VideoFormat("rgb24", self.size[1], self.size[0])
-        source = graph.add_buffer(width=self.size[1], height=self.size[0], format=form, time_base=1 / self.rate)
+        source = graph.add_buffer(width=self.size[1], height=self.size[0], format=form, time_base=self.tick)
         filters = [source, graph.add("scale", _TO_YUV), graph.add("format", self._video.pix_fmt)]
         for before, after in itertools.pairwise([*filters, graph.add("buffersink")]):
             before.link_to(after)
         graph.configure()
         return graph
 
-    def write(self, picture: Tensor) -> None:
-        """Append a picture [3, H, W] in [0, 1]."""
+    def write(self, picture: Tensor, duration: int = 1) -> None:
+        """Append a picture [3, H, W] in [0, 1], shown for so many ticks."""
         import av
 
         frame = av.VideoFrame.from_ndarray(to_bytes_rgb(picture), format="rgb24")
-        frame.pts = self.pictures
-        frame.time_base = 1 / self.rate
+        frame.pts = round(self.seconds / self.tick)
+        frame.time_base = self.tick
+        self._durations[frame.pts] = duration
+        self.seconds += duration * self.tick
         if self._to_yuv is not None:
             self._to_yuv.push(frame)
             frame = self._to_yuv.pull()
@@ -159,7 +176,10 @@ class VideoWriter:
         import av
 
         try:
-            self._container.mux(stream.encode(frame))
+            for packet in stream.encode(frame):
+                if stream is self._video and packet.pts in self._durations:
+                    packet.duration = self._durations.pop(packet.pts)
+                self._container.mux(packet)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise MediaError(f"{self.path}: cannot be written ({error})") from None
 
