@@ -16,6 +16,7 @@ from .jobs import Manner, Output, announce, run
 from .models import Models, check_used, given_kinds
 from .options import (
     common,
+    effort_option,
     manner_options,
     mono_option,
     preview_option,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from josiecodec import EncoderSettings, Rate
     from josiecodec.media.audio_open import Reading
     from josiecodec.runtime.choose import Runtime
-    from josiecodec.settings import Tune
+    from josiecodec.settings import Effort, Tune
 
 Work = dict[str, Any]
 Progress = Callable[[float], None]
@@ -63,6 +64,7 @@ Progress = Callable[[float], None]
 @click.option("--no-audio", is_flag=True, help="Leave out the audio of videos.")
 @stereo_option
 @tune_option
+@effort_option
 @video_options
 @reading_options
 @manner_options
@@ -80,6 +82,7 @@ def encode(
     no_audio: bool,
     stereo: bool,
     tune: Tune | None,
+    effort: Effort | None,
     key_seconds: float,
     audio_track: int | None,
     normalize: bool,
@@ -127,7 +130,7 @@ def encode(
     rate = Rate(n_q, bpp, kbps, psnr=psnr)
     _models(models, device, threads, runtime)
     reading = Reading(audio_track, salvage, normalize)
-    how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds, stereo, tune, runtime)
+    how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds, stereo, tune, effort, runtime)
     return run(planned, how, manner, isolated=True)
 
 
@@ -164,6 +167,7 @@ class Encoding:
     key_seconds: float
     stereo: bool = False
     tune: Tune | None = None
+    effort: Effort | None = None
     runtime: Runtime = "auto"
 
     def __call__(self, start: Path, end: Path, progress: Progress) -> Work:
@@ -176,6 +180,8 @@ class Encoding:
             kind = "audio"
         if self.tune is not None and kind != "image":
             warnings.warn(f"{start}: --tune is for images", stacklevel=1)
+        if self.effort is not None and kind != "image":
+            warnings.warn(f"{start}: --effort is for images", stacklevel=1)
         with Output(end) as out:
             if kind == "audio":
                 return _encode_audio(known, start, out, self, progress)
@@ -195,7 +201,8 @@ def _models(names: tuple[str, ...], device: str, threads: int | None, runtime: R
 
 def _settings(codec: Any, how: Encoding) -> EncoderSettings | None:
     """Encoder settings of a model with what was asked for; None if they stay."""
-    asked = {name: value for name, value in (("beams", how.beams), ("tune", how.tune)) if value is not None}
+    given = {"beams": how.beams, "tune": how.tune, "effort": how.effort}
+    asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return dataclasses.replace(codec.settings, **asked) if asked else None
 
 

@@ -138,6 +138,15 @@ def tune_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def effort_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--effort alone."""
+    return click.option(
+        "--effort",
+        type=click.Choice(["fast", "default", "high"]),
+        help="Images: how much is tried, quality for time.  [default: default]",
+    )(function)
+
+
 def mono_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """--mono alone."""
     return click.option("--mono", is_flag=True, help="Audio: decode stereo as the mix of both channels.")(function)

@@ -11,6 +11,7 @@ from .errors import CodecError, CodesError, ConfigError
 MAX_BEAMS = 256
 MIN_PSNR, MAX_PSNR = 10.0, 70.0  # dB that can be asked for
 Tune = Literal["psnr", "ssim"]
+Effort = Literal["fast", "default", "high"]
 MediaKind = Literal["audio", "image", "video"]
 FITTING = {  # the rates that can be asked of each kind of media
     "audio": ("n_q", "kbps"),
@@ -34,6 +35,7 @@ class EncoderSettings:
             rate is asked for.
         masking: of images and video: how much less an error counts in a busy patch than in a smooth one, 0 (all alike)
             to 1 (in proportion to what one level leaves over), see `coding/rdo.py`.
+        effort: of images: how much is tried, see `coding/effort.py`.
         tune: of images: what the detail beside the base is tuned for, see `coding/picture_base.py`.
     """
 
@@ -44,6 +46,7 @@ class EncoderSettings:
     rd_lambda: float = 0.02
     masking: float = 0.3
     tune: Tune = "psnr"
+    effort: Effort = "default"
 
     def __post_init__(self) -> None:
         if self.n_q < 1:
@@ -58,6 +61,8 @@ class EncoderSettings:
             raise ConfigError("encoding: masking must be in 0..1")
         if self.tune not in get_args(Tune):
             raise ConfigError(f"encoding: tune must be one of {', '.join(get_args(Tune))}")
+        if self.effort not in get_args(Effort):
+            raise ConfigError(f"encoding: effort must be one of {', '.join(get_args(Effort))}")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from ..vision.still_rows import StillRows
 from ..vision.visual_weights import band_weights, window_weights
 from .detail import ChosenDetail, DetailCoder
 from .detail_decoder import blocks_of, in_grey
+from .effort import EFFORTS, PictureEffort
 from .rate_control import RowEncoder
 from .reconstruct import base_codes, reconstruct
 from .screen import ScreenPicture
@@ -34,12 +35,9 @@ BASE_LAMBDA = 0.036  # of a base with detail, whatever the step
 COARSEST = 112  # index of the last step that is better than base alone as a rule
 LAST_STEP = 120  # that is tried
 MOST_DEAR = 12.0  # that a bit can be beside the average
-SAMPLED = 1024  # patches that sizes are estimated from
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
 LARGE = 1 << 14  # patches above which no decoded picture is kept
-CLOSE = 0.004  # of the logarithm of a size
 DEARER = 1.35  # by which the price of a bit is raised to see what it gives
-MAX_TRIES = 7
 MAP_BYTES = 2  # of a patch, more than its mode and level count take
 
 
@@ -109,6 +107,17 @@ class Tools:
         """The steps with an index."""
         return DetailSteps(index, min(self.tuning.strength, self.coder.strengths - 1))
 
+    @property
+    def effort(self) -> PictureEffort:
+        """How much is tried."""
+        return EFFORTS[self.settings.effort]
+
+    @property
+    def beams(self) -> int:
+        """Hypotheses of the search for codes."""
+        least, most = self.effort.beams
+        return min(max(self.settings.beams, least), most)
+
     def rows_encoder(self) -> RowEncoder:
         """What codes bases."""
         return RowEncoder(self.network, self.settings, self.tables, self.network.n_q, False)
@@ -130,7 +139,7 @@ class PictureBase:
         height, columns = self.counts.shape
         self.parts = parts_of(height, columns)
         self.bits = 8 * vision_bytes(rows, self.network.n_q, self.network.codebook_size, tools.tables)
-        stretches = max(1, SAMPLED // (SAMPLED_ROWS * columns))
+        stretches = max(1, tools.effort.sampled // (SAMPLED_ROWS * columns))
         self.sample = self.parts
         if stretches * SAMPLED_ROWS < height:
             starts = np.linspace(0, height - SAMPLED_ROWS, stretches).round().astype(int)
@@ -138,13 +147,14 @@ class PictureBase:
         self.gain = 1.0  # of bits of the whole over those of the sample
         self._wanted: dict[tuple[int, int], np.ndarray] = {}
         self._foreseen: Fineness | None = None
+        self._decoded_last: tuple[tuple[int, int], Tensor] | None = None  # of a large picture
 
     @staticmethod
-    def coded(tools: Tools, picture: Tensor, latent: Tensor) -> PictureBase:
-        """The base of a picture with latents [h, w, D]."""
+    def coded(tools: Tools, picture: Tensor, latent: Tensor, dearer: float = 1.0) -> PictureBase:
+        """The base of a picture with latents [h, w, D], at the usual lambda times `dearer`."""
         rows = tools.rows_encoder()
         parts = parts_of(*latent.shape[:2])
-        found = [rows.coded(latent[a:b], BASE_LAMBDA, tools.settings.beams).rows for a, b in parts]
+        found = [rows.coded(latent[a:b], dearer * BASE_LAMBDA, tools.beams).rows for a, b in parts]
         return PictureBase(tools, picture, PatchRows.joined(found, latent.shape[1]))
 
     def beside(self, screen: ScreenPicture) -> PictureBase:
@@ -158,8 +168,10 @@ class PictureBase:
         if self.counts.size <= LARGE or not self.network.is_convolutional:
             edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
             return self.decoded[..., edge, :]
-        decoded = self._still_rows.rows(*part).clamp_(0, 1)
-        return in_grey(decoded) if self.tools.coder.grey else decoded
+        if self._decoded_last is None or self._decoded_last[0] != part:
+            decoded = self._still_rows.rows(*part).clamp_(0, 1)
+            self._decoded_last = part, in_grey(decoded) if self.tools.coder.grey else decoded
+        return self._decoded_last[1]
 
     @cached_property
     def _still_rows(self) -> StillRows:
@@ -280,11 +292,11 @@ class PictureBase:
             return None
         low, high = -1, LAST_STEP + 1  # too many bits, too few
         points: list[tuple[int, float]] = []
-        while high - low > 1 and len(points) < MAX_TRIES:
+        while high - low > 1 and len(points) < self.tools.effort.tries:
             points.append((step, math.log(self.estimated_bits(Fineness(step)) / max(bits, 1.0))))
             off = points[-1][1]
             low, high = (step, high) if off > 0 else (low, step)
-            if abs(off) < CLOSE:
+            if abs(off) < self.tools.effort.close:
                 return Fineness(step)
             slope = -0.025
             if len(points) > 1:
@@ -308,8 +320,9 @@ class PictureBase:
 
     def corrected(self, bits: float, at: Fineness) -> PatchRows:
         """The rows with detail at this fineness, or at a better one where estimates have misled."""
-        self.foresee(at)
-        at = self.fitting(bits, at.step) or at
+        if self.tools.effort.foresees:
+            self.foresee(at)
+            at = self.fitting(bits, at.step) or at
         for _ in range(2):
             total, details = self._packed(at)
             off = 0.0 if self.screen is None else self.screen.measure(at.rd_lambda)
@@ -318,14 +331,15 @@ class PictureBase:
                 estimate = sum(self.choose(part, at).bits for part in self.sample) * len(self.counts) / sampled
                 before, self.gain = self.gain, total / max(estimate, 1.0)
                 off = max(abs(off), abs(math.log(max(self.gain / before, 1e-3))))
-            if abs(off) < 2 * CLOSE:
+            if abs(off) < 2 * self.tools.effort.close:
                 break
             at = self.fitting(bits, at.step) or at
         return self._rows(details)
 
     def with_detail(self, at: Fineness) -> PatchRows:
         """The rows with detail at a fineness."""
-        self.foresee(at)
+        if self.tools.effort.foresees:
+            self.foresee(at)
         return self._rows(self._packed(at)[1])
 
     def _packed(self, at: Fineness) -> tuple[float, list[DetailPart]]:

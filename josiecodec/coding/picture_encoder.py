@@ -134,6 +134,11 @@ class _OnePicture:
             ways.append(_Way(base.corrected(bits, fitting)))
         if fitting is None or fitting.step > COARSEST:
             ways.append(_Way(self._alone(base, bits)))
+        for dearer in self.tools.effort.bases:
+            if dearer != 1 and fitting is not None:
+                other = PictureBase.coded(self.tools, self.picture, self.latent, dearer)
+                at = other.fitting(bits, fitting.step)
+                ways += [] if at is None else [_Way(other.corrected(bits, at))]
         if self.likely is not None:
             step = COARSEST if fitting is None else fitting.step
             beside = self._with_screen(base, bits, max(step - FINER, 0))

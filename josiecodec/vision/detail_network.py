@@ -101,11 +101,16 @@ class DetailNetwork:
     def _features(self, latents: Array) -> Array:
         """Logarithms of the coefficients of the linear picture [2 h, 2 w, 192]."""
         h, w, d = latents.shape
-        x = latents.reshape(-1, d).astype(np.float64) @ self._matrix + self._offset
-        x = np.floor(x * (LEVEL / (LATENT * WEIGHT)) + 0.5)
-        x = x.reshape(h, w, 2, 2, -1).transpose(0, 2, 1, 3, 4).reshape(2 * h, 2 * w, -1)
-        size = np.minimum(np.abs(x), len(self._logarithm) - 1).astype(np.int64)
-        return np.where(x < 0, -self._logarithm[size], self._logarithm[size])
+        x = latents.reshape(-1, d).astype(np.float64) @ self._matrix  # large: changed in its place from here on
+        x += self._offset
+        x *= LEVEL / (LATENT * WEIGHT)
+        x += 0.5
+        np.floor(x, out=x)
+        most = len(self._logarithm) - 1
+        levels = np.clip(x, -most, most, out=x).astype(np.int32)
+        levels = levels.reshape(h, w, 2, 2, -1).transpose(0, 2, 1, 3, 4).reshape(2 * h, 2 * w, -1)
+        found = self._logarithm[np.abs(levels)]
+        return np.negative(found, out=found, where=levels < 0)
 
     def _layer(self, x: Array, name: str) -> Array:
         weight, bias = self._n[f"{name}.weight"], self._n[f"{name}.bias"]

@@ -25,6 +25,7 @@ from .grouping import as_floats
 POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales
 SPREAD, REACH = 1.5, 5  # of a window: standard deviation, and pixels on each side of its middle
 STEADY = 0.03**2  # C, for pictures in [0, 1]
+WIDE = 2048  # pixels in a row above which strips are narrower
 STRIP, MARGIN = 512, 96  # rows of pixels that are looked at at a time, and those around them that have a say
 
 
@@ -58,13 +59,14 @@ def band_weights() -> np.ndarray:
 @torch.no_grad()
 def window_weights(picture: Tensor) -> np.ndarray:
     """What the variance of an error in windows counts at each scale: float32 [5, H / 8, W / 8] of a picture
-    [1, 3, H, W] of whole patches, in [0, 1] or bytes."""
-    height = picture.shape[-2]
+    [1, 3, H, W] of whole patches in [0, 1], or bytes."""
+    height, width = picture.shape[-2:]
+    strip = STRIP if width <= WIDE else STRIP // 4  # what is looked at at a time has to fit in memory
     strips = []
-    for first in range(0, height, STRIP):
-        begin, end = max(first - MARGIN, 0), min(first + STRIP + MARGIN, height)
+    for first in range(0, height, strip):
+        begin, end = max(first - MARGIN, 0), min(first + strip + MARGIN, height)
         weights = _of_strip(as_floats(picture[..., begin:end, :]))
-        strips.append(weights[:, (first - begin) // SIDE : (min(first + STRIP, height) - begin) // SIDE])
+        strips.append(weights[:, (first - begin) // SIDE : (min(first + strip, height) - begin) // SIDE])
     return torch.cat(strips, 1).cpu().numpy()
 
 
