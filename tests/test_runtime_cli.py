@@ -73,7 +73,7 @@ def test_what_else_there_is_without_torch(folder):
     without(folder, "trim", coded, folder / "trimmed.josie", "--n-q", 3)
     without(folder, "decode", folder / "trimmed.josie", folder / "trimmed.flac", "--sample-rate", 16000)
     assert soundfile.info(folder / "trimmed.flac").samplerate == 16000
-    assert "jodio-24k-v3" in without(folder, "models")
+    assert "jodio-24k-v4" in without(folder, "models")
     assert "--runtime" in without(folder, "encode", "--help")
     assert "24000 Hz" in without(folder, "info", folder / "in" / "1.wav", blocked="torch PIL tqdm")
 

@@ -8,9 +8,8 @@ from ..errors import ConfigError
 from ..nn.transformer_config import TransformerConfig
 from ..quantization.config import SplitQuantizerConfig
 from ..settings import EncoderSettings
-from .bit_plan import BandStep
 from .config import JodioConfig
-from .layer_configs import EnvelopeLayerConfig, LowBandFilterConfig, WaveformLayerConfig
+from .layer_configs import BandStep, EnvelopeLayerConfig, LowBandFilterConfig, WaveformLayerConfig
 from .network_configs import MimiConfig, SeaNetConfig, SpectralDecoderConfig, SpectralEncoderConfig
 
 # Spectral encoder and decoder.
