@@ -27,7 +27,9 @@ from josiecodec.coding.video_piece import VideoPiece
 from josiecodec.coding.video_times import picture_at
 from josiecodec.errors import CodesError, FormatError
 from josiecodec.media.audio_reader import load_audio
+from josiecodec.media.video_clock import MAX_HOLE
 from josiecodec.media.video_reader import VideoReader
+from josiecodec.media.video_source import clock_tick
 from josiecodec.settings import Rate
 
 STEPS = (0.016, 0.033, 0.05, 0.1, 0.4)
@@ -174,3 +176,26 @@ def test_lost_times_are_salvaged(codec, encoded, tmp_path):
         warnings.simplefilter("ignore")
         assert decode_video(codec, None, tmp_path / "x.josie", tmp_path / "x.mkv", salvage=True).problems
     assert len(shown(tmp_path / "x.mkv")) == len(TIMES)
+
+
+def test_ticks_are_those_in_which_the_longest_picture_can_be_stored():
+    assert clock_tick(Fraction(1, 90000)) == clock_tick(None) == Fraction(1, 90000)
+    for base in (Fraction(1, 10_000_000), Fraction(1, 1_000_000_000), Fraction(1, 2**31 - 1)):
+        longest = round(MAX_HOLE / clock_tick(base))
+        times = PictureTimes(clock_tick(base), longest, (1, longest))
+        assert PictureTimes.from_bytes(times.to_bytes(), 2)[0] == times
+
+
+def test_pieces_of_damaged_films_are_salvaged(codec, encoded, tmp_path):
+    """Whichever block is lost: the first, which says that there are times, or one that says when a picture comes."""
+    data = (encoded / "x.josie").read_bytes()
+    with TokenReader(data) as reader:
+        places = [*reader.index().places(0, 0, float("inf"))]
+    for place in places:
+        damaged = bytearray(data)
+        damaged[place.position + 30] ^= 255
+        stretch = Stretch(END / 2, 1.0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            done = decode_video(codec, None, bytes(damaged), tmp_path / "x.mkv", salvage=True, stretch=stretch)
+        assert abs(done.seconds - 1.0) < 0.6, place

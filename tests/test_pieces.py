@@ -235,6 +235,10 @@ def test_what_is_said_about_pieces_that_cannot_be(tmp_path):
         josiecodec.decode_piece(source, 5.0)
     with pytest.raises(CodecError):
         josiecodec.decode_piece(source, -1.0)
+    for start in (1e300, 1e308):
+        with pytest.raises(PastTheEnd):
+            josiecodec.decode_piece(source, start)
+    assert josiecodec.decode_piece(source, 0.5, 1e308).shape[-1] == 1.5 * RATE
     josiecodec.decode_file(source, tmp_path / "d.wav", start=0.5, seconds=0.25)
     assert soundfile.info(tmp_path / "d.wav").frames == 6000
 

@@ -29,7 +29,7 @@ from josiecodec.hub.tensor_names import file_name
 from josiecodec.quantization.beam_search import beam_encode
 from josiecodec.runtime.audio_codec import AudioCodec
 from josiecodec.runtime.choose import better_with_torch, decide, decoding_reason, encoding_reason, model_reason
-from josiecodec.runtime.graphs import GRAPHS, Graph, description, misfits
+from josiecodec.runtime.graphs import GRAPHS, Graph, description, misfits, usual_threads
 from josiecodec.runtime.model_files import Weights
 from josiecodec.runtime.source import HarmonicNoise, log_pitch, noise_spectra
 from josiecodec.shipped import available
@@ -303,6 +303,12 @@ def test_which_runtime_when(monkeypatch, runtime, device, reason, torch_there, o
     else:
         with pytest.raises(CodecError, match=want):
             decide(runtime, device, reason)
+
+
+@pytest.mark.parametrize(("value", "want"), [("3", 3), ("4,2", 4), ("", 0), ("-1", 0), ("all", 0), ("9" * 20, 0)])
+def test_threads_are_those_of_the_variable(monkeypatch, value, want):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert usual_threads() == want
 
 
 def test_what_needs_torch(light):

@@ -89,4 +89,4 @@ def decode_image(
         else:
             picture = read_picture(codec, reader, n_q, salvage, None if size is None else PreviewSize.of(size), True)
         save_picture(picture, target)
-        return Result(0.0, Path(target).stat().st_size, tuple(reader.problems))
+        return Result(0.0, Path(target).stat().st_size, tuple(dict.fromkeys(reader.problems)))

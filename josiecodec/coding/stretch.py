@@ -11,6 +11,9 @@ from ..bitstream.header import VisionInfo
 from ..errors import CodecError
 
 
+MAX_SECONDS = 1e9  # that a recording or video lasts
+
+
 class PastTheEnd(CodecError):
     """A stretch that begins behind the end."""
 
@@ -30,6 +33,9 @@ class Stretch:
     def __post_init__(self) -> None:
         if not 0 <= self.start < math.inf or not (self.seconds is None or 0 < self.seconds < math.inf):
             raise CodecError("a stretch begins at 0 s or later, and lasts for more than 0 s")
+        object.__setattr__(self, "start", min(self.start, MAX_SECONDS))  # more has no number of samples
+        if self.seconds is not None:
+            object.__setattr__(self, "seconds", min(self.seconds, MAX_SECONDS))
 
     @property
     def whole(self) -> bool:

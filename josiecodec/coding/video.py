@@ -295,7 +295,8 @@ def _decode_piece(
             _write_sound(writer, samples, None)
         if pictures.decoder.lost:
             reader.problems.append(LOST.format(pictures.decoder.lost))
-        problems = (*reader.problems, *(() if sound is None else sound.problems))
+        found = (*reader.problems, *(() if sound is None else sound.problems))
+        problems = tuple(dict.fromkeys(found))  # blocks may have been looked at twice
         return Result(float(writer.seconds), Path(target).stat().st_size, problems)
 
 

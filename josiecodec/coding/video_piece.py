@@ -12,10 +12,9 @@ from ..bitstream.motion_payload import MotionRows
 from ..errors import FormatError
 from .jovio import Jovio
 from .motion_codec import VideoDecoder
-from .stretch import PastTheEnd, Stretch
+from .stretch import MAX_SECONDS, PastTheEnd, Stretch
 from .video_times import ShownTimes, picture_at, tick_of, time_of
 
-MAX_SECONDS = 1e9  # that a video lasts
 ROUNDING = 1e-4  # seconds that a picture has to last to be one more of a piece
 
 
@@ -57,16 +56,17 @@ class VideoPiece:
         if self.info.length is None:
             self.info = replace(self.info, length=self.index.units(stream) // self.info.rows)
         self._wanted_stretch = stretch
+        # Any block says whether pictures have times; damage is told when it is decoded.
+        known = next(reader.blocks_at(self.index.places(stream, 0, float("inf")), salvage=True), None)
+        self.times = ShownTimes(self.info, tick_of(known), salvage)
         self.first, self.last = self._bounds(stretch)
         self.decoder = VideoDecoder(codec, self.info, n_q, salvage, self.first)
-        first = next(reader.blocks_at(self.index.places(stream, 0, 1), salvage), None)
-        self.times = ShownTimes(self.info, tick_of(first), salvage)
 
     def _bounds(self, stretch: Stretch) -> tuple[int, float]:
         """The first picture, and the one behind the last."""
-        first = picture_at(self.reader, self.stream, stretch.start)
-        if first is None:
+        if self.times.tick is None:
             return stretch.pictures(self.info)
+        first = picture_at(self.reader, self.stream, stretch.start)
         if first >= (self.info.length or 0):
             end = float(time_of(self.reader, self.stream, first))
             raise PastTheEnd(f"the video ends after {end:.2f} s, before {stretch.start:g} s")
@@ -74,7 +74,6 @@ class VideoPiece:
             return first, float("inf")
         end = stretch.start + stretch.seconds
         last = picture_at(self.reader, self.stream, end)
-        assert last is not None
         behind = last < (self.info.length or 0) and float(time_of(self.reader, self.stream, last)) < end - ROUNDING
         return first, max(last + behind, first + 1)
 

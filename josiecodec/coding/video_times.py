@@ -93,54 +93,54 @@ def tick_of(block: Block | None) -> Fraction | None:
     return codes.times.tick if isinstance(codes, MotionRows) and codes.times is not None else None
 
 
-def picture_at(reader: TokenReader, stream: int, seconds: float) -> int | None:
-    """Which picture of a video with times is shown then; None of one without.
+def picture_at(reader: TokenReader, stream: int, seconds: float) -> int:
+    """Which picture of a video with times is shown then, or is the first of those that are lost there.
 
-    A few blocks are looked at, by bisection.
-
-    Raises:
-        FormatError: if one of them is damaged.
+    A few blocks are looked at, by bisection. Damaged ones are passed by: that is told when they are decoded.
     """
     info = reader.streams[stream]
     assert isinstance(info, VisionInfo)
     index, low = reader.index(), 0
     high = index.units(stream)
-    while True:
-        block = next(reader.blocks_at(index.places(stream, (low + high) // 2, high)), None)
+    while low < high:
+        middle = (low + high) // 2
+        block = next(reader.blocks_at(index.places(stream, middle, high), salvage=True), None)
         times = block.codes.times if block is not None and isinstance(block.codes, MotionRows) else None
-        if block is None or times is None:
-            return None
+        if block is None or times is None:  # nothing is known from here on
+            high = middle
+            continue
         at = seconds / times.tick + Fraction(1, 1000)  # what was rounded in writing it down
         if at < times.first:
             if block.first <= low:
                 return block.first // info.rows
             high = block.first
-        elif at >= times.end and block.first + block.units < high:
+        elif at >= times.end:
             low = block.first + block.units
         else:
-            starts = times.starts
-            inside = max(n for n, start in enumerate(starts) if start <= at)
-            past = at >= times.end
-            return block.first // info.rows + (len(starts) if past else inside)
+            inside = max(n for n, start in enumerate(times.starts) if start <= at)
+            return block.first // info.rows + inside
+    return low // info.rows
 
 
 def time_of(reader: TokenReader, stream: int, picture: int) -> Fraction:
     """When a picture of a video with times is shown, in seconds; behind the last, when that ends.
 
-    Raises:
-        FormatError: if its block is damaged.
+    Of one whose block is damaged that is a guess: pictures of the mean duration follow on the whole block before.
     """
     info = reader.streams[stream]
     assert isinstance(info, VisionInfo)
     index = reader.index()
-    last = index.units(stream) // info.rows - 1
-    row = min(picture, last) * info.rows
-    for block in reader.blocks_at(index.places(stream, row, row + 1)):
+    pictures = index.units(stream) // info.rows
+    picture = min(picture, pictures)
+    places = index.back_from(stream, max(min(picture, pictures - 1), 0) * info.rows)
+    for block in reader.blocks_at(places, salvage=True):
         times = block.codes.times if isinstance(block.codes, MotionRows) else None
         if times is not None:
             ends = [*times.starts, times.end]
-            return ends[min(picture - block.first // info.rows, len(ends) - 1)] * times.tick
-    raise FormatError(f"the time of picture {picture} is missing")
+            inside = picture - block.first // info.rows
+            known = min(inside, len(ends) - 1)
+            return ends[known] * times.tick + (inside - known) / info.rate
+    return picture / info.rate
 
 
 def first_block(blocks: Iterator[Block], stream: int) -> tuple[Block | None, list[Block]]:

@@ -54,9 +54,13 @@ class Times:
     last_duration: float
 
 
+# Of a day, the longest hole that is believed, and of a film of months (`bitstream/picture_times.py`).
+FINEST_TICK = Fraction(1, 10_000_000)
+
+
 def clock_tick(base: Fraction | None) -> Fraction:
     """The tick of a clock in seconds: its own, or, if that is none that can be stored, 1/90000."""
-    if base and 0 < base <= 1 and max(base.numerator, base.denominator) < 1 << 31:
+    if base and FINEST_TICK <= base <= 1 and max(base.numerator, base.denominator) < 1 << 31:
         return Fraction(base)
     return Fraction(1, 90000)
 

@@ -39,7 +39,7 @@ class Graph:
             raise ModelError(f"the {name} graph does not fit this model: {missing[0]}")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors
-        options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
+        options.intra_op_num_threads = threads or usual_threads()
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         bound = {full: weights[short].astype(np.float32) for full, (short, _) in described["weights"].items()}
@@ -60,6 +60,12 @@ class Graph:
         """What comes out, by name, and the memory of the next step; `memory` itself stays as it is."""
         values = dict(zip(self._outputs, self._session.run(None, inputs | memory)))
         return values, {name: values.pop("next." + name.removeprefix("past.")) for name in memory}
+
+
+def usual_threads() -> int:
+    """What `OMP_NUM_THREADS` says, whose first number counts, as in "4,2"; 0, all of the machine, if it is none."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isascii() and first.isdigit() and len(first) < 10 else 0
 
 
 @cache
