@@ -10,7 +10,6 @@ from typing import IO
 from ..bitstream.header import VisionInfo
 from ..errors import CodecError
 
-
 MAX_SECONDS = 1e9  # that a recording or video lasts
 
 
