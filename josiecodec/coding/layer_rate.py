@@ -22,7 +22,7 @@ from ..bitstream.bitpacking import code_bits
 from ..bitstream.container import BLOCK_FRAMES
 from ..entropy.code_tables import EntropyTables, frame_bits
 
-ENVELOPE_FROM = 1 / 3  # share of its levels from which on the envelope is coded
+ENVELOPE_FROM, ENVELOPE_SURE = 1 / 3, 2.0  # share of its levels, and levels, from which on the envelope is coded
 WAVEFORM_FROM = 6.0  # levels a frame from which on the waveform is coded
 DOUBT = 0.3  # levels by which the first estimate can be too low
 ENVELOPE_THEN, ENVELOPE_SHARE = 1.5, 0.16  # levels of the envelope there, and of each further level
@@ -68,7 +68,7 @@ class LayerAnalysis:
     @property
     def fewest(self) -> float:
         """The fewest levels of both layers on average that are better than none."""
-        return ENVELOPE_FROM * len(self.envelope) * float(self.active.mean())
+        return min(ENVELOPE_FROM * len(self.envelope), ENVELOPE_SURE) * float(self.active.mean())
 
     def evened(self) -> LayerAnalysis:
         """The same with frames that are alike told apart by a little, neighbours by most."""
