@@ -146,9 +146,10 @@ def test_times_are_compact_and_checked():
     data = times.to_bytes()
     assert len(data) < 1.2 * len(jitter) + 12
     assert PictureTimes.from_bytes(data + b"rest", len(jitter)) == (times, len(data))
-    assert times.part(3, 9).followed_by(times.part(9, 64)) == times.part(3, 64)
+    parts = [times.part(3, 9), times.part(9, 50), times.part(50, 64)]
+    assert PictureTimes.joined(parts) == times.part(3, 64)
     with pytest.raises(FormatError, match="follow"):
-        times.part(0, 3).followed_by(times.part(4, 9))
+        PictureTimes.joined([times.part(0, 3), times.part(4, 9)])
     for wrong in (b"", b"\x00\x01\x00\x05\x00", b"\x01\x00\x00\x05\x00", b"\x01\x01\x00\x05\x09", data[:20]):
         with pytest.raises(FormatError):
             PictureTimes.from_bytes(wrong, 1 if len(wrong) < 9 else len(jitter))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -205,7 +204,7 @@ def _joined(info: StreamInfo, blocks: list[Any]) -> np.ndarray | PatchRows | Mot
             timed = [block.times for block in blocks if block.times is not None]
             if timed and len(timed) < len(blocks):
                 raise FormatError("a video whose pictures have times in part")
-            times = functools.reduce(PictureTimes.followed_by, timed) if timed else None
+            times = PictureTimes.joined(timed) if timed else None
             return MotionRows([picture for block in blocks for picture in block.pictures], info.rows, times)
         return PatchRows.joined(blocks, info.columns)
     if isinstance(info, AlphaInfo):

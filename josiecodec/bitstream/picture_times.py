@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -43,15 +44,17 @@ class PictureTimes:
         """Those of pictures `begin` up to (not with) `end`."""
         return PictureTimes(self.tick, self.first + sum(self.durations[:begin]), self.durations[begin:end])
 
-    def followed_by(self, other: PictureTimes) -> PictureTimes:
-        """These and those after them.
+    @classmethod
+    def joined(cls, parts: Sequence[PictureTimes]) -> PictureTimes:
+        """One or more, each after the one before.
 
         Raises:
             FormatError: if they do not follow.
         """
-        if other.tick != self.tick or other.first != self.end:
-            raise FormatError("times of pictures that do not follow each other")
-        return PictureTimes(self.tick, self.first, self.durations + other.durations)
+        for part, after in itertools.pairwise(parts):
+            if after.tick != part.tick or after.first != part.end:
+                raise FormatError("times of pictures that do not follow each other")
+        return cls(parts[0].tick, parts[0].first, tuple(itertools.chain.from_iterable(p.durations for p in parts)))
 
     def to_bytes(self) -> bytes:
         """As they stand before the pictures of a block: durations as differences to the one in the middle."""
