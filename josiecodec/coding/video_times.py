@@ -51,12 +51,14 @@ class ShownTimes:
     Args:
         info: header of the stream.
         tick: of the clock, in seconds; None if pictures come at an even rate.
-        salvage: pictures whose times are lost last as long as the mean; else they are an error.
+        salvage: pictures whose times are lost share the time up to the next whose time is known, or last as long as
+            the mean; else they are an error.
     """
 
     def __init__(self, info: VisionInfo, tick: Fraction | None, salvage: bool = False):
         self.info, self.tick, self.salvage = info, tick, salvage
-        self._durations: dict[int, int] = {}
+        self._known: dict[int, tuple[int, int]] = {}  # when a picture is shown, and for how long
+        self._reached = 0, 0  # the picture that comes next, and when it is shown
 
     def push(self, block: Block) -> None:
         """Take the times of a block.
@@ -71,7 +73,7 @@ class ShownTimes:
             return
         if times is not None:
             first = block.first // self.info.rows
-            self._durations.update(zip(range(first, first + len(times.durations)), times.durations))
+            self._known.update(enumerate(zip(times.starts, times.durations, strict=True), first))
 
     def duration(self, picture: int) -> int:
         """How long a picture is shown, in ticks (1 if they come at an even rate). Asked once, in order.
@@ -81,10 +83,21 @@ class ShownTimes:
         """
         if self.tick is None:
             return 1
-        found = self._durations.pop(picture, None)
-        if found is None and not self.salvage:
-            raise FormatError(f"the time of picture {picture} is missing")
-        return found or max(1, round(1 / (self.info.rate * self.tick)))
+        found = self._known.pop(picture, None)
+        if found is None:
+            if not self.salvage:
+                raise FormatError(f"the time of picture {picture} is missing")
+            found = self._guessed(picture, self.tick)
+        self._reached = picture + 1, sum(found)
+        return found[1]
+
+    def _guessed(self, picture: int, tick: Fraction) -> tuple[int, int]:
+        """When a picture is shown whose time is lost, and for how long."""
+        number, at = self._reached
+        after = min(self._known, default=picture)
+        if number == picture < after and self._known[after][0] > at:
+            return at, max(1, (self._known[after][0] - at) // (after - picture))
+        return at, max(1, round(1 / (self.info.rate * tick)))
 
 
 def tick_of(block: Block | None) -> Fraction | None:
