@@ -198,6 +198,18 @@ def save_picture(picture: Picture, path: str | Path) -> None:
         out.putalpha(Image.fromarray(alpha.cpu().numpy()))
     try:
         with replacing(path, error=MediaError) as file:
-            out.save(file, kind, **options)
+            _save(out, file, kind, options)
     except (ValueError, KeyError) as error:
         raise MediaError(f"{path}: cannot be written ({error})") from None
+
+
+def _save(image: Image.Image, file: IO[bytes], kind: str, options: dict[str, Any]) -> None:
+    """Write a picture; alpha of AVIF without loss, where its encoder is libaom, as it is in Pillow's own builds."""
+    if kind == "AVIF" and image.mode in ("LA", "RGBA"):
+        try:
+            image.save(file, kind, **options, advanced={"alpha:lossless": "1"})
+            return
+        except (ValueError, OSError):  # another encoder, to which this means nothing
+            file.seek(0)
+            file.truncate()
+    image.save(file, kind, **options)
