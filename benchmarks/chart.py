@@ -18,7 +18,7 @@ from pathlib import Path
 from josiecodec.atomic import write_bytes
 
 ROOT = Path(__file__).parents[1]
-MODEL = "jodio-24k-v4"
+MODEL = "jodio-24k-v3"
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 430, 52, 100, 16, 92
 X_RANGE, Y_RANGE = (0.18, 20.0), (1.0, 4.0)
 X_TICKS, Y_TICKS = (0.2, 0.5, 1, 2, 5, 10, 20), (1, 1.5, 2, 2.5, 3, 3.5, 4)
