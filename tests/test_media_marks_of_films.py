@@ -50,7 +50,8 @@ def test_clean_aperture(tmp_path, turn):
 
 
 def test_pixel_crop_of_matroska(tmp_path):
-    path = film(tmp_path / "a.mkv", **EXACT, seconds=0.4)
+    # Random numbers of tracks, which could look like the marks below, are left out.
+    path = film(tmp_path / "a.mkv", **EXACT, seconds=0.4, container_options={"fflags": "bitexact"})
     whole = first_picture(path)
     data = path.read_bytes()
     width = data.index(b"\xb0\x81\x60")  # PixelWidth 96: what follows Tracks is moved, which no reader minds here

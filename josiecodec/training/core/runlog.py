@@ -38,6 +38,7 @@ class RunLog:
             self._board.add_image(name, load_image(path), step)
         for name, (wave, rate) in sounds.items():
             self._board.add_audio(name, wave[None].clamp(-1, 1), step, rate)
+        self._board.flush()  # by itself it writes every two minutes
 
     def _open(self) -> bool:
         """Whether there are events to write to."""
