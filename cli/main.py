@@ -10,13 +10,14 @@ from .catalogue import models
 from .entry import Suggesting, enter
 from .eval import eval_group
 from .files import decode, encode
-from .inspect import info, trim
+from .inspect import info
 from .share import export, push, save
 from .tokenize import tokenize
 from .tokens import tokens_group
 from .train import train_group
 from .train_detail import detail
 from .train_waveform import waveform
+from .trim import trim
 
 
 @click.group(cls=Suggesting, context_settings={"help_option_names": ["-h", "--help"]})
