@@ -132,6 +132,8 @@ class LMStream:
         heard = self._hear(user)
         if heard is not None and model.user_tables is not None:
             x = x + model.user_tables(heard[..., None])
+        if model.frame_bias is not None:
+            x = x + model.frame_bias
         if self._visible is not None:
             self._visible = F.pad(self._visible, (0, 1), value=True)[:, -config.context :]
         position = torch.tensor([self.steps], device=self.device)

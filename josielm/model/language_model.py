@@ -94,6 +94,7 @@ class LM(nn.Module):
         self.code_tables = LevelTables(config.n_q, rows, dim, shared)
         self.text_table = IdTable(config.text_rows, dim) if config.text_size else None
         self.user_tables = LevelTables(config.n_q, rows, dim, shared) if config.streams == 2 else None
+        self.frame_bias = nn.Parameter(torch.randn(dim) * dim**-0.5) if config.frame_bias else None
         if config.vision:
             self.vision_tables = LevelTables(config.vision.n_q, config.vision.codebook_size, dim)
             self.vision_positions = GridPositions(dim)
@@ -194,7 +195,7 @@ class LM(nn.Module):
             x = x + self.text_vector(_shifted(steps.text, self.ids.text_start))
         if steps.user is not None and self.user_tables is not None:
             x = x + self.user_tables(_shifted(steps.user, self.ids.start))
-        return x
+        return x if self.frame_bias is None else x + self.frame_bias
 
     def text_vector(self, ids: Tensor) -> Tensor:
         """Vectors of text ids; absent text adds nothing."""

@@ -60,6 +60,14 @@ def partial_rotary(x: Tensor, angles: Tensor) -> Tensor:
     return torch.cat([apply_rotary(x[..., :turned], angles), x[..., turned:]], -1)
 
 
+def added_positions(positions: Tensor, dim: int, theta: float) -> Tensor:
+    """Sines and cosines of positions [T] or [N, T], whose wavelengths grow to 2 pi theta: [..., T, dim]."""
+    pairs = -(-dim // 2)
+    waves = theta ** -(torch.arange(pairs, device=positions.device) / pairs)
+    angles = positions.float().unsqueeze(-1) * waves
+    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)[..., :dim]
+
+
 @dataclass(frozen=True)
 class Past:
     """What a stream's attention looks back on.
@@ -183,6 +191,8 @@ class Stack(Streaming):
         """
         angles = self._angles(positions) if self.config.rotary else None
         x = self.input_norm(x)
+        if self.config.added_positions:
+            x = x + added_positions(positions, x.shape[-1], self.config.theta).to(x)
         for layer in self.layers:
             x = layer(x, angles, visible, state, first)
         return self.final_norm(self.norm(x))

@@ -121,7 +121,8 @@ def fitted(
     model = config.model.with_levels(n_q, info.codebook_size)
     head = ("temporal" if model.text_head == "none" else model.text_head) if text_size else "none"
     model = replace(model, text_size=text_size, text_head=head, text_column=model.text_column and text_size > 0)
-    return replace(config, model=replace(model, vision=_fitted_vision(model, pictures)))
+    bias = model.frame_bias or not (text_size or model.learned_specials)  # else the first frame would be zero
+    return replace(config, model=replace(model, vision=_fitted_vision(model, pictures), frame_bias=bias))
 
 
 def _fitted_vision(model: ModelConfig, pictures: DatasetInfo | None) -> VisionConfig | None:
