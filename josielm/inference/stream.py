@@ -82,7 +82,9 @@ class LMStream:
         if prefix is not None:
             x, when, self._visible = prefix
             with torch.no_grad():
-                self.model.temporal(x, when, self._state, visible=self._visible)
+                whole = self.model.config.vision and self.model.config.vision.whole
+                both_ways = x.shape[1] if whole else 0
+                self.model.temporal(x, when, self._state, visible=self._visible, both_ways=both_ways)
 
     @torch.no_grad()
     def step(

@@ -64,11 +64,13 @@ class VisionConfig:
         n_q: levels read of each patch.
         codebook_size: codes of a level.
         max_patches: patches that are looked at, the latest whole pictures.
+        whole: patches see each other in both directions; else each those before it. Frames see all patches.
     """
 
     n_q: int = 8
     codebook_size: int = 2048
     max_patches: int = 1024
+    whole: bool = False
 
     def __post_init__(self) -> None:
         if min(self.n_q, self.codebook_size, self.max_patches) < 1:

@@ -94,7 +94,9 @@ class Attention(Streaming):
         self.q_proj, self.k_proj, self.v_proj = (linear(config.dim, inner) for _ in range(3))
         self.out_proj = linear(inner, config.dim)
 
-    def forward(self, x: Tensor, angles: Tensor | None, visible: Tensor | None, state: State | None) -> Tensor:
+    def forward(
+        self, x: Tensor, angles: Tensor | None, visible: Tensor | None, state: State | None, both_ways: int = 0
+    ) -> Tensor:
         batch, steps, _ = x.shape
         past: Past | None = state.get(self) if state is not None else None
         first = past.steps if past else 0
@@ -110,10 +112,10 @@ class Attention(Streaming):
             kept = min(k.shape[2], self.context - 1)
             last = slice(k.shape[2] - kept, None)
             state[self] = Past(k[:, :, last], v[:, :, last], first + steps)
-        y = self._attend(q, k, v, visible).transpose(1, 2).reshape(batch, steps, self.heads * self.head_dim)
+        y = self._attend(q, k, v, visible, both_ways).transpose(1, 2).reshape(batch, steps, self.heads * self.head_dim)
         return apply_linear(self.out_proj, y, first)
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None) -> Tensor:
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None, both_ways: int) -> Tensor:
         steps, keys = q.shape[2], k.shape[2]
         if visible is None and steps == keys <= self.context:
             return F.scaled_dot_product_attention(q, k, v, is_causal=True)
@@ -121,7 +123,7 @@ class Attention(Streaming):
             return F.scaled_dot_product_attention(q, k, v)
         query = torch.arange(keys - steps, keys, device=q.device)[:, None]
         key = torch.arange(keys, device=q.device)[None]
-        mask = (key <= query) & (query - key < self.context)
+        mask = ((key <= query) | (key < both_ways) & (query < both_ways)) & (query - key < self.context)
         if visible is not None:
             # a step always sees itself: a row of nothing would be no number
             mask = (mask & visible[:, None, None, -keys:]) | (key == query)
@@ -154,9 +156,15 @@ class Block(Streaming):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, x: Tensor, angles: Tensor | None, visible: Tensor | None, state: State | None, first: int
+        self,
+        x: Tensor,
+        angles: Tensor | None,
+        visible: Tensor | None,
+        state: State | None,
+        first: int,
+        both_ways: int = 0,
     ) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), angles, visible, state))
+        x = x + self.dropout(self.attention(self.attention_norm(x), angles, visible, state, both_ways))
         return x + self.dropout(self.feed_forward(self.mlp_norm(x), first))
 
 
@@ -178,7 +186,13 @@ class Stack(Streaming):
         self.final_norm = make_norm(config) if config.final_norm else nn.Identity()
 
     def forward(
-        self, x: Tensor, positions: Tensor, state: State | None = None, first: int = 0, visible: Tensor | None = None
+        self,
+        x: Tensor,
+        positions: Tensor,
+        state: State | None = None,
+        first: int = 0,
+        visible: Tensor | None = None,
+        both_ways: int = 0,
     ) -> Tensor:
         """Run over a sequence, or over the next steps of a stream.
 
@@ -188,13 +202,14 @@ class Stack(Streaming):
             state: the stream's memory; None for a whole sequence.
             first: index of the first step, for weights that differ from step to step.
             visible: bool [N, all steps so far], False for padding that nobody looks at; None for no padding.
+            both_ways: first steps of a sequence that see each other in both directions; with `visible`.
         """
         angles = self._angles(positions) if self.config.rotary else None
         x = self.input_norm(x)
         if self.config.added_positions:
             x = x + added_positions(positions, x.shape[-1], self.config.theta).to(x)
         for layer in self.layers:
-            x = layer(x, angles, visible, state, first)
+            x = layer(x, angles, visible, state, first, both_ways)
         return self.final_norm(self.norm(x))
 
     def _angles(self, positions: Tensor) -> Tensor:

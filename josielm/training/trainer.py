@@ -17,6 +17,7 @@ from josiecodec.errors import ConfigError
 from josiecodec.training.core import loop
 
 from ..data.batches import Pieces
+from ..data.missing import drop
 from ..model.language_model import LM
 from ..store import save
 from .baselines import clips_of, unigram, unigram_entropy
@@ -113,6 +114,8 @@ class Trainer(loop.Trainer):
         generator = torch.Generator().manual_seed(
             (config.seed * 1_000_003 + self.step) * 4096 + self.rank * config.accumulate + number
         )
+        if config.missing.any:
+            inputs = drop(inputs, config.missing, self.model.ids, config.model.vision, generator)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             part = losses(self.model, inputs, config.depth_frame_fraction, generator)
         (part.total(config.loss) / config.accumulate).backward()
