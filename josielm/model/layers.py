@@ -82,6 +82,22 @@ class Past:
     steps: int
 
 
+class Caches(State):
+    """A stream's memory that keeps less of the past than its model could look back on.
+
+    Attributes:
+        dtype: of keys and values that are kept; None for that of the model.
+        steps: that a step looks back at most, itself included; None for the context of the model.
+    """
+
+    dtype: torch.dtype | None = None
+    steps: int | None = None
+
+    def limit(self, context: int) -> int:
+        """Steps that a step can look back, itself included."""
+        return min(context, self.steps or context)
+
+
 class Attention(Streaming):
     """Causal self-attention over [N, T, D] with a window of `context` steps; a stream keeps no more than these."""
 
@@ -107,11 +123,13 @@ class Attention(Streaming):
         if angles is not None:
             q, k = partial_rotary(q, angles), partial_rotary(k, angles)
         if past is not None:
-            k, v = torch.cat([past.keys, k], 2), torch.cat([past.values, v], 2)
+            k, v = torch.cat([past.keys.to(k), k], 2), torch.cat([past.values.to(v), v], 2)
         if state is not None:
-            kept = min(k.shape[2], self.context - 1)
-            last = slice(k.shape[2] - kept, None)
-            state[self] = Past(k[:, :, last], v[:, :, last], first + steps)
+            limit, dtype = self.context, None
+            if isinstance(state, Caches):
+                limit, dtype = state.limit(limit), state.dtype
+            last = slice(k.shape[2] - min(k.shape[2], limit - 1), None)
+            state[self] = Past(k[:, :, last].to(dtype or k.dtype), v[:, :, last].to(dtype or v.dtype), first + steps)
         y = self._attend(q, k, v, visible, both_ways).transpose(1, 2).reshape(batch, steps, self.heads * self.head_dim)
         return apply_linear(self.out_proj, y, first)
 

@@ -1,0 +1,89 @@
+"""What a model takes in memory: predicted, measured, and with caches that keep less."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from click.testing import CliRunner
+from kit.lm import TINY, VARIANTS, inputs_for, made
+
+from josiecodec.errors import ConfigError
+from josielm import save
+from josielm.cli.main import cli
+from josielm.inference.memory import caches, fill, measured, predicted
+from josielm.inference.sampling import Draw, Sampling
+from josielm.inference.stream import CacheConfig, LMStream
+from josielm.model.config import StackConfig
+
+GREEDY = Sampling(Draw(0), Draw(0), Draw(0))
+
+
+def size(stream):
+    return sum(p.keys.nbytes + p.values.nbytes for _, p in caches(stream))
+
+
+@pytest.mark.parametrize(
+    "cache", [CacheConfig(), CacheConfig("bfloat16"), CacheConfig(frames=5), CacheConfig("float16", 3)]
+)
+def test_the_cache_is_as_large_as_predicted(cache):
+    stream = LMStream(made(TINY), [0, 1], GREEDY, cache=cache)
+    wanted = predicted(TINY, "float32", cache, batch=2).cache
+    grown = []
+    for _ in range(20):
+        stream.step()
+        grown.append(size(stream))
+    assert grown[0] < wanted == grown[-1]
+    early = LMStream(made(TINY), [0, 1], GREEDY, cache=cache)
+    early.step()
+    fill(early)
+    assert size(early) == wanted
+
+
+def test_weights_are_as_large_as_predicted():
+    for config in (TINY, VARIANTS["all"], VARIANTS["v4o"]):
+        model = made(config)
+        assert predicted(config).weights == sum(p.nbytes for p in model.parameters())
+        assert predicted(config, "bfloat16").weights == predicted(config).weights / 2
+    with pytest.raises(ConfigError, match="float32"):
+        predicted(TINY, "int3")
+
+
+def test_the_process_grows_by_that_much():
+    config = replace(TINY, temporal=StackConfig(dim=512, layers=6, heads=8, hidden=4096), context=400)
+    cache = CacheConfig()
+    assert measured(config, "float32", cache) == pytest.approx(predicted(config, "float32", cache).total, rel=0.1)
+
+
+def test_a_shorter_past_is_that_of_a_shorter_context():
+    model = made(TINY)
+    short = made(replace(TINY, context=5))
+    short.load_state_dict(model.state_dict())
+    codes = inputs_for(TINY, frames=20).codes
+    found = []
+    for stream in (LMStream(model, [0, 1], GREEDY, cache=CacheConfig(frames=5)), LMStream(short, [0, 1], GREEDY)):
+        for t in range(20):
+            stream.step(codes=codes[..., t])
+        found.append(torch.stack([p.keys for _, p in caches(stream)]))
+    assert torch.allclose(found[0], found[1], atol=1e-5)
+    with pytest.raises(ConfigError, match="two frames"):
+        CacheConfig(frames=1)
+
+
+def test_the_command(tmp_path):
+    def run(*args):
+        done = CliRunner().invoke(cli, ["memory", *map(str, args)])
+        return done.exit_code, done.output
+
+    code, out = run("v4o-paper", "--dtype", "bfloat16", "--cache-dtype", "float16", "--json")
+    assert code == 0
+    assert json.loads(out)["weights"] == pytest.approx(5.6e9, rel=0.01), "as the paper says"
+    from kit.lm import info
+
+    save(tmp_path / "m", made(TINY), info())
+    code, out = run(tmp_path / "m", "--measure")
+    assert code == 0
+    assert "measured" in out
+    assert run("nothing", "--json")[0] != 0
