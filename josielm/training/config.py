@@ -25,12 +25,18 @@ class LossConfig:
     Attributes:
         text: of ids that are words; text_silence: of those that are not (there are many more of them).
         semantic, acoustic: of a code of the first level, and of any other.
+        recon: of the squared distance between the code vector that is expected and the true one, as a share of the
+            variance of the level's vectors; needs the codec, see `start_from_codec`. 0 leaves it out.
+        learnt: weights are learnt beside the model (Kendall et al. 2018, arXiv 1705.07115): the mean of each kind of id
+            counts exp(-s) times, and s is added; those above are factors of that.
     """
 
     text: float = 1.0
     text_silence: float = 0.5
     semantic: float = 1.0
     acoustic: float = 1.0
+    recon: float = 0.0
+    learnt: bool = False
 
 
 def _descent() -> DescentConfig:
