@@ -3,8 +3,8 @@
     python benchmarks/lm_windows.py MODEL VALID [--windows 0.2 0.3 0.4 1 5] [--seconds 10]
         [--out benchmarks/results/lm_windows.json]
 
-MODEL is a trained model, VALID a dataset of tokens. For each window: nats per code, bytes of the cache, and the delay of
-a live conversation measured with a device that only keeps the time (`josielm talk --loop-back`), on one thread.
+MODEL is a trained model, VALID a dataset of tokens. For each window: nats per code, bytes of the cache, and the delay
+of a live conversation measured with a device that only keeps the time (`josielm talk --loop-back`), on one thread.
 """
 
 from __future__ import annotations

@@ -104,8 +104,8 @@ def talk(
     )
     if timing:
         click.echo(
-            f"from a sound to the answer to it: {timing['delay_ms']:.0f} ms (at most {timing['worst_delay_ms']:.0f} ms), "
-            f"{timing['gaps']} gaps"
+            f"from a sound to the answer to it: {timing['delay_ms']:.0f} ms "
+            f"(at most {timing['worst_delay_ms']:.0f} ms), {timing['gaps']} gaps"
         )
     if figures["mean_ms"] > figures["sustained_ms"]:
         click.echo("note: live, this model would fall behind on this machine", err=True)
