@@ -91,6 +91,8 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
                 threads=given["threads"] or 1,
                 workers=given["workers"],
                 wer=given.get("wer", False),
+                whisper=given.get("whisper", ""),
+                judges=given.get("judges", ()),
                 progress=bar.update,
                 report=report,
             )
@@ -109,17 +111,43 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
     return 0 if all(line["files"] for line in lines) and not left_out else 2
 
 
+def _judges(whisper: str, judges: str | None) -> tuple[str, ...]:
+    """Names of judges, all of which can be used here; tells of those that cannot."""
+    from josiecodec.evaluation.judges import chosen, left_out
+    from josiecodec.evaluation.whisper_words import check
+
+    if whisper:
+        check(whisper)
+    for text in left_out(judges) if judges else ():
+        click.echo(f"note: {text}", err=True)
+    return tuple(chosen(judges)) if judges else ()
+
+
 @eval_group.command("audio")
 @click.argument("folder", type=Path_)
 @click.option("--model", default="jodio-24k-v4", show_default=True, help="Name of a model, or its folder.")
 @click.option("--n-q", "levels", help="Numbers of levels, like 1,9.  [default: the model's]")
 @click.option("--kbps", "rates", help="Rates of whole files in kbit/s, like 1.2,2.4.")
 @click.option("--wer", is_flag=True, help="Also compute the word error rate of a speech recogniser (English).")
+@click.option(
+    "--whisper",
+    metavar="MODEL",
+    default="",
+    help="Word error rates by this Whisper model (faster-whisper), like base or a folder.",
+)
+@click.option("--judges", metavar="NAMES", help="Further judges, like visqol,dnsmos,speaker,f0; or all.")
 @track_option
 @comparison
 @common
 def audio(
-    folder: Path, model: str, levels: str | None, rates: str | None, audio_track: int | None, **given: Any
+    folder: Path,
+    model: str,
+    levels: str | None,
+    rates: str | None,
+    audio_track: int | None,
+    whisper: str,
+    judges: str | None,
+    **given: Any,
 ) -> int:
     """Encode and decode the recordings in FOLDER; print bitrates, PESQ, STOI, SI-SDR, mel distance and times.
 
@@ -130,6 +158,7 @@ def audio(
 
     names = [f"{model}@{n}" for n in (_numbers(levels, "--n-q", int) if levels else [])]
     names += [f"{model}@{rate:g}k" for rate in (_numbers(rates, "--kbps", float) if rates else [])]
+    given["whisper"], given["judges"] = whisper, _judges(whisper, judges)
     return _compare(AUDIO, names or [model], find_audio(folder, given["max_files"], audio_track), **given)
 
 
