@@ -56,6 +56,7 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
     from josiecodec.evaluation import table
     from josiecodec.evaluation.bd_rates import bd_rates, check_anchor, format_bd_rates
     from josiecodec.evaluation.codecs import expand
+    from josiecodec.evaluation.listening_test import check_folder, write_listening_test
     from josiecodec.evaluation.page import write_page
     from josiecodec.evaluation.requirements import check_codecs, check_packages
     from josiecodec.evaluation.run import compare
@@ -64,6 +65,8 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
         names = list(dict.fromkeys([*names, *expand(given["codecs"], kinds)]))
     check_packages(names, kinds, given.get("wer", False))
     check_codecs(names, kinds)
+    if given.get("listening"):
+        check_folder(given["listening"], names, given["listening_kind"])
     if given["anchor"]:
         check_anchor(given["anchor"], names)
     if given.get("wer", False):
@@ -108,6 +111,8 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
             table.write(given["out"], rows, lines, bd_rates=deltas)
         if given["html"]:
             write_page(given["html"], items, rows, lines)
+        if given.get("listening"):
+            write_listening_test(given["listening"], items, rows, given["listening_kind"], given["seed"])
     return 0 if all(line["files"] for line in lines) and not left_out else 2
 
 
@@ -136,6 +141,15 @@ def _judges(whisper: str, judges: str | None) -> tuple[str, ...]:
     help="Word error rates by this Whisper model (faster-whisper), like base or a folder.",
 )
 @click.option("--judges", metavar="NAMES", help="Further judges, like visqol,dnsmos,speaker,f0; or all.")
+@click.option("--listening-test", "listening", type=Path_, help="New folder for a listening test of what is decoded.")
+@click.option(
+    "--listening-kind",
+    type=click.Choice(["mushra", "abx", "ab"]),
+    default="mushra",
+    show_default=True,
+    help="Kind of the listening test.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of names and orders of the listening test.")
 @track_option
 @comparison
 @common
@@ -263,3 +277,60 @@ def semantic(
         return
     for name, value in result.items():
         click.echo(f"{name}: {value:.4f}")
+
+
+@eval_group.command("stability")
+@click.argument("folder", type=Path_)
+@click.option("--model", default="jodio-24k-v4", show_default=True, help="Name of a model, or its folder.")
+@click.option("--n-q", "levels", type=click.IntRange(1), help="Number of levels.  [default: the model's]")
+@click.option("--max-files", type=click.IntRange(1), help="Use at most this many files, evenly spaced.")
+@common
+def stability(
+    folder: Path,
+    model: str,
+    levels: int | None,
+    max_files: int | None,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Print the share of codes that stay, level by level, when the recordings in FOLDER are shifted by 1 to 79 ms,
+    louder or quieter, or slightly noisy.
+    """
+    import torch
+
+    import josiecodec
+    from josiecodec.evaluation.items import SAMPLE_RATE, find_audio
+    from josiecodec.evaluation.stability import stability as measure
+    from josiecodec.media.audio_reader import resample
+
+    codec = josiecodec.load(model, use_device(device, threads))
+    if not hasattr(codec, "sample_rate"):
+        raise click.BadParameter(f"{model} is not an audio codec")
+    items = find_audio(folder, max_files)
+    waves = (torch.as_tensor(resample(item.load()[0][None], SAMPLE_RATE, codec.sample_rate)[0]) for item in items)
+    for line in measure(codec, waves, levels):
+        shares = "  ".join(f"{share:.2f}" for share in line["equal"])
+        click.echo(json.dumps(line) if as_json else f"{line['change']:17}{shares}")
+
+
+@eval_group.command("listening")
+@click.argument("results", type=Path_, nargs=-1, required=True)
+@click.option("--key", type=Path_, required=True, help="key.json of the listening test.")
+@click.option("--all", "everyone", is_flag=True, help="Count listeners whom the screening leaves out.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+def listening(results: tuple[Path, ...], key: Path, everyone: bool, as_json: bool) -> None:
+    """Print what listeners found, from the RESULTS that they sent back: means with 95 % intervals.
+
+    Listeners of MUSHRA are screened as in ITU-R BS.1534-3; a note names those left out.
+    """
+    from josiecodec.evaluation.listening_results import evaluate, format_results, read_results, screened
+
+    about, found = read_results(key, list(results))
+    out = {} if everyone else screened(about, found)
+    for listener, reason in out.items():
+        click.echo(f"note: {listener} is left out: {reason}", err=True)
+    lines = evaluate(about, [result for result in found if result["listener"] not in out])
+    if not as_json:
+        click.echo(f"{about['kind']}, {len(found) - len(out)} of {len(found)} listeners")
+    click.echo("\n".join(map(json.dumps, lines)) if as_json else format_results(lines))
