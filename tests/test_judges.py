@@ -90,6 +90,8 @@ def test_rows_are_done_when_they_have_what_is_asked():
     assert not asked.done(Asked(judges=("f0",)).about())
     assert not Asked(whisper="base").done(Asked(wer=True).about())
     assert not Asked(wer=True).done(Asked().about())
+    assert not Asked(wer=True).done(Asked(whisper="base").about())
+    assert Asked().done(Asked(whisper="base").about())
     assert Asked().done({"words": False})  # of a version before
 
 

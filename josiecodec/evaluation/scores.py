@@ -41,8 +41,9 @@ class Asked:
 
     def done(self, row: dict[str, Any]) -> bool:
         """Whether a row has them all."""
-        words = row.get("whisper", "") == self.whisper and (row.get("words") or self.whisper or not self.wer)
-        return bool(words) and set(self.judges) <= set(row.get("judges", ()))
+        words = not (self.wer or self.whisper)
+        words = words or (row.get("whisper", "") == self.whisper and bool(self.whisper or row.get("words")))
+        return words and set(self.judges) <= set(row.get("judges", ()))
 
     def about(self) -> dict[str, Any]:
         """What `done` looks for in a row."""
