@@ -3,7 +3,7 @@ import { type Block, blocksOf, type JosieFile, readJosie, writeJosie } from "../
 import { JosieError } from "../josie/errors";
 import { type StreamInfo, writeHeader } from "../josie/header";
 import { BaseCodec, type Progress } from "../model/codec";
-import { type Fetcher, ModelFiles } from "../model/model_files";
+import type { ModelFiles } from "../model/model_files";
 import { joined } from "../model/spectra";
 import { toStereo } from "./stereo";
 import type { Sound } from "./wav";
@@ -17,6 +17,9 @@ interface Stretch {
   codes: Uint16Array;
 }
 
+/** Finds the model of a fingerprint. */
+export type Finder = (wanted: { fingerprint: string; model: string }) => Promise<ModelFiles>;
+
 /** Sound as codes: of a file that was opened, or made here. */
 export class Recording {
   private constructor(
@@ -28,7 +31,7 @@ export class Recording {
   ) {}
 
   /** Opens a file; throws `JosieError` if there is no sound in it that can be played. */
-  static async open(data: Uint8Array, fetcher: Fetcher): Promise<Recording> {
+  static async open(data: Uint8Array, find: Finder): Promise<Recording> {
     const file = readJosie(data);
     const { streams } = file.header;
     const index = streams.findIndex((stream) => stream.kind === "audio");
@@ -37,7 +40,7 @@ export class Recording {
     }
     const info = streams[index]!;
     const blocks = blocksOf(file, index);
-    const model = await ModelFiles.find(fetcher, info);
+    const model = await find(info);
     const tables = blocks.some((block) => needsTables(block.coding)) ? await model.tables() : undefined;
     const stretches = joinedBlocks(blocks, info, tables);
     if (!stretches.length && info.length !== 0) throw new JosieError("No block of it is whole: there is nothing to play.");
@@ -52,11 +55,10 @@ export class Recording {
   static async encode(
     samples: Float32Array,
     original: { rate: number; channels: number },
-    fetcher: Fetcher,
-    progress: Progress,
+    model: ModelFiles,
+    progress: Progress = () => {},
     levels?: number,
   ): Promise<Recording> {
-    const model = await ModelFiles.find(fetcher);
     const count = levels ?? model.defaultLevels;
     const codes = await (await BaseCodec.open(model)).encode(samples, count, progress);
     const audio = {
@@ -80,6 +82,15 @@ export class Recording {
 
   get levels(): number {
     return this.info.levels;
+  }
+
+  /** Levels that are decoded here. */
+  get playable(): number {
+    return Math.min(this.levels, this.model.baseLevels);
+  }
+
+  get stereo(): boolean {
+    return this.angles !== undefined;
   }
 
   get frames(): number {
