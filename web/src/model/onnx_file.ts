@@ -8,13 +8,15 @@ const EXTERNAL = 1;
 
 /** The file of a graph with its weights in it, of one whose weights lie elsewhere. */
 export function withWeights(file: Uint8Array, weights: (name: string) => Float32Array): Uint8Array<ArrayBuffer> {
-  return mapped(file, MODEL.graph, (graph) =>
-    mapped(graph, GRAPH.initializer, (tensor) => filled(tensor, weights)),
-  );
+  return mapped(file, MODEL.graph, (graph) => mapped(graph, GRAPH.initializer, (tensor) => filled(tensor, weights)));
 }
 
 /** A message with the fields of one number changed. */
-function mapped(message: Uint8Array, number: number, change: (data: Uint8Array) => Uint8Array): Uint8Array<ArrayBuffer> {
+function mapped(
+  message: Uint8Array,
+  number: number,
+  change: (data: Uint8Array) => Uint8Array,
+): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   for (const field of fields(message)) {
     parts.push(field.number === number ? bytesField(number, change(field.data!)) : field.raw);

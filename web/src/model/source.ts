@@ -38,7 +38,11 @@ export class HarmonicNoise {
    * `curves` are logarithms of filters, and turns, [n, 3, bins]; `logits` of pitch classes, [n, PITCH_BINS].
    * What comes back adds the source of window n to a spectrum.
    */
-  next(count: number, curves: Float32Array, logits: Float32Array): (n: number, re: Float64Array, im: Float64Array) => void {
+  next(
+    count: number,
+    curves: Float32Array,
+    logits: Float32Array,
+  ): (n: number, re: Float64Array, im: Float64Array) => void {
     const pitches = new Float32Array(count);
     const phases = new Float64Array(count);
     for (let n = 0; n < count; n++) {

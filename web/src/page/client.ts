@@ -43,7 +43,8 @@ export class Client {
       return;
     }
     this.waiting.delete(answer.id);
-    if (answer.kind === "error") waiting?.reject(answer.expected ? new JosieError(answer.text) : new Error(answer.text));
+    if (answer.kind === "error")
+      waiting?.reject(answer.expected ? new JosieError(answer.text) : new Error(answer.text));
     else waiting?.resolve(answer);
   }
 }

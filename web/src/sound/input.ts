@@ -9,7 +9,10 @@ export async function readSound(data: Uint8Array<ArrayBuffer>, name: string): Pr
   const sound = (isWav(data) ? readWav(data) : undefined) ?? (await decodeByBrowser(data, name));
   const length = sound.channels[0]?.length ?? 0;
   check(length > 0, `${name} holds no sound.`);
-  check(length / sound.rate <= 60 * MAX_MINUTES, `${name} is longer than ${MAX_MINUTES} minutes: use josiecodec encode.`);
+  check(
+    length / sound.rate <= 60 * MAX_MINUTES,
+    `${name} is longer than ${MAX_MINUTES} minutes: use josiecodec encode.`,
+  );
   return sound;
 }
 
@@ -26,12 +29,7 @@ async function decodeByBrowser(data: Uint8Array<ArrayBuffer>, name: string): Pro
   }
 }
 
-const MP3_RATES = [
-  [11025, 12000, 8000],
-  [],
-  [22050, 24000, 16000],
-  [44100, 48000, 32000],
-];
+const MP3_RATES = [[11025, 12000, 8000], [], [22050, 24000, 16000], [44100, 48000, 32000]];
 
 /** The sample rate that the first bytes of FLAC, Ogg Vorbis and MP3 files tell. */
 export function rateOf(data: Uint8Array): number | undefined {

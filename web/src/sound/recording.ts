@@ -36,14 +36,17 @@ export class Recording {
     const { streams } = file.header;
     const index = streams.findIndex((stream) => stream.kind === "audio");
     if (index < 0) {
-      throw new JosieError("It holds a picture or a video without sound. This page plays sound; josiecodec decode FILE shows it.");
+      throw new JosieError(
+        "It holds a picture or a video without sound. This page plays sound; josiecodec decode FILE shows it.",
+      );
     }
     const info = streams[index]!;
     const blocks = blocksOf(file, index);
     const model = await find(info);
     const tables = blocks.some((block) => needsTables(block.coding)) ? await model.tables() : undefined;
     const stretches = joinedBlocks(blocks, info, tables);
-    if (!stretches.length && info.length !== 0) throw new JosieError("No block of it is whole: there is nothing to play.");
+    if (!stretches.length && info.length !== 0)
+      throw new JosieError("No block of it is whole: there is nothing to play.");
     const image = streams[index + 1]?.kind === "stereo" ? anglesOf(file, index + 1) : undefined;
     if (streams.some((stream) => stream.kind === "vision")) {
       file.problems.push("Its pictures are not shown here; josiecodec decode FILE shows them.");
@@ -136,7 +139,12 @@ export class Recording {
     const parts: Float32Array[] = [];
     for (let first = 0; first < stretch.frames; first += BLOCK_FRAMES) {
       const count = Math.min(BLOCK_FRAMES, stretch.frames - first);
-      const codes = columns(stretch.codes.subarray(first * this.levels, (first + count) * this.levels), this.levels, 0, base);
+      const codes = columns(
+        stretch.codes.subarray(first * this.levels, (first + count) * this.levels),
+        this.levels,
+        0,
+        base,
+      );
       parts.push(await decoder.decode(codes, base));
       progress(first + count);
     }
@@ -151,7 +159,12 @@ export class Recording {
     for (let first = 0; first < this.frames; first += BLOCK_FRAMES) {
       const frames = Math.min(BLOCK_FRAMES, this.frames - first);
       const values = codes.subarray(first * levels, (first + frames) * levels);
-      blocks.push({ stream: 0, first, units: frames, ...encodeAudio({ frames, levels, values }, this.info.codebookSize, tables) });
+      blocks.push({
+        stream: 0,
+        first,
+        units: frames,
+        ...encodeAudio({ frames, levels, values }, this.info.codebookSize, tables),
+      });
     }
     return writeJosie(writeHeader({ ...this.info, levels }), blocks);
   }
