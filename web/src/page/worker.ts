@@ -1,4 +1,6 @@
 /** The codec, beside the page, so that the page stays responsive. One recording is open at a time. */
+import runtime from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
+import binary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import { env } from "onnxruntime-web/wasm";
 import { JosieError } from "../josie/errors";
 import { ModelFiles } from "../model/model_files";
@@ -8,6 +10,9 @@ import type { Answer, Facts, Request } from "./messages";
 
 const MOST_THREADS = 4;
 env.wasm.numThreads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
+
+const here = (address: string) => new URL(address, self.location.href).href;
+env.wasm.wasmPaths = { mjs: here(runtime), wasm: here(binary) };
 
 const MODELS = new URL("models/", new URL(self.name, self.location.origin));
 const kept = new Map<string, Promise<ModelFiles>>();
