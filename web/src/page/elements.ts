@@ -5,7 +5,7 @@ export function element<T extends HTMLElement>(id: string): T {
 
 /** Puts a file behind a link, in place of the one before. */
 export function offer(link: HTMLAnchorElement, data: Uint8Array<ArrayBuffer>, name: string): void {
-  URL.revokeObjectURL(link.href);
+  if (link.href.startsWith("blob:")) URL.revokeObjectURL(link.href);
   link.href = URL.createObjectURL(new Blob([data]));
   link.download = name;
   link.hidden = false;
