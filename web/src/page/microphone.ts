@@ -37,7 +37,10 @@ export class Microphone {
   }
 
   private take(part: Float32Array): void {
-    if (this.seconds > 60 * MAX_MINUTES) return this.full();
+    if (this.seconds > 60 * MAX_MINUTES) {
+      this.full();
+      return;
+    }
     this.parts.push(part);
     this.length += part.length;
   }
