@@ -1,6 +1,8 @@
 import { EntropyTables } from "../josie/audio_payload";
 import { JosieError } from "../josie/errors";
 import { floats, readTensors, type Tensor } from "../josie/safetensors";
+import type { EnvelopeConfig } from "../layers/envelope";
+import type { WaveformConfig } from "../layers/waveform";
 import { Graph, Product, type Weights } from "./graph";
 import type { QuantizerConfig } from "./quantizer";
 
@@ -15,6 +17,8 @@ export interface AudioConfig {
   encoder: { hop: number; window: number; fine: number; strides: number[] };
   decoder: { hop: number; window: number };
   quantizer: QuantizerConfig;
+  waveform?: WaveformConfig | null;
+  envelope?: EnvelopeConfig | null;
 }
 
 /** `models/index.json`. */

@@ -2,6 +2,7 @@ import { decodeAudio, type EntropyTables, encodeAudio, needsTables } from "../jo
 import { type Block, blocksOf, type JosieFile, readJosie, writeJosie } from "../josie/blocks";
 import { JosieError } from "../josie/errors";
 import { type StreamInfo, writeHeader } from "../josie/header";
+import { LayersDecoder } from "../layers/layers";
 import { BaseCodec, type Progress } from "../model/codec";
 import type { ModelFiles } from "../model/model_files";
 import { joined } from "../model/spectra";
@@ -89,7 +90,9 @@ export class Recording {
 
   /** Levels that are decoded here. */
   get playable(): number {
-    return Math.min(this.levels, this.model.baseLevels);
+    const { waveform } = this.model.config;
+    const layers = waveform && waveform.codebooks === "random";
+    return layers ? this.levels : Math.min(this.levels, this.model.baseLevels);
   }
 
   get stereo(): boolean {
@@ -135,19 +138,20 @@ export class Recording {
     progress: (frames: number) => void,
   ): Promise<Float32Array> {
     const base = Math.min(levels, this.model.baseLevels);
+    const more = Math.min(levels, this.playable) - base;
     const decoder = await codec.decoder();
+    // Levels of the waveform are relative to a base of the right phase, which is not known behind a gap.
+    const layers = more > 0 && stretch.first === 0 ? await LayersDecoder.open(this.model) : undefined;
     const parts: Float32Array[] = [];
     for (let first = 0; first < stretch.frames; first += BLOCK_FRAMES) {
       const count = Math.min(BLOCK_FRAMES, stretch.frames - first);
-      const codes = columns(
-        stretch.codes.subarray(first * this.levels, (first + count) * this.levels),
-        this.levels,
-        0,
-        base,
-      );
-      parts.push(await decoder.decode(codes, base));
+      const codes = stretch.codes.subarray(first * this.levels, (first + count) * this.levels);
+      const samples = await decoder.decode(columns(codes, this.levels, 0, base), base);
+      const rest = columns(codes, this.levels, base, base + more);
+      parts.push(layers ? await layers.decode(rest, more, count, samples) : samples);
       progress(first + count);
     }
+    if (layers) parts.push(await layers.finish());
     return joined(...parts);
   }
 
