@@ -125,7 +125,7 @@ def test_what_is_not_seen_costs_nothing(codec):
 
 def test_colors_go_on_smoothly_where_nothing_is_seen():
     there = picture(90, 71, 0.1)
-    filled = with_smooth_colors(there.rgb, there.alpha)
+    filled = torch.from_numpy(with_smooth_colors(there.rgb.numpy(), there.alpha.numpy()))
     seen = there.alpha > 0
     assert torch.equal(filled[:, seen], there.rgb[:, seen])
     assert bool(((filled >= 0) & (filled <= 1)).all())
