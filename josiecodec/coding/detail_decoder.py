@@ -8,7 +8,7 @@ from ..bitstream.patch_payload import DetailPart, PatchRows
 from ..bitstream.screen_payload import Screen, unpack_screen
 from ..vision.detail_steps import DetailSteps
 from .detail import DetailCoder
-from .picture_network import PictureNetwork
+from .picture_network import DecodingNetwork
 
 
 def screens_of(rows: PatchRows, patch: int) -> list[Screen | None]:
@@ -28,7 +28,7 @@ def covered(rows: PatchRows, screens: list[Screen | None]) -> bool:
 
 
 def with_detail(
-    network: PictureNetwork, base: np.ndarray, rows: PatchRows, screens: list[Screen | None], grey: bool = False
+    network: DecodingNetwork, base: np.ndarray, rows: PatchRows, screens: list[Screen | None], grey: bool = False
 ) -> np.ndarray:
     """Decoded base [1, 3, H, W] of whole patches and its rows -> the picture. Rows without detail stay as they are.
 
@@ -60,7 +60,7 @@ def with_detail(
 
 
 def part_detail(
-    network: PictureNetwork, coder: DetailCoder, rows: PatchRows, part: DetailPart, screen: Screen | None
+    network: DecodingNetwork, coder: DetailCoder, rows: PatchRows, part: DetailPart, screen: Screen | None
 ) -> tuple[DetailSteps, np.ndarray]:
     """Steps and residual [1, 3, H, W] of a part of the detail.
 
@@ -98,7 +98,7 @@ def put_in(picture: np.ndarray, screen: Screen, patch: int) -> None:
 
 
 def filtered(
-    network: PictureNetwork, base: np.ndarray, residual: np.ndarray, steps: list[DetailSteps | None]
+    network: DecodingNetwork, base: np.ndarray, residual: np.ndarray, steps: list[DetailSteps | None]
 ) -> np.ndarray:
     """Base and residual put together and smoothed, with the steps of each row of patches, None for no detail."""
     out = base

@@ -13,7 +13,7 @@ from ..bitstream.screen_payload import Screen
 from ..vision.detail_steps import DetailSteps
 from .detail import DetailCoder
 from .detail_decoder import filtered, in_grey, part_detail, put_in, screens_of
-from .picture_network import PictureNetwork
+from .picture_network import DecodingNetwork
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class _Rows:
     screen: Screen | None
 
 
-def decoded_rows(network: PictureNetwork, rows: PatchRows, grey: bool) -> Iterator[tuple[int, np.ndarray]]:
+def decoded_rows(network: DecodingNetwork, rows: PatchRows, grey: bool) -> Iterator[tuple[int, np.ndarray]]:
     """The picture of a group by itself: from which row of patches on, and pixels [3, H, W] in [0, 1].
 
     Args:
@@ -74,7 +74,7 @@ def decoded_rows(network: PictureNetwork, rows: PatchRows, grey: bool) -> Iterat
         near = [n for n in near if n.last > done - layer.margin]
 
 
-def _unsmoothed(network: PictureNetwork, rows: PatchRows, grey: bool) -> Iterator[_Rows]:
+def _unsmoothed(network: DecodingNetwork, rows: PatchRows, grey: bool) -> Iterator[_Rows]:
     """All rows, in the parts of the detail layer and what lies between them."""
     layer, patch = network.detail, network.patch
     assert layer is not None

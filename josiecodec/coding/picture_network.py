@@ -56,8 +56,8 @@ class BaseRows(Protocol):
         """Rows as pixels [1, 3, H, W], not clipped to [0, 1] yet."""
 
 
-class PictureNetwork(Protocol):
-    """The networks of a codec of vision for still pictures [1, 3, H, W] of whole patches, float32 in [0, 1].
+class DecodingNetwork(Protocol):
+    """The networks of a codec of vision that draw still pictures [1, 3, H, W] of whole patches, float32 in [0, 1].
 
     Attributes:
         detail: the numbers of its detail layer, or None.
@@ -77,12 +77,6 @@ class PictureNetwork(Protocol):
     def is_convolutional(self) -> bool:
         """Whether patches only depend on those around."""
 
-    def still_latent(self, picture: np.ndarray) -> Any:
-        """A picture, or its bytes -> latents [h, w, D], which have a shape and are cut by rows."""
-
-    def rows_encoder(self, settings: EncoderSettings, tables: EntropyTables | None, max_levels: int) -> RowCoder:
-        """What codes bases."""
-
     def base(self, rows: PatchRows) -> np.ndarray:
         """The decoded base of a picture, not clipped to [0, 1] yet."""
 
@@ -101,11 +95,21 @@ class PictureNetwork(Protocol):
     def smoothed(self, base: np.ndarray, residual: np.ndarray, steps: DetailSteps) -> np.ndarray:
         """Base and residual put together and smoothed."""
 
+
+class PictureNetwork(DecodingNetwork, Protocol):
+    """All networks of a codec of vision for still pictures."""
+
+    def still_latent(self, picture: np.ndarray) -> Any:
+        """A picture, or its bytes -> latents [h, w, D], which have a shape and are cut by rows."""
+
+    def rows_encoder(self, settings: EncoderSettings, tables: EntropyTables | None, max_levels: int) -> RowCoder:
+        """What codes bases."""
+
     def coefficients(self, pixels: np.ndarray) -> np.ndarray:
         """The block transform of pixels: float32 [2 h, 2 w, 192]."""
 
     def window_weights(self, picture: np.ndarray) -> np.ndarray:
-        """See `vision/visual_weights.py`; of a picture, or its bytes."""
+        """See `vision/window_weights.py`; of a picture, or its bytes."""
 
 
 class NetworkOwner(Protocol):

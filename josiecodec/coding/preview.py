@@ -13,7 +13,7 @@ from ..errors import CodecError
 from ..vision.block_arrays import COEFFICIENTS, picture_of
 from ..vision.detail_network import LATENT, WEIGHT
 from .detail_decoder import covered, in_grey, screens_of
-from .picture_network import DetailNumbers, PictureNetwork
+from .picture_network import DecodingNetwork, DetailNumbers
 from .still_decoder import StillDecoder
 
 SMALL = 0.5  # of the whole size, up to which detail is left out
@@ -96,7 +96,7 @@ class PreviewDecoder(StillDecoder):
     """
 
     def __init__(
-        self, network: PictureNetwork, info: VisionInfo, n_q: int | None, salvage: bool, size: tuple[int, int]
+        self, network: DecodingNetwork, info: VisionInfo, n_q: int | None, salvage: bool, size: tuple[int, int]
     ):
         super().__init__(network, info, n_q, salvage)
         self.size = size

@@ -10,7 +10,7 @@ from ..bitstream.patch_payload import PatchRows
 from ..errors import CodesError, FormatError
 from .detail_decoder import covered, in_grey, screens_of, with_detail
 from .large_picture import decoded_rows
-from .picture_network import PictureNetwork
+from .picture_network import DecodingNetwork
 
 LARGE = 1 << 14  # patches above which a still picture with detail is decoded part by part
 
@@ -28,7 +28,7 @@ class StillDecoder:
 
     def __init__(
         self,
-        network: PictureNetwork,
+        network: DecodingNetwork,
         info: VisionInfo,
         n_q: int | None = None,
         salvage: bool = False,
@@ -92,7 +92,7 @@ class StillDecoder:
         self.reached = row
 
 
-def still_pixels(network: PictureNetwork, rows: PatchRows, info: VisionInfo, as_bytes: bool = False) -> np.ndarray:
+def still_pixels(network: DecodingNetwork, rows: PatchRows, info: VisionInfo, as_bytes: bool = False) -> np.ndarray:
     """The picture [3, H, W] of rows, in [0, 1]; a large one in bytes, if `as_bytes`.
 
     Raises:
@@ -112,7 +112,7 @@ def still_pixels(network: PictureNetwork, rows: PatchRows, info: VisionInfo, as_
     return x[0, :, : info.height, : info.width].clip(0, 1)
 
 
-def _large(network: PictureNetwork, rows: PatchRows, info: VisionInfo, as_bytes: bool) -> np.ndarray:
+def _large(network: DecodingNetwork, rows: PatchRows, info: VisionInfo, as_bytes: bool) -> np.ndarray:
     """The same, part by part."""
     height, width, patch = info.height, info.width, network.patch
     out = np.empty((3, height, width), np.uint8 if as_bytes else np.float32)

@@ -21,7 +21,7 @@ from ..vision.grouping import from_groups
 from ..vision.network import JovioNetwork
 from .reconstruct import Group, reconstruct
 from .still_decoder import LARGE, still_pixels
-from .tensor_pictures import TensorPictures
+from .tensor_base import TensorBase
 
 __all__ = ["LARGE", "GroupDecoder"]
 BATCH_PIXELS = 1 << 20  # pixels of all the groups that go through the network together
@@ -144,5 +144,5 @@ class GroupDecoder:
     def _still(self, group: Group) -> Tensor:
         """The picture of a group by itself, with its detail if it has any."""
         self._begun, self.shown = True, self.shown + 1
-        pixels = still_pixels(TensorPictures(self.network), group.rows, self.info, self.as_bytes)
+        pixels = still_pixels(TensorBase(self.network), group.rows, self.info, self.as_bytes)
         return torch.from_numpy(pixels).to(self.network.device)
