@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -87,3 +89,22 @@ def test_the_server_has_these_files_alone(built):
         finally:
             running.shutdown()
             thread.join()
+
+
+def test_a_browser_that_goes_away_is_no_error(built, capsys):
+    page = Page(built)
+    (built / "assets" / "large.js").write_bytes(bytes(1 << 24))
+    with server(page, 0) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        try:
+            with socket.create_connection(running.server_address[:2]) as gone:
+                gone.sendall(b"GET /assets/large.js HTTP/1.1\r\n\r\n")
+                assert gone.recv(16)
+            deadline = time.monotonic() + 5
+            while threading.active_count() > 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+        finally:
+            running.shutdown()
+            thread.join()
+    assert capsys.readouterr().err == ""
