@@ -41,6 +41,7 @@ LAYERS = {
         "coding",
         "runtime": "errors settings shipped weight_files fingerprint quantization media audio vision entropy bitstream "
         "coding hub",
+        "page_files": "errors atomic fingerprint shipped runtime",
         "export_pictures": "nn vision",
         "export_runtime": "errors atomic nn audio vision coding hub runtime export_pictures",
         "files": "errors settings shipped media bitstream coding hub",

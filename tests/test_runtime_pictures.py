@@ -30,7 +30,7 @@ from josiecodec.runtime.picture_codec import PictureCodec
 from josiecodec.settings import Rate
 from josiecodec.shipped import available
 from josiecodec.vision import tiling
-from josiecodec.vision.detail_network import LATENT
+from josiecodec.vision.detail_network import ACTIVATION, LATENT, LEVEL, logarithms
 from josiecodec.vision.visual_weights import window_weights
 from josiecodec.weight_files import WEIGHTS
 
@@ -165,3 +165,10 @@ def test_torch_is_not_imported(source, tmp_path):
     subprocess.run([sys.executable, "-c", code, *map(str, made)], check=True)
     with josiecodec.bitstream.container.TokenReader(made[1]) as reader:
         assert read_picture(josiecodec.load(NAME), reader).rgb.shape == (3, 83, 110)
+
+
+def test_logarithms_are_exact():
+    one = 2 * ACTIVATION * (LEVEL.bit_length() - 1)
+    some = [0, 1, 2, 3, 16, 48, 112, 1000, 4080, 32752, 65519, 65535]
+    want = [((LEVEL + n) ** (2 * ACTIVATION)).bit_length() - one for n in some]
+    np.testing.assert_array_equal(logarithms()[some], np.array(want) // 2)

@@ -18,7 +18,7 @@ from ..vision.detail_shapes import KNOWN_STEPS, shapes_of
 from .audio_codec import AudioCodec
 from .graphs import misfits, unlike
 from .layers import needed_graphs, needed_weights
-from .model_files import Weights, audio_config, vision_config
+from .model_files import Weights, audio_config, vision_config, weights_of
 
 Runtime = Literal["auto", "torch", "onnx"]
 RUNTIMES: tuple[Runtime, ...] = ("auto", "torch", "onnx")
@@ -99,7 +99,7 @@ def picture_reason(folder: Path) -> str | None:
     config = vision_config(folder)
     if config is None:
         return f"{folder.name} has networks that only torch runs"
-    weights, q = Weights(folder), config.quantizer
+    weights, q = weights_of(folder), config.quantizer
     own = q.levels if q.shared_from < 0 else min(q.levels, q.shared_from + 1)
     shapes = {f"rvq.quantizers.{k}.codebook.weight": [q.codebook_size, config.latent_dim] for k in range(own)}
     shapes["decoder.linear.weight"] = [3 * config.patch**2, config.latent_dim]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,16 @@ class Weights(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+@lru_cache(maxsize=2)
+def weights_of(folder: Path) -> Weights:
+    """The tensors of a model, opened once: to see whether it can be run, and to run it.
+
+    Raises:
+        ModelError: if they cannot be read.
+    """
+    return Weights(folder)
 
 
 def audio_config(folder: Path) -> JodioConfig | None:

@@ -27,7 +27,7 @@ from ..vision.tiling import tiled
 from ..vision.window_weights import window_weights
 from ..weight_files import WEIGHTS
 from .graphs import Graph
-from .model_files import Weights, vision_config
+from .model_files import Weights, vision_config, weights_of
 from .residual_search import Stack
 from .row_encoder import RowEncoder
 
@@ -82,7 +82,7 @@ class PictureCodec(VisionStreams):
         assert isinstance(config.decoder, ConvConfig)
         self.config, self.folder, self.threads = config, folder, threads
         self.settings: EncoderSettings = config.encoding
-        self.weights = Weights(folder)
+        self.weights = weights_of(folder)
         self.n_q, self.patch, self.codebook_size = config.n_q, config.patch, config.quantizer.codebook_size
         self.stack = Stack(config.quantizer, self.weights)
         self.detail: Detail | None = None
