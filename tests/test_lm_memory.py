@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -13,10 +15,9 @@ from kit.lm import TINY, VARIANTS, inputs_for, made
 from josiecodec.errors import ConfigError
 from josielm import save
 from josielm.cli.main import cli
-from josielm.inference.memory import caches, fill, measured, predicted
+from josielm.inference.memory import caches, fill, predicted
 from josielm.inference.sampling import Draw, Sampling
 from josielm.inference.stream import CacheConfig, LMStream
-from josielm.model.config import StackConfig
 
 GREEDY = Sampling(Draw(0), Draw(0), Draw(0))
 
@@ -51,10 +52,14 @@ def test_weights_are_as_large_as_predicted():
         predicted(TINY, "int3")
 
 
-def test_the_process_grows_by_that_much():
-    config = replace(TINY, temporal=StackConfig(dim=512, layers=6, heads=8, hidden=4096), context=400)
-    cache = CacheConfig()
-    assert measured(config, "float32", cache) == pytest.approx(predicted(config, "float32", cache).total, rel=0.1)
+def test_a_process_grows_by_that_much():
+    wide = ("temporal.dim=512", "temporal.heads=8", "temporal.hidden=4096", "temporal.layers=6")
+    changes = [part for change in wide for part in ("--set", f"model.{change}")]
+    command = [sys.executable, "-m", "josielm.cli.main", "memory", "tiny", *changes, "--measure", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["measured"] == pytest.approx(figures["total"], rel=0.1)
 
 
 def test_a_shorter_past_is_that_of_a_shorter_context():

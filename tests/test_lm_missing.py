@@ -12,7 +12,8 @@ from kit.lm_training import CONFIG, trainer
 
 from josiecodec.errors import CodesError, ConfigError
 from josielm.data.batches import Pieces, open_datasets
-from josielm.data.missing import MODALITIES, MissingConfig, drop, without
+from josielm.data.missing import drop, without
+from josielm.data.modalities import MODALITIES, MissingConfig
 from josielm.inference.stream import LMStream
 from josielm.model.language_model import Inputs
 from josielm.training.evaluate import negative_log_likelihood

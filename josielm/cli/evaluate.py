@@ -79,7 +79,7 @@ def evaluate(
 
 def _lacking(model: LM, pieces: Pieces, max_frames: int | None) -> dict[str, dict[str, float]]:
     """Nats per id where modalities are missing."""
-    from josielm.data.missing import Modality
+    from josielm.data.modalities import Modality
     from josielm.training.evaluate import negative_log_likelihood
 
     there: list[Modality] = ["sound"]

@@ -95,6 +95,8 @@ def predicted(config: ModelConfig, dtype: str = "float32", cache: CacheConfig | 
 def measured(config: ModelConfig, dtype: str = "float32", cache: CacheConfig | None = None, batch: int = 1) -> int:
     """Bytes by which this process grows: a model in memory, a step of its stream, and its cache filled to the end.
 
+    Of a fresh process; one that has freed memory before grows by less.
+
     Raises:
         ConfigError: where the memory of a process cannot be seen (other systems than Linux).
     """

@@ -10,7 +10,7 @@ from josiecodec.config import from_dict
 from josiecodec.errors import ConfigError
 from josiecodec.training.core.settings import DescentConfig, RunConfig, read_toml, with_changes, with_preset
 
-from ..data.missing import MissingConfig
+from ..data.modalities import MissingConfig
 from ..model.config import Mode, ModelConfig, VisionConfig
 from ..model.presets import PRESETS, preset
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..data.batches import Item, Pieces, collate
-from ..data.missing import Modality, without
+from ..data.missing import without
+from ..data.modalities import Modality
 from ..model.language_model import LM
 from .baselines import Floors
 from .losses import Losses, losses
