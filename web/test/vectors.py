@@ -39,6 +39,11 @@ def golden(folder: Path) -> None:
                 values.astype(kind).tofile(folder / f"{path.stem}.{key}.bin")
                 entry["streams"].append({"key": key, "shape": list(values.shape)})  # type: ignore[attr-defined]
         listed.append(entry)
+    others = [path for path in GOLDEN.glob("*.josie") if not path.stem.startswith("audio_")]
+    for path in others:
+        shutil.copy(path, folder)
+        shutil.copy(path.with_suffix(".json"), folder)
+    (folder / "others.json").write_text(json.dumps(sorted(path.stem for path in others)))
     (folder / "golden.json").write_text(json.dumps(listed))
 
 

@@ -50,7 +50,11 @@ function facts(recording: Recording): Facts {
 }
 
 async function answer(id: number, request: Request): Promise<Answer> {
-  const progress = (share: number) => post({ id, kind: "progress", share });
+  const progress = (share: number) => {
+    // What was asked for since, as by a slider that moves on, is all that is wanted.
+    if (id !== newest) throw new JosieError("Something else was asked for.");
+    post({ id, kind: "progress", share });
+  };
   switch (request.do) {
     case "warm": {
       const model = await find();
@@ -69,6 +73,7 @@ async function answer(id: number, request: Request): Promise<Answer> {
       return { id, kind: "facts", facts: facts(open) };
     }
     case "decode": {
+      progress(0);
       const { rate, channels } = await open!.decode(request.levels, progress);
       return { id, kind: "sound", rate, channels: channels as Float32Array<ArrayBuffer>[] };
     }
@@ -82,9 +87,11 @@ function post(message: Answer): void {
   self.postMessage(message, { transfer: buffers });
 }
 
+let newest = 0;
 let queue: Promise<void> = Promise.resolve();
 
 self.onmessage = ({ data }: MessageEvent<{ id: number; request: Request }>) => {
+  newest = data.id;
   queue = queue.then(async () => {
     try {
       post(await answer(data.id, data.request));
