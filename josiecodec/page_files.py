@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -59,10 +60,10 @@ class Page:
         models = [
             f"{MODELS}/{name}/{file}"
             for name, folder in self.models.items()
-            for file in (CONFIG_FILE, ENCODER_FILE, TABLES_FILE, BASE_FILE, LAYERS_FILE)
+            for file in (CONFIG_FILE, TABLES_FILE, BASE_FILE, LAYERS_FILE)
             if file in (BASE_FILE, LAYERS_FILE) or (folder / file).is_file()
         ]
-        return sorted([*page, f"{MODELS}/{'index.json'}", *graphs, *models])
+        return sorted([*page, f"{MODELS}/index.json", *graphs, *models])
 
     def read(self, name: str) -> bytes:
         """The bytes of one of `names`."""
@@ -80,7 +81,7 @@ class Page:
 
     def _index(self) -> bytes:
         models = [
-            {"name": name, "fingerprint": fingerprint_of(folder)[:FINGERPRINT_DIGITS]}
+            {"name": name, "fingerprint": fingerprint_of(folder)[:FINGERPRINT_DIGITS], "encoder": _settings(folder)}
             for name, folder in self.models.items()
         ]
         default = DEFAULT if DEFAULT in self.models else next(iter(self.models))
@@ -96,6 +97,12 @@ class Page:
             write_bytes(target, data)
             total += len(data)
         return total
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """Settings of a model's encoder that are not the usual ones."""
+    path = folder / ENCODER_FILE
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def fits(folder: Path) -> bool:

@@ -32,6 +32,7 @@ async function opened(width, height = 900) {
   const page = await context.newPage();
   page.setDefaultTimeout(SLOW);
   page.faults = [];
+  page.on("filechooser", () => {}); // so that none opens by itself
   page.on("pageerror", (error) => page.faults.push(error.message));
   page.on("console", (message) => message.type() === "error" && page.faults.push(message.text()));
   page.on("request", (request) => {
@@ -117,6 +118,8 @@ const tests = {
     await page.evaluate(async () => {
       const player = document.querySelector("#player");
       player.currentTime = 3;
+      // So slowly that it does not end on a busy machine.
+      player.defaultPlaybackRate = player.playbackRate = 0.1;
       await player.play();
     });
     await page.focus("#levels");
