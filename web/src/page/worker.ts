@@ -9,7 +9,9 @@ import { resample } from "../sound/resample";
 import type { Answer, Facts, Request } from "./messages";
 
 const MOST_THREADS = 4;
-env.wasm.numThreads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
+env.wasm.numThreads = self.crossOriginIsolated
+  ? Math.min(MOST_THREADS, Math.ceil((navigator.hardwareConcurrency || 1) / 2))
+  : 1;
 
 const here = (address: string) => new URL(address, self.location.href).href;
 env.wasm.wasmPaths = { mjs: here(runtime), wasm: here(binary) };
