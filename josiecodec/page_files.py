@@ -30,6 +30,7 @@ BUILT = Path(__file__).parents[1] / "web" / "dist"
 INDEX = "index.html"
 MODELS = "models"
 BASE_FILE, LAYERS_FILE = "base.safetensors", "layers.safetensors"
+USED = ("encoder", "decoder", "waveform", "filter", "envelope")  # graphs of sound
 LAYERS = ("waveform_layer.", "envelope_layer.")
 DEFAULT = "jodio-24k-v4"
 
@@ -56,7 +57,7 @@ class Page:
     def names(self) -> list[str]:
         """Paths of all files."""
         page = [path.relative_to(self.built).as_posix() for path in self.built.rglob("*") if path.is_file()]
-        graphs = [f"{MODELS}/graphs/{path.name}" for path in GRAPHS.iterdir() if path.suffix in (".onnx", ".json")]
+        graphs = [f"{MODELS}/graphs/{name}{suffix}" for name in USED for suffix in (".onnx", ".json")]
         models = [
             f"{MODELS}/{name}/{file}"
             for name, folder in self.models.items()
