@@ -10,5 +10,6 @@
     picture_codec.py still pictures, as `coding/picture_file.py` drives them; row_encoder.py, residual_search.py
     choose.py        what is covered, and which runtime is used when
 
-The graphs are made from the networks by `josiecodec/export_runtime.py` (and `export_pictures.py`). Nothing here imports torch.
+The graphs are made from the networks by `josiecodec/export_runtime.py` and `export_pictures.py`. Nothing here imports
+torch.
 """
