@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 import pytest
+import soundfile
 import torch
 from kit.audio import layered_model, speechlike, tiny_waveform
 from torch import Tensor
@@ -18,6 +19,9 @@ from josiecodec.config import from_dict, to_dict
 from josiecodec.errors import ConfigError
 from josiecodec.nn.streaming import State
 from josiecodec.runtime.choose import _usual_layers
+from josiecodec.training.audio.data import load_recordings
+from josiecodec.training.audio.low_band_filter import FilterTraining, band_codes, train_filter
+from josiecodec.training.audio.waveform_layer import low_bands
 
 FRAME = 1920
 LATE = 240
@@ -93,6 +97,27 @@ def test_a_whole_model():
     parts = [model.decode_frames(part, state) for part in codes.split(2, -1)]
     stream = torch.cat([*parts, model.finish_frames(state, 1)], -1)
     assert torch.equal(stream[..., : x.shape[-1]], whole)
+
+
+def test_the_filter_learns_from_what_the_envelope_layer_made(tmp_path):
+    soundfile.write(tmp_path / "a.wav", speechlike(60)[0, 0].numpy(), 24000)
+    plain = layered_model()
+    model = Jodio(
+        dataclasses.replace(
+            plain.config,
+            waveform=dataclasses.replace(plain.config.waveform, cutoff=1600.0, segment=64, after_envelope=True),
+        )
+    ).eval()
+    torch.nn.init.normal_(model.envelope_layer.output_proj.weight, std=0.05)
+    bands = low_bands(model, load_recordings(tmp_path), 8, report=lambda _: None)
+    base, heard = bands.base[0].float(), bands.heard[0].float()
+    assert base.shape == heard.shape
+    assert float((base - heard).abs().max()) > 1e-3, "the envelope layer changes what is above 1.2 kHz"
+    codes = band_codes(model.waveform_layer, bands, 1, report=lambda _: None)
+    before = {k: v.clone() for k, v in model.waveform_layer.filter.state_dict().items()}
+    settings = FilterTraining(batch=2, frames=8, pesq=0.0, warmup=1)
+    train_filter(model, bands, codes, 0.005, settings, report=lambda _: None)
+    assert any(not torch.equal(v, before[k]) for k, v in model.waveform_layer.filter.state_dict().items())
 
 
 def test_what_does_not_fit_is_said():

@@ -106,8 +106,8 @@ class WaveformLayer(nn.Module):
             self.filter = LowBandFilter(config.filter, sample_rate / config.decimation, config.cutoff)
             self.delay_change = Delay(config.filter.delay)
             # The middle of a window says whose number of levels the filter is told.
-            more = self.hop // config.filter.hop if config.after_envelope else 0
-            self.delay_shares = Delay(config.filter.window // (2 * config.filter.hop) - 1 + more)
+            self.delay_shares = Delay(config.filter.window // (2 * config.filter.hop) - 1)
+            self.delay_more = Delay(self.hop // config.filter.hop if config.after_envelope else 0)
             late += config.filter.delay * config.decimation
         self.lag = -(-(late + Interpolator.least_delay(config.decimation)) // frame_size)
         self.interpolate = Interpolator(config.decimation, self.lag * frame_size - late, row)
@@ -270,7 +270,9 @@ class WaveformLayer(nn.Module):
         change = self.inverse(difference, state)
         if self.filter is not None:
             base = self.delay_base(low, state)
-            more = self.filter(base + change, base, self.shares(levels, state), state)
+            shares = self.shares(levels, state)
+            shares = self.delay_more(shares, state) if isinstance(shares, Tensor) else shares
+            more = self.filter(base + change, base, shares, state)
             change = self.delay_change(change, state) + more
         return self.interpolate(change, state)
 
