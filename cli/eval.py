@@ -31,6 +31,9 @@ def comparison(function: Callable[..., Any]) -> Callable[..., Any]:
             "--out", type=Path_, help="Folder for tables and decoded files; a run that was stopped resumes there."
         ),
         click.option("--html", type=Path_, help="Folder for a page with plots, players and images."),
+        click.option(
+            "--bd-rate", "anchor", metavar="CODEC", help="Also print the BD-rate of all others against this codec."
+        ),
     ):
         function = option(function)
     return function
@@ -51,6 +54,7 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
     import tempfile
 
     from josiecodec.evaluation import table
+    from josiecodec.evaluation.bd_rates import bd_rates, check_anchor, format_bd_rates
     from josiecodec.evaluation.codecs import expand
     from josiecodec.evaluation.page import write_page
     from josiecodec.evaluation.requirements import check_codecs, check_packages
@@ -60,6 +64,8 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
         names = list(dict.fromkeys([*names, *expand(given["codecs"], kinds)]))
     check_packages(names, kinds, given.get("wer", False))
     check_codecs(names, kinds)
+    if given["anchor"]:
+        check_anchor(given["anchor"], names)
     if given.get("wer", False):
         left = sum(not item.may_be_english_speech for item in items)
         if left:
@@ -89,14 +95,15 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
                 report=report,
             )
         lines = table.means(rows)
-        for line in [*rows, *lines] if given["as_json"] else ():
+        deltas = bd_rates(rows, given["anchor"]) if given["anchor"] else []
+        for line in [*rows, *lines, *deltas] if given["as_json"] else ():
             click.echo(json.dumps(line))
         if not given["as_json"]:
-            click.echo(table.format_table(lines))
+            click.echo("\n\n".join(filter(None, (table.format_table(lines), format_bd_rates(deltas)))))
         for text in table.problems(rows):
             click.echo(f"note: {text}", err=True)
         if given["out"]:
-            table.write(given["out"], rows, lines)
+            table.write(given["out"], rows, lines, bd_rates=deltas)
         if given["html"]:
             write_page(given["html"], items, rows, lines)
     return 0 if all(line["files"] for line in lines) and not left_out else 2
@@ -141,6 +148,31 @@ def vision(folder: Path, model: str, levels: str | None, rates: str | None, **gi
     names = [f"{model}@n{n}" for n in (_numbers(levels, "--n-q", int) if levels else [])]
     names += [f"{model}@{rate:g}" for rate in (_numbers(rates, "--bpp", float) if rates else [])]
     return _compare(VISION, names or [model], find_vision(folder, given["max_files"]), **given)
+
+
+@eval_group.command("bd-rate")
+@click.argument("results", type=Path_)
+@click.option(
+    "--anchor",
+    metavar="CODEC",
+    multiple=True,
+    help="Codec to compare with; several times for several.  [default: each]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+def bd_rate(results: Path, anchor: tuple[str, ...], as_json: bool) -> None:
+    """Print BD-rates between the codecs in RESULTS, the folder or results.json of an earlier comparison.
+
+    How many percent more bits a codec takes than the anchor at the same quality, by every measure, with 95 % intervals
+    over files. Curves that do not rise have none.
+    """
+    from josiecodec.evaluation.bd_rates import bd_rates, check_anchor, curves_of, format_bd_rates
+    from josiecodec.evaluation.table import read_rows
+
+    rows = read_rows(results)
+    for codec in anchor:
+        check_anchor(codec, [row["codec"] for row in rows])
+    found = [line for codec in anchor or curves_of(rows) for line in bd_rates(rows, codec)]
+    click.echo("\n".join(map(json.dumps, found)) if as_json else format_bd_rates(found))
 
 
 @eval_group.command("codes")

@@ -40,6 +40,7 @@ LAYERS = {
         "hub": "errors atomic config fingerprint weight_files shipped settings nn quantization audio vision entropy "
         "coding",
         "runtime": "errors settings shipped weight_files fingerprint quantization audio entropy bitstream coding hub",
+        "page_files": "errors atomic fingerprint shipped runtime",
         "export_runtime": "errors atomic nn audio coding hub runtime",
         "files": "errors settings shipped media bitstream coding hub",
         "display": "errors shipped nn media bitstream hub",

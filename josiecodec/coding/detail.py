@@ -13,10 +13,11 @@ import numpy as np
 
 from ..entropy.range_coder import FREQUENCY_BITS, RangeDecoder, RangeEncoder, check_end
 from ..errors import FormatError
-from ..vision.block_transform import COEFFICIENTS, COLORS
-from ..vision.detail_layer import MAX_SYMBOL, SHRINK, DetailLayer
+from ..vision.block_arrays import COEFFICIENTS, COLORS
 from ..vision.detail_network import DetailNetwork
+from ..vision.detail_shapes import MAX_SYMBOL, SHRINK
 from ..vision.detail_steps import STEPS, DetailSteps
+from .picture_network import DetailNumbers
 
 REST_BITS = 12  # of what is more than the largest symbol
 MAX_SIZE = MAX_SYMBOL + (1 << REST_BITS) - 1
@@ -53,7 +54,7 @@ class DetailCoder:
         FormatError: if its frequencies do not add up.
     """
 
-    def __init__(self, layer: DetailLayer, grey: bool = False):
+    def __init__(self, layer: DetailNumbers, grey: bool = False):
         self.grey = grey
         self.network: DetailNetwork = layer.network()
         self.passes, self.strengths = layer.passes, layer.config.strengths

@@ -8,6 +8,7 @@ from ..bitstream.header import StreamInfo, VisionInfo
 from ..errors import FormatError
 from .codec import TokenCodec
 from .motion_codec import MOTION_GROUP
+from .tensor_pictures import TensorPictures
 from .vision_door import VisionDoor
 
 
@@ -15,6 +16,10 @@ class VisionFiles(VisionDoor, TokenCodec):
     """What `Jovio` is to files: who makes and reads their streams."""
 
     kind = "vision"
+
+    def picture_network(self) -> TensorPictures:
+        """Its networks for still pictures, on arrays."""
+        return TensorPictures(self)
 
     def stream_info(
         self,

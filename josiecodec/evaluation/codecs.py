@@ -50,7 +50,7 @@ class Codec(Protocol):
         ...
 
     def decode(self, data: bytes, rate: int | Fraction) -> Tensor:
-        """The inverse, with the same `rate`; audio is in step with the original, but may be longer or shorter."""
+        """The inverse, with the same `rate`; audio may be longer or shorter, or late: see `alignment`."""
         ...
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..atomic import write_bytes
 from ..errors import CodecError, MediaError
+from .alignment import align, find_delay
 from .codecs import build, supported
 from .items import Item, fit_length
 from .memory import peak_mb
@@ -43,7 +44,8 @@ def round_trip(
 
     Yields:
         each item and a row with `bytes`, `payload_bytes`, `encode_s`, `decode_s`, `peak_mb` and the paths of its files,
-        or with `error`; items of a kind that the codec does not support are left out.
+        of audio `delay_ms`, by which what was decoded was late and has been moved; or with `error`. Items of a kind
+        that the codec does not support are left out.
 
     Raises:
         CodecError: if the codec cannot be used here.
@@ -117,9 +119,14 @@ def _round_trip(item: Item, target: Path) -> dict[str, Any]:
         raise CodecError("what is decoded has samples that are no finite numbers")
     stored = target.with_name(target.name + ".bin")
     write_bytes(stored, data)
-    _save(item.kind, fit_length(decoded, len(original)) if item.kind == "audio" else decoded, out, rate)
+    about = _size(item.kind, original, rate)
+    if item.kind == "audio":
+        late = find_delay(decoded, original, int(rate))
+        decoded = fit_length(align(decoded, late), len(original))
+        about["delay_ms"] = round(1000 * late / float(rate), 3)
+    _save(item.kind, decoded, out, rate)
     return {
-        **_size(item.kind, original, rate),
+        **about,
         "bytes": len(data),
         "payload_bytes": _codec.payload_bytes(data) if hasattr(_codec, "payload_bytes") else len(data),
         "encode_s": round(middle - begin, 5),

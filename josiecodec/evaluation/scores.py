@@ -85,7 +85,7 @@ def _image(item: Item, row: dict[str, Any], wer: bool) -> dict[str, float | None
 def _video(item: Item, row: dict[str, Any], wer: bool) -> dict[str, float | None]:
     original, decoded = item.load()[0], load_video(Path(row["decoded"]))[0]
     error = mse(decoded, original)
-    similar = [ms_ssim(a, b) for a, b in zip(decoded.unbind(1), original.unbind(1))]
+    similar = [_tried(ms_ssim, a, b) for a, b in zip(decoded.unbind(1), original.unbind(1))]
     return {
         **_rates(row),
         "kbps": 8 * row["bytes"] / max(row["seconds"], 1e-9) / 1000,

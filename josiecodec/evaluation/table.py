@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..atomic import write_bytes
+from ..errors import CodecError
 
 RATES = ("kbps", "payload_kbps", "bpp", "payload_bpp")
 SCORES = ("pesq_wb", "pesq_nb", "stoi", "estoi", "si_sdr", "mel", "wer", "psnr", "ms_ssim", "difference_psnr")
-ORDER = (*RATES, *SCORES, "encode_rtf", "decode_rtf", "encode_s", "decode_s")
+LOWER_IS_BETTER = frozenset({"mel", "wer"})
+ORDER = (*RATES, *SCORES, "delay_ms", "encode_rtf", "decode_rtf", "encode_s", "decode_s")
 DRAWS = 2000  # of the bootstrap
 MIN_FILES = 3  # for an interval: fewer say nothing about other files
 WIDTH = 100  # columns of a terminal
@@ -87,9 +89,10 @@ def at_rate(lines: list[dict[str, Any]], rate_name: str, rate: float, score: str
     return None
 
 
-def write(folder: Path, rows: list[dict[str, Any]], lines: list[dict[str, Any]]) -> None:
-    """Write `results.json` (means and rows), `means.csv` and `rows.csv`."""
-    write_bytes(folder / "results.json", (json.dumps({"means": lines, "rows": rows}, indent=1) + "\n").encode())
+def write(folder: Path, rows: list[dict[str, Any]], lines: list[dict[str, Any]], **more: Any) -> None:
+    """Write `results.json` (means, rows, and `more` if it is not empty), `means.csv` and `rows.csv`."""
+    result = {"means": lines, "rows": rows, **{name: value for name, value in more.items() if value}}
+    write_bytes(folder / "results.json", (json.dumps(result, indent=1) + "\n").encode())
     for name, table in (("means", lines), ("rows", rows)):
         file = io.StringIO()
         columns = list(dict.fromkeys(key for row in table for key in row))
@@ -97,6 +100,24 @@ def write(folder: Path, rows: list[dict[str, Any]], lines: list[dict[str, Any]])
         writer.writeheader()
         writer.writerows(table)
         write_bytes(folder / f"{name}.csv", file.getvalue().encode())
+
+
+def read_rows(place: Path) -> list[dict[str, Any]]:
+    """Rows that a comparison has written: of `results.json`, or of the folder that it is in.
+
+    Raises:
+        CodecError: if there are none.
+    """
+    path = place / "results.json" if place.is_dir() else place
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        if rows and all({"codec", "file", "label"} <= row.keys() for row in rows):
+            return list(rows)
+    except OSError as error:
+        raise CodecError(f"{path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise CodecError(f"{path}: not the results of `josiecodec eval audio` or `vision` with --out")
 
 
 def format_table(lines: list[dict[str, Any]]) -> str:
