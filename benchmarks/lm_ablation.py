@@ -58,6 +58,8 @@ VARIANTS: dict[str, tuple[str, Change]] = {
     "no delay": ("acoustic levels not delayed", _model(delays=())),
     "per step": ("depth weights for every step", _model(depth_weights="per_step")),
     "half depth": ("depth transformer on half the frames", lambda c: replace(c, depth_frame_fraction=0.5)),
+    "learnt weights": ("weights of the losses learnt", lambda c: replace(c, loss=replace(c.loss, learnt=True))),
+    "recon": ("distance of expected code vectors in the loss", lambda c: replace(c, loss=replace(c.loss, recon=1.0))),
     "random start": ("tables and heads not started from the codec", lambda c: replace(c, start_from_codec=False)),
 }
 

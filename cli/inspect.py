@@ -1,18 +1,14 @@
-"""`info` and `trim`: what needs no network to run."""
+"""`info`: what is in a file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from .options import Path_, given_tables, track_option
-
-if TYPE_CHECKING:
-    from josiecodec.entropy.tables_file import Tables
+from .options import Path_, track_option
 
 
 @click.command()
@@ -173,95 +169,3 @@ def _described(summary: Any) -> dict[str, Any]:
         "skipped": summary.skipped / max(summary.patches, 1),
         **detail,
     }
-
-
-@click.command()
-@click.argument("source", type=Path_)
-@click.argument("target", type=Path_)
-@click.option("--n-q", type=click.IntRange(1), help="Levels to keep.")
-@click.option("--kbps", type=click.FloatRange(0, min_open=True), help="Bitrate of the whole file, audio only.")
-@click.option(
-    "--model", "folders", type=Path_, multiple=True, help="Folder of the model, if it does not ship with the package."
-)
-@click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def trim(
-    source: Path,
-    target: Path,
-    n_q: int | None,
-    kbps: float | None,
-    folders: tuple[Path, ...],
-    overwrite: bool,
-    as_json: bool,
-) -> None:
-    """Copy SOURCE to TARGET with fewer levels, without decoding: a lower bitrate."""
-    if (n_q is None) == (kbps is None):
-        raise click.UsageError("give either --n-q or --kbps")
-    if target.is_dir():
-        raise click.UsageError(f"{target} is a folder")
-    if target.suffix.lower() != ".josie":
-        raise click.UsageError(f"{target} is no target: trim makes a .josie file")
-    if kbps is not None and not kbps < float("inf"):
-        raise click.BadParameter("--kbps must be finite")
-    if target.exists() and not overwrite:
-        raise click.UsageError(f"{target} already exists; --overwrite replaces it")
-    from josiecodec.bitstream.scan import trim_file
-    from josiecodec.errors import FormatError
-
-    tables, useful = given_tables(folders), _useful(source, folders)
-    levels = useful(n_q) if n_q is not None else _levels_within(source, kbps or 0.0, tables, useful)
-    if n_q not in (None, levels):
-        click.echo(f"warning: {source}: {levels} levels, not {n_q}: so few of the waveform are not used", err=True)
-    before = source.stat().st_size if source.is_file() else 0
-    try:
-        trim_file(source, target, levels, tables)
-    except FormatError as error:
-        raise FormatError(str(error) if str(source) in str(error) else f"{source}: {error}") from None
-    after = target.stat().st_size
-    if after == before:
-        click.echo(f"warning: {source}: has no more levels than that: copied as it is", err=True)
-    if as_json:
-        click.echo(json.dumps({"input": str(source), "output": str(target), "bytes_before": before, "bytes": after}))
-        return
-    click.echo(f"{source} -> {target}: {before} -> {after} bytes")
-
-
-def _useful(source: Path, folders: tuple[Path, ...]) -> Callable[[int], int]:
-    """How many of so many levels of a file of audio are of use to a decoder, as far as its model is known."""
-    from josiecodec.audio.levels import useful_in
-    from josiecodec.bitstream.container import TokenReader
-    from josiecodec.bitstream.header import AudioInfo
-    from josiecodec.errors import CodecError
-    from josiecodec.fingerprint import of_folder, same_fingerprint
-    from josiecodec.shipped import find_shipped, settings_of
-
-    try:
-        with TokenReader(source, codes=False) as reader:
-            info = reader.streams[0]
-            if len(reader.streams) > 1 or not isinstance(info, AudioInfo):
-                return int
-        own = (folder for folder in folders if same_fingerprint(of_folder(folder), info.fingerprint))
-        folder = next(own, None) or find_shipped(info.fingerprint, info.model)
-    except (CodecError, OSError):  # told when it is trimmed
-        return int
-    values = {} if folder is None else settings_of(folder)
-    return lambda n: n if n >= info.levels else useful_in(values, n)
-
-
-def _levels_within(source: Path, kbps: float, tables: Tables, useful: Callable[[int], int]) -> int:
-    """The most levels with which a file of audio takes no more than a bitrate, all of it."""
-    import numpy as np
-
-    from josiecodec.bitstream.header import AudioInfo
-    from josiecodec.bitstream.josie_file import TokenFile
-    from josiecodec.bitstream.model_tables import find_tables
-    from josiecodec.coding.audio_rate_control import fit_levels, level_rates
-
-    file = TokenFile.read(source, tables=tables)
-    stream = file.streams[0]
-    info, codes = stream.info, stream.codes
-    if len(file.streams) > 1 or not isinstance(info, AudioInfo) or not isinstance(codes, np.ndarray):
-        raise click.UsageError("--kbps is for files with one stream of audio; use --n-q for others, stereo among them")
-    own = find_tables(info, tables)
-    rates = level_rates(codes.T, info.codebook_size, info.sample_rate / info.frame_size, own)
-    return fit_levels(lambda n: (file.trimmed(n).to_bytes(tables), stream.seconds), rates, kbps, useful)[0]

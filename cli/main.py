@@ -10,7 +10,7 @@ from .catalogue import models
 from .entry import Suggesting, enter
 from .eval import eval_group
 from .files import decode, encode
-from .inspect import info, trim
+from .inspect import info
 from .serve import serve
 from .share import export, push, save
 from .tokenize import tokenize
@@ -18,6 +18,7 @@ from .tokens import tokens_group
 from .train import train_group
 from .train_detail import detail
 from .train_waveform import waveform
+from .trim import trim
 
 
 @click.group(cls=Suggesting, context_settings={"help_option_names": ["-h", "--help"]})

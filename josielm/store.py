@@ -124,6 +124,19 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Trained:
     return Trained(model.eval().requires_grad_(False).to(device), codec, rows, vision, mode)
 
 
+def read_model_config(folder: str | Path) -> ModelConfig:
+    """The configuration of a model in a folder.
+
+    Raises:
+        ModelError: if there is none, or it makes no sense.
+    """
+    values = _read_config(Path(folder))
+    try:
+        return from_dict(ModelConfig, _present_names(values.get("config")), str(Path(folder) / CONFIG_FILE))
+    except ConfigError as error:
+        raise ModelError(str(error)) from None
+
+
 def load_codec(codec: DatasetInfo, name: str | Path | None = None, device: str = "cpu") -> Any:
     """The codec that made the codes a model has learnt: one that ships with the package, or the one named.
 

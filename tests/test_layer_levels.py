@@ -20,7 +20,7 @@ from josiecodec.coding.audio_rate_control import fit_levels
 from josiecodec.config import to_dict
 from josiecodec.hub.store import save
 from josiecodec_cli.files import encode
-from josiecodec_cli.inspect import trim
+from josiecodec_cli.trim import trim
 
 
 @pytest.fixture(scope="module")

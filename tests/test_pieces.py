@@ -18,7 +18,7 @@ from kit.audio import RATE, layered_model, speechlike, tiny_model
 from kit.processes import run
 
 import josiecodec
-from josiecodec.audio.resume import EnteredStream, phase_of, run_up
+from josiecodec.audio.resume import WARM_UP, EnteredStream, phase_of, run_up
 from josiecodec.bitstream.container import TokenReader, TokenWriter
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.marks import Mark
@@ -26,6 +26,7 @@ from josiecodec.coding import audio_piece
 from josiecodec.coding.audio import decode_file, encode_file
 from josiecodec.coding.audio_piece import AudioPiece
 from josiecodec.coding.audio_stereo import encode_stereo
+from josiecodec.coding.sample_decoder import SampleDecoder
 from josiecodec.coding.stretch import PastTheEnd, Stretch
 from josiecodec.errors import CodecError, FormatError
 from josiecodec.nn.streaming import State
@@ -250,3 +251,25 @@ def test_a_piece_of_standard_input(tmp_path):
     with open(tmp_path / "a.josie", "rb") as file:
         assert subprocess.run(command, stdin=file, check=False).returncode == 0
     assert soundfile.info(tmp_path / "c.wav").frames == RATE
+
+
+def test_marks_of_bytes_and_of_what_lies_before_them(layered, talk):
+    """`compress` makes the marks that files have; behind a gap the phase is counted back from the next one."""
+    model, path, whole = layered
+    x, _ = soundfile.read(talk, dtype="float32")
+    data = model.compress(x.mean(1), model.n_q)
+    (stream,) = TokenFile.from_bytes(data).streams
+    assert stream.marks == TokenFile.read(path).streams[0].marks
+    broken = bytearray(path.read_bytes())
+    place = [*TokenReader(bytes(broken)).index().places(0, 0, math.inf)][2]
+    broken[place.position + 40] ^= 255
+    decoder = SampleDecoder(model, stream.info, salvage=True)
+    parts = []
+    for block in TokenReader(bytes(broken)).blocks(salvage=True):
+        parts.extend(decoder.push(block))
+    back = np.concatenate([*parts, *decoder.finish()])
+    sure = (300 + 2 * WARM_UP) * 1920
+    assert len(back) == whole.shape[1]
+    assert decoder.problems == []
+    assert np.array_equal(back[sure:], whole[0, sure:].numpy())
+    assert not np.array_equal(back[300 * 1920 : sure], whole[0, 300 * 1920 : sure].numpy())

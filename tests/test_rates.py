@@ -23,7 +23,7 @@ from josiecodec.errors import CodesError
 from josiecodec.hub.store import save
 from josiecodec.media.images import save_image
 from josiecodec_cli.files import encode
-from josiecodec_cli.inspect import trim
+from josiecodec_cli.trim import trim
 
 SECONDS = 16
 

@@ -55,6 +55,19 @@ def test_crops_are_slices(dataset, i, start, n, n_q):
     assert np.array_equal(found, TokenDataset(dataset.folder, n_q)[Crop(i, start, n)])
 
 
+def test_pieces_in_seconds(dataset):
+    rate = dataset.info.frame_rate[0] / dataset.info.frame_rate[1]
+    long = int(dataset.lengths.argmax())
+    whole = dataset[long].codes
+    assert np.array_equal(dataset.piece(long, 2 / rate, 3 / rate), whole[2:5])
+    assert np.array_equal(dataset.piece(long, 2.5 / rate, 2.1 / rate), whole[2:5])
+    assert np.array_equal(dataset.piece(long, 1 / rate), whole[1:])
+    assert len(dataset.piece(long, 1e300, 1e300)) == 0
+    for start, seconds in ((-1.0, 1.0), (0.0, float("nan")), (float("inf"), None)):
+        with pytest.raises(CodesError):
+            dataset.piece(long, start, seconds)
+
+
 def test_others_can_read_the_files(dataset):
     tensors = safetensors.numpy.load_file(dataset.folder / "00001.safetensors")
     lines = [json.loads(line) for line in (dataset.folder / "00001.jsonl").read_text().splitlines()]

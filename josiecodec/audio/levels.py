@@ -36,3 +36,12 @@ def useful_in(values: dict[str, Any], n_q: int) -> int:
         return useful_levels(n_q, base, positions, min(waveform["min_levels"], waveform["levels"]))
     except (KeyError, TypeError, AttributeError):
         return n_q
+
+
+def base_in(values: dict[str, Any], levels: int) -> int:
+    """Levels of the base of the audio model whose `config.json` holds `values`; `levels` if that does not say."""
+    config = values.get("config", {})
+    try:
+        return 1 + int(config["quantizer"]["acoustic_levels"]) if config.get("waveform") else levels
+    except (KeyError, TypeError, AttributeError):
+        return levels

@@ -3,12 +3,13 @@
 Most of a decoder forgets what it heard within two seconds. Two things it counts from the beginning on: its place in the
 noise, which follows from the number of the frame, and the phase of the pulse train, the sum of all pitches so far. The
 levels after the base are relative to a base of the right phase; on top of another they are worse than none. That phase
-is one number, and the codes tell it: only on the right one is what they decode to a sum of harmonics with little
-between them. Files may say it at some frames (`bitstream/marks.py`); else
+is one number. Files may say it at some frames (`bitstream/marks.py`); from the next of them it is counted back over the
+pitches between. Else the codes tell it: only on the right one is what they decode to a sum of harmonics with little
+between them.
 
     frames 0 .. WARM_UP - 1     the base alone
-    then                        the phase on which the spectra of the low band are sparsest; the base (with its
-                                envelopes, which need no phase) until one stands out
+    then                        the phase that was counted back, or the one on which the spectra of the low band are
+                                sparsest; the base (with its envelopes, which need no phase) until one stands out
 """
 
 from __future__ import annotations
@@ -52,6 +53,24 @@ class ResumedStream:
         self.found = self.source is None
         if self.source is not None:
             self.state[self.source] = self.source.start(first * (network.frame_size // self.source.hop), network.device)
+
+    @torch.no_grad()
+    def count_back(self, codes: Tensor, phase: int) -> None:
+        """Learn the phase from one that is known later on, before anything is decoded: exact behind the warm-up.
+
+        Args:
+            codes: of the base [1, K, f], those that are decoded first, all levels that the base is decoded from.
+            phase: of the pulse train after them.
+        """
+        if self.source is None or codes.shape[-1] < WARM_UP:
+            return
+        counted = State()
+        counted[self.source] = self.state[self.source]
+        for part in codes.split(WARM_UP, -1):
+            self.network.synthesize(self.network.quantizer.decode(part), part.shape[1], counted)
+        turns, place = self.state[self.source]
+        self.state[self.source] = ((turns + phase - counted[self.source][0]) % TURN, place)
+        self.found = True
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:

@@ -6,13 +6,14 @@ import io
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from ..entropy.tables_file import Tables
-from ..errors import CodesError, FormatError
+from ..errors import CodecError, CodesError, FormatError
 from .container import TokenReader, TokenWriter
+from .cut import cut_blocks, find_cut
 from .header import AlphaInfo, AudioInfo, StreamInfo, VisionInfo, by_model, is_image
 from .marks import Mark
 from .motion_payload import MotionRows
@@ -96,21 +97,45 @@ class TokenFile:
         return str(import_module("josiecodec.display").file_html(self))  # it stands above this module
 
     @classmethod
-    def read(cls, path: str | Path, salvage: bool = False, tables: Tables | None = None) -> TokenFile:
-        """Read a file.
+    def read(
+        cls,
+        path: str | Path | IO[bytes],
+        salvage: bool = False,
+        tables: Tables | None = None,
+        *,
+        start: float = 0.0,
+        seconds: float | None = None,
+    ) -> TokenFile:
+        """Read a file, or a piece of one of sound: no more of it than that takes.
 
         Args:
-            path: where it is.
+            path: where it is; or a binary file, seekable where a piece is wanted.
             salvage: keep the whole blocks of a damaged or cut-off file. Only the unbroken beginning
-                of each stream is kept; `TokenReader` gives what lies behind a gap, too.
+                of each stream is kept; `TokenReader` gives what lies behind a gap, too. Not of pieces.
             tables: entropy tables by fingerprint, for models that did not come with the package.
+            start, seconds: of the piece, which begins with the frame that is heard then; None for all that follows.
+                All levels are kept: those after the base mean something only with what comes before.
 
         Raises:
+            CodecError: if there is no such piece, or the file holds more than sound.
             FormatError: if it is damaged (and not to be salvaged), or no `.josie` file at all.
             ModelError: if its codes need tables that are not there.
         """
         with TokenReader(path, tables) as reader:
-            return cls._collect(reader, salvage)
+            if not start and seconds is None:
+                return cls._collect(reader, salvage)
+            if salvage:
+                raise CodecError("pieces of damaged files cannot be salvaged; read the whole")
+            cut = find_cut(reader, start, seconds)
+            streams = [TokenStream(info, np.zeros((info.levels, 0), np.uint16)) for info in cut.streams]
+            parts: list[list[np.ndarray]] = [[] for _ in streams]
+            for block in cut_blocks(reader, cut):
+                parts[block.stream].append(np.asarray(block.codes))
+                if block.mark is not None:
+                    streams[block.stream].marks[block.first] = block.mark
+            for stream, blocks in zip(streams, parts):
+                stream.codes = _joined(stream.info, blocks)
+            return cls(streams)
 
     @classmethod
     def from_bytes(cls, data: bytes, salvage: bool = False, tables: Tables | None = None) -> TokenFile:

@@ -9,6 +9,7 @@ from ..audio.network import JodioNetwork
 from ..audio.resume import EnteredStream, ResumedStream, phase_of
 from ..audio.stream import AudioStream
 from ..settings import EncoderSettings
+from .audio_coder import Ahead
 
 
 class TensorEncoder:
@@ -43,11 +44,20 @@ class TensorEncoder:
 class TensorDecoder:
     """An `ArrayDecoder` of a `Jodio`."""
 
-    def __init__(self, codec: JodioNetwork, first: int = 0, stream: ResumedStream | EnteredStream | None = None):
+    def __init__(
+        self,
+        codec: JodioNetwork,
+        first: int = 0,
+        stream: ResumedStream | EnteredStream | None = None,
+        ahead: Ahead | None = None,
+    ):
         self.codec = codec
         self._stream: AudioStream | ResumedStream | EnteredStream | None = stream
         if stream is None and codec.config.causal:
             self._stream = ResumedStream(codec, first) if first else codec.streaming()
+            if ahead is not None and isinstance(self._stream, ResumedStream):
+                codes = torch.from_numpy(ahead.codes[:, : ahead.levels].astype(np.int64)).t()[None]
+                self._stream.count_back(codes.to(codec.device), ahead.phase)
         self._whole: list[torch.Tensor] = []  # of a codec that has to see everything at once
 
     @property

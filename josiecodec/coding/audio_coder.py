@@ -6,7 +6,7 @@ this module nor what drives it (`audio.py`, `sample_decoder.py`) imports torch.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -51,6 +51,20 @@ class ArrayDecoder(Protocol):
         """The samples that `decode` still owes. What is decoded after that is a new stream."""
 
 
+class Ahead(NamedTuple):
+    """Codes that come next, and the mark behind them.
+
+    Attributes:
+        codes: integers [frames, levels].
+        phase: of the pulse train after them, decoded from `levels` levels.
+        levels: of the base.
+    """
+
+    codes: np.ndarray
+    phase: int
+    levels: int
+
+
 class AudioCoder(Protocol):
     """A codec of audio as files meet it. Its members are those of `Jodio`, if nothing else is said."""
 
@@ -83,8 +97,8 @@ class AudioCoder(Protocol):
     def array_encoder(self, n_q: int, settings: EncoderSettings | None = None) -> ArrayEncoder:
         """What encodes one recording with so many levels."""
 
-    def array_decoder(self, first: int = 0) -> ArrayDecoder:
-        """What decodes a recording from its frame `first` on."""
+    def array_decoder(self, first: int = 0, ahead: Ahead | None = None) -> ArrayDecoder:
+        """What decodes a recording from its frame `first` on; `ahead` is what is known of how it goes on."""
 
     # Of codecs `by_frame`, see `Jodio`; others are never asked.
     def layer_inputs(self, blocks: Any, settings: EncoderSettings | None = None) -> Any: ...

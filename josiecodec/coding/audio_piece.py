@@ -19,20 +19,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.network import CHUNK_FRAMES
 from ..audio.resume import EnteredStream, ResumedStream, run_up
 from ..audio.source import HarmonicNoiseSource
-from ..bitstream.container import BLOCK_FRAMES, Block, TokenReader
+from ..bitstream.container import Block, TokenReader
 from ..bitstream.header import AudioInfo, image_of
 from ..media.audio_reader import StreamResampler
 from .audio_decoder import BlockDecoder, silence
 from .jodio import Jodio
+from .sample_decoder import MARKED_FRAMES
 from .stereo import ImageDecoder
 from .stretch import PastTheEnd, Stretch
 
 NEAR = 20.0  # seconds: a piece that begins before is decoded from the beginning on
 NEAR_WITHOUT_MARK = 240.0  # the same where the phase would have to be found, which takes longer
-MARKED_FRAMES = math.lcm(CHUNK_FRAMES, BLOCK_FRAMES)  # frames between marks
 LAYERS_WARM_UP = 24  # frames after which levels after the base do not remember what came before
 FINDING = 96  # frames before a piece from which the phase is found
 LATE = 8  # frames at most that decoding is late

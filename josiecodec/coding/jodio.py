@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -13,12 +13,14 @@ from ..audio.layers import LayerInput
 from ..audio.resume import phase_of
 from ..bitstream.header import find_stream, image_of
 from ..bitstream.josie_file import TokenFile, TokenStream
+from ..bitstream.marks import Mark
 from ..errors import CodesError
 from ..media.audio_reader import Audio
 from ..nn.conv import pad_to_multiple
 from ..nn.streaming import State
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .array_streams import TensorDecoder, TensorEncoder
+from .audio_coder import Ahead
 from .audio_door import AudioDoor
 from .audio_identity import AudioStreams
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
@@ -84,12 +86,19 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
             return self._file(x, self.config.useful_levels(self.levels(rate.n_q, settings)), settings, channels)
         seconds, levels = x.shape[-1] / self.sample_rate, self.n_q
         if self.by_frame and x.shape[-1]:
-            step = CHUNK_FRAMES * self.frame_size
+            step, phases = CHUNK_FRAMES * self.frame_size, dict[int, int | None]()
+
+            def pieces() -> Iterator[LayerInput]:
+                frames = 0
+                for piece in self.layer_inputs(x.split(step, -1), settings):
+                    frames += piece.codes.shape[-1]
+                    phases[frames] = piece.phase
+                    yield piece
 
             def write(codes: np.ndarray) -> tuple[bytes, float]:
-                return self._bytes(codes.T, x.shape[-1], channels), seconds
+                return self._bytes(codes.T, x.shape[-1], channels, phases), seconds
 
-            fitted = self.fit_layers(lambda: self.layer_inputs(x.split(step, -1), settings), write, rate.kbps, settings)
+            fitted = self.fit_layers(pieces, write, rate.kbps, settings)
             if fitted is not None:
                 return fitted.data
             levels = self.base_levels
@@ -134,12 +143,28 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
 
     def _file(self, x: Tensor, n_q: int, settings: EncoderSettings | None, channels: int) -> bytes:
         """A waveform [1, 1, T] as the bytes of a file with `n_q` levels."""
-        return self._bytes(self.encode(x, n_q, settings)[0].cpu().numpy().astype(np.uint16), x.shape[-1], channels)
+        if n_q <= self.base_levels or not self.config.causal:
+            codes = self.encode(x, n_q, settings)[0].cpu().numpy().astype(np.uint16)
+            return self._bytes(codes, x.shape[-1], channels)
+        stream, parts, phases, frames = self.streaming(n_q=n_q, settings=settings), [], {}, 0
+        for part in x.to(self.device).split(CHUNK_FRAMES * self.frame_size, -1):
+            parts.append(stream.encode(part))
+            frames += parts[-1].shape[-1]
+            phases[frames] = phase_of(self, stream.encoder_state)
+        codes = torch.cat([*parts, stream.flush()], -1)[0].cpu().numpy().astype(np.uint16)
+        return self._bytes(codes, x.shape[-1], channels, phases)
 
-    def _bytes(self, codes: np.ndarray, length: int, channels: int = 1) -> bytes:
-        """Codes [levels, frames] of so many samples as the bytes of a file."""
+    def _bytes(
+        self, codes: np.ndarray, length: int, channels: int = 1, phases: Mapping[int, int | None] | None = None
+    ) -> bytes:
+        """Codes [levels, frames] of so many samples as the bytes of a file, with marks where phases are known."""
         info = self.stream_info(len(codes), length, None, channels)
-        return TokenFile([TokenStream(info, codes)]).to_bytes(self.known_tables)
+        marks = {
+            frame: Mark(self.base_levels, phase)
+            for frame, phase in (phases or {}).items()
+            if phase is not None and 0 < frame < codes.shape[1]
+        }
+        return TokenFile([TokenStream(info, codes, marks)]).to_bytes(self.known_tables)
 
     def decompress(self, data: bytes, n_q: int | None = None, *, mono: bool = False) -> Tensor:
         """Decode the bytes of a `.josie` file: the waveform [1, T], exactly as long as it was; of stereo [2, T].
@@ -169,6 +194,6 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
         """What encodes one recording, given as arrays, with so many levels."""
         return TensorEncoder(self, n_q, settings)
 
-    def array_decoder(self, first: int = 0) -> TensorDecoder:
-        """What decodes a recording to arrays, from its frame `first` on."""
-        return TensorDecoder(self, first)
+    def array_decoder(self, first: int = 0, ahead: Ahead | None = None) -> TensorDecoder:
+        """What decodes a recording to arrays, from its frame `first` on; see `AudioCoder`."""
+        return TensorDecoder(self, first, ahead=ahead)

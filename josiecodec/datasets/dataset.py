@@ -250,6 +250,22 @@ class ClipSource(Dataset, ABC):
             IndexError: if there is no such clip.
         """
 
+    def piece(self, i: int, start: float = 0.0, seconds: float | None = None) -> np.ndarray:
+        """Clip `i` of audio from `start` seconds on, from the beginning of the frame that is heard then: as `crop`.
+
+        Raises:
+            CodesError: of vision, or if `start` or `seconds` is negative or no number.
+            IndexError: if there is no such clip.
+        """
+        if self.info.is_vision:
+            raise CodesError("pieces in seconds are of audio; of pictures crop gives patches")
+        rate = self.info.frame_rate[0] / self.info.frame_rate[1]
+        if not 0 <= start < np.inf or not (seconds is None or 0 <= seconds < np.inf):
+            raise CodesError(f"a piece cannot begin at {start} s or be {seconds} s long")
+        most = int(self.lengths.max(initial=0))
+        first = int(min(start * rate + 1e-6, most))
+        return self.crop(i, first, most if seconds is None else int(np.ceil(min(seconds * rate - 1e-6, most))))
+
     @abstractmethod
     def meta(self, i: int) -> dict[str, Any]:
         """The metadata of clip `i`: its line of the jsonl.

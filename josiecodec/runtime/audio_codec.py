@@ -11,6 +11,7 @@ import numpy as np
 from ..audio.config import JodioConfig
 from ..audio.network_configs import FINE_SPECTRA, SpectralDecoderConfig, SpectralEncoderConfig
 from ..bitstream.model_tables import read_once
+from ..coding.audio_coder import Ahead
 from ..coding.audio_identity import AudioIdentity
 from ..coding.checks import checked_peak
 from ..entropy.code_tables import EntropyTables
@@ -100,7 +101,7 @@ class AudioCodec(AudioIdentity):
             raise CodecError(f"levels above {self.base_levels} need torch")
         return Encoder(self, n_q, (settings or self.settings).beams)
 
-    def array_decoder(self, first: int = 0) -> Decoder:
+    def array_decoder(self, first: int = 0, ahead: Ahead | None = None) -> Decoder:
         """What decodes a recording from its frame `first` on, where that is not 0 on the base alone."""
         return Decoder(self, first)
 

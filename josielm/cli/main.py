@@ -8,6 +8,7 @@ from josiecodec_cli.entry import enter
 
 from .evaluate import evaluate
 from .generate import generate
+from .memory import memory
 from .talk import talk
 from .train import train
 
@@ -18,7 +19,7 @@ def cli() -> None:
     """A language model over audio tokens: train it on token datasets, generate audio, or talk with it."""
 
 
-for command in (train, evaluate, generate, talk):
+for command in (train, evaluate, generate, talk, memory):
     cli.add_command(command)
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 @click.argument("source", type=Path_, required=False)
 @click.argument("target", type=Path_, required=False)
 @click.option("--live", is_flag=True, help="Use the microphone and loudspeaker.")
+@click.option("--loop-back", is_flag=True, help="Measure the delay of --live, with a device that only keeps the time.")
+@click.option("--look-back", type=AMOUNT, help="Seconds that the model remembers.  [default: its context]")
 @click.option("--seconds", type=AMOUNT, help="Stop after this many seconds.")
 @click.option(
     "--quiet-after",
@@ -41,6 +43,8 @@ def talk(
     source: Path | None,
     target: Path | None,
     live: bool,
+    loop_back: bool,
+    look_back: float | None,
     seconds: float | None,
     quiet_after: float,
     seed: int,
@@ -61,25 +65,30 @@ def talk(
     from josielm.inference.duplex import Talk
     from josielm.store import load, load_codec
 
+    live = live or loop_back
     if live == (source is not None and target is not None) or (live and source is not None):
-        raise click.UsageError("give a SOURCE and a TARGET, or --live")
+        raise click.UsageError("give a SOURCE and a TARGET, or --live, or --loop-back")
     refuse_to_replace(target, overwrite)
     how = sampling(options)
     device = use_device(device, threads)
     trained = load(model, device)
     if trained.model.config.streams == 1:
         click.echo("warning: this model has one stream; it does not hear SOURCE", err=True)
-    talking = Talk(trained, load_codec(trained.codec, codec, device), seed, how, quiet_after)
+    talking = Talk(trained, load_codec(trained.codec, codec, device), seed, how, quiet_after, look_back)
+    timing: dict[str, float] = {}
     with torch.inference_mode():
         if live:
             from josielm.inference.live import converse
+            from josielm.inference.loopback import LoopBack
 
-            converse(talking, seconds)
+            loop = LoopBack(talking.codec.sample_rate) if loop_back else None
+            converse(talking, (seconds or 10.0) if loop_back else seconds, loop)
+            timing = loop.figures(trained.model.config.longest_delay / trained.frame_rate) if loop else {}
         else:
             assert source is not None  # checked above
             assert target is not None
             _answer(talking, source, target, seconds)
-    figures: dict[str, Any] = dict(talking.report.figures(1 / trained.frame_rate))
+    figures: dict[str, Any] = {**talking.report.figures(1 / trained.frame_rate), **timing}
     if trained.rows is not None:
         figures["text"] = trained.rows.decode(talking.report.text)
     if as_json:
@@ -93,6 +102,11 @@ def talk(
         f"{figures['sustained_ms']:.0f} ms and a single frame {figures['budget_ms']:.0f} ms: "
         f"{figures['over_budget']} took longer"
     )
+    if timing:
+        click.echo(
+            f"from a sound to the answer to it: {timing['delay_ms']:.0f} ms "
+            f"(at most {timing['worst_delay_ms']:.0f} ms), {timing['gaps']} gaps"
+        )
     if figures["mean_ms"] > figures["sustained_ms"]:
         click.echo("note: live, this model would fall behind on this machine", err=True)
 

@@ -9,6 +9,7 @@ levels are put off).
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Iterable, Iterator
@@ -22,7 +23,7 @@ from josiecodec.errors import CodecError
 
 from ..store import Trained
 from .sampling import Sampling
-from .stream import LMStream
+from .stream import CacheConfig, LMStream
 
 BUDGET = 0.140  # seconds of computation a frame may take: 300 ms end to end, less a frame heard and a frame of delay
 
@@ -71,6 +72,7 @@ class Talk:
         sampling: how ids are drawn.
         quiet_after: seconds of SILENCE in the text after which the model's sound is silence, too; None for never. A
             model without text is never silenced.
+        look_back: seconds of the conversation that the model remembers at most; None for its context.
     """
 
     def __init__(
@@ -80,13 +82,15 @@ class Talk:
         seed: int = 0,
         sampling: Sampling | None = None,
         quiet_after: float | None = 1.0,
+        look_back: float | None = None,
     ):
         config = trained.model.config
         if config.n_q > codec.n_q or config.codebook_size != codec.codebook_size:
             raise CodecError(f"{config.name} speaks {config.n_q} levels, {codec.config.name} has {codec.n_q}")
         self.trained, self.codec, self.report = trained, codec, Report()
         self._audio = codec.streaming(n_q=config.n_q)
-        self._model = LMStream(trained.model, [seed], sampling)
+        frames = None if look_back is None else max(math.ceil(round(look_back * trained.frame_rate, 6)), 2)
+        self._model = LMStream(trained.model, [seed], sampling, cache=CacheConfig(frames=frames))
         self._quiet = None if quiet_after is None else round(quiet_after * trained.frame_rate)
         self._silent = 0
         self._next: Tensor | None = None
@@ -99,11 +103,17 @@ class Talk:
         if self._next is None:
             self._next = self._say(None)
         now = self._next
-        begin = time.perf_counter()
-        heard = self._audio.encode(samples)[..., 0]
-        self._next = self._say(heard)
-        self.report.seconds.append(time.perf_counter() - begin)
+        self._next = self.answer(samples)
         return now
+
+    def answer(self, samples: Tensor) -> Tensor:
+        """Hear a frame [1, 1, frame_size] and give the one that follows it: what a live conversation plays next."""
+        if not self._model.steps:
+            self._say(None)  # what would have been said meanwhile
+        begin = time.perf_counter()
+        said = self._say(self._audio.encode(samples)[..., 0])
+        self.report.seconds.append(time.perf_counter() - begin)
+        return said
 
     def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """`frame` for each of many."""

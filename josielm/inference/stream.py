@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from josiecodec.errors import CodesError
+from josiecodec.errors import CodesError, ConfigError
 from josiecodec.nn.streaming import State
 
 from ..model.language_model import LM, Inputs
+from ..model.layers import Caches
 from .sampling import Sampling, draw
 
 TextFilter = Callable[[Tensor], Tensor]
@@ -32,6 +34,23 @@ class Frame:
     text: Tensor | None
 
 
+@dataclass(frozen=True)
+class CacheConfig:
+    """What a stream keeps of the past.
+
+    Attributes:
+        dtype: of keys and values; "model" for that of the weights.
+        frames: that it looks back on at most, itself included; None for the context of the model.
+    """
+
+    dtype: Literal["model", "bfloat16", "float16"] = "model"
+    frames: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.frames is not None and self.frames < 2:
+            raise ConfigError("a cache keeps two frames at least")
+
+
 class LMStream:
     """Runs a model frame by frame, for a batch of independent streams.
 
@@ -47,6 +66,7 @@ class LMStream:
         sampling: how ids are drawn.
         vision: pictures that are shown first: `Inputs` with `vision` and `grid`.
         turns: in turn mode, frames whose text is not SILENCE have no sound.
+        cache: how much of the past is kept, and how exactly; None for all that the model can look back on.
         writes: False for a stream without text: the model knows that there is none.
     """
 
@@ -58,6 +78,7 @@ class LMStream:
         vision: Inputs | None = None,
         turns: bool = False,
         writes: bool = True,
+        cache: CacheConfig | None = None,
     ):
         config = model.config
         if turns and (config.text_head == "none" or config.text_delay):
@@ -67,7 +88,10 @@ class LMStream:
         self.writes = writes and config.text_head != "none"
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.steps = 0
-        self._state = State()
+        self.state = Caches()
+        if cache is not None:
+            self.state.dtype = None if cache.dtype == "model" else getattr(torch, cache.dtype)
+            self.state.steps = cache.frames
         self._longest = config.longest_delay
         self._rows: deque[Tensor] = deque(maxlen=self._longest + 1)  # what was said, as it was said
         self._words: deque[Tensor] = deque(maxlen=self._longest + 1)
@@ -82,7 +106,9 @@ class LMStream:
         if prefix is not None:
             x, when, self._visible = prefix
             with torch.no_grad():
-                self.model.temporal(x, when, self._state, visible=self._visible)
+                whole = self.model.config.vision and self.model.config.vision.whole
+                both_ways = x.shape[1] if whole else 0
+                self.model.temporal(x, when, self.state, visible=self._visible, both_ways=both_ways)
 
     @torch.no_grad()
     def step(
@@ -132,10 +158,12 @@ class LMStream:
         heard = self._hear(user)
         if heard is not None and model.user_tables is not None:
             x = x + model.user_tables(heard[..., None])
+        if model.frame_bias is not None:
+            x = x + model.frame_bias
         if self._visible is not None:
             self._visible = F.pad(self._visible, (0, 1), value=True)[:, -config.context :]
         position = torch.tensor([self.steps], device=self.device)
-        return model.temporal(x, position, self._state, visible=self._visible)[:, 0]
+        return model.temporal(x, position, self.state, visible=self._visible)[:, 0]
 
     def _hear(self, user: Tensor | None) -> Tensor | None:
         """What the other speaker's rows, put off as they are, had in the last step: [B, K]."""

@@ -21,6 +21,8 @@ class StackConfig:
         hidden: width of the gated feed-forward layer (three matrices).
         norm: "rms" or "layer" (layer norm without biases).
         rotary: turn queries and keys by their positions. Without it only the causal mask tells what came when.
+        added_positions: add sines of the position to what goes in (Vaswani et al. 2017, arXiv 1706.03762), as
+            J.O.S.I.E. v4o does under the name of rotary positions (Gülmez 2025).
         theta: base of the rotary frequencies.
         dropout: after attention and feed-forward, in training.
         input_norm: normalise what goes in, too.
@@ -33,6 +35,7 @@ class StackConfig:
     hidden: int = 704
     norm: Literal["rms", "layer"] = "rms"
     rotary: bool = True
+    added_positions: bool = False
     theta: float = 10000.0
     dropout: float = 0.0
     input_norm: bool = False
@@ -61,11 +64,13 @@ class VisionConfig:
         n_q: levels read of each patch.
         codebook_size: codes of a level.
         max_patches: patches that are looked at, the latest whole pictures.
+        whole: patches see each other in both directions; else each those before it. Frames see all patches.
     """
 
     n_q: int = 8
     codebook_size: int = 2048
     max_patches: int = 1024
+    whole: bool = False
 
     def __post_init__(self) -> None:
         if min(self.n_q, self.codebook_size, self.max_patches) < 1:
@@ -93,6 +98,8 @@ class ModelConfig:
         text_size: ids of the tokenizer; 0 for a model without text.
         text_reserved: rows behind them for what no tokenizer knows, see `josielm.model.ids`.
         learned_specials: the sound tables have a row for "not begun yet"; otherwise it counts as nothing.
+        frame_bias: a learnt vector is added to every frame, so that one of which nothing is known is not zero: norms
+            multiply gradients there by 300 in every block, and a deep model cannot learn.
         head_bias: heads have a bias. It can start as the frequencies of the codes.
         text_column: the semantic head also sees the text id as a number, as in J.O.S.I.E. v4o.
         streams: 1, or 2 if there is somebody else to listen to (full duplex).
@@ -117,6 +124,7 @@ class ModelConfig:
     text_size: int = 0
     text_reserved: int = 4
     learned_specials: bool = True
+    frame_bias: bool = False
     head_bias: bool = True
     text_column: bool = False
     streams: int = 1

@@ -51,7 +51,7 @@ class Inputs:
         text: ids [B, T].
         user: the other speaker's sound, ids [B, K, T].
         vision: codes of pictures, ids [B, levels, P]; a patch with fewer levels has the ABSENT id in the others, and
-            padding, which stands before the patches, has it in all.
+            padding, which stands before the patches, has it in all. Alone they stand before the first frame.
         grid: where the patches are: [B, P, 3], time in frames, row and column.
         learn: bool [B, T], False for frames that are given but not to be learnt; None learns all.
     """
@@ -94,6 +94,7 @@ class LM(nn.Module):
         self.code_tables = LevelTables(config.n_q, rows, dim, shared)
         self.text_table = IdTable(config.text_rows, dim) if config.text_size else None
         self.user_tables = LevelTables(config.n_q, rows, dim, shared) if config.streams == 2 else None
+        self.frame_bias = nn.Parameter(torch.randn(dim) * dim**-0.5) if config.frame_bias else None
         if config.vision:
             self.vision_tables = LevelTables(config.vision.n_q, config.vision.codebook_size, dim)
             self.vision_positions = GridPositions(dim)
@@ -159,10 +160,12 @@ class LM(nn.Module):
     def steps(self, inputs: Inputs) -> Steps:
         """Delay every row, and fill in what is missing altogether."""
         device = next(self.parameters()).device
-        given = next(x for x in (inputs.codes, inputs.user, inputs.text) if x is not None)
+        given = next((x for x in (inputs.codes, inputs.user, inputs.text) if x is not None), None)
         codes = inputs.codes
         if codes is None:
-            shape = (given.shape[0], self.config.n_q, given.shape[-1])
+            batch = given if given is not None else inputs.vision
+            assert batch is not None  # checked
+            shape = (batch.shape[0], self.config.n_q, 1 if given is None else given.shape[-1])
             codes = torch.full(shape, self.ids.absent, device=device)
         text, user = inputs.text, inputs.user
         if self.text_table is not None:
@@ -182,10 +185,13 @@ class LM(nn.Module):
         prefix = self.prefix(inputs)
         if prefix is None:
             return self.temporal(x, positions)
+        both_ways = prefix[0].shape[1] if self.config.vision and self.config.vision.whole else 0
         before, when, visible = prefix
         x = torch.cat([before, x], 1)
         positions = torch.cat([when, positions.expand(len(x), -1)], 1)
-        return self.temporal(x, positions, visible=F.pad(visible, (0, frames), value=True))[:, -frames:]
+        return self.temporal(x, positions, visible=F.pad(visible, (0, frames), value=True), both_ways=both_ways)[
+            :, -frames:
+        ]
 
     def embed(self, steps: Steps) -> Tensor:
         """Inputs of the temporal transformer: each step gets the ids of the one before, [B, T, D]."""
@@ -194,7 +200,7 @@ class LM(nn.Module):
             x = x + self.text_vector(_shifted(steps.text, self.ids.text_start))
         if steps.user is not None and self.user_tables is not None:
             x = x + self.user_tables(_shifted(steps.user, self.ids.start))
-        return x
+        return x if self.frame_bias is None else x + self.frame_bias
 
     def text_vector(self, ids: Tensor) -> Tensor:
         """Vectors of text ids; absent text adds nothing."""
@@ -230,8 +236,10 @@ class LM(nn.Module):
             sizes.add(tuple(inputs.text.shape))
         if inputs.user is not None and self.user_tables is None:
             raise CodesError(f"{self.config.name} has one stream; it cannot listen to another")
+        if not sizes and inputs.vision is not None and inputs.vision.dim() == 3:
+            sizes.add((inputs.vision.shape[0], 1))  # pictures alone: the first frame is still to come
         if len(sizes) != 1:
-            raise CodesError("give codes, user or text, all of the same batch and frames")
+            raise CodesError("give codes, user, text or pictures, all of the same batch and frames")
         self._check_vision(inputs, next(iter(sizes))[0])
 
     def _check_vision(self, inputs: Inputs, batch: int) -> None:

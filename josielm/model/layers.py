@@ -60,6 +60,14 @@ def partial_rotary(x: Tensor, angles: Tensor) -> Tensor:
     return torch.cat([apply_rotary(x[..., :turned], angles), x[..., turned:]], -1)
 
 
+def added_positions(positions: Tensor, dim: int, theta: float) -> Tensor:
+    """Sines and cosines of positions [T] or [N, T], whose wavelengths grow to 2 pi theta: [..., T, dim]."""
+    pairs = -(-dim // 2)
+    waves = theta ** -(torch.arange(pairs, device=positions.device) / pairs)
+    angles = positions.float().unsqueeze(-1) * waves
+    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)[..., :dim]
+
+
 @dataclass(frozen=True)
 class Past:
     """What a stream's attention looks back on.
@@ -74,6 +82,22 @@ class Past:
     steps: int
 
 
+class Caches(State):
+    """A stream's memory that keeps less of the past than its model could look back on.
+
+    Attributes:
+        dtype: of keys and values that are kept; None for that of the model.
+        steps: that a step looks back at most, itself included; None for the context of the model.
+    """
+
+    dtype: torch.dtype | None = None
+    steps: int | None = None
+
+    def limit(self, context: int) -> int:
+        """Steps that a step can look back, itself included."""
+        return min(context, self.steps or context)
+
+
 class Attention(Streaming):
     """Causal self-attention over [N, T, D] with a window of `context` steps; a stream keeps no more than these."""
 
@@ -86,7 +110,9 @@ class Attention(Streaming):
         self.q_proj, self.k_proj, self.v_proj = (linear(config.dim, inner) for _ in range(3))
         self.out_proj = linear(inner, config.dim)
 
-    def forward(self, x: Tensor, angles: Tensor | None, visible: Tensor | None, state: State | None) -> Tensor:
+    def forward(
+        self, x: Tensor, angles: Tensor | None, visible: Tensor | None, state: State | None, both_ways: int = 0
+    ) -> Tensor:
         batch, steps, _ = x.shape
         past: Past | None = state.get(self) if state is not None else None
         first = past.steps if past else 0
@@ -97,15 +123,17 @@ class Attention(Streaming):
         if angles is not None:
             q, k = partial_rotary(q, angles), partial_rotary(k, angles)
         if past is not None:
-            k, v = torch.cat([past.keys, k], 2), torch.cat([past.values, v], 2)
+            k, v = torch.cat([past.keys.to(k), k], 2), torch.cat([past.values.to(v), v], 2)
         if state is not None:
-            kept = min(k.shape[2], self.context - 1)
-            last = slice(k.shape[2] - kept, None)
-            state[self] = Past(k[:, :, last], v[:, :, last], first + steps)
-        y = self._attend(q, k, v, visible).transpose(1, 2).reshape(batch, steps, self.heads * self.head_dim)
+            limit, dtype = self.context, None
+            if isinstance(state, Caches):
+                limit, dtype = state.limit(limit), state.dtype
+            last = slice(k.shape[2] - min(k.shape[2], limit - 1), None)
+            state[self] = Past(k[:, :, last].to(dtype or k.dtype), v[:, :, last].to(dtype or v.dtype), first + steps)
+        y = self._attend(q, k, v, visible, both_ways).transpose(1, 2).reshape(batch, steps, self.heads * self.head_dim)
         return apply_linear(self.out_proj, y, first)
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None) -> Tensor:
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None, both_ways: int) -> Tensor:
         steps, keys = q.shape[2], k.shape[2]
         if visible is None and steps == keys <= self.context:
             return F.scaled_dot_product_attention(q, k, v, is_causal=True)
@@ -113,7 +141,7 @@ class Attention(Streaming):
             return F.scaled_dot_product_attention(q, k, v)
         query = torch.arange(keys - steps, keys, device=q.device)[:, None]
         key = torch.arange(keys, device=q.device)[None]
-        mask = (key <= query) & (query - key < self.context)
+        mask = ((key <= query) | (key < both_ways) & (query < both_ways)) & (query - key < self.context)
         if visible is not None:
             # a step always sees itself: a row of nothing would be no number
             mask = (mask & visible[:, None, None, -keys:]) | (key == query)
@@ -146,9 +174,15 @@ class Block(Streaming):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, x: Tensor, angles: Tensor | None, visible: Tensor | None, state: State | None, first: int
+        self,
+        x: Tensor,
+        angles: Tensor | None,
+        visible: Tensor | None,
+        state: State | None,
+        first: int,
+        both_ways: int = 0,
     ) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), angles, visible, state))
+        x = x + self.dropout(self.attention(self.attention_norm(x), angles, visible, state, both_ways))
         return x + self.dropout(self.feed_forward(self.mlp_norm(x), first))
 
 
@@ -170,7 +204,13 @@ class Stack(Streaming):
         self.final_norm = make_norm(config) if config.final_norm else nn.Identity()
 
     def forward(
-        self, x: Tensor, positions: Tensor, state: State | None = None, first: int = 0, visible: Tensor | None = None
+        self,
+        x: Tensor,
+        positions: Tensor,
+        state: State | None = None,
+        first: int = 0,
+        visible: Tensor | None = None,
+        both_ways: int = 0,
     ) -> Tensor:
         """Run over a sequence, or over the next steps of a stream.
 
@@ -180,11 +220,14 @@ class Stack(Streaming):
             state: the stream's memory; None for a whole sequence.
             first: index of the first step, for weights that differ from step to step.
             visible: bool [N, all steps so far], False for padding that nobody looks at; None for no padding.
+            both_ways: first steps of a sequence that see each other in both directions; with `visible`.
         """
         angles = self._angles(positions) if self.config.rotary else None
         x = self.input_norm(x)
+        if self.config.added_positions:
+            x = x + added_positions(positions, x.shape[-1], self.config.theta).to(x)
         for layer in self.layers:
-            x = layer(x, angles, visible, state, first)
+            x = layer(x, angles, visible, state, first, both_ways)
         return self.final_norm(self.norm(x))
 
     def _angles(self, positions: Tensor) -> Tensor:

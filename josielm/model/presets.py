@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from josiecodec.errors import ConfigError
 
-from .config import ModelConfig, StackConfig
+from .config import ModelConfig, StackConfig, VisionConfig
 
 
 def _tiny() -> ModelConfig:
@@ -51,7 +53,33 @@ def _v4o() -> ModelConfig:
     )
 
 
-PRESETS = {"tiny": _tiny, "small": _small, "v4o": _v4o}
+def _v4o_printed() -> ModelConfig:
+    """`v4o` with the positions as printed: sines added to what goes in, in both transformers."""
+    config = _v4o()
+    temporal, depth = (replace(s, rotary=False, added_positions=True) for s in (config.temporal, config.depth))
+    return replace(config, name="v4o-printed", temporal=temporal, depth=depth)
+
+
+def _v4o_paper() -> ModelConfig:
+    """The size that the paper of J.O.S.I.E. v4o names, 2.8 billion parameters, in which it does not say how.
+
+    With the text of Qwen2.5 (151,936 ids, as in the paper), full duplex, pictures, and the 1 + 8 levels of JODIO.
+    """
+    return ModelConfig(
+        name="v4o-paper",
+        temporal=StackConfig(dim=2560, layers=24, heads=20, hidden=6656, input_norm=True, final_norm=True),
+        depth=StackConfig(dim=1024, layers=6, heads=8, hidden=2816),
+        text_head="depth",
+        text_size=151936,
+        streams=2,
+        delays=(0, *([1] * 8)),
+        user_delays=(0, *([1] * 8)),
+        context=4096,
+        vision=VisionConfig(),
+    )
+
+
+PRESETS = {"tiny": _tiny, "small": _small, "v4o": _v4o, "v4o-printed": _v4o_printed, "v4o-paper": _v4o_paper}
 
 
 def preset(name: str) -> ModelConfig:

@@ -10,6 +10,7 @@ from josiecodec.config import from_dict
 from josiecodec.errors import ConfigError
 from josiecodec.training.core.settings import DescentConfig, RunConfig, read_toml, with_changes, with_preset
 
+from ..data.modalities import MissingConfig
 from ..model.config import Mode, ModelConfig, VisionConfig
 from ..model.presets import PRESETS, preset
 
@@ -24,12 +25,18 @@ class LossConfig:
     Attributes:
         text: of ids that are words; text_silence: of those that are not (there are many more of them).
         semantic, acoustic: of a code of the first level, and of any other.
+        recon: of the squared distance between the code vector that is expected and the true one, as a share of the
+            variance of the level's vectors; needs the codec, see `start_from_codec`. 0 leaves it out.
+        learnt: weights are learnt beside the model (Kendall et al. 2018, arXiv 1705.07115): the mean of each kind of id
+            counts exp(-s) times, and s is added; those above are factors of that.
     """
 
     text: float = 1.0
     text_silence: float = 0.5
     semantic: float = 1.0
     acoustic: float = 1.0
+    recon: float = 0.0
+    learnt: bool = False
 
 
 def _descent() -> DescentConfig:
@@ -48,6 +55,7 @@ class TrainConfig(RunConfig):
         mode: "stream" learns from pieces of clips as they come; "turns" from conversations packed as ChatML.
         start_from_counts: biases of the heads begin as the frequencies of the codes.
         start_from_codec: tables and heads begin as images of the codec's code vectors, if the codec is at hand.
+        missing: how often clips lack a modality, see the class.
         loss, optimizer: see the classes.
         validate_frames: greatest number of frames that are judged while training.
     """
@@ -61,6 +69,7 @@ class TrainConfig(RunConfig):
     mode: Mode = "stream"
     start_from_counts: bool = True
     start_from_codec: bool = True
+    missing: MissingConfig = field(default_factory=MissingConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: DescentConfig = field(default_factory=_descent)
     log_every: int = 20
@@ -121,7 +130,9 @@ def fitted(
     model = config.model.with_levels(n_q, info.codebook_size)
     head = ("temporal" if model.text_head == "none" else model.text_head) if text_size else "none"
     model = replace(model, text_size=text_size, text_head=head, text_column=model.text_column and text_size > 0)
-    return replace(config, model=replace(model, vision=_fitted_vision(model, pictures)))
+    # else the first frame would be zero, or those of which everything is missing
+    bias = model.frame_bias or config.missing.any or not (text_size or model.learned_specials)
+    return replace(config, model=replace(model, vision=_fitted_vision(model, pictures), frame_bias=bias))
 
 
 def _fitted_vision(model: ModelConfig, pictures: DatasetInfo | None) -> VisionConfig | None:

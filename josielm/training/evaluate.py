@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import nan
 
 import torch
+from torch import Tensor
 
 from ..data.batches import Item, Pieces, collate
+from ..data.missing import without
+from ..data.modalities import Modality
 from ..model.language_model import LM
 from .baselines import Floors
 from .losses import Losses, losses
@@ -17,7 +20,12 @@ from .losses import Losses, losses
 
 @torch.no_grad()
 def negative_log_likelihood(
-    model: LM, pieces: Pieces, max_frames: int | None = None, batch: int = 16, bf16: bool = False
+    model: LM,
+    pieces: Pieces,
+    max_frames: int | None = None,
+    batch: int = 16,
+    bf16: bool = False,
+    lacking: Sequence[Modality] = (),
 ) -> dict[str, float]:
     """Nats per id of each stream, over every clip from its first frame to its last.
 
@@ -27,6 +35,7 @@ def negative_log_likelihood(
         max_frames: to judge, whole pieces at even distances; None for all.
         batch: pieces at a time.
         bf16: as in training.
+        lacking: modalities that are left out.
     """
     training = model.training
     model.eval()
@@ -34,6 +43,9 @@ def negative_log_likelihood(
     total: Losses | None = None
     for items in _batches(_some(pieces, max_frames), batch):
         inputs = collate(items, pieces.ids).to(device)
+        if lacking:
+            gone: dict[Modality, Tensor] = {name: torch.ones(len(items), dtype=torch.bool) for name in lacking}
+            inputs = without(inputs, gone, pieces.ids, model.config.vision)
         model.check(inputs)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             part = losses(model, inputs)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..model.delays import delay
 from ..model.language_model import LM, Inputs, Steps
@@ -20,27 +21,57 @@ class Losses:
     """Sums of negative log-likelihoods in nats, and how many ids they are of.
 
     Attributes:
-        sums, counts: [K + 2]: the levels, then text that is words, then text that is silence.
+        sums, counts: [K + 3]: the levels, then text that is words, then text that is silence; last the distances of
+            expected code vectors, and how many.
     """
 
     sums: Tensor
     counts: Tensor
 
-    def total(self, config: LossConfig) -> Tensor:
-        """Their weighted mean, a scalar: every id counts as much as its stream's weight."""
-        levels = len(self.sums) - 2
+    def total(self, config: LossConfig, balance: Balance | None = None) -> Tensor:
+        """Their weighted mean, a scalar: every id counts as much as its stream's weight, or as `balance` has learnt."""
+        levels = len(self.sums) - 3
+        if balance is not None:
+            return balance(*self._kinds(levels), config)
         weights = [config.semantic, *([config.acoustic] * (levels - 1)), config.text, config.text_silence]
         weight = torch.tensor(weights, device=self.sums.device)
-        return (weight * self.sums).sum() / (weight * self.counts).sum().clamp_min(1e-9)
+        mean = (weight * self.sums[:-1]).sum() / (weight * self.counts[:-1]).sum().clamp_min(1e-9)
+        return mean + config.recon * self.sums[-1] / self.counts[-1].clamp_min(1)
+
+    def _kinds(self, levels: int) -> tuple[Tensor, Tensor]:
+        """Sums and counts of semantic codes, acoustic codes, words, silence, and distances: [5] each."""
+        sizes = [1, levels - 1, 1, 1, 1]
+        sums, counts = (torch.stack([part.sum() for part in x.split(sizes)]) for x in (self.sums, self.counts))
+        return sums, counts
 
     def means(self) -> dict[str, float]:
         """Nats per id by name; what does not occur is left out."""
-        levels = len(self.sums) - 2
-        names = [*(f"level_{k}" for k in range(levels)), "text", "text_silence"]
+        levels = len(self.sums) - 3
+        names = [*(f"level_{k}" for k in range(levels)), "text", "text_silence", "recon"]
         return {n: s / c for n, s, c in zip(names, self.sums.tolist(), self.counts.tolist()) if c}
 
 
-def losses(model: LM, inputs: Inputs, fraction: float = 1.0, generator: torch.Generator | None = None) -> Losses:
+class Balance(nn.Module):
+    """Weights of the kinds of losses that are learnt: sum of w (exp(-s) mean + s), s from 0 on; see `LossConfig`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(5))  # "table": it does not decay
+
+    def forward(self, sums: Tensor, counts: Tensor, config: LossConfig) -> Tensor:
+        """Sums and counts [5] of `Losses` by kind -> their weighted sum; kinds that do not occur have no part in it."""
+        factors = [config.semantic, config.acoustic, config.text, config.text_silence, config.recon]
+        weight = torch.tensor(factors, device=sums.device) * (counts > 0)
+        return (weight * ((-self.table).exp() * sums / counts.clamp_min(1) + self.table)).sum() / weight.sum()
+
+
+def losses(
+    model: LM,
+    inputs: Inputs,
+    fraction: float = 1.0,
+    generator: torch.Generator | None = None,
+    vectors: Sequence[Tensor] | None = None,
+) -> Losses:
     """Negative log-likelihoods of all that is to be learnt in a batch.
 
     Args:
@@ -48,6 +79,7 @@ def losses(model: LM, inputs: Inputs, fraction: float = 1.0, generator: torch.Ge
         inputs: checked already (`LM.check`).
         fraction: share of the frames to run the depth transformer on.
         generator: draws them; on the CPU.
+        vectors: of the codes of each level, [codebook_size, any width], to count distances of.
     """
     steps = model.steps(inputs)
     context = model.context(steps, inputs).flatten(0, 1)
@@ -62,18 +94,24 @@ def losses(model: LM, inputs: Inputs, fraction: float = 1.0, generator: torch.Ge
     part_text = None if text is None else text[chosen]
     hidden = model.depth(part, flat_codes[chosen], part_text)
     sums, counts = [], []
+    far, measured = context.new_zeros(()), context.new_zeros(())
     for level in range(model.config.n_q):
         logits = model.code_logits(part, hidden, level, part_text)
         target = codes[chosen, level]
         sums.append(F.cross_entropy(logits, target, ignore_index=IGNORED, reduction="sum"))
         counts.append((target >= 0).sum())
+        if vectors is not None:
+            known = target >= 0
+            off = logits[known].softmax(-1) @ vectors[level] - vectors[level][target[known]]
+            far = far + off.square().sum() / vectors[level].var(0).sum()
+            measured = measured + known.sum()
     if words is None:
         text_sums, text_counts = [context.new_zeros(())] * 2, [context.new_zeros(())] * 2
     elif model.depth.text_step:
         text_sums, text_counts = _text(model, part, hidden, words[chosen])
     else:
         text_sums, text_counts = _text(model, context, None, words)
-    return Losses(torch.stack([*sums, *text_sums]).float(), torch.stack([*counts, *text_counts]).float())
+    return Losses(torch.stack([*sums, *text_sums, far]).float(), torch.stack([*counts, *text_counts, measured]).float())
 
 
 def _targets(model: LM, steps: Steps, learn: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -17,14 +17,16 @@ from josiecodec.errors import ConfigError
 from josiecodec.training.core import loop
 
 from ..data.batches import Pieces
+from ..data.missing import drop
 from ..model.language_model import LM
 from ..store import save
 from .baselines import clips_of, unigram, unigram_entropy
 from .config import TrainConfig
 from .evaluate import negative_log_likelihood
-from .losses import Losses, losses
+from .losses import Balance, Losses, losses
 from .start import start_from_counts, start_from_vectors
 
+KINDS = ("semantic", "acoustic", "text", "text_silence", "recon")
 COUNTED_FRAMES = 2_000_000  # that frequencies are counted over
 
 
@@ -71,7 +73,13 @@ class Trainer(loop.Trainer):
             start_from_counts(self.model, torch.from_numpy(logs))
         if vectors is not None:
             start_from_vectors(self.model, vectors, config.seed)
-        self.make_optimizer([self.model])
+        self.balance = Balance().to(self.device) if config.loss.learnt else None
+        if config.loss.recon and vectors is None:
+            raise ConfigError("loss.recon needs the codec: its code vectors")
+        self.vectors = (
+            [v.float().to(self.device) for v in vectors] if vectors is not None and config.loss.recon else None
+        )
+        self.make_optimizer([self.model] if self.balance is None else [self.model, self.balance])
         self._peak = math.nan
         self._frames = 0
 
@@ -79,6 +87,10 @@ class Trainer(loop.Trainer):
     def codec(self) -> DatasetInfo:
         """What made the codes."""
         return self.pieces.datasets[0].info
+
+    def state(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:
+        modules, optimizers = super().state()
+        return (modules if self.balance is None else {**modules, "balance": self.balance}), optimizers
 
     def decays(self, name: str, parameter: nn.Parameter) -> bool:
         """Tables, norms and biases do not decay."""
@@ -103,6 +115,8 @@ class Trainer(loop.Trainer):
         if not bool(torch.isfinite(norm)):
             return {"skipped": torch.ones(())}
         means = {name: torch.tensor(value) for name, value in total.means().items()}
+        if self.balance is not None:
+            means |= {f"weight_{n}": w for n, w in zip(KINDS, (-self.balance.table.detach()).exp())}
         return {"loss": total.total(config.loss), "grad_norm": norm, **means}
 
     def _backward(self, which: range, number: int) -> Losses:
@@ -113,9 +127,11 @@ class Trainer(loop.Trainer):
         generator = torch.Generator().manual_seed(
             (config.seed * 1_000_003 + self.step) * 4096 + self.rank * config.accumulate + number
         )
+        if config.missing.any:
+            inputs = drop(inputs, config.missing, self.model.ids, config.model.vision, generator)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            part = losses(self.model, inputs, config.depth_frame_fraction, generator)
-        (part.total(config.loss) / config.accumulate).backward()
+            part = losses(self.model, inputs, config.depth_frame_fraction, generator, self.vectors)
+        (part.total(config.loss, self.balance) / config.accumulate).backward()
         return Losses(part.sums.detach(), part.counts)
 
     def validate(self) -> dict[str, float]:

@@ -55,6 +55,12 @@ VARIANTS = {
     "weights per step": replace(TINY, depth_weights="per_step", delays=(1, 1, 1)),
     "layer norm": replace(TINY, temporal=replace(TINY.temporal, norm="layer"), depth=replace(TINY.depth, norm="layer")),
     "no rotary": replace(TINY, temporal=replace(TINY.temporal, rotary=False)),
+    "added positions": replace(
+        TINY,
+        frame_bias=True,
+        temporal=replace(TINY.temporal, rotary=False, added_positions=True),
+        depth=replace(TINY.depth, rotary=False, added_positions=True),
+    ),
     "no temporal": replace(TINY, temporal_on=False),
 }
 
