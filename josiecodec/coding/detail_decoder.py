@@ -78,8 +78,8 @@ def part_detail(
     piece = _part(rows, part.first, part.last)
     latents = network.whole_latents(base_codes(network, piece)).cpu().numpy()
     skipped = blocks_of(screen.patches) if screen is not None else None
-    steps, symbols = coder.unpack(latents.reshape(*piece.counts.shape, -1), piece.counts, part.data, skipped)
-    return steps, network.detail.residual(torch.from_numpy(symbols).to(network.device), steps)
+    steps, symbols, shapes = coder.unpack(latents.reshape(*piece.counts.shape, -1), piece.counts, part.data, skipped)
+    return steps, network.detail.residual(torch.from_numpy(symbols).to(network.device), steps, shapes)
 
 
 def in_grey(x: Tensor) -> Tensor:

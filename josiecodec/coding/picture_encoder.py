@@ -25,7 +25,8 @@ from ..vision.detail_steps import FINEST, PER_OCTAVE, STEPS
 from ..vision.grouping import as_floats, padded
 from ..vision.network import JovioNetwork
 from .detail_decoder import covered, in_grey, screens_of, with_detail
-from .picture_base import BASE_LAMBDA, COARSEST, Fineness, PictureBase, Tools, parts_of
+from .picture_base import COARSEST, PictureBase, parts_of
+from .picture_tools import BASE_LAMBDA, Fineness, Tools
 from .reconstruct import reconstruct
 from .screen import SAMPLED, ScreenPicture, likely_patches
 from .vision_encoder import END_BYTES, GroupEncoder

@@ -40,6 +40,11 @@ def frequencies() -> np.ndarray:
     return np.tile(row + column, COLORS)
 
 
+def zigzag() -> tuple[np.ndarray, np.ndarray]:
+    """The zigzag order of the places of a block, and the inverse: int64 [64]."""
+    return _matrices()[2].numpy(), _matrices()[3].numpy()
+
+
 def to_coefficients(x: Tensor) -> Tensor:
     """Pictures [B, 3, H, W] of whole blocks -> coefficients [B, H / 8, W / 8, 192]."""
     colors, cosines, order, _ = (m.to(x.device) for m in _matrices())

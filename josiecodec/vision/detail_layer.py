@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..nn.convnext2d import ConvNeXtBlock2d, merge, unmerge
 from ..nn.linear import RowStableLinear
+from .block_shapes import PLACES, from_shapes
 from .block_transform import COEFFICIENTS, COLORS, SIDE, from_coefficients
 from .config import DetailConfig
 from .detail_network import MAX_COUNT, DetailNetwork
@@ -46,6 +47,9 @@ class DetailLayer(nn.Module):
         shapes |= {"count": (MAX_COUNT + 1, width), "step": (known, width)}
         if config.strengths > 1:
             shapes["strength"] = (config.strengths, width)
+        if config.shapes > 1:
+            places = PLACES * config.shapes
+            shapes |= {"shape": (places, width), "offsets": (places, COEFFICIENTS)}
         shapes |= _linear("input", COEFFICIENTS, width)
         for k in range(sum(config.blocks)):
             shapes |= {f"blocks.{k}.depth.weight": (9, width), f"blocks.{k}.depth.bias": (width,)}
@@ -96,12 +100,14 @@ class DetailLayer(nn.Module):
         reach = self.config.filter_blocks * (self.config.filter_kernel // 2) * self.config.fine
         return -(-reach // (2 * SIDE))
 
-    def residual(self, symbols: Tensor, steps: DetailSteps) -> Tensor:
-        """Quantized coefficients [h, w, 192] of blocks -> what they add to the base, [1, 3, 8 h, 8 w]."""
+    def residual(self, symbols: Tensor, steps: DetailSteps, shapes: np.ndarray | None = None) -> Tensor:
+        """Quantized coefficients [h, w, 192] of blocks, and the shape of each patch [h / 2, w / 2] -> what they add to
+        the base, [1, 3, 8 h, 8 w]."""
         shrunk = symbols.float() - SHRINK * symbols.sign()
-        if not steps.strength:
+        if not steps.strength and shapes is None:
             return from_coefficients(shrunk[None]) * (steps.size / 255)
-        return from_coefficients(shrunk[None] * torch.from_numpy(steps.sizes() / 255).to(shrunk))
+        sized = shrunk * torch.from_numpy(steps.sizes() / 255).to(shrunk)
+        return from_coefficients((sized if shapes is None else from_shapes(sized, shapes))[None])
 
     def filtered(self, base: Tensor, residual: Tensor, known: Tensor, strength: Tensor | None = None) -> Tensor:
         """Decoded base and residual, both [B, 3, H, W] of whole patches, and integers [B], the step as networks know it
