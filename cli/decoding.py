@@ -124,7 +124,9 @@ def _decoded(
 
         if piece.seconds is not None:
             raise click.UsageError("--seconds: an image is one picture of a video, the one at --start")
-        return "image", decode_image(models.to_decode(vision), data, end, n_q, salvage, size, piece)
+        return "image", decode_image(
+            models.to_decode_picture(vision, piece.whole), data, end, n_q, salvage, size, piece
+        )
     if size is not None:
         raise click.UsageError("--size is for image files")
     if vision is not None and suffix in WRITABLE_VIDEO:

@@ -56,6 +56,7 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
     from josiecodec.evaluation import table
     from josiecodec.evaluation.bd_rates import bd_rates, check_anchor, format_bd_rates
     from josiecodec.evaluation.codecs import expand
+    from josiecodec.evaluation.listening_test import check_folder, write_listening_test
     from josiecodec.evaluation.page import write_page
     from josiecodec.evaluation.requirements import check_codecs, check_packages
     from josiecodec.evaluation.run import compare
@@ -64,6 +65,8 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
         names = list(dict.fromkeys([*names, *expand(given["codecs"], kinds)]))
     check_packages(names, kinds, given.get("wer", False))
     check_codecs(names, kinds)
+    if given.get("listening"):
+        check_folder(given["listening"], names, given["listening_kind"])
     if given["anchor"]:
         check_anchor(given["anchor"], names)
     if given.get("wer", False):
@@ -91,6 +94,8 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
                 threads=given["threads"] or 1,
                 workers=given["workers"],
                 wer=given.get("wer", False),
+                whisper=given.get("whisper", ""),
+                judges=given.get("judges", ()),
                 progress=bar.update,
                 report=report,
             )
@@ -106,7 +111,21 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
             table.write(given["out"], rows, lines, bd_rates=deltas)
         if given["html"]:
             write_page(given["html"], items, rows, lines)
+        if given.get("listening"):
+            write_listening_test(given["listening"], items, rows, given["listening_kind"], given["seed"])
     return 0 if all(line["files"] for line in lines) and not left_out else 2
+
+
+def _judges(whisper: str, judges: str | None) -> tuple[str, ...]:
+    """Names of judges, all of which can be used here; tells of those that cannot."""
+    from josiecodec.evaluation.judges import chosen, left_out
+    from josiecodec.evaluation.whisper_words import check
+
+    if whisper:
+        check(whisper)
+    for text in left_out(judges) if judges else ():
+        click.echo(f"note: {text}", err=True)
+    return tuple(chosen(judges)) if judges else ()
 
 
 @eval_group.command("audio")
@@ -115,11 +134,34 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
 @click.option("--n-q", "levels", help="Numbers of levels, like 1,9.  [default: the model's]")
 @click.option("--kbps", "rates", help="Rates of whole files in kbit/s, like 1.2,2.4.")
 @click.option("--wer", is_flag=True, help="Also compute the word error rate of a speech recogniser (English).")
+@click.option(
+    "--whisper",
+    metavar="MODEL",
+    default="",
+    help="Word error rates by this Whisper model (faster-whisper), like base or a folder.",
+)
+@click.option("--judges", metavar="NAMES", help="Further judges, like visqol,dnsmos,speaker,f0; or all.")
+@click.option("--listening-test", "listening", type=Path_, help="New folder for a listening test of what is decoded.")
+@click.option(
+    "--listening-kind",
+    type=click.Choice(["mushra", "abx", "ab"]),
+    default="mushra",
+    show_default=True,
+    help="Kind of the listening test.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of names and orders of the listening test.")
 @track_option
 @comparison
 @common
 def audio(
-    folder: Path, model: str, levels: str | None, rates: str | None, audio_track: int | None, **given: Any
+    folder: Path,
+    model: str,
+    levels: str | None,
+    rates: str | None,
+    audio_track: int | None,
+    whisper: str,
+    judges: str | None,
+    **given: Any,
 ) -> int:
     """Encode and decode the recordings in FOLDER; print bitrates, PESQ, STOI, SI-SDR, mel distance and times.
 
@@ -130,6 +172,7 @@ def audio(
 
     names = [f"{model}@{n}" for n in (_numbers(levels, "--n-q", int) if levels else [])]
     names += [f"{model}@{rate:g}k" for rate in (_numbers(rates, "--kbps", float) if rates else [])]
+    given["whisper"], given["judges"] = whisper, _judges(whisper, judges)
     return _compare(AUDIO, names or [model], find_audio(folder, given["max_files"], audio_track), **given)
 
 
@@ -234,3 +277,60 @@ def semantic(
         return
     for name, value in result.items():
         click.echo(f"{name}: {value:.4f}")
+
+
+@eval_group.command("stability")
+@click.argument("folder", type=Path_)
+@click.option("--model", default="jodio-24k-v4", show_default=True, help="Name of a model, or its folder.")
+@click.option("--n-q", "levels", type=click.IntRange(1), help="Number of levels.  [default: the model's]")
+@click.option("--max-files", type=click.IntRange(1), help="Use at most this many files, evenly spaced.")
+@common
+def stability(
+    folder: Path,
+    model: str,
+    levels: int | None,
+    max_files: int | None,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Print the share of codes that stay, level by level, when the recordings in FOLDER are shifted by 1 to 79 ms,
+    louder or quieter, or slightly noisy.
+    """
+    import torch
+
+    import josiecodec
+    from josiecodec.evaluation.items import SAMPLE_RATE, find_audio
+    from josiecodec.evaluation.stability import stability as measure
+    from josiecodec.media.audio_reader import resample
+
+    codec = josiecodec.load(model, use_device(device, threads))
+    if not hasattr(codec, "sample_rate"):
+        raise click.BadParameter(f"{model} is not an audio codec")
+    items = find_audio(folder, max_files)
+    waves = (torch.as_tensor(resample(item.load()[0][None], SAMPLE_RATE, codec.sample_rate)[0]) for item in items)
+    for line in measure(codec, waves, levels):
+        shares = "  ".join(f"{share:.2f}" for share in line["equal"])
+        click.echo(json.dumps(line) if as_json else f"{line['change']:17}{shares}")
+
+
+@eval_group.command("listening")
+@click.argument("results", type=Path_, nargs=-1, required=True)
+@click.option("--key", type=Path_, required=True, help="key.json of the listening test.")
+@click.option("--all", "everyone", is_flag=True, help="Count listeners whom the screening leaves out.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+def listening(results: tuple[Path, ...], key: Path, everyone: bool, as_json: bool) -> None:
+    """Print what listeners found, from the RESULTS that they sent back: means with 95 % intervals.
+
+    Listeners of MUSHRA are screened as in ITU-R BS.1534-3; a note names those left out.
+    """
+    from josiecodec.evaluation.listening_results import evaluate, format_results, read_results, screened
+
+    about, found = read_results(key, list(results))
+    out = {} if everyone else screened(about, found)
+    for listener, reason in out.items():
+        click.echo(f"note: {listener} is left out: {reason}", err=True)
+    lines = evaluate(about, [result for result in found if result["listener"] not in out])
+    if not as_json:
+        click.echo(f"{about['kind']}, {len(found) - len(out)} of {len(found)} listeners")
+    click.echo("\n".join(map(json.dumps, lines)) if as_json else format_results(lines))

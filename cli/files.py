@@ -236,7 +236,7 @@ def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress
 def _encode_image(models: Models, start: Path, out: Any, how: Encoding) -> Work:
     from josiecodec.coding.image import encode_image
 
-    codec = models.to_encode("vision")
+    codec = models.to_encode_picture()
     done = encode_image(codec, str(start), out, rate=how.rate, settings=_settings(codec, how))
     bpp = 8 * done.size / done.pixels
     return {

@@ -11,6 +11,7 @@ from .entry import Suggesting, enter
 from .eval import eval_group
 from .files import decode, encode
 from .inspect import info, trim
+from .serve import serve
 from .share import export, push, save
 from .tokenize import tokenize
 from .tokens import tokens_group
@@ -27,6 +28,7 @@ def cli() -> None:
 
 for command in (
     encode, decode, info, trim, models, save, push, export, train_group, eval_group, tokenize, tokens_group,
+    serve,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -76,6 +76,16 @@ class Models:
 
         return self._without_torch(self._maker(info), reason) or self.to_decode(info)
 
+    def to_encode_picture(self) -> Any:
+        """The model to encode still pictures with, without torch where that can be done."""
+        name = self._names.get("vision", self.DEFAULTS["vision"])
+        return self._pictures_without_torch(name, None) or self._load(name)
+
+    def to_decode_picture(self, info: Any, whole: bool = True) -> Any:
+        """The model that made a stream of pictures, to decode one to an image file; as `to_encode_picture`."""
+        moving = "pictures of videos need torch" if info.rate or not whole else None
+        return self._pictures_without_torch(self._maker(info), moving) or self.to_decode(info)
+
     def to_decode(self, info: Any) -> Any:
         """The model that made a stream."""
         return self._load(self._maker(info))
@@ -102,6 +112,25 @@ class Models:
             self._light[str(place)] = codec
             why = reason(codec)
         return self._light[str(place)] if decide(self.runtime, self.device, why) else None
+
+    def _pictures_without_torch(self, name: str | Path, why: str | None) -> Any:
+        """The codec of still pictures without torch, if nothing speaks against it; None if torch is to do it."""
+        from josiecodec.runtime.choose import decide, has_onnx, picture_reason
+        from josiecodec.shipped import find_local
+
+        if self.runtime == "torch" or (self.runtime == "auto" and not has_onnx()) or self.device != "cpu":
+            decide(self.runtime, self.device, None)
+            return None
+        place = find_local(name)
+        if why is None:
+            why = f"{name} needs torch" if place is None else picture_reason(place)
+        if not decide(self.runtime, self.device, why):
+            return None
+        from josiecodec.runtime.picture_codec import PictureCodec
+
+        assert place is not None
+        self._light[str(place)] = self._light.get(str(place)) or PictureCodec(place, self.threads)
+        return self._light[str(place)]
 
     def _load(self, name: str | Path) -> Any:
         import josiecodec

@@ -8,6 +8,7 @@ that phases stay whole numbers and sums keep their order. Between that are graph
     encoder   log spectra [1, 4 F, ...], past ... -> what the quantizers compare, [1, F, ...], next ...
     decoder   vectors of the quantizers [1, F, ...], past ... -> spectra, filters and pitch, [1, 8 F, ...], next ...
     waveform, filter, envelope    the networks of the layers after the base, for their decoders
+    picture_*   those of still pictures, see `export_pictures.py`
 
 A graph file holds no weights. They are external, and bound by their names in `model.safetensors` when a graph is
 opened; the JSON file beside it lists them with their shapes. All models with networks of the same shapes share a graph.
@@ -30,14 +31,17 @@ from torch.nn import functional
 from .atomic import write_bytes
 from .audio.network import JodioNetwork
 from .audio.spectral import SpectralDecoder, SpectralEncoder
+from .export_pictures import PICTURE_BODIES, PictureBody
 from .hub.store import load
 from .hub.tensor_names import file_name
 from .nn.linear import stable_linear
 from .nn.streaming import State, run
 from .runtime.graphs import GRAPHS, WEIGHTS_NAME
+from .vision.network import JovioNetwork
 
 OPSET = 20
 MODEL = "jodio-24k-v3"
+PICTURE_MODEL = "jovio-16-v5"
 EXAMPLE_FRAMES = 3
 
 
@@ -75,6 +79,11 @@ class Body(nn.Module):
         state = State(dict(zip(self.parts, tensors[count:])))
         y = self.work(*tensors[:count], state)
         return *y, *(state[part] for part in self.parts)
+
+    def free_axes(self) -> tuple[dict[int, Any] | None, ...]:
+        """Which axes of the inputs have any length."""
+        frames = torch.export.Dim("frames", min=1, max=1 << 16)
+        return tuple({1: n * frames} if n else None for n in self.inputs.values())
 
 
 def encoder_body(codec: JodioNetwork) -> Body:
@@ -172,12 +181,11 @@ BODIES = {
 }
 
 
-def graph_files(name: str, body: Body) -> dict[str, bytes]:
+def graph_files(name: str, body: Body | PictureBody) -> dict[str, bytes]:
     """The files of a graph: ONNX without weights, and JSON that lists weights and memory."""
     import onnx
 
-    frames = torch.export.Dim("frames", min=1, max=1 << 16)
-    free = tuple({1: n * frames} if n else None for n in body.inputs.values())
+    free = body.free_axes()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells what else could be installed
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -244,17 +252,19 @@ def _kept_alone(proto: Any) -> Any:
     return copy
 
 
-def all_graphs(codec: JodioNetwork) -> dict[str, bytes]:
-    """All files of `runtime/graphs`, by their names, for models with networks of the shapes of `codec`."""
+def all_graphs(codec: JodioNetwork, pictures: JovioNetwork) -> dict[str, bytes]:
+    """All files of `runtime/graphs`, by their names, for models with networks of the shapes of these."""
     files: dict[str, bytes] = {}
     for name, body in BODIES.items():
         files |= graph_files(name, body(codec))
+    for name, picture_body in PICTURE_BODIES.items():
+        files |= graph_files(name, picture_body(pictures))
     return files
 
 
 def main(folder: Path = GRAPHS) -> None:
     """Write the files."""
-    for name, data in all_graphs(load(MODEL)).items():
+    for name, data in all_graphs(load(MODEL), load(PICTURE_MODEL)).items():
         write_bytes(folder / name, data)
         print(folder / name, len(data), "bytes")
 

@@ -30,10 +30,10 @@ def coder():
 
 
 def test_shapes_are_orthonormal_and_come_back():
-    x = torch.randn(6, 8, 192, generator=torch.Generator().manual_seed(0))
+    x = RANDOM.standard_normal((6, 8, 192)).astype(np.float32)
     turned = to_shapes(x, MAP)
-    assert torch.allclose(from_shapes(turned, MAP), x, atol=1e-5)
-    assert torch.allclose(turned.square().sum(), x.square().sum())
+    np.testing.assert_allclose(from_shapes(turned, MAP), x, atol=1e-5)
+    assert abs(np.square(turned).sum() / np.square(x).sum() - 1) < 1e-5
 
 
 @pytest.mark.parametrize("number", range(1, len(SHAPES)))
@@ -43,9 +43,9 @@ def test_a_wave_of_a_longer_block_is_one_coefficient(number):
     y = torch.cos(torch.pi * (2 * torch.arange(16) + 1) * 5 / 32) if down > 8 else torch.ones(16)
     x = torch.cos(torch.pi * (2 * torch.arange(16) + 1) * 3 / 32) if across > 8 else torch.ones(16)
     wave[:] = y[:, None] * x
-    found = to_shape(to_coefficients(wave)[0], number)
-    assert int((found.abs() > 1e-4).sum()) == (1 if down == across else 2)
-    back = from_coefficients(from_shapes(found, np.full((1, 1), number, np.uint8))[None])
+    found = to_shape(to_coefficients(wave)[0].numpy(), number)
+    assert (np.abs(found) > 1e-4).sum() == (1 if down == across else 2)
+    back = from_coefficients(torch.from_numpy(from_shapes(found, np.full((1, 1), number, np.uint8)))[None])
     assert torch.allclose(back, wave, atol=1e-5)
 
 
@@ -89,7 +89,7 @@ def test_smooth_patches_get_long_blocks(coder):
     waves = 0.5 + 0.3 * torch.cos(torch.pi * (2 * (y % 16) + 1) * 3 / 32) * torch.cos(
         torch.pi * (2 * (x % 16) + 1) / 32
     )
-    wanted = 255 * to_coefficients(waves.expand(1, 3, -1, -1).float())[0]
+    wanted = 255 * to_coefficients(waves.expand(1, 3, -1, -1).float())[0].numpy()
     counts, latents = np.zeros((3, 4), int), np.zeros((3, 4, 24), int)
     shapes = coder.shapes_for(latents, counts, wanted, DetailSteps(40, 1), np.float32(0.125))
     assert (shapes == 1).all()

@@ -114,18 +114,18 @@ def test_what_the_filter_will_add_is_not_coded(codec, picture):
     """A filter that lifts a picture by a constant: the detail must bring it down again."""
     lifting = load_copy(codec)
     layer_of(lifting).output_proj.bias.data += 0.05
-    tools = Tools.of(lifting, lifting.settings, lifting.tables)
+    tools = Tools.of(lifting.picture_network(), lifting.settings, lifting.tables)
     x = torch.nn.functional.pad(picture, (0, 8, 0, 12), mode="replicate")[None]
     found = []
     for foreseen in (False, True):
-        base = PictureBase.coded(tools, x, lifting.still_latent(x))
+        base = PictureBase.coded(tools, x.numpy(), lifting.still_latent(x))
         at = Fineness(20)
         if foreseen:
             base.foresee(at)
         (part,) = base.parts
         chosen = base.choose(part, at)
         residual = layer_of(lifting).residual(torch.from_numpy(chosen.symbols), chosen.steps)
-        found.append(float(psnr(layer_of(lifting).smoothed(base.decoded, residual, chosen.steps), x)))
+        found.append(float(psnr(layer_of(lifting).smoothed(torch.from_numpy(base.decoded), residual, chosen.steps), x)))
     assert found[1] > found[0] + 3
 
 
@@ -142,8 +142,8 @@ def test_bits_go_where_errors_count(codec):
     x = (scene(96, 128)[0, :, 0] * 0.5 + 0.25 + 0.5 * noise).clamp(0, 1)[None]
     shares = []
     for tune in ("psnr", "ssim"):
-        tools = Tools.of(codec, dataclasses.replace(codec.settings, tune=tune), codec.tables)
-        base = PictureBase.coded(tools, x, codec.still_latent(x))
+        tools = Tools.of(codec.picture_network(), dataclasses.replace(codec.settings, tune=tune), codec.tables)
+        base = PictureBase.coded(tools, x.numpy(), codec.still_latent(x))
         size = np.abs(base.choose(base.parts[0], Fineness(40)).symbols.astype(int))
         shares.append((size[:, :8].sum() / size.sum(), size[..., frequencies() > 7].sum() / size.sum()))
     assert shares[1][0] > shares[0][0]  # in the smooth half

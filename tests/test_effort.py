@@ -40,7 +40,7 @@ def test_more_effort_tries_more_and_keeps_the_rate(codec, monkeypatch):
 def test_beams(codec):
     def beams(asked: int, effort: str) -> int:
         settings = dataclasses.replace(codec.settings, beams=asked, effort=effort)
-        return Tools.of(codec, settings, None).beams
+        return Tools.of(codec.picture_network(), settings, None).beams
 
     assert [beams(16, effort) for effort in EFFORTS] == [4, 16, 32]
     assert (beams(2, "fast"), beams(64, "high")) == (2, 64)

@@ -24,7 +24,7 @@ from josiecodec.evaluation.codecs import AUDIO, VISION, build, expand
 from josiecodec.evaluation.items import Item, evenly_spaced, find_audio, find_vision
 from josiecodec.evaluation.memory import peak_mb
 from josiecodec.evaluation.run import compare
-from josiecodec.evaluation.scores import score
+from josiecodec.evaluation.scores import Asked, score
 from josiecodec.evaluation.word_errors import word_error_rate
 from josiecodec.hub.store import save
 from josiecodec.media.images import save_image
@@ -154,7 +154,7 @@ def test_a_measure_that_fails_costs_no_other(tmp_path, monkeypatch):
         "encode_s": 1,
         "decode_s": 1,
     }
-    scored = score(Item("audio", str(tmp_path), "a.wav"), row, False)
+    scored = score(Item("audio", str(tmp_path), "a.wav"), row, Asked())
     assert scored["unscored"] == ["pesq_wb"]
     assert scored["stoi"] == pytest.approx(1)
 
@@ -167,7 +167,7 @@ def test_what_is_exact_has_the_highest_psnr(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(scores, "load_image", lambda path: grey)
     monkeypatch.setattr(scores, "load_video", lambda path: (grey, 1))
     sizes = {"bytes": 9, "payload_bytes": 9, "width": 32, "height": 32, "pictures": 3, "seconds": 1.0}
-    row = score(item, {"decoded": "a", "encode_s": 1.0, "decode_s": 1.0, **sizes}, False)
+    row = score(item, {"decoded": "a", "encode_s": 1.0, "decode_s": 1.0, **sizes}, Asked())
     assert row["psnr"] == 100
     assert row.get("difference_psnr", 100) == 100
     assert "psnr" not in row["unscored"]

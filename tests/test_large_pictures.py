@@ -9,8 +9,9 @@ from kit.vision import CONV, model, scene
 
 from josiecodec.bitstream import patch_payload
 from josiecodec.bitstream.josie_file import TokenFile
-from josiecodec.coding import heap, picture_base, picture_file, vision_decoder
-from josiecodec.media.images import Picture, to_bytes_rgb
+from josiecodec.coding import heap, picture_base, picture_file, still_decoder
+from josiecodec.media.images import Picture
+from josiecodec.media.pixels import rgb_bytes
 from josiecodec.settings import Rate
 from josiecodec.training.vision.detail_layer import add_detail_layer
 from josiecodec.vision import network, still_rows, tiling
@@ -34,7 +35,7 @@ def in_parts(monkeypatch):
         if large:
             for module, name, value in (
                 (picture_base, "LARGE", 0),
-                (vision_decoder, "LARGE", 0),
+                (still_decoder, "LARGE", 0),
                 (tiling, "TILE", 3),
                 (network, "COARSE_TILE", 4),
                 (still_rows, "BAND", 3),
@@ -96,15 +97,15 @@ def test_bytes_stay_bytes(codec, in_parts, tmp_path):
     assert torch.equal(as_floats(pixels), floats)
     assert torch.equal(as_floats(padded(pixels[None], 16)), padded(floats[None], 16))
     for name, x in (("a", floats), ("b", pixels)):
-        picture_file.write_picture(codec, Picture(x), tmp_path / name, Rate(bpp=4.0), None)
+        picture_file.write_picture(codec, Picture(x).pixels(), tmp_path / name, Rate(bpp=4.0), None)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     in_parts()
     with picture_file.TokenReader(tmp_path / "a") as reader:
         found = picture_file.read_picture(codec, reader, as_bytes=True).rgb
     with picture_file.TokenReader(tmp_path / "a") as reader:
         right = picture_file.read_picture(codec, reader).rgb
-    assert found.dtype == torch.uint8
-    np.testing.assert_array_equal(to_bytes_rgb(found), to_bytes_rgb(right))
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(rgb_bytes(found), rgb_bytes(right))
 
 
 def test_the_allocator_is_left_alone_for_small_pictures(monkeypatch):

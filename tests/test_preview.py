@@ -10,8 +10,8 @@ from kit.vision import CONV, model, scene
 from PIL import Image
 
 import josiecodec
-from josiecodec.coding import vision_decoder
-from josiecodec.coding.preview import PreviewSize, resized
+from josiecodec.coding import preview, still_decoder
+from josiecodec.coding.preview import PreviewSize
 from josiecodec.errors import CodecError
 from josiecodec.training.vision.detail_layer import add_detail_layer
 from josiecodec.vision import tiling
@@ -23,6 +23,10 @@ SMALL = DetailConfig(channels=16, blocks=(1, 1, 1), filter_channels=8, filter_bl
 @pytest.fixture(scope="module")
 def codec():
     return add_detail_layer(model(CONV), SMALL, "small-detail")
+
+
+def resized(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    return torch.from_numpy(preview.resized(x.numpy(), size))
 
 
 def picture(height: int = 150, width: int = 203) -> torch.Tensor:
@@ -47,7 +51,7 @@ def test_the_detail_is_left_out_where_it_would_not_be_seen(codec, monkeypatch):
     data = codec.compress(picture(), bpp=3.0)
     near = codec.decompress_picture(data, size=150).rgb
     assert torch.equal(near, resized(codec.decompress(data), (111, 150)))
-    monkeypatch.setattr(vision_decoder, "with_detail", None)
+    monkeypatch.setattr(still_decoder, "with_detail", None)
     codec.decompress_picture(data, size=100)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
 
 from ..bitstream.container import Block
 from ..bitstream.header import AlphaInfo
@@ -14,32 +12,59 @@ OPAQUE = 255
 NOTHING = 0.5  # colour of a picture of which nothing is seen
 
 
-def with_smooth_colors(rgb: Tensor, alpha: Tensor) -> Tensor:
+def with_smooth_colors(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Colours [3, H, W] with those that are not seen replaced by what continues the others smoothly, and so costs
     next to no bits: means of ever larger squares (pull and push, Gortler et al. 1996).
 
     Args:
-        rgb: float [3, H, W].
+        rgb: float32 [3, H, W].
         alpha: uint8 [H, W].
     """
-    seen = (alpha > 0).to(rgb.dtype)[None, None]
-    if bool(seen.all()):
+    seen = (alpha > 0).astype(np.float32)
+    if seen.all():
         return rgb
-    if not bool(seen.any()):
-        return torch.full_like(rgb, NOTHING)
-    return _filled(rgb[None], seen)[0]
+    if not seen.any():
+        return np.full_like(rgb, NOTHING)
+    return _filled(rgb, seen)
 
 
-def _filled(colors: Tensor, seen: Tensor) -> Tensor:
-    """Colours [1, 3, h, w] where they are seen, and beside those what a picture of half the size has."""
-    height, width = seen.shape[-2:]
-    if bool(seen.all()):
+def _filled(colors: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Colours [3, h, w] where they are seen [h, w], and beside those what a picture of half the size has."""
+    if seen.all():
         return colors
-    share = F.avg_pool2d(seen, 2, ceil_mode=True)
-    mean = F.avg_pool2d(colors * seen, 2, ceil_mode=True) / share.clamp_min(1e-6)
-    coarse = _filled(mean, (share > 0).to(share.dtype))
-    wide = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
-    return torch.where(seen > 0, colors, wide)
+    share = _halved(seen)
+    mean = _halved(colors * seen) / np.maximum(share, np.float32(1e-6))
+    coarse = _filled(mean, (share > 0).astype(np.float32))
+    wide = _doubled(_doubled(coarse, -1), -2)[..., : seen.shape[0], : seen.shape[1]]
+    return np.where(seen > 0, colors, wide)
+
+
+def _halved(x: np.ndarray) -> np.ndarray:
+    """Means over squares of two by two of [..., h, w], of fewer at odd edges."""
+    for axis in (-1, -2):
+        size = x.shape[axis]
+        first, second = _cut(x, axis, slice(0, None, 2)), _cut(x, axis, slice(1, None, 2))
+        sums = first.copy()
+        _cut(sums, axis, slice(0, size // 2))[...] = (_cut(first, axis, slice(0, size // 2)) + second) / 2
+        x = sums
+    return x
+
+
+def _doubled(x: np.ndarray, axis: int) -> np.ndarray:
+    """Twice as many by linear interpolation."""
+    before = np.concatenate([_cut(x, axis, slice(0, 1)), _cut(x, axis, slice(0, -1))], axis)
+    after = np.concatenate([_cut(x, axis, slice(1, None)), _cut(x, axis, slice(-1, None))], axis)
+    shape = list(x.shape)
+    shape[axis] *= 2
+    out = np.empty(shape, x.dtype)
+    _cut(out, axis, slice(0, None, 2))[...] = 0.25 * before + 0.75 * x
+    _cut(out, axis, slice(1, None, 2))[...] = 0.75 * x + 0.25 * after
+    return out
+
+
+def _cut(x: np.ndarray, axis: int, part: slice) -> np.ndarray:
+    """A part along the last axis, or the one before it."""
+    return x[..., part] if axis == -1 else x[..., part, :]
 
 
 class AlphaDecoder:
@@ -53,7 +78,7 @@ class AlphaDecoder:
     def __init__(self, info: AlphaInfo, salvage: bool = False):
         self.info, self.salvage = info, salvage
         self.problems: list[str] = []
-        self._parts: list[Tensor] = []
+        self._parts: list[np.ndarray] = []
         self.reached = 0  # rows of pixels
 
     @property
@@ -73,10 +98,10 @@ class AlphaDecoder:
                 return
             raise FormatError(f"row {self.reached} of alpha is missing")
         self._miss(block.first)
-        self._parts.append(torch.as_tensor(block.codes))
+        self._parts.append(np.asarray(block.codes))
         self.reached = block.first + block.units
 
-    def finish(self) -> Tensor:
+    def finish(self) -> np.ndarray:
         """Alpha, uint8 [H, W].
 
         Raises:
@@ -85,11 +110,11 @@ class AlphaDecoder:
         if not self.whole and not self.salvage:
             raise FormatError(f"the file holds {self.reached} of {self.info.height} rows of alpha")
         self._miss(self.info.height)
-        return torch.cat(self._parts)
+        return np.concatenate(self._parts)
 
     def _miss(self, row: int) -> None:
         """Fill up to a row."""
         if row > self.reached:
             self.problems.append(f"rows {self.reached} to {row - 1} of alpha are missing, and opaque now")
-            self._parts.append(torch.full((row - self.reached, self.info.width), OPAQUE, dtype=torch.uint8))
+            self._parts.append(np.full((row - self.reached, self.info.width), OPAQUE, np.uint8))
             self.reached = row

@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from ..entropy.range_coder import FREQUENCY_BITS, RangeDecoder, RangeEncoder, check_end
 from ..entropy.symbol_arrays import decode_array, encode_array
 from ..errors import FormatError
+from ..vision.block_arrays import COEFFICIENTS, COLORS
 from ..vision.block_shapes import to_shape
-from ..vision.block_transform import COEFFICIENTS, COLORS
-from ..vision.detail_layer import MAX_SYMBOL, DetailLayer
 from ..vision.detail_network import DetailNetwork
+from ..vision.detail_shapes import MAX_SYMBOL
 from ..vision.detail_steps import STEPS, DetailSteps
 from .detail_choice import choose_symbols
+from .picture_network import DetailNumbers
 from .shape_map import USUAL_BITS, decode_shapes, encode_shapes, shape_bits
 
 REST_BITS = 12  # of what is more than the largest symbol
@@ -69,7 +69,7 @@ class DetailCoder:
         FormatError: if its frequencies do not add up.
     """
 
-    def __init__(self, layer: DetailLayer, grey: bool = False):
+    def __init__(self, layer: DetailNumbers, grey: bool = False):
         self.grey = grey
         self.network: DetailNetwork = layer.network()
         self.passes, self.strengths = layer.passes, layer.config.strengths
@@ -132,7 +132,7 @@ class DetailCoder:
         self,
         latents: np.ndarray,
         counts: np.ndarray,
-        wanted: Tensor,
+        wanted: np.ndarray,
         steps: DetailSteps,
         bit_price: np.ndarray,
         skipped: np.ndarray | None = None,
@@ -151,10 +151,7 @@ class DetailCoder:
         price = _blocks(np.broadcast_to(bit_price, wanted.shape))
         costs = np.zeros((self.shapes, len(price)))
         spent = np.zeros(len(price))
-        flat = [
-            _blocks(to_shape(wanted, k).cpu().numpy() / sizes if k else wanted.cpu().numpy() / sizes)
-            for k in range(self.shapes)
-        ]
+        flat = [_blocks((to_shape(wanted, k) if k else wanted) / sizes) for k in range(self.shapes)]
         levels: list[np.ndarray] = []
         for number, (scales, into) in enumerate(self.network.scales(latents, counts, steps, none, levels)):
             members = self.passes[number]

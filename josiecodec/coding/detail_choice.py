@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..kernels import family, ready
-from ..vision.detail_layer import SHRINK
+from ..vision.detail_shapes import SHRINK
 
 Array = np.ndarray
 

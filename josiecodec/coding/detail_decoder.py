@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..bitstream.patch_payload import DetailPart, PatchRows
 from ..bitstream.screen_payload import Screen, unpack_screen
 from ..vision.detail_steps import DetailSteps
-from ..vision.network import JovioNetwork
-from ..vision.tiling import tiled
 from .detail import DetailCoder
-from .reconstruct import base_codes
+from .picture_network import DecodingNetwork
 
 
 def screens_of(rows: PatchRows, patch: int) -> list[Screen | None]:
@@ -33,10 +27,9 @@ def covered(rows: PatchRows, screens: list[Screen | None]) -> bool:
     return whole == len(rows.counts)
 
 
-@torch.no_grad()
 def with_detail(
-    network: JovioNetwork, base: Tensor, rows: PatchRows, screens: list[Screen | None], grey: bool = False
-) -> Tensor:
+    network: DecodingNetwork, base: np.ndarray, rows: PatchRows, screens: list[Screen | None], grey: bool = False
+) -> np.ndarray:
     """Decoded base [1, 3, H, W] of whole patches and its rows -> the picture. Rows without detail stay as they are.
 
     Of a `grey` picture base and detail have no colours, but what comes out may have a trace of them. The base is not
@@ -47,13 +40,13 @@ def with_detail(
     """
     layer, patch = network.detail, network.patch
     assert layer is not None
-    base = base.clamp_(0, 1)
+    base = np.clip(base, 0, 1, out=base)
     base = in_grey(base) if grey else base
     _put_all_in(base, rows, screens, patch)
     if covered(rows, screens):
         return base
     coder = DetailCoder(layer, grey)
-    residual = torch.zeros_like(base)
+    residual = np.zeros_like(base)
     steps: list[DetailSteps | None] = [None] * len(rows.counts)  # of each row of patches
     for part, screen in zip(rows.details, screens):
         if not part.data and screen is not None:
@@ -67,24 +60,23 @@ def with_detail(
 
 
 def part_detail(
-    network: JovioNetwork, coder: DetailCoder, rows: PatchRows, part: DetailPart, screen: Screen | None
-) -> tuple[DetailSteps, Tensor]:
+    network: DecodingNetwork, coder: DetailCoder, rows: PatchRows, part: DetailPart, screen: Screen | None
+) -> tuple[DetailSteps, np.ndarray]:
     """Steps and residual [1, 3, H, W] of a part of the detail.
 
     Raises:
         FormatError: if it is not in order.
     """
-    assert network.detail is not None
     piece = _part(rows, part.first, part.last)
-    latents = network.whole_latents(base_codes(network, piece)).cpu().numpy()
     skipped = blocks_of(screen.patches) if screen is not None else None
-    steps, symbols, shapes = coder.unpack(latents.reshape(*piece.counts.shape, -1), piece.counts, part.data, skipped)
-    return steps, network.detail.residual(torch.from_numpy(symbols).to(network.device), steps, shapes)
+    steps, symbols, shapes = coder.unpack(network.whole_latents(piece), piece.counts, part.data, skipped)
+    return steps, network.residual(symbols, steps, shapes)
 
 
-def in_grey(x: Tensor) -> Tensor:
+def in_grey(x: np.ndarray) -> np.ndarray:
     """Pictures [..., 3, H, W] without their colours: the same in all three, which are the mean."""
-    return x.mean(-3, keepdim=True).expand_as(x).contiguous()
+    mean = x.mean(-3, keepdims=True, dtype=np.float32)
+    return np.ascontiguousarray(np.broadcast_to(mean, x.shape))
 
 
 def blocks_of(patches: np.ndarray) -> np.ndarray:
@@ -92,37 +84,31 @@ def blocks_of(patches: np.ndarray) -> np.ndarray:
     return patches.repeat(2, 0).repeat(2, 1)
 
 
-def _put_all_in(picture: Tensor, rows: PatchRows, screens: list[Screen | None], patch: int) -> None:
+def _put_all_in(picture: np.ndarray, rows: PatchRows, screens: list[Screen | None], patch: int) -> None:
     """Put patches of few colours into a picture."""
     for part, screen in zip(rows.details, screens):
         if screen is not None:
             put_in(picture[:, :, part.first * patch : part.last * patch], screen, patch)
 
 
-def put_in(picture: Tensor, screen: Screen, patch: int) -> None:
+def put_in(picture: np.ndarray, screen: Screen, patch: int) -> None:
     """Put patches of few colours into the rows [1, 3, H, W] that they are of."""
-    inside = torch.from_numpy(screen.patches.repeat(patch, 0).repeat(patch, 1)).to(picture.device)
-    pixels = torch.from_numpy(screen.pixels()).to(picture.device).permute(2, 0, 1)
-    picture[0].copy_(torch.where(inside, pixels / 255, picture[0]))
+    inside = screen.patches.repeat(patch, 0).repeat(patch, 1)
+    np.copyto(picture[0], screen.pixels().transpose(2, 0, 1) / np.float32(255), where=inside)
 
 
-def filtered(network: JovioNetwork, base: Tensor, residual: Tensor, steps: list[DetailSteps | None]) -> Tensor:
+def filtered(
+    network: DecodingNetwork, base: np.ndarray, residual: np.ndarray, steps: list[DetailSteps | None]
+) -> np.ndarray:
     """Base and residual put together and smoothed, with the steps of each row of patches, None for no detail."""
-    layer, patch = network.detail, network.patch
-    assert layer is not None
     out = base
     for kind in set(steps):
         if kind is not None:
-
-            def smoothed(b: Tensor, r: Tensor, kind: DetailSteps = kind) -> Tensor:
-                return layer.smoothed(b, r, kind)
-
-            run: Callable[..., Tensor] = smoothed
-            whole = tiled(run, (base, residual), (patch, patch), patch, layer.margin)
-            here = torch.tensor([other == kind for other in steps])
-            if bool(here.all()):
+            whole = network.smoothed(base, residual, kind)
+            here = np.array([other == kind for other in steps])
+            if here.all():
                 return whole
-            out = torch.where(here.repeat_interleave(patch).to(base.device).view(1, 1, -1, 1), whole, out)
+            out = np.where(here.repeat(network.patch)[:, None], whole, out)
     return out
 
 

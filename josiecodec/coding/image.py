@@ -8,18 +8,17 @@ from typing import IO
 from ..bitstream.container import TokenReader
 from ..bitstream.header import find_stream
 from ..errors import FormatError
-from ..media.images import Picture, load_picture, save_picture
+from ..media.pixels import Pixels, load_pixels, save_pixels
 from ..settings import EncoderSettings, Rate, fitting_rate
-from .jovio import Jovio
 from .picture_file import read_picture, write_quality
+from .picture_network import NetworkOwner
 from .preview import PreviewSize, resized
 from .result import Result
 from .stretch import Stretch, seekable
-from .video_piece import VideoPiece
 
 
 def encode_image(
-    codec: Jovio,
+    codec: NetworkOwner,
     source: str | Path | IO[bytes],
     target: str | Path | IO[bytes],
     n_q: int | None = None,
@@ -43,14 +42,14 @@ def encode_image(
         FormatError: if `target` cannot be written.
     """
     rate = fitting_rate("image", n_q, rate)
-    picture = load_picture(source, as_bytes=True)
+    picture = load_pixels(source, as_bytes=True)
     size = (picture.rgb.shape[-2], picture.rgb.shape[-1])
     written, psnr = write_quality(codec, picture, target, rate, settings)
     return Result(0.0, written, pixels=size[0] * size[1], n_q=rate.n_q, psnr=psnr)
 
 
 def decode_image(
-    codec: Jovio,
+    codec: NetworkOwner,
     source: str | Path | bytes | IO[bytes],
     target: str | Path,
     n_q: int | None = None,
@@ -79,14 +78,18 @@ def decode_image(
     piece = stretch is not None and not stretch.whole
     with TokenReader(seekable(source) if piece else source, codec.known_tables) as reader:
         if stretch is not None and piece:
+            from .jovio import Jovio
+            from .video_piece import VideoPiece
+
+            assert isinstance(codec, Jovio)  # the only ones that have videos
             index = find_stream(reader.streams, "vision")
-            rgb = next(VideoPiece(codec, reader, index, stretch, n_q, salvage).pictures(), None)
-            if rgb is None:
+            shown = next(VideoPiece(codec, reader, index, stretch, n_q, salvage).pictures(), None)
+            if shown is None:
                 raise FormatError("no whole picture in this piece")
-            picture = Picture(
-                rgb if size is None else resized(rgb, PreviewSize.of(size).fitting(rgb.shape[-2], rgb.shape[-1]))
-            )
+            rgb = shown.cpu().numpy()
+            fitting = rgb.shape[1:] if size is None else PreviewSize.of(size).fitting(*rgb.shape[1:])
+            picture = Pixels(resized(rgb, fitting))
         else:
             picture = read_picture(codec, reader, n_q, salvage, None if size is None else PreviewSize.of(size), True)
-        save_picture(picture, target)
+        save_pixels(picture, target)
         return Result(0.0, Path(target).stat().st_size, tuple(dict.fromkeys(reader.problems)))

@@ -15,10 +15,11 @@ from ..bitstream.josie_file import TokenFile
 from ..errors import CodesError
 from ..media.images import Picture
 from ..settings import EncoderSettings, Rate, fitting_rate
+from .alpha import OPAQUE
 from .checks import warn
 from .door import as_tensor, asked_rate
 from .motion_codec import VideoDecoder, video_encoder
-from .picture_file import picture_of, read_picture, write_picture
+from .picture_file import read_picture, write_picture
 from .preview import PreviewSize
 from .vision_encoder import write_pictures
 from .vision_files import VisionFiles
@@ -64,7 +65,7 @@ class Jovio(VisionFiles):
         size, per_second = (video.shape[-2], video.shape[-1]), Fraction(0 if still else pictures_per_second)
         out = io.BytesIO()
         if still:
-            write_picture(self, picture_of(video[0, :, 0], alpha), out, rate, settings)
+            write_picture(self, _picture_of(video[0, :, 0], alpha).pixels(), out, rate, settings)
             return out.getvalue()
         if alpha is not None:
             raise CodesError("alpha is for images")
@@ -115,9 +116,26 @@ class Jovio(VisionFiles):
             CodesError, FormatError, ModelError: as `decompress`.
         """
         with TokenReader(data, self.known_tables) as reader:
-            return read_picture(self, reader, n_q, size=None if size is None else PreviewSize.of(size))
+            found = Picture.of(read_picture(self, reader, n_q, size=None if size is None else PreviewSize.of(size)))
+        alpha = None if found.alpha is None else found.alpha.to(self.device)
+        return Picture(found.rgb.to(self.device), alpha, found.grey)
 
 
 def _has_batch_axis(x: Tensor) -> bool:
     """Whether [1, 3, H, W] or [B, 3, T, H, W]; of four axes the first is one, or three, the colours of a video."""
     return x.dim() == 5 or (x.dim() == 4 and x.shape[0] == 1)
+
+
+def _picture_of(rgb: Tensor, alpha: Tensor | np.ndarray | None) -> Picture:
+    """A picture [3, H, W] in [0, 1] with its alpha, uint8 [H, W], as callers give them.
+
+    Raises:
+        CodesError: if alpha does not fit.
+    """
+    grey = bool((rgb[:1] == rgb).all())
+    if alpha is None:
+        return Picture(rgb, None, grey)
+    values = torch.as_tensor(alpha)
+    if values.dtype != torch.uint8 or values.shape != rgb.shape[1:]:
+        raise CodesError(f"alpha must be uint8 {list(rgb.shape[1:])}, not {values.dtype} {list(values.shape)}")
+    return Picture(rgb, None if bool((values == OPAQUE).all()) else values, grey)

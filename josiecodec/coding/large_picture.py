@@ -6,17 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from ..bitstream.patch_payload import DetailPart
+from ..bitstream.patch_payload import DetailPart, PatchRows
 from ..bitstream.screen_payload import Screen
 from ..vision.detail_steps import DetailSteps
-from ..vision.network import JovioNetwork
-from ..vision.still_rows import StillRows
 from .detail import DetailCoder
 from .detail_decoder import filtered, in_grey, part_detail, put_in, screens_of
-from .reconstruct import Group
+from .picture_network import DecodingNetwork
 
 
 @dataclass(frozen=True)
@@ -32,18 +29,18 @@ class _Rows:
 
     first: int
     last: int
-    base: Tensor
-    residual: Tensor
+    base: np.ndarray
+    residual: np.ndarray
     steps: DetailSteps | None
     screen: Screen | None
 
 
-def decoded_rows(network: JovioNetwork, group: Group, grey: bool) -> Iterator[tuple[int, Tensor]]:
+def decoded_rows(network: DecodingNetwork, rows: PatchRows, grey: bool) -> Iterator[tuple[int, np.ndarray]]:
     """The picture of a group by itself: from which row of patches on, and pixels [3, H, W] in [0, 1].
 
     Args:
         network: a convolutional model with a detail layer.
-        group: its rows and latents.
+        rows: its rows.
         grey: whether it is a picture of greys.
 
     Raises:
@@ -51,9 +48,9 @@ def decoded_rows(network: JovioNetwork, group: Group, grey: bool) -> Iterator[tu
     """
     layer, patch = network.detail, network.patch
     assert layer is not None
-    waiting = _unsmoothed(network, group, grey)
+    waiting = _unsmoothed(network, rows, grey)
     near: list[_Rows] = []  # what has been decoded and is still looked at
-    height = len(group.rows.counts)
+    height = len(rows.counts)
     done = 0
     for here in waiting:
         near.append(here)
@@ -63,40 +60,43 @@ def decoded_rows(network: JovioNetwork, group: Group, grey: bool) -> Iterator[tu
             around = [n for n in near if n.last > top and n.first < bottom]
             begin = around[0].first
             edge = slice((top - begin) * patch, (bottom - begin) * patch)
-            base, residual = (torch.cat([getattr(n, k) for n in around], 2)[:, :, edge] for k in ("base", "residual"))
+            base, residual = (
+                np.concatenate([getattr(n, k) for n in around], 2)[:, :, edge] for k in ("base", "residual")
+            )
             steps = [n.steps for n in around for _ in range(n.first, n.last)][top - begin : bottom - begin]
             out = filtered(network, base, residual, steps)
             out = out[:, :, (part.first - top) * patch : (part.last - top) * patch]
             if part.screen is not None:
-                out = out.clone()
+                out = out.copy()
                 put_in(out, part.screen, patch)
-            yield part.first, (in_grey(out) if grey else out)[0].clamp(0, 1)
+            yield part.first, (in_grey(out) if grey else out)[0].clip(0, 1)
             done = part.last
         near = [n for n in near if n.last > done - layer.margin]
 
 
-def _unsmoothed(network: JovioNetwork, group: Group, grey: bool) -> Iterator[_Rows]:
+def _unsmoothed(network: DecodingNetwork, rows: PatchRows, grey: bool) -> Iterator[_Rows]:
     """All rows, in the parts of the detail layer and what lies between them."""
     layer, patch = network.detail, network.patch
     assert layer is not None
-    coder, still = DetailCoder(layer, grey), StillRows(network, group.latent, group.effective_levels)
-    screens = screens_of(group.rows, patch)
+    coder, still = DetailCoder(layer, grey), network.base_rows(rows)
+    screens = screens_of(rows, patch)
     parts: list[tuple[DetailPart, Screen | None]] = []
     reached = 0
-    for detail, screen in zip(group.rows.details, screens):
+    for detail, screen in zip(rows.details, screens):
         if detail.first > reached:
             parts.append((DetailPart(reached, detail.first - reached, b""), None))
         parts.append((detail, screen))
         reached = detail.last
-    if reached < len(group.rows.counts):
-        parts.append((DetailPart(reached, len(group.rows.counts) - reached, b""), None))
+    if reached < len(rows.counts):
+        parts.append((DetailPart(reached, len(rows.counts) - reached, b""), None))
     for detail, screen in parts:
-        base = still.rows(detail.first, detail.last).clamp_(0, 1)
+        base = still.rows(detail.first, detail.last)
+        base = np.clip(base, 0, 1, out=base)
         base = in_grey(base) if grey else base
         if screen is not None:
             put_in(base, screen, patch)
         steps: DetailSteps | None = None
-        residual = torch.zeros_like(base)
-        if detail.data or (detail in group.rows.details and screen is None):
-            steps, residual = part_detail(network, coder, group.rows, detail, screen)
+        residual = np.zeros_like(base)
+        if detail.data or (detail in rows.details and screen is None):
+            steps, residual = part_detail(network, coder, rows, detail, screen)
         yield _Rows(detail.first, detail.last, base, residual, steps, screen)

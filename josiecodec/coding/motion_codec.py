@@ -20,10 +20,9 @@ from .quality import as_lambda
 from .vision_decoder import GroupDecoder
 from .vision_door import VisionDoor
 from .vision_encoder import GroupEncoder
+from .vision_identity import MOTION_GROUP
 
 __all__ = ["KEY_SECONDS", "MOTION_GROUP", "VideoDecoder", "video_encoder"]
-
-MOTION_GROUP = 1  # pictures in a group of a video with motion, as the header says
 
 
 def moves(codec: VisionDoor, rate: Rate, size: tuple[int, int]) -> bool:

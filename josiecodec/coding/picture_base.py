@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..bitstream.bitpacking import packed_size
 from ..bitstream.container import MAX_PAYLOAD
 from ..bitstream.patch_payload import DetailPart, PatchRows, block_rows, vision_bytes
+from ..media.pixels import as_floats
 from ..vision.block_shapes import to_shapes
-from ..vision.block_transform import to_coefficients
-from ..vision.detail_layer import SHRINK
+from ..vision.detail_shapes import SHRINK
 from ..vision.detail_steps import PER_OCTAVE, STEPS, DetailSteps
-from ..vision.grouping import as_floats
-from ..vision.still_rows import StillRows
-from ..vision.visual_weights import band_weights, window_weights
+from ..vision.window_weights import band_weights
 from .detail import ChosenDetail
 from .detail_decoder import blocks_of, in_grey
+from .picture_network import BaseRows
 from .picture_tools import BASE_LAMBDA, BIT_PRICE, Fineness, Tools
-from .reconstruct import base_codes, reconstruct
 from .screen import ScreenPicture
-from .vision_encoder import END_BYTES
+from .vision_writer import END_BYTES
 
 COARSEST = 112  # index of the last step that is better than base alone as a rule
 LAST_STEP = 120  # that is tried
@@ -46,7 +43,7 @@ class PictureBase:
         screen: its patches of few colours, which have neither base nor detail; None if there are none.
     """
 
-    def __init__(self, tools: Tools, picture: Tensor, rows: PatchRows, screen: ScreenPicture | None = None):
+    def __init__(self, tools: Tools, picture: np.ndarray, rows: PatchRows, screen: ScreenPicture | None = None):
         self.tools, self.network, self.picture, self.rows, self.screen = tools, tools.network, picture, rows, screen
         self.counts = rows.counts
         height, columns = self.counts.shape
@@ -62,10 +59,10 @@ class PictureBase:
         self._dear: dict[tuple[int, int], np.ndarray] = {}
         self._shapes: dict[tuple[int, int], tuple[int, np.ndarray]] = {}  # of parts, and the step they were chosen at
         self._foreseen: Fineness | None = None
-        self._decoded_last: tuple[tuple[int, int], Tensor] | None = None  # of a large picture
+        self._decoded_last: tuple[tuple[int, int], np.ndarray] | None = None  # of a large picture
 
     @staticmethod
-    def coded(tools: Tools, picture: Tensor, latent: Tensor, dearer: float = 1.0) -> PictureBase:
+    def coded(tools: Tools, picture: np.ndarray, latent: Any, dearer: float = 1.0) -> PictureBase:
         """The base of a picture with latents [h, w, D], at the usual lambda times `dearer`."""
         rows = tools.rows_encoder()
         parts = parts_of(*latent.shape[:2])
@@ -78,37 +75,36 @@ class PictureBase:
         kept = np.repeat(~screen.patches.reshape(-1), self.counts.reshape(-1))
         return PictureBase(self.tools, self.picture, PatchRows(self.rows.modes, counts, self.rows.codes[kept]), screen)
 
-    def decoded_rows(self, part: tuple[int, int]) -> Tensor:
+    def decoded_rows(self, part: tuple[int, int]) -> np.ndarray:
         """Pixels [1, 3, H, W] of some rows of patches, in [0, 1]; of a large picture they are not kept."""
         if self.counts.size <= LARGE or not self.network.is_convolutional:
             edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
             return self.decoded[..., edge, :]
         if self._decoded_last is None or self._decoded_last[0] != part:
-            decoded = self._still_rows.rows(*part).clamp_(0, 1)
+            decoded = self._base_rows.rows(*part)
+            decoded = np.clip(decoded, 0, 1, out=decoded)
             self._decoded_last = part, in_grey(decoded) if self.tools.coder.grey else decoded
         return self._decoded_last[1]
 
     @cached_property
-    def _still_rows(self) -> StillRows:
-        group = reconstruct(self.network, self.rows, None)
-        return StillRows(self.network, group.latent, group.effective_levels)
+    def _base_rows(self) -> BaseRows:
+        return self.network.base_rows(self.rows)
 
     @cached_property
-    def decoded(self) -> Tensor:
+    def decoded(self) -> np.ndarray:
         """[1, 3, H, W] in [0, 1]."""
-        group = reconstruct(self.network, self.rows, None)
-        decoded = self.network.still_picture(group.latent, group.effective_levels).clamp_(0, 1)
+        decoded = self.network.base(self.rows)
+        decoded = np.clip(decoded, 0, 1, out=decoded)
         return in_grey(decoded) if self.tools.coder.grey else decoded
 
     @cached_property
     def latents(self) -> np.ndarray:
         """As the network of the detail layer takes them, [h, w, D]."""
-        latents = self.network.whole_latents(base_codes(self.network, self.rows)).int().cpu().numpy()
-        return latents.reshape(*self.counts.shape, -1)
+        return self.network.whole_latents(self.rows).astype(np.int32)
 
     @cached_property
     def _windows(self) -> np.ndarray:
-        return window_weights(self.picture)
+        return self.network.window_weights(self.picture)
 
     def _weights(self, part: tuple[int, int]) -> np.ndarray:
         """Logarithms of what an error of each coefficient counts in structural similarity, [2 h, 2 w, 192]."""
@@ -173,7 +169,7 @@ class PictureBase:
         known = self._shapes.get(part)
         if known is None or abs(known[0] - step) > SAME_SHAPES:
             here = self.latents[part[0] : part[1]], self.counts[part[0] : part[1]]
-            shapes = self.tools.coder.shapes_for(*here, torch.from_numpy(wanted), steps, price, skipped)
+            shapes = self.tools.coder.shapes_for(*here, wanted, steps, price, skipped)
             assert shapes is not None
             known = self._shapes[part] = step, shapes
         return known[1]
@@ -182,8 +178,7 @@ class PictureBase:
     def _shaped(wanted: np.ndarray, shapes: np.ndarray | None) -> np.ndarray:
         if shapes is None:
             return wanted
-        turned: np.ndarray = to_shapes(torch.from_numpy(wanted), shapes).numpy()
-        return turned
+        return to_shapes(wanted, shapes)
 
     def wanted(self, part: tuple[int, int]) -> np.ndarray:
         """Coefficients of what the base lacks in some rows of patches, in units of 8-bit pixels; if the filter is
@@ -192,7 +187,7 @@ class PictureBase:
         if wanted is None:
             edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
             original, decoded = as_floats(self.picture[..., edge, :]), self.decoded_rows(part)
-            wanted = 255 * to_coefficients(original - decoded)[0].cpu().numpy()
+            wanted = 255 * self.network.coefficients(original - decoded)
             if self._foreseen is not None:
                 if self.screen is not None:
                     decoded = self._beside_screen(part, original, decoded)
@@ -206,21 +201,18 @@ class PictureBase:
         self._foreseen = at
         self._wanted.clear()
 
-    def _beside_screen(self, part: tuple[int, int], original: Tensor, decoded: Tensor) -> Tensor:
+    def _beside_screen(self, part: tuple[int, int], original: np.ndarray, decoded: np.ndarray) -> np.ndarray:
         """Some rows with patches of few colours in their places, about."""
         assert self.screen is not None
         side = self.network.patch
-        inside = torch.from_numpy(self.screen.patches[part[0] : part[1]].repeat(side, 0).repeat(side, 1))
-        return torch.where(inside.to(decoded.device), original, decoded)
+        return np.where(self.screen.patches[part[0] : part[1]].repeat(side, 0).repeat(side, 1), original, decoded)
 
-    def _added(self, part: tuple[int, int], base: Tensor, wanted: np.ndarray, at: Fineness) -> np.ndarray:
+    def _added(self, part: tuple[int, int], base: np.ndarray, wanted: np.ndarray, at: Fineness) -> np.ndarray:
         """Coefficients of what the filter adds to some rows, in units of 8-bit pixels."""
-        layer = self.network.detail
-        assert layer is not None
         chosen = self._choose(part, wanted, at)
-        residual = layer.residual(torch.from_numpy(chosen.symbols).to(base.device), chosen.steps, chosen.shapes)
-        added = layer.smoothed(base, residual, chosen.steps) - base - residual
-        coefficients: np.ndarray = 255 * to_coefficients(added)[0].cpu().numpy()
+        residual = self.network.residual(chosen.symbols, chosen.steps, chosen.shapes)
+        added = self.network.smoothed(base, residual, chosen.steps) - base - residual
+        coefficients: np.ndarray = 255 * self.network.coefficients(added)
         return coefficients
 
     def costs(self, at: Fineness) -> np.ndarray:

@@ -9,27 +9,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..bitstream.container import MAX_PAYLOAD
 from ..bitstream.patch_payload import DetailPart, PatchRows, vision_bytes
 from ..bitstream.screen_payload import Screen
 from ..entropy.code_tables import EntropyTables
-from ..settings import EncoderSettings, Rate
+from ..media.pixels import as_floats
+from ..settings import EncoderSettings, Rate, checked_levels
 from ..vision.detail_steps import FINEST, PER_OCTAVE, STEPS
-from ..vision.grouping import as_floats, padded
-from ..vision.network import JovioNetwork
 from .detail_decoder import covered, in_grey, screens_of, with_detail
 from .picture_base import COARSEST, PictureBase, parts_of
+from .picture_network import PictureNetwork
 from .picture_tools import BASE_LAMBDA, Fineness, Tools
-from .reconstruct import reconstruct
 from .screen import SAMPLED, ScreenPicture, likely_patches
-from .vision_encoder import END_BYTES, GroupEncoder
+from .vision_writer import END_BYTES
 
 USUAL_LAMBDA, USUAL_STEP = 0.03, 75.0  # of a base alone, and of a detail that is worth as much
 FIRST_STEP = 92  # that is tried
@@ -46,48 +42,86 @@ def step_for(rd_lambda: float) -> int:
     return min(STEPS - 1, round(PER_OCTAVE * math.log2(size / FINEST)))
 
 
-class DetailEncoder:
-    """Encodes one picture for a file, as `GroupEncoder` does.
+class StillEncoder:
+    """Encodes one picture for a file, as `GroupEncoder` does, without a detail layer.
 
     Args:
-        network: a model with a detail layer.
-        rate: what the file may take; not a number of levels.
+        network: the model.
+        rate: what the file may take.
         size: height and width.
         settings: of the encoder; None for those of the network.
         tables: entropy tables that the file will be written with.
+    """
+
+    def __init__(
+        self,
+        network: PictureNetwork,
+        rate: Rate,
+        size: tuple[int, int],
+        settings: EncoderSettings | None,
+        tables: EntropyTables | None,
+    ):
+        self.network, self.rate, self.size = network, rate, size
+        self.settings, self.tables = settings or network.settings, tables
+        self.levels = network.n_q if rate.n_q is None else checked_levels(rate.n_q, self.settings, network.n_q)
+        self.overhead = 0.0  # bits that the rest of the file takes
+        self.taken = 0
+        self._pictures: list[np.ndarray] = []
+
+    def add(self, picture: np.ndarray) -> list[PatchRows]:
+        """Take the picture [3, H, W], in [0, 1] or bytes."""
+        self.taken += 1
+        self._pictures.append(picture)
+        return []
+
+    def finish(self) -> list[PatchRows]:
+        """Its rows."""
+        picture = padded(self._pictures.pop()[None], self.network.patch)
+        return [self._coded(picture, self.rate.bits(self.size[0] * self.size[1], 1, 0.0))]
+
+    def _coded(self, picture: np.ndarray, bits: float | None) -> PatchRows:
+        latents = [self.network.still_latent(as_floats(picture))]
+        rows = self.network.rows_encoder(self.settings, self.tables, self.levels)
+        if self.rate.n_q is not None:
+            return rows.uniform(latents, self.levels)[0].rows
+        if bits is None:
+            return rows.with_lambda(latents, self.rate.rd_lambda or self.settings.rd_lambda)[0].rows
+        return rows.within(latents, bits - self.overhead)[0].rows
+
+
+class DetailEncoder(StillEncoder):
+    """The same with a detail layer.
+
+    Args:
+        network: a model that has one.
+        rate: what the file may take; not a number of levels.
+        size, settings, tables: as there.
         grey: whether it is a picture of greys, and the file says so.
     """
 
     def __init__(
         self,
-        network: JovioNetwork,
+        network: PictureNetwork,
         rate: Rate,
         size: tuple[int, int],
         settings: EncoderSettings | None,
         tables: EntropyTables | None,
         grey: bool = False,
     ):
-        self.network, self.rate, self.size = network, rate, size
-        self.tools = Tools.of(network, settings or network.settings, tables, grey)
-        self.levels = network.n_q
-        self.overhead = 0.0  # bits that the rest of the file takes
-        self.taken = 0
-        self._pictures: list[Tensor] = []
+        super().__init__(network, rate, size, settings, tables)
+        self.tools = Tools.of(network, self.settings, tables, grey)
 
-    def add(self, picture: Tensor) -> list[PatchRows]:
-        """Take the picture [3, H, W], in [0, 1] or bytes."""
-        self.taken += 1
-        self._pictures.append(picture.to(self.network.device))
-        return []
-
-    @torch.no_grad()
-    def finish(self) -> list[PatchRows]:
-        """Its rows."""
-        picture = padded(self._pictures.pop()[None], self.network.patch)
-        bits = self.rate.bits(self.size[0] * self.size[1], 1, 0.0)
+    def _coded(self, picture: np.ndarray, bits: float | None) -> PatchRows:
         if bits is None:
-            return [_OnePicture(self.tools, picture).at(self.rate.rd_lambda or self.tools.settings.rd_lambda)]
-        return [_OnePicture(self.tools, picture).within(bits - self.overhead)]
+            return _OnePicture(self.tools, picture).at(self.rate.rd_lambda or self.tools.settings.rd_lambda)
+        return _OnePicture(self.tools, picture).within(bits - self.overhead)
+
+
+def padded(x: np.ndarray, patch: int) -> np.ndarray:
+    """Pictures [..., H, W], edges repeated to the right and below until both sides are multiples of `patch`."""
+    height, width = x.shape[-2:]
+    edges = [(0, 0)] * (x.ndim - 2) + [(0, -height % patch), (0, -width % patch)]
+    return np.pad(x, edges, "edge") if edges[-1][1] or edges[-2][1] else x
 
 
 @dataclass(frozen=True)
@@ -101,7 +135,7 @@ class _Way:
 class _OnePicture:
     """A picture [1, 3, H, W] of whole patches, and the ways to code it."""
 
-    def __init__(self, tools: Tools, picture: Tensor):
+    def __init__(self, tools: Tools, picture: np.ndarray):
         self.tools, self.network, self.picture = tools, tools.network, picture
         self.latent = tools.network.still_latent(picture)
         self.likely = likely_patches(_pixels(picture[..., SAMPLED // 2 :: SAMPLED, :]), self.network.patch)
@@ -126,7 +160,7 @@ class _OnePicture:
         if self.likely is not None and self.likely.mean() >= MOSTLY:
             alone = self._screen_alone(bits)
             fits = alone is not None and self._bits(alone) <= SLACK * bits
-            if alone is not None and fits and self._error(alone) <= GOOD_ENOUGH * self.picture.numel():
+            if alone is not None and fits and self._error(alone) <= GOOD_ENOUGH * self.picture.size:
                 return alone.rows
             ways += [alone] if alone is not None else []
         base = self._base()
@@ -204,32 +238,30 @@ class _OnePicture:
         """Squared error of what a decoder makes of it, in units of whole range."""
         screens = way.screens or screens_of(way.rows, self.network.patch)
         if covered(way.rows, screens):
-            decoded = torch.zeros(self.picture.shape, device=self.picture.device)
+            decoded = np.zeros(self.picture.shape, np.float32)
         else:
-            group = reconstruct(self.network, way.rows, None)
-            decoded = self.network.still_picture(group.latent, group.effective_levels)
+            decoded = self.network.base(way.rows)
         grey = self.tools.coder.grey
-        decoded = with_detail(self.network, decoded, way.rows, screens, grey).clamp(0, 1)
+        decoded = with_detail(self.network, decoded, way.rows, screens, grey).clip(0, 1)
         decoded = in_grey(decoded) if grey else decoded
-        return float((decoded - as_floats(self.picture)).square().sum())
+        return float(np.square(decoded - as_floats(self.picture)).sum())
 
 
-def _pixels(picture: Tensor) -> np.ndarray:
+def _pixels(picture: np.ndarray) -> np.ndarray:
     """[1, 3, H, W] in [0, 1], or bytes -> uint8 [H, W, 3]."""
-    values = (picture[0] * 255).round().byte() if picture.is_floating_point() else picture[0]
-    pixels: np.ndarray = values.permute(1, 2, 0).contiguous().cpu().numpy()
-    return pixels
+    values = picture[0] if picture.dtype == np.uint8 else np.rint(picture[0] * np.float32(255)).astype(np.uint8)
+    return np.ascontiguousarray(values.transpose(1, 2, 0))
 
 
 def still_encoder(
-    network: JovioNetwork,
+    network: PictureNetwork,
     rate: Rate,
     size: tuple[int, int],
     settings: EncoderSettings | None = None,
     tables: EntropyTables | None = None,
     grey: bool = False,
-) -> GroupEncoder | DetailEncoder:
+) -> StillEncoder:
     """What encodes a still picture: with the detail layer where there is one, and no number of levels is asked for."""
     if network.detail is None or rate.n_q is not None:
-        return GroupEncoder(network, rate, size, Fraction(0), settings=settings, tables=tables)
+        return StillEncoder(network, rate, size, settings, tables)
     return DetailEncoder(network, rate, size, settings, tables, grey)

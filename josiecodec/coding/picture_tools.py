@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from ..entropy.code_tables import EntropyTables
 from ..settings import EncoderSettings
 from ..vision.detail_steps import DetailSteps, step_size
-from ..vision.network import JovioNetwork
 from .detail import DetailCoder
 from .effort import EFFORTS, PictureEffort
-from .rate_control import RowEncoder
+from .picture_network import PictureNetwork, RowCoder
 
 BIT_PRICE = 0.125  # of a bit of the detail, in units of the step squared
 BASE_LAMBDA = 0.036  # of a base with detail, whatever the step
@@ -64,14 +63,16 @@ class Tools:
         tuning: what the detail is tuned for.
     """
 
-    network: JovioNetwork
+    network: PictureNetwork
     settings: EncoderSettings
     tables: EntropyTables | None
     coder: DetailCoder
     tuning: Tuning
 
     @staticmethod
-    def of(network: JovioNetwork, settings: EncoderSettings, tables: EntropyTables | None, grey: bool = False) -> Tools:
+    def of(
+        network: PictureNetwork, settings: EncoderSettings, tables: EntropyTables | None, grey: bool = False
+    ) -> Tools:
         """Those of a model with a detail layer."""
         assert network.detail is not None
         tuning = TUNINGS[settings.tune]
@@ -93,6 +94,6 @@ class Tools:
         least, most = self.effort.beams
         return min(max(self.settings.beams, least), most)
 
-    def rows_encoder(self) -> RowEncoder:
+    def rows_encoder(self) -> RowCoder:
         """What codes bases."""
-        return RowEncoder(self.network, self.settings, self.tables, self.network.n_q, False)
+        return self.network.rows_encoder(self.settings, self.tables, self.network.n_q)

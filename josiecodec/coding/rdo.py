@@ -22,12 +22,10 @@ from ..bitstream.patch_payload import PatchRows
 from ..entropy.code_tables import EntropyTables
 from ..quantization.beam_search import BeamResult, beam_search
 from ..vision.network import JovioNetwork
+from .rate_search import CLEAR, MAX_GAIN, MAX_LAMBDA_SCALE, USUAL
 from .reconstruct import Group, first_levels, reconstruct
 
-MAX_GAIN = 0.6  # of the error that is left, the most that one more level takes away
 PREDICTION_BITS = 1.0  # what a predicted mode costs in the map beside the intra mode, about
-CLEAR, USUAL = 0.3, 2.0  # squared error that one level leaves over: below the first all patches are as smooth
-MAX_LAMBDA_SCALE = 10.0
 
 
 @dataclass

@@ -19,11 +19,11 @@ from ..errors import CodesError, FormatError
 from ..nn.streaming import State
 from ..vision.grouping import from_groups
 from ..vision.network import JovioNetwork
-from .detail_decoder import covered, in_grey, screens_of, with_detail
-from .large_picture import decoded_rows
 from .reconstruct import Group, reconstruct
+from .still_decoder import LARGE, still_pixels
+from .tensor_base import TensorBase
 
-LARGE = 1 << 14  # patches above which a still picture with detail is decoded part by part
+__all__ = ["LARGE", "GroupDecoder"]
 BATCH_PIXELS = 1 << 20  # pixels of all the groups that go through the network together
 GAP_PER_BYTE = 16  # pictures that may be missing for each byte that is there
 MAX_GAP_SECONDS = 600  # filled in at a stretch
@@ -144,25 +144,5 @@ class GroupDecoder:
     def _still(self, group: Group) -> Tensor:
         """The picture of a group by itself, with its detail if it has any."""
         self._begun, self.shown = True, self.shown + 1
-        if group.rows.details and group.rows.counts.size > LARGE and self.network.is_convolutional:
-            return self._large(group)
-        screens = screens_of(group.rows, self.network.patch)
-        if covered(group.rows, screens):  # nothing of the base is seen
-            height, width = (n * self.network.patch for n in group.rows.counts.shape)
-            x = torch.zeros(1, 3, height, width, device=self.network.device)
-        else:
-            x = self.network.still_picture(group.latent, group.effective_levels)
-        if group.rows.details:
-            x = with_detail(self.network, x, group.rows, screens, self.info.grey)
-        x = in_grey(x) if self.info.grey else x
-        return x[0, :, : self.info.height, : self.info.width].clamp(0, 1)
-
-    def _large(self, group: Group) -> Tensor:
-        """The same, part by part."""
-        height, width, patch = self.info.height, self.info.width, self.network.patch
-        out = torch.empty(3, height, width, dtype=torch.uint8 if self.as_bytes else torch.float32)
-        for first, pixels in decoded_rows(self.network, group, self.info.grey):
-            here = out[:, first * patch : first * patch + pixels.shape[1]]
-            pixels = pixels[:, : here.shape[1], :width]
-            here.copy_((pixels * 255).round_() if self.as_bytes else pixels)
-        return out.to(self.network.device)
+        pixels = still_pixels(TensorBase(self.network), group.rows, self.info, self.as_bytes)
+        return torch.from_numpy(pixels).to(self.network.device)

@@ -6,15 +6,11 @@ What is predicted from what goes on from window to window, so there are no seams
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from ..bitstream.container import TokenWriter
-from ..bitstream.motion_payload import MotionRows
 from ..bitstream.patch_payload import PatchRows
 from ..entropy.code_tables import EntropyTables
 from ..nn.streaming import State
@@ -22,25 +18,12 @@ from ..settings import EncoderSettings, Rate
 from ..vision.grouping import padded, to_groups
 from ..vision.network import JovioNetwork
 from .rate_control import RowEncoder
+from .vision_writer import END_BYTES, PictureEncoder, put, write_pictures
+
+__all__ = ["END_BYTES", "GroupEncoder", "PictureEncoder", "put", "write_pictures"]
 
 WINDOW = 64  # groups that share a budget
 BATCH_PIXELS = 1 << 20  # pixels of all the groups that go through the network together
-END_BYTES = 24  # an end record, about
-
-
-class PictureEncoder(Protocol):
-    """What turns pictures into what a file holds: rows of patches, or pictures with motion.
-
-    Attributes:
-        overhead: bits that the rest of the file takes, out of the same budget.
-        taken: pictures so far.
-    """
-
-    overhead: float
-    taken: int
-
-    def add(self, picture: Tensor) -> Sequence[PatchRows | MotionRows]: ...
-    def finish(self) -> Sequence[PatchRows | MotionRows]: ...
 
 
 class GroupEncoder:
@@ -138,24 +121,3 @@ class GroupEncoder:
             groups = self.rows.within(latents, bits - self.overhead)
             self.overhead = 0.0
         return [g.rows for g in groups]
-
-
-def put(writer: TokenWriter, stream: int, parts: Sequence[PatchRows | MotionRows]) -> None:
-    """Write what an encoder of pictures gave."""
-    for part in parts:
-        if isinstance(part, MotionRows):
-            writer.add_pictures(stream, part)
-        else:
-            writer.add_rows(stream, part)
-
-
-def write_pictures(
-    writer: TokenWriter, encoder: PictureEncoder, pictures: Iterable[Tensor], overhead: float = float("inf")
-) -> None:
-    """Write pictures [3, H, W] as the first stream of a file, beside alpha at most, and close it. No more bits of
-    `overhead` than given are taken from the budget of the pictures."""
-    encoder.overhead = min(8.0 * (writer.size + END_BYTES), overhead)
-    for picture in pictures:
-        put(writer, 0, encoder.add(picture))
-    put(writer, 0, encoder.finish())
-    writer.close([encoder.taken] * len(writer.streams))

@@ -30,6 +30,7 @@ class Item:
         offset, duration: of a recording, in seconds; a duration of 0 means to the end.
         label: its content by the manifest (speech, music, env ...); else its kind.
         language: by the manifest.
+        text: spoken, by the manifest.
         audio_track: of the file, from 1 on; None for the one that it flags as default, else the first.
     """
 
@@ -41,6 +42,7 @@ class Item:
     label: str = ""
     language: str = ""
     audio_track: int | None = None
+    text: str = ""
 
     @property
     def name(self) -> str:
@@ -48,9 +50,14 @@ class Item:
         return self.path + (f"@{self.offset:g}" if self.offset else "")
 
     @property
+    def may_be_speech(self) -> bool:
+        """Whether words are looked for, of whatever language."""
+        return self.label in ("speech", "audio")
+
+    @property
     def may_be_english_speech(self) -> bool:
         """Whether words are looked for: not in what a manifest says is something else, or another language."""
-        return self.label in ("speech", "audio") and self.language in ("", "en")
+        return self.may_be_speech and self.language in ("", "en")
 
     def version_key(self) -> str:
         """A key that changes when the file does."""
@@ -101,7 +108,19 @@ def find_audio(folder: Path, max_files: int | None = None, audio_track: int | No
                 except (ValueError, KeyError):
                     raise MediaError(f"{manifest}, line {line}: path, offset_s or duration_s is missing") from None
                 label, language = row.get("kind") or "speech", row.get("language") or ""
-                items.append(Item("audio", str(folder), path, offset, duration, label, language, audio_track))
+                items.append(
+                    Item(
+                        "audio",
+                        str(folder),
+                        path,
+                        offset,
+                        duration,
+                        label,
+                        language,
+                        audio_track,
+                        row.get("text") or "",
+                    )
+                )
     else:
         paths = _used(folder, AUDIO_SUFFIXES, "recordings")
         items = [

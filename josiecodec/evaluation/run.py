@@ -28,6 +28,8 @@ def compare(
     threads: int = 1,
     workers: int = 1,
     wer: bool = False,
+    whisper: str = "",
+    judges: tuple[str, ...] = (),
     progress: Callable[[float], None] = lambda done: None,
     report: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
@@ -40,7 +42,7 @@ def compare(
         folder: of encoded and decoded files and rows; rows that it holds already are not made again.
         device, threads: for the codecs.
         workers: processes that compute scores.
-        wer: also score word error rates of English speech.
+        wer, whisper, judges: further scores, see `scores.Asked`.
         progress: is called with the number of new rows; a file that is decoded, but not scored, counts half.
         report: is called with messages for the user.
 
@@ -52,11 +54,12 @@ def compare(
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = Rows(folder / "rows.jsonl")
+    asked = scores.Asked(wer, whisper, judges)
     used = []
     with _Scorers(workers) as scorers:
         for name in names:
             keys = {item.name: f"{version_key(name)} {item.version_key()}" for item in items}
-            todo = [item for item in items if not _done(rows.rows.get((name, item.name)), keys[item.name], wer)]
+            todo = [item for item in items if not _done(rows.rows.get((name, item.name)), keys[item.name], asked)]
             progress(len(items) - len(todo))
             if not todo:
                 used.append(name)
@@ -69,7 +72,7 @@ def compare(
                 progress(more)
 
             try:
-                _run(name, kinds, todo, keys, folder, device, threads, wer, scorers, rows, tell)
+                _run(name, kinds, todo, keys, folder, device, threads, asked, scorers, rows, tell)
             except CodecError as error:
                 report(f"left out: {error}")
                 progress(len(todo) - told)
@@ -89,7 +92,7 @@ def _run(
     folder: Path,
     device: str,
     threads: int,
-    wer: bool,
+    asked: scores.Asked,
     scorers: _Scorers,
     rows: Rows,
     progress: Callable[[float], None],
@@ -101,8 +104,8 @@ def _run(
         made.append(pair)
         progress(0.5)
     progress(len(items) - len(made))
-    for item, scored in scorers.scored(made, wer):
-        about = {"codec": name, "file": item.name, "label": item.label, "key": keys[item.name], "words": wer}
+    for item, scored in scorers.scored(made, asked):
+        about = {"codec": name, "file": item.name, "label": item.label, "key": keys[item.name]} | asked.about()
         rows.add(about | scored)
         progress(0.5)
 
@@ -118,24 +121,26 @@ class _Scorers:
     def _new(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(self.workers, get_context("spawn"), scores.start)
 
-    def scored(self, made: list[tuple[Item, dict[str, Any]]], wer: bool) -> Iterator[tuple[Item, dict[str, Any]]]:
+    def scored(
+        self, made: list[tuple[Item, dict[str, Any]]], asked: scores.Asked
+    ) -> Iterator[tuple[Item, dict[str, Any]]]:
         """Items with the rows of `scores.score`, in order."""
-        waiting = [(item, row, self._pool.submit(scores.score, item, row, wer)) for item, row in made]
+        waiting = [(item, row, self._pool.submit(scores.score, item, row, asked)) for item, row in made]
         for item, row, future in waiting:
             try:
                 try:
                     scored = future.result()
                 except BrokenProcessPool:
-                    scored = self._alone(item, row, wer)
+                    scored = self._alone(item, row, asked)
             except Exception as error:  # the decoded file cannot be compared; one bad file must not end the run
                 scored = {"error": str(error) or type(error).__name__}
             yield item, scored
 
-    def _alone(self, item: Item, row: dict[str, Any], wer: bool) -> dict[str, Any]:
+    def _alone(self, item: Item, row: dict[str, Any], asked: scores.Asked) -> dict[str, Any]:
         if self._broken():
             self._pool = self._new()
         try:
-            return self._pool.submit(scores.score, item, row, wer).result()
+            return self._pool.submit(scores.score, item, row, asked).result()
         except BrokenProcessPool:
             return {"error": "the process that compares it has died (out of memory?)"}
 
@@ -153,9 +158,9 @@ class _Scorers:
         self._pool.shutdown(cancel_futures=True)
 
 
-def _done(row: dict[str, Any] | None, key: str, wer: bool) -> bool:
+def _done(row: dict[str, Any] | None, key: str, asked: scores.Asked) -> bool:
     """Whether a row is of this version of file and model and has the scores wanted; errors are tried again."""
-    return row is not None and "error" not in row and row.get("key") == key and (row["words"] or not wer)
+    return row is not None and "error" not in row and row.get("key") == key and asked.done(row)
 
 
 def _safe(name: str) -> str:

@@ -14,16 +14,22 @@ import numpy as np
 
 from ..atomic import write_bytes
 from ..errors import CodecError
+from .judges import JUDGES
 
 RATES = ("kbps", "payload_kbps", "bpp", "payload_bpp")
-SCORES = ("pesq_wb", "pesq_nb", "stoi", "estoi", "si_sdr", "mel", "wer", "psnr", "ms_ssim", "difference_psnr")
-LOWER_IS_BETTER = frozenset({"mel", "wer"})
+SCORES = (
+    *("pesq_wb", "pesq_nb", "stoi", "estoi", "si_sdr", "mel", "wer"),
+    *(column for judge in JUDGES.values() for column in judge.columns),
+    *("psnr", "ms_ssim", "difference_psnr"),
+)
+LOWER_IS_BETTER = frozenset({"mel", "wer", *(column for judge in JUDGES.values() for column in judge.lower)})
 ORDER = (*RATES, *SCORES, "delay_ms", "encode_rtf", "decode_rtf", "encode_s", "decode_s")
 DRAWS = 2000  # of the bootstrap
 MIN_FILES = 3  # for an interval: fewer say nothing about other files
 WIDTH = 100  # columns of a terminal
 _SHORT = {"difference_psnr": "diff_psnr", "encode_rtf": "enc_rtf", "decode_rtf": "dec_rtf", "encode_s": "enc_s",
-          "decode_s": "dec_s"}  # fmt: skip
+          "decode_s": "dec_s", "visqol_speech": "visqol_s",
+          "dnsmos_p808": "p808", "voicing_error": "voicing"}  # fmt: skip
 
 
 class Rows:

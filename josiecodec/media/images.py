@@ -1,35 +1,21 @@
-"""Reading and writing image files through Pillow."""
+"""Image files as tensors; `pixels.py` reads and writes them."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..atomic import replacing
-from ..errors import MediaError
-from .image_color import grey_in_srgb, in_srgb
-from .image_deep import rounded
-from .image_open import IMAGE_SUFFIXES, MAX_PIXELS, frame_count, is_animation, name_of, opened
-from .image_values import grey_values, hidden_values, is_deep
+from .image_open import IMAGE_SUFFIXES, MAX_PIXELS, name_of
+from .pixels import WRITABLE, Pixels, flat_rgb, load_pixels, rgb_bytes, save_pixels
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "WRITABLE", "Picture", "load_image", "load_picture", "save_image"]
-__all__ += ["save_picture", "to_bytes_rgb"]
-
-WRITABLE = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm")
-_GAIN_MAPS = (b"ns.adobe.com/hdr-gain-map", b"ns.apple.com/HDRGainMap", b"ns.apple.com/pixeldatainfo")  # in XMP
-_LOSSY = {"quality": 95}
-_ROWS = 256  # of pixels that are turned into bytes together
-_WITH_ALPHA = ("PNG", "WEBP", "AVIF", "TIFF")
-_WITH_GREY = ("PNG", "JPEG", "TIFF", "BMP")  # that have files of greys; a .ppm is of colours by its name
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "WRITABLE", "Picture", "flat_rgb", "load_image", "load_picture"]
+__all__ += ["save_image", "save_picture", "to_bytes_rgb"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +38,17 @@ class Picture:
             return self.rgb
         opacity = self.alpha.to(self.rgb.device) / 255
         return (self.rgb if self.rgb.is_floating_point() else self.rgb / 255) * opacity + (1 - opacity)
+
+    def pixels(self) -> Pixels:
+        """The same as arrays."""
+        alpha = None if self.alpha is None else self.alpha.cpu().numpy()
+        return Pixels(self.rgb.detach().cpu().numpy(), alpha, self.grey)
+
+    @staticmethod
+    def of(pixels: Pixels) -> Picture:
+        """From arrays."""
+        alpha = None if pixels.alpha is None else torch.from_numpy(pixels.alpha)
+        return Picture(torch.from_numpy(pixels.rgb), alpha, pixels.grey)
 
 
 def load_image(source: str | Path | IO[bytes]) -> Tensor:
@@ -81,85 +78,12 @@ def load_picture(source: str | Path | IO[bytes], as_bytes: bool = False) -> Pict
     Raises:
         MediaError: if it cannot be read, or has more than 2^28 pixels.
     """
-    from PIL import ImageOps
-
-    name = name_of(source)
-    with opened(source) as image:
-        count = frame_count(image)
-        if image.format in ("JPEG", "MPO") and _has_gain_map(image):
-            warnings.warn(f"{name}: read as an SDR picture, without the gain map for HDR displays", stacklevel=2)
-        elif count > 1 and not (image.format == "MPO" and _only_thumbnails(image)):
-            what = "an animation, the first" if is_animation(image) else "the first"
-            warnings.warn(f"{name}: {what} of {count} pictures", stacklevel=2)
-        if is_deep(image):
-            rgb = _upright(torch.from_numpy(grey_in_srgb(grey_values(image, name), image, name)), image)
-            hidden = hidden_values(image)
-            alpha = None if hidden is None else torch.from_numpy(~hidden).to(torch.uint8)[None] * 255
-            opacity = None if alpha is None else _upright(alpha, image)[0].contiguous()
-            return Picture(rgb.expand(3, -1, -1).contiguous(), opacity, len(rgb) == 1)
-        found = in_srgb(ImageOps.exif_transpose(rounded(image)), name)
-        pixels = torch.from_numpy(np.array(found))
-    opacity = None
-    if pixels.shape[2] == 4:
-        opacity, pixels = pixels[..., 3].contiguous(), pixels[..., :3]
-        opacity = None if bool((opacity == 255).all()) else opacity
-    rgb = pixels.permute(2, 0, 1)
-    return Picture(rgb if as_bytes else rgb.float().div_(255), opacity, _is_grey(pixels, opacity))
-
-
-def _is_grey(pixels: Tensor, alpha: Tensor | None) -> bool:
-    """Whether colours [H, W, 3] are greys where they are seen."""
-    same = (pixels[..., 0] == pixels[..., 1]) & (pixels[..., 1] == pixels[..., 2])
-    return bool(same.all()) or (alpha is not None and bool((same | (alpha == 0)).all()))
-
-
-def flat_rgb(image: Image.Image, name: str, quiet: bool = False) -> np.ndarray:
-    """A picture of eight bits as uint8 [H, W, 3] in sRGB, on white where it is transparent (with a warning)."""
-    from PIL import Image
-
-    rgb = in_srgb(image, name)
-    if rgb.mode == "RGBA":
-        if not quiet and np.asarray(rgb.getchannel("A")).min(initial=255) < 255:
-            warnings.warn(f"{name}: transparency is put on white", stacklevel=3)
-        white = Image.new("RGBA", rgb.size, "white")
-        white.alpha_composite(rgb)
-        rgb = white.convert("RGB")
-    return np.array(rgb)
-
-
-def _upright(picture: Tensor, image: Image.Image) -> Tensor:
-    """[C, H, W] turned and mirrored by the EXIF orientation."""
-    orientation = int(image.getexif().get(0x0112, 1))
-    if orientation in (5, 6, 7, 8):
-        picture = picture.transpose(1, 2)
-    if orientation in (2, 3, 6, 7):
-        picture = picture.flip(2)
-    if orientation in (3, 4, 7, 8):
-        picture = picture.flip(1)
-    return picture
-
-
-def _only_thumbnails(image: Any) -> bool:
-    """Whether what a multi-picture JPEG holds besides its first picture are small versions of it."""
-    entries = (getattr(image, "mpinfo", None) or {}).get(0xB002, [])
-    return all("Thumbnail" in str(entry["Attribute"]["MPType"]) for entry in entries[1:])
-
-
-def _has_gain_map(image: Any) -> bool:
-    """Whether the second picture of a JPEG is a gain map (ISO 21496-1, Ultra HDR, Apple's), as phones write it."""
-    about = image.info.get("xmp", b"")
-    found = isinstance(about, bytes) and any(name in about for name in _GAIN_MAPS)
-    return found and frame_count(image) <= 2  # Pillow does not count that of Ultra HDR
+    return Picture.of(load_pixels(source, as_bytes))
 
 
 def to_bytes_rgb(x: Tensor) -> np.ndarray:
     """[3, H, W] in [0, 1], or bytes -> uint8 [H, W, 3]."""
-    out = np.empty((*x.shape[1:], 3), np.uint8)
-    for first in range(0, len(out), _ROWS):  # a picture may be large: no further copy of it
-        rows = x[:, first : first + _ROWS]
-        values = (rows.clamp(0, 1) * 255).round().byte() if rows.is_floating_point() else rows
-        out[first : first + _ROWS] = values.permute(1, 2, 0).cpu().numpy()
-    return out
+    return rgb_bytes(x.detach().cpu().numpy())
 
 
 def save_image(x: Tensor, path: str | Path) -> None:
@@ -178,38 +102,4 @@ def save_picture(picture: Picture, path: str | Path) -> None:
     Raises:
         MediaError: if the format is unknown or the file cannot be written.
     """
-    from PIL import Image
-
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in WRITABLE:
-        raise MediaError(f"{path}: images cannot be written as {suffix or 'a file without a suffix'!r}")
-    kind = Image.registered_extensions()[suffix]
-    options: dict[str, Any] = dict(_LOSSY) if kind in ("JPEG", "WEBP", "AVIF") else {}
-    rgb, alpha = picture.rgb, picture.alpha
-    if alpha is not None and kind not in _WITH_ALPHA:
-        warnings.warn(f"{path}: transparency is put on white, which {kind} cannot keep", stacklevel=2)
-        rgb, alpha = picture.on_white(), None
-    pixels = to_bytes_rgb(rgb)
-    out = Image.fromarray(pixels)
-    if picture.grey and kind in _WITH_GREY:
-        out = Image.fromarray(np.ascontiguousarray(pixels[..., 1]))
-    if alpha is not None:
-        out.putalpha(Image.fromarray(alpha.cpu().numpy()))
-    try:
-        with replacing(path, error=MediaError) as file:
-            _save(out, file, kind, options)
-    except (ValueError, KeyError) as error:
-        raise MediaError(f"{path}: cannot be written ({error})") from None
-
-
-def _save(image: Image.Image, file: IO[bytes], kind: str, options: dict[str, Any]) -> None:
-    """Write a picture; alpha of AVIF without loss, where its encoder is libaom, as it is in Pillow's own builds."""
-    if kind == "AVIF" and image.mode in ("LA", "RGBA"):
-        try:
-            image.save(file, kind, **options, advanced={"alpha:lossless": "1"})
-            return
-        except (ValueError, OSError):  # another encoder, to which this means nothing
-            file.seek(0)
-            file.truncate()
-    image.save(file, kind, **options)
+    save_pixels(picture.pixels(), path)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .image_open import frame_count, opened
-from .images import flat_rgb
+from .pixels import flat_rgb
 
 MIN_DURATION, USUAL_DURATION = 0.011, 0.1  # seconds: what says less is shown so long, as browsers do
 

@@ -7,15 +7,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from ..audio.config import JodioConfig
 from ..audio.layer_configs import EnvelopeLayerConfig, LowBandFilterConfig, WaveformLayerConfig
 from ..audio.network_configs import SpectralDecoderConfig, SpectralEncoderConfig
 from ..bitstream.header import AudioInfo
 from ..errors import CodecError
+from ..vision.detail_shapes import KNOWN_STEPS, shapes_of
 from .audio_codec import AudioCodec
 from .graphs import misfits, unlike
 from .layers import needed_graphs, needed_weights
-from .model_files import Weights, audio_config
+from .model_files import Weights, audio_config, vision_config, weights_of
 
 Runtime = Literal["auto", "torch", "onnx"]
 RUNTIMES: tuple[Runtime, ...] = ("auto", "torch", "onnx")
@@ -85,6 +88,37 @@ def model_reason(folder: Path) -> str | None:
     weights = Weights(folder)
     fits = not misfits("encoder", weights) and not misfits("decoder", weights) and not _others(config, weights)
     return None if fits else other
+
+
+def picture_reason(folder: Path) -> str | None:
+    """Why still pictures cannot be coded with a model without torch; None if they can.
+
+    Raises:
+        ModelError: if its files cannot be read.
+    """
+    config = vision_config(folder)
+    if config is None:
+        return f"{folder.name} has networks that only torch runs"
+    weights, q = weights_of(folder), config.quantizer
+    own = q.levels if q.shared_from < 0 else min(q.levels, q.shared_from + 1)
+    shapes = {f"rvq.quantizers.{k}.codebook.weight": [q.codebook_size, config.latent_dim] for k in range(own)}
+    shapes["decoder.linear.weight"] = [3 * config.patch**2, config.latent_dim]
+    shapes["decoder.linear.bias"] = [3 * config.patch**2]
+    if own < q.levels:
+        shapes["rvq.size"] = [q.levels]
+    graphs, whole = ["picture_encoder", "picture_hidden", "picture_fine"], {}
+    if config.detail is not None:
+        graphs.append("picture_filter")
+        width = config.detail.filter_channels
+        shapes["detail.step_embedding.weight"] = [KNOWN_STEPS, width]
+        if config.detail.strengths > 1:
+            shapes["detail.strength_embedding.weight"] = [config.detail.strengths, width]
+        whole = shapes_of(config.detail, config.latent_dim, config.patch)
+    fits = not unlike(shapes, weights) and not any(misfits(name, weights) for name in graphs)
+    for name, shape in whole.items():
+        value = weights.get(f"detail.{name.replace('.', '_')}")
+        fits = fits and value is not None and value.shape == shape and value.dtype == np.int32
+    return None if fits else f"{config.name} has networks of other shapes than the package's: it needs torch"
 
 
 def _others(config: JodioConfig, weights: Weights) -> list[str]:

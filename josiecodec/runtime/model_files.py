@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import safetensors.numpy
 from ..audio.config import JodioConfig
 from ..errors import ModelError
 from ..hub.config_files import layout_of, read_config
+from ..vision.config import DetailConfig, JovioConfig
+from ..vision.presets import JOVIO_16
 from ..weight_files import WEIGHTS_FILE, weights_bytes
 
 
@@ -55,6 +59,16 @@ class Weights(Mapping[str, np.ndarray]):
         return len(self._names)
 
 
+@lru_cache(maxsize=2)
+def weights_of(folder: Path) -> Weights:
+    """The tensors of a model, opened once: to see whether it can be run, and to run it.
+
+    Raises:
+        ModelError: if they cannot be read.
+    """
+    return Weights(folder)
+
+
 def audio_config(folder: Path) -> JodioConfig | None:
     """The configuration of a model of audio in our layout; None of any other.
 
@@ -65,3 +79,35 @@ def audio_config(folder: Path) -> JodioConfig | None:
         return None
     config = read_config(folder)
     return config if isinstance(config, JodioConfig) else None
+
+
+def vision_config(folder: Path) -> JovioConfig | None:
+    """The configuration of a model of vision in our layout whose networks are those of the graphs; None of any other.
+
+    Raises:
+        ModelError: if it cannot be read.
+    """
+    if not folder.is_dir() or layout_of(folder) != "josiecodec":
+        return None
+    config = read_config(folder)
+    return config if isinstance(config, JovioConfig) and _usual(config) else None
+
+
+def _usual(config: JovioConfig) -> bool:
+    """Whether the parts of a model are those that the graphs and the NumPy code around them know."""
+    detail, plain = config.detail, DetailConfig()
+    parts = config.patch, config.latent_dim, config.encoder, config.decoder
+    if parts != (16, JOVIO_16.latent_dim, JOVIO_16.encoder, JOVIO_16.decoder):
+        return False
+    if detail is None:
+        return True
+    free = {
+        "splits",
+        "channels",
+        "expansion",
+        "blocks",
+        "scales",
+        "strengths",
+        "shapes",
+    }  # of the network of whole numbers
+    return all(getattr(detail, f.name) == getattr(plain, f.name) for f in fields(detail) if f.name not in free)

@@ -10,7 +10,7 @@ import numpy as np
 from ..quantization.config import SplitQuantizerConfig
 
 CHUNK = 64  # vectors compared with all codes together, always as many, so that sums keep their order
-GROUP = 16  # numbers of which at first only the greatest is looked at, see `_greatest`
+GROUP = 16  # numbers of which at first only the greatest is looked at, see `greatest`
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,11 @@ def _step(level: Level, rest: np.ndarray, beams: int) -> tuple[np.ndarray, np.nd
     similarity = shifted.reshape(-1, shifted.shape[-1]) @ level.table
     similarity += level.bias
     size = similarity.shape[-1]
-    indices = _greatest(similarity.reshape(*shifted.shape[:2], size), offset, beams)
+    indices = greatest(similarity.reshape(*shifted.shape[:2], size), offset, beams)
     return indices % size, indices // size
 
 
-def _greatest(x: np.ndarray, offset: np.ndarray, count: int) -> np.ndarray:
+def greatest(x: np.ndarray, offset: np.ndarray, count: int) -> np.ndarray:
     """Where the `count` greatest numbers of each x[i] + offset[i] are, [n, m, s] and [n, m], in order.
 
     Only the groups with the greatest maxima are looked at in full: the numbers wanted all lie there.

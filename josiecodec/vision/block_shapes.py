@@ -11,17 +11,15 @@ import math
 from functools import cache
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from .block_transform import COEFFICIENTS, COLORS, SIDE, zigzag
+from .block_arrays import COEFFICIENTS, COLORS, SIDE, matrices
 
 SHAPES = ((8, 8), (16, 16), (16, 8), (8, 16))  # of blocks, down and across, by number
 PLACES = 4  # of blocks of 8 x 8 in a patch
 
 
 @cache
-def _longer() -> Tensor:
+def _longer() -> np.ndarray:
     """Coefficients of two blocks beside each other, [2 x 8], to those of one of twice the length: [16, 16]."""
 
     def cosines(n: int) -> np.ndarray:
@@ -32,7 +30,7 @@ def _longer() -> Tensor:
 
     long, short = cosines(2 * SIDE), cosines(SIDE)
     order = np.arange(2 * SIDE).reshape(SIDE, 2).T.reshape(-1)
-    return torch.from_numpy(long[order] @ np.kron(np.eye(2), short).T).float()
+    return (long[order] @ np.kron(np.eye(2), short).T).astype(np.float32)
 
 
 def places(shapes: np.ndarray) -> np.ndarray:
@@ -58,46 +56,46 @@ def averaged(x: np.ndarray, shapes: np.ndarray) -> np.ndarray:
     return found.reshape(2 * h, 2 * w, -1)
 
 
-def to_shape(x: Tensor, number: int) -> Tensor:
-    """Coefficients of blocks of 8 x 8, float [2 h, 2 w, 192], to those of a shape."""
-    return _turned(x, number, False)
+def to_shape(x: np.ndarray, number: int) -> np.ndarray:
+    """Coefficients of blocks of 8 x 8, float32 [2 h, 2 w, 192], to those of a shape."""
+    h, w = x.shape[0] // 2, x.shape[1] // 2
+    patches = x.reshape(h, 2, w, 2, COEFFICIENTS).swapaxes(1, 2).reshape(-1, 2, 2, COEFFICIENTS)
+    turned = _turned(patches, number, False).reshape(h, w, 2, 2, COEFFICIENTS)
+    return turned.swapaxes(1, 2).reshape(x.shape)
 
 
-def to_shapes(x: Tensor, shapes: np.ndarray) -> Tensor:
-    """Coefficients of blocks of 8 x 8, float [2 h, 2 w, 192], to those of the shape of each patch [h, w]."""
+def to_shapes(x: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+    """Coefficients of blocks of 8 x 8, float32 [2 h, 2 w, 192], to those of the shape of each patch [h, w]."""
     return _each(x, shapes, False)
 
 
-def from_shapes(x: Tensor, shapes: np.ndarray) -> Tensor:
+def from_shapes(x: np.ndarray, shapes: np.ndarray) -> np.ndarray:
     """The inverse of `to_shapes`."""
     return _each(x, shapes, True)
 
 
-def _each(x: Tensor, shapes: np.ndarray, back: bool) -> Tensor:
+def _each(x: np.ndarray, shapes: np.ndarray, back: bool) -> np.ndarray:
     if not shapes.any():
         return x
     h, w = shapes.shape
-    patches = x.reshape(h, 2, w, 2, COEFFICIENTS).permute(0, 2, 1, 3, 4).clone()
+    patches = x.reshape(h, 2, w, 2, COEFFICIENTS).swapaxes(1, 2).copy()
     for number in range(1, len(SHAPES)):
-        here = torch.from_numpy(shapes == number).to(x.device)
-        if bool(here.any()):
-            some = patches[here]  # [N, 2, 2, 192], as rows of patches in a single column
-            turned = _turned(some.reshape(-1, 2, COEFFICIENTS), number, back)
-            patches[here] = turned.view(some.shape)
-    return patches.permute(0, 2, 1, 3, 4).reshape(x.shape)
+        here = shapes == number
+        if here.any():
+            patches[here] = _turned(patches[here], number, back)
+    return patches.swapaxes(1, 2).reshape(x.shape)
 
 
-def _turned(x: Tensor, number: int, back: bool) -> Tensor:
-    matrix = _longer().to(x)
-    matrix = matrix.t() if back else matrix
-    order, inverse = (torch.from_numpy(o).to(x.device) for o in zigzag())
-    h, w = x.shape[0] // 2, x.shape[1] // 2
-    y = x.reshape(h, 2, w, 2, COLORS, SIDE * SIDE)[..., inverse].view(h, 2, w, 2, COLORS, SIDE, SIDE)
-    y = y.permute(0, 2, 4, 1, 5, 3, 6).reshape(h * w * COLORS, 2 * SIDE, 2 * SIDE)
+def _turned(x: np.ndarray, number: int, back: bool) -> np.ndarray:
+    """Patches [N, 2, 2, 192] to another shape of blocks, or back to 8 x 8."""
+    matrix = _longer().T if back else _longer()
+    _, _, order, inverse = matrices()
+    y = x.reshape(-1, 2, 2, COLORS, SIDE * SIDE)[..., inverse].reshape(-1, 2, 2, COLORS, SIDE, SIDE)
+    y = y.transpose(0, 3, 1, 4, 2, 5).reshape(-1, 2 * SIDE, 2 * SIDE)
     down, across = SHAPES[number]
     if down > SIDE:
         y = matrix @ y
     if across > SIDE:
-        y = y @ matrix.t()
-    y = y.reshape(h, w, COLORS, 2, SIDE, 2, SIDE).permute(0, 3, 1, 5, 2, 4, 6)
-    return y.reshape(2 * h, 2 * w, COLORS, SIDE * SIDE)[..., order].reshape(x.shape)
+        y = y @ matrix.T
+    y = y.reshape(-1, COLORS, 2, SIDE, 2, SIDE).transpose(0, 2, 4, 1, 3, 5)
+    return y.reshape(-1, 2, 2, COLORS, SIDE * SIDE)[..., order].reshape(x.shape)

@@ -5,44 +5,21 @@ Everything is orthonormal, so a squared error of coefficients is one of red, gre
 
 from __future__ import annotations
 
-import math
 from functools import cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
-SIDE = 8  # of a block
-COLORS = 3
-COEFFICIENTS = COLORS * SIDE * SIDE  # of a block: brightness first, in zigzag order each
+from .block_arrays import COEFFICIENTS, COLORS, SIDE, frequencies, matrices
+
+__all__ = ["COEFFICIENTS", "COLORS", "SIDE", "frequencies", "from_coefficients", "to_coefficients"]
 
 
 @cache
 def _matrices() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Colours [3, 3], cosines [8, 8], and the zigzag order there and back [64]."""
-    colors = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]], dtype=torch.float64)
-    k = torch.arange(SIDE, dtype=torch.float64)
-    cosines = torch.cos(math.pi * (2 * k + 1) * k[:, None] / (2 * SIDE)) * math.sqrt(2 / SIDE)
-    cosines[0] /= math.sqrt(2)
-
-    def place(i: int) -> tuple[int, int]:
-        row, column = divmod(i, SIDE)
-        return row + column, row if (row + column) % 2 else column
-
-    order = torch.tensor(sorted(range(SIDE * SIDE), key=place))
-    return (colors / colors.norm(dim=1, keepdim=True)).float(), cosines.float(), order, order.argsort()
-
-
-@cache
-def frequencies() -> np.ndarray:
-    """How often each coefficient of a block goes up and down, across and down together: int64 [192], 0 to 14."""
-    row, column = np.divmod(_matrices()[2].numpy(), SIDE)
-    return np.tile(row + column, COLORS)
-
-
-def zigzag() -> tuple[np.ndarray, np.ndarray]:
-    """The zigzag order of the places of a block, and the inverse: int64 [64]."""
-    return _matrices()[2].numpy(), _matrices()[3].numpy()
+    colors, cosines, order, back = (torch.from_numpy(matrix) for matrix in matrices())
+    return colors, cosines, order, back
 
 
 def to_coefficients(x: Tensor) -> Tensor:

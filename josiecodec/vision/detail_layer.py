@@ -18,14 +18,15 @@ from torch import Tensor, nn
 
 from ..nn.convnext2d import ConvNeXtBlock2d, merge, unmerge
 from ..nn.linear import RowStableLinear
-from .block_shapes import PLACES, from_shapes
-from .block_transform import COEFFICIENTS, COLORS, SIDE, from_coefficients
+from .block_shapes import from_shapes
+from .block_transform import COLORS, from_coefficients
 from .config import DetailConfig
-from .detail_network import MAX_COUNT, DetailNetwork
-from .detail_steps import PER_KNOWN, STEPS, DetailSteps
+from .detail_network import DetailNetwork
+from .detail_shapes import KNOWN_STEPS, MAX_SYMBOL, SHRINK, filter_margin, passes_of, shapes_of
+from .detail_steps import DetailSteps
 
-MAX_SYMBOL = 15  # coefficients of greater size have a symbol for "more", and the rest coded after it
-SHRINK = 0.05  # of a step: coefficients lie a little nearer to zero than the middle of their step
+__all__ = ["MAX_SYMBOL", "RESIDUAL_SCALE", "SHRINK", "DetailLayer"]
+
 RESIDUAL_SCALE = 8.0
 
 
@@ -40,30 +41,13 @@ class DetailLayer(nn.Module):
     def __init__(self, config: DetailConfig, latent_dim: int, patch: int):
         super().__init__()
         self.config = config
-        blocks = (patch // SIDE) ** 2
-        width, hidden, known = config.channels, config.channels * config.expansion, -(-STEPS // PER_KNOWN)
-        self.passes = _passes(config.splits)
-        shapes = {"matrix": (latent_dim, blocks * COEFFICIENTS), "offset": (blocks * COEFFICIENTS,)}
-        shapes |= {"count": (MAX_COUNT + 1, width), "step": (known, width)}
-        if config.strengths > 1:
-            shapes["strength"] = (config.strengths, width)
-        if config.shapes > 1:
-            places = PLACES * config.shapes
-            shapes |= {"shape": (places, width), "offsets": (places, COEFFICIENTS)}
-        shapes |= _linear("input", COEFFICIENTS, width)
-        for k in range(sum(config.blocks)):
-            shapes |= {f"blocks.{k}.depth.weight": (9, width), f"blocks.{k}.depth.bias": (width,)}
-            shapes |= _linear(f"blocks.{k}.expand", width, hidden) | _linear(f"blocks.{k}.contract", hidden, width)
-        for k, members in enumerate(self.passes):
-            shapes |= _linear(f"heads.{k}", width, len(members))
-            if k + 1 < len(self.passes):
-                shapes |= _linear(f"seen.{k}", 2 * len(members), width)
-        shapes["frequencies"] = (config.scales, 2 * MAX_SYMBOL + 1)
+        self.passes = passes_of(config.splits)
+        shapes = shapes_of(config, latent_dim, patch)
         self.names = {name: name.replace(".", "_") for name in shapes}  # of the buffers
         for name, shape in shapes.items():
             self.register_buffer(self.names[name], torch.zeros(shape, dtype=torch.int32))
         self.input_proj = RowStableLinear(2 * COLORS * config.fine**2, config.filter_channels)
-        self.step_embedding = nn.Embedding(known, config.filter_channels)
+        self.step_embedding = nn.Embedding(KNOWN_STEPS, config.filter_channels)
         self.strength_embedding: nn.Embedding | None = None
         if config.strengths > 1:
             self.strength_embedding = nn.Embedding(config.strengths, config.filter_channels)
@@ -97,8 +81,7 @@ class DetailLayer(nn.Module):
     @property
     def margin(self) -> int:
         """Patches that the filter looks beyond each patch."""
-        reach = self.config.filter_blocks * (self.config.filter_kernel // 2) * self.config.fine
-        return -(-reach // (2 * SIDE))
+        return filter_margin(self.config)
 
     def residual(self, symbols: Tensor, steps: DetailSteps, shapes: np.ndarray | None = None) -> Tensor:
         """Quantized coefficients [h, w, 192] of blocks, and the shape of each patch [h / 2, w / 2] -> what they add to
@@ -107,7 +90,9 @@ class DetailLayer(nn.Module):
         if not steps.strength and shapes is None:
             return from_coefficients(shrunk[None]) * (steps.size / 255)
         sized = shrunk * torch.from_numpy(steps.sizes() / 255).to(shrunk)
-        return from_coefficients((sized if shapes is None else from_shapes(sized, shapes))[None])
+        if shapes is not None and shapes.any():
+            sized = torch.from_numpy(from_shapes(sized.cpu().numpy(), shapes)).to(sized)
+        return from_coefficients(sized[None])
 
     def filtered(self, base: Tensor, residual: Tensor, known: Tensor, strength: Tensor | None = None) -> Tensor:
         """Decoded base and residual, both [B, 3, H, W] of whole patches, and integers [B], the step as networks know it
@@ -125,17 +110,3 @@ class DetailLayer(nn.Module):
         """`filtered` with the same steps everywhere."""
         known, strength = (torch.tensor([v], device=base.device) for v in (steps.known, steps.strength))
         return self.filtered(base, residual, known, strength)
-
-
-def _passes(splits: tuple[tuple[int, ...], ...]) -> tuple[np.ndarray, ...]:
-    """Coefficients of each pass, from where each colour's passes end in the zigzag order."""
-    size = SIDE * SIDE
-    kinds = (splits[0], splits[1], splits[1])
-    return tuple(
-        np.concatenate([color * size + np.arange(ends[k - 1] if k else 0, ends[k]) for color, ends in enumerate(kinds)])
-        for k in range(len(splits[0]))
-    )
-
-
-def _linear(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
-    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}

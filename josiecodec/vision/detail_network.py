@@ -26,6 +26,7 @@ EXACT = 1 << 24  # up to which single precision holds all whole numbers
 LATENT = 256  # quantized latents, in units of 1 / LATENT
 LEVEL = 16  # coefficients of the linear picture, in units of 1 / LEVEL of a step of 8-bit pixels
 LOGARITHMS = 1 << 16
+NEAR_WHOLE = 1e-6  # many times the error of a logarithm in double precision
 PER_SCALE = 32  # activation from one scale to the next
 NEAR, FAR = 4, 8  # symbols are seen up to so much, with their sign and without
 MAX_COUNT = 33  # greater level counts are taken as this one
@@ -36,9 +37,13 @@ Array = np.ndarray
 @cache
 def logarithms() -> Array:
     """log2(1 + i / `LEVEL`) for i = 0, 1, ..., in units of 1 / `ACTIVATION`, by multiplications of whole numbers."""
-    one = 2 * ACTIVATION * (LEVEL.bit_length() - 1)
-    rounded = [((n ** (2 * ACTIVATION)).bit_length() - one) // 2 for n in range(LEVEL, LEVEL + LOGARITHMS)]
-    return np.array(rounded, np.float32)
+    power = 2 * ACTIVATION
+    one = power * (LEVEL.bit_length() - 1)
+    exact = power * np.log2(np.arange(LEVEL, LEVEL + LOGARITHMS, dtype=np.float64))
+    bits = np.floor(exact) + 1
+    for i in np.flatnonzero(np.abs(exact - np.rint(exact)) < NEAR_WHOLE):  # which rounding could have got wrong
+        bits[i] = ((LEVEL + int(i)) ** power).bit_length()
+    return ((bits.astype(np.int64) - one) // 2).astype(np.float32)
 
 
 class DetailNetwork:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .block_transform import frequencies
+from .block_arrays import frequencies
 
 STEPS = 129  # sizes of steps
 FINEST = 4.0  # the first one, in units of 8-bit pixels

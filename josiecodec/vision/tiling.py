@@ -7,26 +7,26 @@ borders of the picture there is no margin: there the tile ends where the picture
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 TILE = 48  # patches a side
 
 
 def tiled(
-    run: Callable[..., Tensor],
-    inputs: tuple[Tensor, ...],
+    run: Callable[..., Any],
+    inputs: tuple[Any, ...],
     scales: tuple[int, ...],
     out_scale: int,
     margin: int,
     side: int | None = None,
-) -> Tensor:
+) -> Any:
     """Apply `run` to tiles of `inputs` and put the results together.
 
     Args:
-        run: network over tensors whose last two axes are the picture's.
-        inputs: tensors [..., h * scale, w * scale] on grids of h x w patches.
+        run: network over tensors, or arrays, whose last two axes are the picture's.
+        inputs: tensors, or arrays, [..., h * scale, w * scale] on grids of h x w patches.
         scales: places a patch has a side in each input.
         out_scale: the same of the result.
         margin: patches that the network looks beyond each patch.
@@ -36,7 +36,7 @@ def tiled(
     height, width = inputs[0].shape[-2] // scales[0], inputs[0].shape[-1] // scales[0]
     if height <= side + 2 * margin and width <= side + 2 * margin:
         return run(*inputs)
-    out: Tensor | None = None
+    out: Any = None
     for top in range(0, height, side):
         for left in range(0, width, side):
             bottom, right = min(top + side, height), min(left + side, width)
@@ -46,7 +46,8 @@ def tiled(
             y = run(*parts)
             s = out_scale
             if out is None:
-                out = torch.empty(*y.shape[:-2], height * s, width * s, dtype=y.dtype, device=y.device)
+                shape = (*y.shape[:-2], height * s, width * s)
+                out = np.empty(shape, y.dtype) if isinstance(y, np.ndarray) else y.new_empty(shape)
             inner = y[..., (top - up) * s : (bottom - up) * s, (left - west) * s : (right - west) * s]
             out[..., top * s : bottom * s, left * s : right * s] = inner
     assert out is not None

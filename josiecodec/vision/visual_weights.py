@@ -1,59 +1,17 @@
-"""What an error of a coefficient costs in structural similarity, by place and frequency.
-
-MS-SSIM (Wang et al. 2003) multiplies, over five scales, means over windows of
-
-    (2 cov(x, y) + C) / (var x + var y + C)  =  1 - var(x - y) / (var x + var y + C),
-
-each to a power. Near the original that makes a weighted squared error: the sum over scales of the power times the
-variance of the error in a window, as far as it is left at that scale, over twice the original's variance there + C.
-So errors count most where little goes on, and those of frequencies that are averaged away at the second scale hardly
-count.
-"""
+"""`window_weights.py` with torch."""
 
 from __future__ import annotations
-
-from functools import cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .block_transform import COLORS, SIDE, from_coefficients
+from .block_arrays import COLORS, SIDE
 from .grouping import as_floats
+from .window_weights import MARGIN, POWERS, REACH, STEADY, STRIP, WIDE, band_weights, window
 
-POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales
-SPREAD, REACH = 1.5, 5  # of a window: standard deviation, and pixels on each side of its middle
-STEADY = 0.03**2  # C, for pictures in [0, 1]
-WIDE = 2048  # pixels in a row above which strips are narrower
-STRIP, MARGIN = 512, 96  # rows of pixels that are looked at at a time, and those around them that have a say
-
-
-def _window() -> np.ndarray:
-    """Weights of a window in one direction, float64 [11]."""
-    weights = np.exp(-np.square(np.arange(-REACH, REACH + 1)) / (2 * SPREAD**2))
-    normal: np.ndarray = weights / weights.sum()
-    return normal
-
-
-@cache
-def band_weights() -> np.ndarray:
-    """How much of the squared error of each coefficient is left as variance in windows at each scale, times the power
-    of the scale: float64 [5, 192]."""
-    units = torch.zeros(1, 1, SIDE * SIDE, COLORS * SIDE * SIDE)
-    units[0, 0, torch.arange(SIDE * SIDE), torch.arange(SIDE * SIDE)] = 1
-    blocks = from_coefficients(units)[0, 0].view(SIDE, SIDE * SIDE, SIDE).permute(1, 0, 2) * COLORS**0.5
-    blocks = F.pad(blocks[:, None], (0, SIDE, 0, SIDE)).double()  # of one colour, [64, 1, 16, 16]
-    window = torch.from_numpy(_window())
-    found = []
-    for scale, power in enumerate(POWERS):
-        around = F.pad(blocks, (2 * REACH,) * 4)
-        means = F.conv2d(F.conv2d(around, window.view(1, 1, 1, -1)), window.view(1, 1, -1, 1))
-        left = blocks.square().sum((1, 2, 3)) - means.square().sum((1, 2, 3))
-        found.append(power * 4**scale * left.clamp_min(0).numpy())
-        if scale + 1 < len(POWERS):
-            blocks = F.avg_pool2d(blocks, 2)
-    return np.tile(np.stack(found), COLORS)
+__all__ = ["MARGIN", "STRIP", "band_weights", "window_weights"]
 
 
 @torch.no_grad()
@@ -72,11 +30,11 @@ def window_weights(picture: Tensor) -> np.ndarray:
 
 def _of_strip(x: Tensor) -> Tensor:
     size = (x.shape[-2] // SIDE, x.shape[-1] // SIDE)
-    window = torch.from_numpy(_window()).to(x).repeat(COLORS, 1, 1, 1)
+    weights = torch.from_numpy(window()).to(x).repeat(COLORS, 1, 1, 1)
 
     def means(y: Tensor) -> Tensor:
-        y = F.conv2d(F.pad(y, (REACH, REACH, 0, 0), mode="replicate"), window, groups=COLORS)
-        return F.conv2d(F.pad(y, (0, 0, REACH, REACH), mode="replicate"), window.transpose(2, 3), groups=COLORS)
+        y = F.conv2d(F.pad(y, (REACH, REACH, 0, 0), mode="replicate"), weights, groups=COLORS)
+        return F.conv2d(F.pad(y, (0, 0, REACH, REACH), mode="replicate"), weights.transpose(2, 3), groups=COLORS)
 
     found = []
     for scale in range(len(POWERS)):

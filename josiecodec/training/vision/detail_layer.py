@@ -166,12 +166,12 @@ def count_symbols(
     shapes: list[np.ndarray | None] = []
     for number, each in enumerate(steps):
         crop = crops.chosen(torch.tensor([number]))
-        wanted = crop.missing()[0].cpu()
+        wanted = crop.missing()[0].cpu().numpy()
         base = crop.latents[0].cpu().numpy().astype(np.int64), crop.counts[0].cpu().numpy()
         price = crop.prices(weighting[number : number + 1])[0].cpu().numpy()
         shaped = coder.shapes_for(*base, wanted, each, price)
         wanted = wanted if shaped is None else to_shapes(wanted, shaped)
-        chosen = coder.choose(*base, wanted.numpy() / each.sizes(), each, price, shapes=shaped)
+        chosen = coder.choose(*base, wanted / each.sizes(), each, price, shapes=shaped)
         shapes.append(shaped)
         found.append(torch.from_numpy(chosen.symbols.clip(-127, 127).astype(np.int8)))
         for table, values in chosen.streams():

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ...vision.block_arrays import SIDE
 from ...vision.block_shapes import PLACES, SHAPES, to_shape, to_shapes
-from ...vision.block_transform import SIDE
 
 Choose = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -35,7 +35,9 @@ def in_shapes(level: Tensor, shapes: Tensor, offsets: Tensor) -> Tensor:
 
 def in_their_shapes(wanted: Tensor, shapes: Tensor) -> Tensor:
     """Coefficients of blocks of 8 x 8 [N, 2 h, 2 w, 192] -> of blocks of these shapes [N, h, w]."""
-    return torch.stack([to_shapes(x, s.cpu().numpy()) for x, s in zip(wanted, shapes)])
+    return torch.stack(
+        [torch.from_numpy(to_shapes(x.cpu().numpy(), s.cpu().numpy())) for x, s in zip(wanted, shapes)]
+    ).to(wanted)
 
 
 def best_shapes(wanted: Tensor, sizes: Tensor, level: Tensor, offsets: Tensor, cost: Choose, bits: Tensor) -> Tensor:
@@ -53,7 +55,7 @@ def best_shapes(wanted: Tensor, sizes: Tensor, level: Tensor, offsets: Tensor, c
     costs = []
     for number in range(len(SHAPES)):
         all_so = torch.full((n, height // 2, width // 2), number, device=wanted.device)
-        turned = torch.stack([to_shape(x, number) if number else x for x in wanted])
+        turned = torch.stack([torch.from_numpy(to_shape(x.cpu().numpy(), number)) for x in wanted]).to(wanted)
         error, taken = cost(turned / sizes, in_shapes(level, all_so, offsets))
         each = (error + taken).sum(-1).view(n, height // 2, 2, width // 2, 2).sum((2, 4))
         costs.append(each + bits[number])

@@ -1,0 +1,111 @@
+"""The files of the page: what `web/` was built to, and the models beside it, in the form that a browser loads.
+
+index.html, assets/...              of the page, built by `npm run build` in `web/`
+models/index.json                   the models, and which one encodes
+models/graphs/NAME.onnx, .json      graphs without weights, the same for all models (`runtime/graphs`)
+models/NAME/config.json, encoder.json, entropy.safetensors
+models/NAME/base.safetensors        weights of the networks and codebooks of the base
+models/NAME/layers.safetensors      those of the layers after the base, which not every file needs
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+
+from .atomic import write_bytes
+from .errors import CodecError, ModelError
+from .fingerprint import CONFIG_FILE, ENCODER_FILE, FINGERPRINT_DIGITS, TABLES_FILE
+from .runtime.choose import model_reason
+from .runtime.graphs import GRAPHS
+from .runtime.model_files import Weights
+from .shipped import WEIGHTS, available, fingerprint_of, model_kind
+
+BUILT = Path(__file__).parents[1] / "web" / "dist"
+INDEX = "index.html"
+MODELS = "models"
+BASE_FILE, LAYERS_FILE = "base.safetensors", "layers.safetensors"
+LAYERS = ("waveform_layer.", "envelope_layer.")
+DEFAULT = "jodio-24k-v4"
+
+
+class Page:
+    """All files of the page, by their paths with slashes.
+
+    Args:
+        built: folder that the page was built to.
+
+    Raises:
+        CodecError: if it was not built.
+        ModelError: if no model can be run by it.
+    """
+
+    def __init__(self, built: Path = BUILT):
+        if not (built / INDEX).is_file():
+            raise CodecError(f"{built}: the page is not built; in the folder web: npm ci && npm run build")
+        self.built = built
+        self.models = {name: WEIGHTS / name for name in available() if fits(WEIGHTS / name)}
+        if not self.models:
+            raise ModelError("no model of the package has graphs that a browser can run")
+
+    def names(self) -> list[str]:
+        """Paths of all files."""
+        page = [path.relative_to(self.built).as_posix() for path in self.built.rglob("*") if path.is_file()]
+        graphs = [f"{MODELS}/graphs/{path.name}" for path in GRAPHS.iterdir() if path.suffix in (".onnx", ".json")]
+        models = [
+            f"{MODELS}/{name}/{file}"
+            for name, folder in self.models.items()
+            for file in (CONFIG_FILE, ENCODER_FILE, TABLES_FILE, BASE_FILE, LAYERS_FILE)
+            if file in (BASE_FILE, LAYERS_FILE) or (folder / file).is_file()
+        ]
+        return sorted([*page, f"{MODELS}/{'index.json'}", *graphs, *models])
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one of `names`."""
+        parts = name.split("/")
+        if parts[0] != MODELS:
+            return (self.built / name).read_bytes()
+        if len(parts) == 2:
+            return self._index()
+        if parts[1] == "graphs":
+            return (GRAPHS / parts[2]).read_bytes()
+        folder = self.models[parts[1]]
+        if parts[2] in (BASE_FILE, LAYERS_FILE):
+            return part_of_weights(folder, parts[2] == LAYERS_FILE)
+        return (folder / parts[2]).read_bytes()
+
+    def _index(self) -> bytes:
+        models = [
+            {"name": name, "fingerprint": fingerprint_of(folder)[:FINGERPRINT_DIGITS]}
+            for name, folder in self.models.items()
+        ]
+        default = DEFAULT if DEFAULT in self.models else next(iter(self.models))
+        return json.dumps({"default": default, "models": models}, indent=1).encode()
+
+    def write(self, folder: Path) -> int:
+        """Write all files to a folder, for any host of static files; how many bytes they have."""
+        total = 0
+        for name in self.names():
+            data = self.read(name)
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(target, data)
+            total += len(data)
+        return total
+
+
+def fits(folder: Path) -> bool:
+    """Whether the model in a folder can be run by the page."""
+    return model_kind(folder) == "audio" and model_reason(folder) is None
+
+
+@cache
+def part_of_weights(folder: Path, layers: bool) -> bytes:
+    """Weights of the layers after the base, or all others, as a file of safetensors."""
+    weights = Weights(folder)
+    names = [name for name in weights if name.startswith(LAYERS) == layers]
+    return safetensors.numpy.save({name: np.ascontiguousarray(weights[name]) for name in names})

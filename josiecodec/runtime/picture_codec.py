@@ -1,0 +1,292 @@
+"""A codec of still pictures without torch, as files meet it (`coding/picture_network.py`)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ..bitstream.model_tables import read_once
+from ..bitstream.patch_payload import PatchRows
+from ..coding.preview import pooled
+from ..coding.vision_identity import VisionStreams
+from ..entropy.code_tables import EntropyTables
+from ..entropy.tables_file import Tables, read_tables
+from ..errors import ModelError
+from ..fingerprint import TABLES_FILE
+from ..media.pixels import as_floats
+from ..settings import EncoderSettings, checked_levels
+from ..shipped import fingerprint_of
+from ..vision.block_arrays import coefficients_of, picture_of
+from ..vision.block_shapes import from_shapes
+from ..vision.config import ConvConfig, DetailConfig
+from ..vision.detail_network import LATENT, DetailNetwork
+from ..vision.detail_shapes import SHRINK, filter_margin, passes_of, shapes_of
+from ..vision.detail_steps import DetailSteps
+from ..vision.tiling import tiled
+from ..vision.window_weights import window_weights
+from ..weight_files import WEIGHTS
+from .graphs import Graph
+from .model_files import Weights, vision_config, weights_of
+from .residual_search import Stack
+from .row_encoder import RowEncoder
+
+COARSE_TILE = 96  # patches a side, of what looks far
+RESIDUAL_SCALE = np.float32(8)
+
+
+class Detail:
+    """The whole numbers of a detail layer.
+
+    Args:
+        config: of the layer.
+        latent_dim, patch: of the codec.
+        weights: of the model.
+    """
+
+    def __init__(self, config: DetailConfig, latent_dim: int, patch: int, weights: Weights):
+        self.config, self._weights = config, weights
+        self.passes = passes_of(config.splits)
+        self._names = list(shapes_of(config, latent_dim, patch))
+        self.margin = filter_margin(config)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A tensor, by the name that `DetailNetwork` has for it."""
+        return self._weights[f"detail.{name.replace('.', '_')}"]
+
+    def network(self) -> DetailNetwork:
+        """See `DetailLayer`."""
+        tensors = {name: self.numbers(name) for name in self._names if name != "frequencies"}
+        return DetailNetwork(tensors, self.passes, self.config.blocks)
+
+
+class PictureCodec(VisionStreams):
+    """A trained model of still pictures.
+
+    Args:
+        folder: of the model; `choose.picture_reason` says whether it can be run.
+        threads: of the CPU; None for as many as there are.
+
+    Raises:
+        ModelError: if its files cannot be read, or its networks are others than the graphs'.
+    """
+
+    kind = "vision"
+    is_convolutional = True
+
+    def __init__(self, folder: Path, threads: int | None = None):
+        config = vision_config(folder)
+        if config is None:
+            raise ModelError(f"{folder}: no model of pictures that runs without torch")
+        assert isinstance(config.encoder, ConvConfig)
+        assert isinstance(config.decoder, ConvConfig)
+        self.config, self.folder, self.threads = config, folder, threads
+        self.settings: EncoderSettings = config.encoding
+        self.weights = weights_of(folder)
+        self.n_q, self.patch, self.codebook_size = config.n_q, config.patch, config.quantizer.codebook_size
+        self.stack = Stack(config.quantizer, self.weights)
+        self.detail: Detail | None = None
+        if config.detail is not None:
+            self.detail = Detail(config.detail, config.latent_dim, config.patch, self.weights)
+        self._graphs: dict[str, Graph] = {}
+        self._reach = tuple(_reach(part, config.patch) for part in (config.encoder, config.decoder))
+
+    @cached_property
+    def tables(self) -> EntropyTables | None:
+        """Read when they are needed; of a model of the package once."""
+        path = self.folder / TABLES_FILE
+        if not path.is_file():
+            return None
+        return read_once(path) if path.parent.parent == WEIGHTS else read_tables(path)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of configuration and weights."""
+        return fingerprint_of(self.folder)
+
+    @property
+    def known_tables(self) -> Tables:
+        """Its entropy tables by its fingerprint."""
+        return {} if self.tables is None else {self.fingerprint: self.tables}
+
+    def levels(self, n_q: int | None, settings: EncoderSettings | None = None) -> int:
+        """See `CodecNetwork`."""
+        return checked_levels(n_q, settings or self.settings, self.n_q)
+
+    def picture_network(self) -> PictureCodec:
+        """Itself."""
+        return self
+
+    def still_latent(self, picture: np.ndarray) -> np.ndarray:
+        """See `PictureNetwork`."""
+        graph = self._graph("picture_encoder")
+
+        def run(x: np.ndarray) -> np.ndarray:
+            return graph({"pixels": np.ascontiguousarray(as_floats(x))}, {})[0]["latent"].transpose(0, 3, 1, 2)
+
+        return tiled(run, (picture,), (self.patch,), 1, sum(self._reach[0])).transpose(0, 2, 3, 1)[0]
+
+    def rows_encoder(self, settings: EncoderSettings, tables: EntropyTables | None, max_levels: int) -> RowEncoder:
+        """See `PictureNetwork`."""
+        return RowEncoder(self.stack, settings, tables, max_levels, self.codebook_size)
+
+    def base(self, rows: PatchRows) -> np.ndarray:
+        """See `DecodingNetwork`."""
+        latent, counts = self._latent(rows), rows.counts[None].astype(np.int64)
+        return self.pixels(latent, self.hidden(latent, counts))
+
+    def base_rows(self, rows: PatchRows) -> PictureRows:
+        """See `DecodingNetwork`."""
+        return PictureRows(self, self._latent(rows), rows.counts[None].astype(np.int64))
+
+    def small_base(self, rows: PatchRows, factor: int) -> np.ndarray:
+        """See `DecodingNetwork`."""
+        still = self.base_rows(rows)
+        height = len(rows.counts)
+        parts = [still.rows(k, min(k + BAND, height)).clip(0, 1) for k in range(0, height, BAND)]
+        return np.concatenate([pooled(part, factor) for part in parts], 2)
+
+    @property
+    def margins(self) -> tuple[int, int]:
+        """Patches that the coarse and the fine half of the decoder look beyond each patch."""
+        return self._reach[1]
+
+    def hidden(self, latent: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Latents [1, D, h, w] and levels [1, h, w] -> the fine grid by patches, [1, 16 C, h, w]."""
+        graph = self._graph("picture_hidden")
+
+        def run(z: np.ndarray, levels: np.ndarray) -> np.ndarray:
+            inputs = {"latent": np.ascontiguousarray(z.transpose(0, 2, 3, 1)), "levels": np.ascontiguousarray(levels)}
+            return graph(inputs, {})[0]["hidden"].transpose(0, 3, 1, 2)
+
+        found: np.ndarray = tiled(run, (latent, counts), (1, 1), 1, self.margins[0], COARSE_TILE)
+        return found
+
+    def pixels(self, latent: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """Latents and what `hidden` gave -> pixels [1, 3, 16 h, 16 w]."""
+        graph, decoder = self._graph("picture_fine"), self.config.decoder
+        assert isinstance(decoder, ConvConfig)
+        weight = self.weights["decoder.linear.weight"].astype(np.float32).T
+        bias = self.weights["decoder.linear.bias"].astype(np.float32) + np.float32(0.5)
+
+        def run(z: np.ndarray, y: np.ndarray) -> np.ndarray:
+            fine = unmerge(y.transpose(0, 2, 3, 1), self.patch // decoder.fine)
+            change = unmerge(graph({"fine": fine}, {})[0]["change"], decoder.fine)[..., :3]
+            whole = unmerge(z.transpose(0, 2, 3, 1) @ weight + bias, self.patch) + change
+            return np.ascontiguousarray(whole.transpose(0, 3, 1, 2))
+
+        found: np.ndarray = tiled(run, (latent, hidden), (1, 1), self.patch, self.margins[1])
+        return found
+
+    def whole_latents(self, rows: PatchRows) -> np.ndarray:
+        """See `DecodingNetwork`."""
+        return self.stack.sums(_codes(rows), LATENT).astype(np.int64).reshape(*rows.counts.shape, -1)
+
+    def residual(self, symbols: np.ndarray, steps: DetailSteps, shapes: np.ndarray | None = None) -> np.ndarray:
+        """See `DecodingNetwork`."""
+        values = symbols.astype(np.float32)
+        shrunk = values - np.float32(SHRINK) * np.sign(values)
+        sized = shrunk * (steps.sizes() / 255).astype(np.float32)
+        return picture_of(sized if shapes is None else from_shapes(sized, shapes))[None]
+
+    def smoothed(self, base: np.ndarray, residual: np.ndarray, steps: DetailSteps) -> np.ndarray:
+        """See `DecodingNetwork`."""
+        assert self.detail is not None
+        graph, fine = self._graph("picture_filter"), self.detail.config.fine
+        known = self.weights["detail.step_embedding.weight"][steps.known].astype(np.float32)
+        if self.detail.config.strengths > 1:
+            known = known + self.weights["detail.strength_embedding.weight"][steps.strength].astype(np.float32)
+
+        def run(b: np.ndarray, r: np.ndarray) -> np.ndarray:
+            parts = (b - np.float32(0.5), r * RESIDUAL_SCALE)
+            merged = np.concatenate([merge(part.transpose(0, 2, 3, 1), fine) for part in parts], -1)
+            change = unmerge(graph({"merged": merged, "known": known}, {})[0]["change"], fine)
+            return b + r + change.transpose(0, 3, 1, 2)
+
+        found: np.ndarray = tiled(run, (base, residual), (self.patch,) * 2, self.patch, self.detail.margin)
+        return found
+
+    def coefficients(self, pixels: np.ndarray) -> np.ndarray:
+        """See `PictureNetwork`."""
+        return coefficients_of(pixels[0])
+
+    def window_weights(self, picture: np.ndarray) -> np.ndarray:
+        """See `PictureNetwork`."""
+        return window_weights(picture[0])
+
+    def _latent(self, rows: PatchRows) -> np.ndarray:
+        """Quantized latents [1, D, h, w]."""
+        return self.stack.sums(_codes(rows)).reshape(1, *rows.counts.shape, -1).transpose(0, 3, 1, 2)
+
+    def _graph(self, name: str) -> Graph:
+        if name not in self._graphs:
+            self._graphs[name] = Graph(name, self.weights, self.threads)
+        return self._graphs[name]
+
+
+BAND = 48  # rows of patches that are drawn together
+
+
+class PictureRows:
+    """The decoded base of a large picture, see `StillRows`.
+
+    Args:
+        codec: the model.
+        latent: quantized latents [1, D, h, w].
+        counts: levels of each patch [1, h, w].
+    """
+
+    def __init__(self, codec: PictureCodec, latent: np.ndarray, counts: np.ndarray):
+        self.codec, self.latent, self.counts = codec, latent, counts
+        self._bands: dict[int, np.ndarray] = {}
+
+    def rows(self, first: int, last: int) -> np.ndarray:
+        """See `BaseRows`."""
+        far, near = self.codec.margins
+        height, patch = self.latent.shape[2], self.codec.patch
+        top, bottom = max(0, first - near), min(height, last + near)
+        numbers = range(top // BAND, -(-bottom // BAND))
+        hidden = np.concatenate([self._band(k, far) for k in numbers], 2)
+        hidden = hidden[:, :, top - numbers[0] * BAND : bottom - numbers[0] * BAND]
+        found = self.codec.pixels(self.latent[:, :, top:bottom], hidden)
+        return found[:, :, (first - top) * patch : (last - top) * patch]
+
+    def _band(self, number: int, far: int) -> np.ndarray:
+        if number not in self._bands:
+            for other in [k for k in self._bands if abs(k - number) > 1]:
+                del self._bands[other]
+            height = self.latent.shape[2]
+            begin, end = number * BAND, min((number + 1) * BAND, height)
+            top, bottom = max(0, begin - far), min(height, end + far)
+            whole = self.codec.hidden(self.latent[:, :, top:bottom], self.counts[:, top:bottom])
+            self._bands[number] = whole[:, :, begin - top : end - top].copy()
+        return self._bands[number]
+
+
+def _codes(rows: PatchRows) -> np.ndarray:
+    """Codes of patches [N, K], -1 where a patch has no further level."""
+    counts = rows.counts.reshape(-1).astype(np.int64)
+    codes = np.full((len(counts), int(counts.max(initial=0))), -1, np.int64)
+    codes[np.arange(codes.shape[1]) < counts[:, None]] = rows.codes
+    return codes
+
+
+def _reach(config: ConvConfig, patch: int) -> tuple[int, int]:
+    """Patches that the coarse and the fine half of a network look beyond each patch."""
+    fine = config.fine_blocks * (config.fine_kernel // 2) * config.fine
+    return config.blocks * (config.kernel // 2), -(-fine // patch)
+
+
+def merge(x: np.ndarray, factor: int) -> np.ndarray:
+    """Squares of factor x factor places become one: [B, H, W, C] -> [B, H/f, W/f, f*f*C]."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h // factor, factor, w // factor, factor, c)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, h // factor, w // factor, factor * factor * c)
+
+
+def unmerge(x: np.ndarray, factor: int) -> np.ndarray:
+    """The inverse of `merge`: [B, H, W, f*f*C] -> [B, H*f, W*f, C]."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h, w, factor, factor, c // factor**2)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, h * factor, w * factor, c // factor**2)

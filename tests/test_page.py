@@ -1,0 +1,110 @@
+"""The files of the page, and the server of them; the page itself is tested by `web/test.sh`."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from kit.processes import run
+
+from josiecodec.errors import CodecError, ModelError
+from josiecodec.page_files import Page
+from josiecodec.runtime.model_files import Weights
+from josiecodec.shipped import WEIGHTS, fingerprint_of
+from josiecodec_cli.serve import server
+
+MODEL = "jodio-24k-v4"
+
+
+@pytest.fixture
+def built(tmp_path):
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("<!doctype html>")
+    (tmp_path / "assets" / "main.js").write_text("1")
+    return tmp_path
+
+
+def test_models_are_listed_with_their_fingerprints(built):
+    page = Page(built)
+    index = json.loads(page.read("models/index.json"))
+    assert index["default"] == MODEL
+    assert {m["name"] for m in index["models"]} == {"jodio-24k", "jodio-24k-v2", "jodio-24k-v3", MODEL}
+    assert all(fingerprint_of(WEIGHTS / m["name"]).startswith(m["fingerprint"]) for m in index["models"])
+
+
+def test_both_parts_of_the_weights_are_all_of_them(built):
+    page = Page(built)
+    parts = [safetensors.numpy.load(page.read(f"models/{MODEL}/{part}.safetensors")) for part in ("base", "layers")]
+    weights = Weights(WEIGHTS / MODEL)
+    assert set(parts[0]) | set(parts[1]) == set(weights)
+    assert not set(parts[0]) & set(parts[1])
+    for part in parts:
+        name = min(part)
+        np.testing.assert_array_equal(part[name], weights[name])
+
+
+def test_a_folder_for_any_host(built, tmp_path, monkeypatch):
+    page = Page(built)
+    monkeypatch.setattr(page, "models", {MODEL: WEIGHTS / MODEL})
+    size = page.write(tmp_path / "out")
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert size == sum(path.stat().st_size for path in files)
+    assert (tmp_path / "out" / "assets" / "main.js").read_text() == "1"
+    assert (tmp_path / "out" / "models" / "graphs" / "encoder.onnx").is_file()
+
+
+def test_what_is_missing_is_told_in_a_line(tmp_path, built, monkeypatch):
+    with pytest.raises(CodecError, match="not built"):
+        Page(tmp_path / "nothing")
+    said = run("serve", "--page", tmp_path / "nothing", code=2)
+    assert "npm run build" in said
+    monkeypatch.setattr("josiecodec.page_files.fits", lambda folder: False)
+    with pytest.raises(ModelError, match="graphs"):
+        Page(built)
+
+
+def test_the_server_has_these_files_alone(built):
+    (built.parent / "secret").write_text("1")
+    with server(Page(built), 0) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{running.server_address[1]}/"
+        try:
+            with urllib.request.urlopen(address) as found:
+                assert found.read() == b"<!doctype html>"
+                assert found.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+                assert found.headers["Content-Type"].startswith("text/html")
+            with urllib.request.urlopen(address + "models/graphs/encoder.json") as found:
+                assert "weights" in json.load(found)
+            for path in ("secret", "../secret", "%2e%2e/secret", "models", "models/nothing"):
+                with pytest.raises(urllib.error.HTTPError, match="404"):
+                    urllib.request.urlopen(address + path)
+        finally:
+            running.shutdown()
+            thread.join()
+
+
+def test_a_browser_that_goes_away_is_no_error(built, capsys):
+    page = Page(built)
+    (built / "assets" / "large.js").write_bytes(bytes(1 << 24))
+    with server(page, 0) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        try:
+            with socket.create_connection(running.server_address[:2]) as gone:
+                gone.sendall(b"GET /assets/large.js HTTP/1.1\r\n\r\n")
+                assert gone.recv(16)
+            deadline = time.monotonic() + 5
+            while threading.active_count() > 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+        finally:
+            running.shutdown()
+            thread.join()
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,96 @@
+/**
+ * The range coder of LZMA. All numbers are whole and below 2^53, so doubles are exact.
+ */
+const TOP = 2 ** 24;
+const FULL = 2 ** 32;
+
+/** Frequencies of the symbols of a model are so many together: 2^15. */
+export const FREQUENCY_BITS = 15;
+
+/** Bytes in, symbols out. Missing bytes are zeros. */
+export class RangeDecoder {
+  private range = FULL - 1;
+  private code = 0;
+  position = 4;
+
+  constructor(readonly data: Uint8Array) {
+    for (let i = 0; i < 4; i++) this.code = this.code * 256 + (data[i] ?? 0);
+  }
+
+  /** A number below 2^bits that lies in the interval of the next symbol; `consume` that symbol then. */
+  peek(bits: number): number {
+    return Math.min(Math.floor(this.code / Math.floor(this.range / 2 ** bits)), 2 ** bits - 1);
+  }
+
+  /** Goes on behind a symbol of this frequency, those before it having `cumulative` together. */
+  consume(cumulative: number, frequency: number, bits: number): void {
+    const step = Math.floor(this.range / 2 ** bits);
+    this.code -= step * cumulative;
+    this.range = step * frequency;
+    while (this.range < TOP) {
+      this.range *= 256;
+      this.code = (this.code * 256 + (this.data[this.position++] ?? 0)) % FULL;
+    }
+  }
+
+  /** The next symbol, given where the frequencies of all begin, and 2^15 at the end. */
+  symbol(starts: ArrayLike<number>, first: number, count: number): number {
+    const value = this.peek(FREQUENCY_BITS);
+    let [low, high] = [0, count];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (starts[first + middle]! <= value) low = middle;
+      else high = middle;
+    }
+    const start = starts[first + low]!;
+    this.consume(start, starts[first + low + 1]! - start, FREQUENCY_BITS);
+    return low;
+  }
+}
+
+/** Symbols in, bytes out. */
+export class RangeEncoder {
+  private low = 0;
+  private range = FULL - 1;
+  private cache = 0;
+  private pending = 1;
+  private readonly out: number[] = [];
+
+  /** Codes a symbol of this frequency, those before it having `cumulative` together. */
+  encode(cumulative: number, frequency: number, bits: number): void {
+    const step = Math.floor(this.range / 2 ** bits);
+    this.low += step * cumulative;
+    this.range = step * frequency;
+    while (this.range < TOP) {
+      this.range *= 256;
+      this.shift();
+    }
+  }
+
+  /** Ends with the number of the last range that ends in the most zeros; these, and the first byte, are not stored. */
+  finish(): Uint8Array {
+    for (const bits of [24, 16, 8]) {
+      const rounded = Math.floor((this.low + this.range - 1) / 2 ** bits) * 2 ** bits;
+      if (rounded >= this.low) {
+        this.low = rounded;
+        break;
+      }
+    }
+    for (let i = 0; i < 5; i++) this.shift();
+    let end = this.out.length;
+    while (end > 1 && this.out[end - 1] === 0) end--;
+    return Uint8Array.from(this.out.slice(1, end));
+  }
+
+  private shift(): void {
+    if (this.low < 0xff000000 || this.low >= FULL) {
+      const carry = this.low >= FULL ? 1 : 0;
+      this.out.push((this.cache + carry) & 255);
+      for (let i = 1; i < this.pending; i++) this.out.push((0xff + carry) & 255);
+      this.pending = 0;
+      this.cache = Math.floor(this.low / TOP) & 255;
+    }
+    this.pending++;
+    this.low = (this.low % TOP) * 256;
+  }
+}

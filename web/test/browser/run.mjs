@@ -1,0 +1,183 @@
+/**
+ * The built page in a real browser, at two widths.
+ *
+ *     node test/browser/run.mjs ADDRESS VECTORS SHOTS
+ *
+ * ADDRESS is that of `josiecodec serve`; VECTORS what `vectors.py` wrote; screenshots go to SHOTS. CHROMIUM names the
+ * browser.
+ */
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const [address, vectors, shots] = process.argv.slice(2);
+const QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"];
+const FAKE = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"];
+const SLOW = 40_000;
+
+mkdirSync(shots, { recursive: true });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", ...QUIET, ...FAKE],
+});
+
+/** A page that fails the test on any error in it, and on any request elsewhere. */
+async function opened(width, height = 900) {
+  const context = await browser.newContext({
+    viewport: { width, height },
+    acceptDownloads: true,
+    permissions: ["microphone"],
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(SLOW);
+  page.faults = [];
+  page.on("pageerror", (error) => page.faults.push(error.message));
+  page.on("console", (message) => message.type() === "error" && page.faults.push(message.text()));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(address) && !/^(blob|data):/.test(request.url())) page.faults.push(request.url());
+  });
+  await page.goto(address);
+  return page;
+}
+
+async function bring(page, file) {
+  await page.setInputFiles("#file", typeof file === "string" ? join(vectors, file) : file);
+  await page.waitForFunction(() => document.body.getAttribute("aria-busy") === null);
+}
+
+async function download(page, link) {
+  const [found] = await Promise.all([page.waitForEvent("download"), page.click(link)]);
+  return { name: found.suggestedFilename(), data: readFileSync(await found.path()) };
+}
+
+async function noWider(page) {
+  const [inner, whole] = await page.evaluate(() => [innerWidth, document.documentElement.scrollWidth]);
+  assert.ok(whole <= inner, `the page is ${whole} wide in a window of ${inner}`);
+}
+
+const tests = {
+  async "ten seconds become a file, and sound again"() {
+    const page = await opened(1400);
+    const threads = await page.evaluate(() => crossOriginIsolated);
+    let began = Date.now();
+    await bring(page, "ten.wav");
+    const cold = Date.now() - began;
+    assert.equal(await page.textContent("#error"), "");
+    const { name, data } = await download(page, "#josie");
+    assert.equal(name, "ten.josie");
+    writeFileSync(join(shots, "ten.josie"), data);
+    const want = readFileSync(join(vectors, "ten.josie"));
+    assert.ok(data.equals(want), `${data.length} bytes are not the command line's ${want.length}`);
+    await page.screenshot({ path: join(shots, "encoded_1400.png"), fullPage: true });
+    await noWider(page);
+    began = Date.now();
+    await bring(page, "ten.wav");
+    const warm = Date.now() - began;
+    began = Date.now();
+    await bring(page, "ten.josie");
+    const decoded = Date.now() - began;
+    console.log(
+      `isolated ${threads}: WAV -> .josie -> sound ${cold} ms at once, ${warm} ms later; .josie -> sound ${decoded} ms`,
+    );
+    assert.deepEqual(page.faults, []);
+    await page.context().close();
+  },
+
+  async "the keyboard alone"() {
+    const page = await opened(1400);
+    await bring(page, "ten.josie");
+    await page.focus("#levels");
+    const before = await download(page, "#wav");
+    await page.focus("#levels");
+    await page.keyboard.press("Home");
+    await page.waitForFunction(() => document.querySelector("#wav").download.endsWith("-1.wav"));
+    assert.match(await page.textContent("#shown"), /^1 of 9/);
+    const after = await download(page, "#wav");
+    assert.notEqual(before.data.toString("latin1"), after.data.toString("latin1"));
+    assert.equal(before.data.length, after.data.length);
+    await page.focus("#choose");
+    const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Enter")]);
+    await chooser.setFiles(join(vectors, "audio_range_coded_n_q_9.josie"));
+    await page.waitForFunction(() => document.querySelector("#title").textContent === "audio_range_coded_n_q_9");
+    const order = [];
+    await page.evaluate(() => document.body.focus());
+    for (let i = 0; i < 12; i++) {
+      await page.keyboard.press("Tab");
+      order.push(await page.evaluate(() => document.activeElement?.id ?? ""));
+    }
+    for (const id of ["choose", "record", "levels", "player", "wav"]) assert.ok(order.includes(id), `${id}: ${order}`);
+    assert.deepEqual(page.faults, []);
+    await page.context().close();
+  },
+
+  async "a recording"() {
+    const page = await opened(400);
+    await page.click("#record");
+    await page.waitForFunction(() => document.querySelector("#record").textContent === "Stop");
+    await page.waitForTimeout(1500);
+    await page.click("#record");
+    await page.waitForFunction(() => document.querySelector("#title").textContent === "recording");
+    await page.waitForFunction(() => document.body.getAttribute("aria-busy") === null);
+    assert.equal(await page.textContent("#error"), "");
+    await page.check("[value=original]");
+    await page.waitForFunction(() => document.querySelector("#wav").download === "recording.wav");
+    assert.deepEqual(page.faults, []);
+    await page.context().close();
+  },
+
+  async "wrong files are told what is wrong with them"() {
+    const page = await opened(400);
+    await page.screenshot({ path: join(shots, "empty_400.png"), fullPage: true });
+    const whole = readFileSync(join(vectors, "ten.josie"));
+    const broken = Buffer.from(whole);
+    broken[20] ^= 1;
+    const cases = [
+      ["notes.txt", "text/plain", Buffer.from("no sound"), /neither a .josie file nor sound/],
+      ["other.josie", "", Buffer.from("no sound"), /no .josie file/],
+      ["header.josie", "", broken, /header is damaged/],
+      ["cat.png", "image/png", Buffer.from("png"), /picture/],
+      ["empty.wav", "audio/wav", Buffer.alloc(0), /neither/],
+    ];
+    for (const [name, mimeType, buffer, text] of cases) {
+      await bring(page, { name, mimeType, buffer });
+      assert.match(await page.textContent("#error"), text);
+      assert.ok(await page.isVisible("#error"));
+    }
+    await page.screenshot({ path: join(shots, "error_400.png"), fullPage: true });
+    await bring(page, "audio_fixed_length_n_q_9.josie");
+    assert.match(await page.textContent("#error"), /no-such-model/);
+    await bring(page, "audio_cut_off.josie");
+    assert.ok(!(await page.isVisible("#error")));
+    assert.match(await page.textContent("#notes"), /end is missing/);
+    await page.screenshot({ path: join(shots, "cut_off_400.png"), fullPage: true });
+    await noWider(page);
+    assert.deepEqual(page.faults, []);
+    await page.context().close();
+  },
+
+  async "files with layers and in stereo"() {
+    const page = await opened(400);
+    await bring(page, "audio_stereo_1.5_kbps.josie");
+    assert.match(await page.textContent("#facts"), /Channels2/);
+    await bring(page, "audio_by_frame_8_kbps.josie");
+    assert.match(await page.textContent("#shown"), /of 64/);
+    await page.screenshot({ path: join(shots, "layers_400.png"), fullPage: true });
+    await noWider(page);
+    assert.deepEqual(page.faults, []);
+    await page.context().close();
+  },
+};
+
+let failed = 0;
+for (const [name, test] of Object.entries(tests)) {
+  try {
+    await test();
+    console.log(`ok: ${name}`);
+  } catch (error) {
+    failed++;
+    console.log(`FAILED: ${name}\n${error.stack}`);
+  }
+}
+await browser.close();
+process.exit(failed ? 1 : 0);

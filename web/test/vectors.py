@@ -1,0 +1,81 @@
+"""What the tests of the page compare with: codes and samples of golden files, and of a recording made here.
+
+    python test/vectors.py FOLDER
+
+Needs josiecodec; everything is written anew each time.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+import josiecodec
+from josiecodec.bitstream.container import TokenReader
+from josiecodec.page_files import MODELS, Page
+from josiecodec.runtime.audio_codec import AudioCodec
+from josiecodec.shipped import WEIGHTS
+
+GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
+SAMPLE = Path(josiecodec.__file__).parent / "samples" / "speech.flac"
+
+
+def golden(folder: Path) -> None:
+    """Each golden file of sound with its codes (u16 [frames, levels]) and, where there are some, its samples (i16)."""
+    listed = []
+    for path in sorted(GOLDEN.glob("audio_*.josie")):
+        shutil.copy(path, folder)
+        with np.load(path.with_suffix(".npz")) as arrays:
+            entry: dict[str, object] = {"name": path.stem, "streams": []}
+            for key, values in arrays.items():
+                kind = np.uint16 if key.endswith("codes") else np.int16
+                values.astype(kind).tofile(folder / f"{path.stem}.{key}.bin")
+                entry["streams"].append({"key": key, "shape": list(values.shape)})  # type: ignore[attr-defined]
+        listed.append(entry)
+    (folder / "golden.json").write_text(json.dumps(listed))
+
+
+def models(folder: Path) -> None:
+    """The models as the page loads them."""
+    with tempfile.TemporaryDirectory() as built:
+        (Path(built) / "index.html").touch()
+        page = Page(Path(built))
+        for name in page.names():
+            if name.startswith(MODELS):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(page.read(name))
+
+
+def recording(folder: Path) -> None:
+    """A recording at 24 kHz of ten seconds, the file that the command line makes of it, its codes and its samples."""
+    from josiecodec.coding.audio import decode_file, encode_file
+
+    wave, rate = soundfile.read(SAMPLE, dtype="float32", always_2d=True)
+    assert rate == 24000
+    wave = np.tile(wave[:, 0], 1 + 240000 // len(wave))[:240000]
+    soundfile.write(folder / "ten.wav", wave, rate, "PCM_16")
+    codec = AudioCodec(WEIGHTS / "jodio-24k-v4", 1)
+    encode_file(codec, folder / "ten.wav", folder / "ten.josie")
+    decode_file(codec, folder / "ten.josie", folder / "ten_decoded.wav")
+    with TokenReader(folder / "ten.josie") as reader:
+        codes = np.concatenate([block.codes for block in reader.blocks()])
+    codes.astype(np.uint16).tofile(folder / "ten.codes.bin")
+
+
+def main() -> None:
+    """Write everything."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    golden(folder)
+    models(folder)
+    recording(folder)
+
+
+if __name__ == "__main__":
+    main()
