@@ -72,3 +72,9 @@ def test_flat_colors_stay(codec):
     for color in ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.8, 0.2, 0.1), (0.5, 0.5, 0.5)):
         x = torch.tensor(color).view(3, 1, 1).expand(3, 64, 64).contiguous()
         assert (codec.decompress(codec.compress(x, bpp=1.0)) - x).abs().mean() < 0.01, color
+
+
+@pytest.mark.parametrize("rate", [{"bpp": 0.2}, {"rate": Rate(rd_lambda=0.03)}])
+def test_one_flat_colour_comes_back(codec, rate):
+    flat = (torch.tensor([200, 31, 77]) / 255)[:, None, None].expand(3, 100, 150).contiguous()
+    assert float((codec.decompress(codec.compress(flat, **rate)) - flat).abs().max()) <= 1 / 255
