@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -29,6 +30,7 @@ BUILT = Path(__file__).parents[1] / "web" / "dist"
 INDEX = "index.html"
 MODELS = "models"
 BASE_FILE, LAYERS_FILE = "base.safetensors", "layers.safetensors"
+USED = ("encoder", "decoder", "waveform", "filter", "envelope")  # graphs of sound
 LAYERS = ("waveform_layer.", "envelope_layer.")
 DEFAULT = "jodio-24k-v4"
 
@@ -55,14 +57,14 @@ class Page:
     def names(self) -> list[str]:
         """Paths of all files."""
         page = [path.relative_to(self.built).as_posix() for path in self.built.rglob("*") if path.is_file()]
-        graphs = [f"{MODELS}/graphs/{path.name}" for path in GRAPHS.iterdir() if path.suffix in (".onnx", ".json")]
+        graphs = [f"{MODELS}/graphs/{name}{suffix}" for name in USED for suffix in (".onnx", ".json")]
         models = [
             f"{MODELS}/{name}/{file}"
             for name, folder in self.models.items()
-            for file in (CONFIG_FILE, ENCODER_FILE, TABLES_FILE, BASE_FILE, LAYERS_FILE)
+            for file in (CONFIG_FILE, TABLES_FILE, BASE_FILE, LAYERS_FILE)
             if file in (BASE_FILE, LAYERS_FILE) or (folder / file).is_file()
         ]
-        return sorted([*page, f"{MODELS}/{'index.json'}", *graphs, *models])
+        return sorted([*page, f"{MODELS}/index.json", *graphs, *models])
 
     def read(self, name: str) -> bytes:
         """The bytes of one of `names`."""
@@ -80,7 +82,7 @@ class Page:
 
     def _index(self) -> bytes:
         models = [
-            {"name": name, "fingerprint": fingerprint_of(folder)[:FINGERPRINT_DIGITS]}
+            {"name": name, "fingerprint": fingerprint_of(folder)[:FINGERPRINT_DIGITS], "encoder": _settings(folder)}
             for name, folder in self.models.items()
         ]
         default = DEFAULT if DEFAULT in self.models else next(iter(self.models))
@@ -96,6 +98,12 @@ class Page:
             write_bytes(target, data)
             total += len(data)
         return total
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """Settings of a model's encoder that are not the usual ones."""
+    path = folder / ENCODER_FILE
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def fits(folder: Path) -> bool:

@@ -109,6 +109,8 @@ class WaveformLayerConfig:
             as there are rows of codes, zeros or not.
         min_levels: of layers by frame: a frame of fewer levels (if there are more) is the base alone, which sounds
             better.
+        after_envelope: the layer's difference is one to what the envelope layer made of the base, so that both may
+            change the same band. What is coded does not depend on it.
     """
 
     levels: int = 23
@@ -131,6 +133,7 @@ class WaveformLayerConfig:
     seed: int = 0
     by_frame: bool = False
     min_levels: int = 4
+    after_envelope: bool = False
 
     def __post_init__(self) -> None:
         counts = (self.levels, self.decimation, self.hops, self.segment, self.books)

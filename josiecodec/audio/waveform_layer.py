@@ -16,8 +16,8 @@ number alone, and the first n of them can be decoded without the others.
 
 Time. The low band's grid lies behind that of the frames by the delay of its filter, so that a frame's codes need
 nothing after the frame. The inverse transform is a hop late, and interpolation some milliseconds: a stream is decoded
-`lag` frames late. At the end of a recording, where the next window never comes, the difference fades out within the
-last window: there the low band is the base's.
+`lag` frames late. A layer `after_envelope` takes a hop more (`HeardBand`). At the end of a recording, where the next
+window never comes, the difference fades out within the last window: there the low band is the base's.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from ..nn.streaming import State
+from ..nn.streaming import State, Streaming, with_past
 from ..quantization.shaped_rvq import ShapedResidualQuantizer
 from .band import Decimator, Interpolator, row_of
 from .bit_plan import BitPlan, ShapedVectors, plan_bits
@@ -94,15 +95,19 @@ class WaveformLayer(nn.Module):
         )
         self.inverse = InverseMdct(self.hop, self.coefficients)
         self.delay_base = Delay(self.hop)
+        self.heard = HeardBand(config.decimation, self.hop, row) if config.after_envelope else None
         self.filter: LowBandFilter | None = None
-        late = self.decimate.delay + self.hop * config.decimation
+        late = self.decimate.delay + self.hop * config.decimation * (1 + config.after_envelope)
         if config.filter is not None:
             if self.hop * config.hops % config.filter.hop:
                 raise ConfigError(f"waveform: a frame is no whole number of the filter's hops of {config.filter.hop}")
+            if config.after_envelope and self.hop % config.filter.hop:
+                raise ConfigError(f"waveform: {self.hop} samples are no whole number of hops of {config.filter.hop}")
             self.filter = LowBandFilter(config.filter, sample_rate / config.decimation, config.cutoff)
             self.delay_change = Delay(config.filter.delay)
             # The middle of a window says whose number of levels the filter is told.
             self.delay_shares = Delay(config.filter.window // (2 * config.filter.hop) - 1)
+            self.delay_more = Delay(self.hop // config.filter.hop if config.after_envelope else 0)
             late += config.filter.delay * config.decimation
         self.lag = -(-(late + Interpolator.least_delay(config.decimation)) // frame_size)
         self.interpolate = Interpolator(config.decimation, self.lag * frame_size - late, row)
@@ -207,10 +212,20 @@ class WaveformLayer(nn.Module):
             return base
         low = self.decimate(base.float(), state)
         codes, counts = self.used(codes)
-        correction = self._correction(self._difference(codes, low, state, counts), low, counts, state)
         waiting, heard = state.get(self), base if heard is None else heard
+        if self.heard is None:
+            difference = self._difference(codes, low, state, counts)
+        else:
+            coded, gain = self._parts(codes, low, state, counts)
+            if waiting is None:
+                heard = F.pad(heard, (late, 0))
+            low, coded, gain = self.heard(heard, coded, gain, late, state)
+            difference = self._put_together(coded, gain, self.mdct(low, state))
+        correction = self._correction(difference, low, counts, state)
         if waiting is not None:
             heard = torch.cat([waiting, heard], -1)
+        elif self.heard is not None:
+            heard = heard[..., late:]
         ready = max(0, heard.shape[-1] + late - self.lag * self.frame_size)
         state[self] = heard[..., ready:].clone()
         return heard[..., :ready] + correction[..., correction.shape[-1] - ready :].to(heard.dtype)
@@ -230,11 +245,17 @@ class WaveformLayer(nn.Module):
         counts = self.level_counts(codes)
         return codes * (counts > 0).unsqueeze(1), counts
 
-    def low_bands(self, codes: Tensor, low: Tensor, state: State) -> tuple[Tensor, Tensor]:
-        """Low bands [B, n] before any filter, a hop late: as decoded from codes [B, L, F], and of the base."""
-        base = self.delay_base(low, state)
+    def low_bands(self, codes: Tensor, low: Tensor, state: State, heard: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Low bands [B, n] before any filter, a hop late: as decoded from codes [B, L, F], and of the base.
+
+        Args:
+            heard: low band of what the envelope layer made of the base; None for that of the base, `low`.
+        """
         codes, counts = self.used(codes)
-        return base + self.inverse(self._difference(codes, low, state, counts), state), base
+        coded, gain = self._parts(codes, low, state, counts)
+        heard = low if heard is None else heard
+        base = self.delay_base(heard, state)
+        return base + self.inverse(self._put_together(coded, gain, self.mdct(heard, state)), state), base
 
     def shares(self, levels: int | Tensor, state: State | None = None) -> float | Tensor:
         """What the filter is told: the share of all levels that is used, of [B, F] counts [B, windows]."""
@@ -249,23 +270,35 @@ class WaveformLayer(nn.Module):
         change = self.inverse(difference, state)
         if self.filter is not None:
             base = self.delay_base(low, state)
-            more = self.filter(base + change, base, self.shares(levels, state), state)
+            shares = self.shares(levels, state)
+            shares = self.delay_more(shares, state) if isinstance(shares, Tensor) else shares
+            more = self.filter(base + change, base, shares, state)
             change = self.delay_change(change, state) + more
         return self.interpolate(change, state)
 
     def _difference(self, codes: Tensor, low: Tensor, state: State, counts: int | Tensor) -> Tensor:
         """Coefficients in place of the base's, less those: [B, F * hops, K]."""
-        transform, own = self.transform(low, state), self.mdct(low, state)
+        coded, gain = self._parts(codes, low, state, counts)
+        return self._put_together(coded, gain, self.mdct(low, state))
+
+    def _parts(self, codes: Tensor, low: Tensor, state: State, counts: int | Tensor) -> tuple[Tensor, Tensor]:
+        """What is coded, and by what the base's coefficients are multiplied beside it: both [B, F * hops, K]."""
+        transform = self.transform(low, state)
+        shape = len(low), -1, self.coefficients
         if not codes.shape[1]:
-            return torch.zeros_like(own)
+            coded = low.new_zeros(len(low), low.shape[1] // self.hop, self.coefficients)
+            return coded, torch.ones_like(coded)
         plan = self.plan(transform, codes.shape[1])
         coded = self.quantizer.decode(codes.transpose(1, 2).flatten(0, 1), plan.shapes())
         left = plan.left[-1]
         if isinstance(counts, Tensor):
             places = counts.reshape(1, -1, 1).expand(1, -1, left.shape[-1])
             left = plan.left.gather(0, places)[0]
-        gain = self.filling(transform.uncoded(left))
-        return (transform.inverse(coded).view_as(own) + gain.view_as(own) * own - own) * self.taper
+        return transform.inverse(coded).view(shape), self.filling(transform.uncoded(left)).view(shape)
+
+    def _put_together(self, coded: Tensor, gain: Tensor, own: Tensor) -> Tensor:
+        """The difference, of `_parts` and of coefficients of the base or of what the envelope layer made of it."""
+        return (coded + gain * own - own) * self.taper
 
     def filling(self, uncoded: Tensor) -> Tensor:
         """Gain on the base's coefficients by the share of their variance that is not coded.
@@ -292,5 +325,52 @@ class WaveformLayer(nn.Module):
         hops = self.lag * self.config.hops
         difference = torch.zeros(len(waiting), hops, self.coefficients, device=waiting.device)
         low = torch.zeros(len(waiting), hops * self.hop, device=waiting.device)
-        correction = self._correction(difference, low, 0, state)
+        counts: int | Tensor = 0
+        if self.heard is not None:
+            heard = waiting[..., :0] if heard is None else heard
+            late = heard.shape[-1]
+            rest = F.pad(heard, (0, self.lag * self.frame_size - late))
+            low, coded, gain = self.heard(rest, difference, torch.ones_like(difference), late, state)
+            difference = self._put_together(coded, gain, self.mdct(low, state))
+            if self.config.by_frame:
+                counts = torch.zeros(len(waiting), self.lag, dtype=torch.long, device=waiting.device)
+        correction = self._correction(difference, low, counts, state)
         return waiting + correction[..., correction.shape[-1] - waiting.shape[-1] :].to(waiting.dtype)
+
+
+class HeardBand(Streaming):
+    """The low band of what the envelope layer made of a base, and what goes with it, a hop later.
+
+    That layer is late by less than a hop of this one, so that the last window of each piece is not there yet.
+
+    Args:
+        decimation: samples of the waveform to one of the low band.
+        hop: samples of the low band.
+        row: see `Decimator`.
+    """
+
+    def __init__(self, decimation: int, hop: int, row: int):
+        super().__init__()
+        self.hop = hop
+        self.decimate = Decimator(decimation, row)
+        self.parts = nn.Identity()  # whose memory the last hop of what is coded is
+
+    def forward(
+        self, heard: Tensor, coded: Tensor, gain: Tensor, late: int, state: State
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Waveform [B, 1, F * frame_size], late by some samples, and [B, F * hops, K] twice -> all three a hop later.
+
+        Raises:
+            ConfigError: if the waveform is late by more than a hop, or by no whole number of samples of the low band.
+        """
+        shift, odd = divmod(self.hop * self.decimate.factor - late, self.decimate.factor)
+        if shift < 0 or odd:
+            raise ConfigError(
+                f"waveform: an envelope layer that is {late} samples late does not fit hops of {self.hop}"
+            )
+        low = self.decimate(heard.float(), state)
+        low = with_past(self, low, shift, 1, state)[:, : low.shape[1]]
+        # Gains less 1, as what a stream begins with is zeros.
+        parts = with_past(self.parts, torch.cat([coded, gain - 1], -1), 1, 1, state)[:, :-1]
+        coded, gain = parts.chunk(2, -1)
+        return low, coded, gain + 1

@@ -3,6 +3,7 @@
     parquet     00000.parquet        a row per clip, codes as a list of uint16, frame after frame
     webdataset  00000.tar            00000-000000.codes.npy and 00000-000000.json, ...
     npy         00000/000000.npy     and 00000.jsonl, whose lines name their `file`
+    hub, jsonl  see `export_hub.py`
 
 `dataset.json` is copied, in Parquet as the key "josiecodec" of the files' metadata.
 """
@@ -22,6 +23,7 @@ import numpy as np
 
 from ..errors import CodecError, FormatError
 from .dataset import INFO_FILE, Clip, TokenDataset
+from .export_hub import finish_hub, write_hub, write_jsonl
 
 ROW_GROUP = 500  # clips that Parquet readers get together
 _COLUMNS = ("id", "source", "start", "duration", "n_frames")
@@ -33,7 +35,7 @@ def export(dataset: TokenDataset, folder: str | Path, kind: str) -> int:
     Args:
         dataset: what to write.
         folder: must not exist; it appears only when complete.
-        kind: "parquet" (needs pyarrow), "webdataset" or "npy".
+        kind: "parquet" or "hub" (need pyarrow), "webdataset", "npy" or "jsonl".
 
     Raises:
         CodecError: if the folder exists or cannot be written, the kind is unknown, or pyarrow is not installed.
@@ -51,10 +53,15 @@ def export(dataset: TokenDataset, folder: str | Path, kind: str) -> int:
         try:
             info = json.loads(dataset.info.to_json()) | {"n_q": dataset.n_q}
             info["semantic_levels"] = min(info["semantic_levels"], dataset.n_q)
-            if kind != "parquet":  # whose files carry it themselves; readers of whole folders would fail on it
+            if kind not in (
+                "parquet",
+                "hub",
+            ):  # whose files carry it themselves; readers of whole folders would fail on it
                 (made / INFO_FILE).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
             for shard, clips in _by_shard(dataset):
                 _WRITERS[kind](made, f"{shard:05d}", clips, info)
+            if kind == "hub":
+                finish_hub(made, info, len(dataset))
             made.rename(folder)
         finally:
             shutil.rmtree(made, ignore_errors=True)
@@ -146,5 +153,7 @@ _WRITERS: dict[str, Callable[[Path, str, Iterable[Clip], dict[str, Any]], None]]
     "parquet": _write_parquet,
     "webdataset": _write_webdataset,
     "npy": _write_npy,
+    "hub": write_hub,
+    "jsonl": write_jsonl,
 }
 KINDS = tuple(_WRITERS)

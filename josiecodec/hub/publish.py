@@ -71,6 +71,28 @@ def push_to_hub(
     return address
 
 
+def push_folder(folder: Path, repository: str, kind: str, private: bool = False, token: str | None = None) -> str:
+    """Publish the files of a folder in a repository, which is made if it is not there. Returns its address.
+
+    Args:
+        folder: of the files.
+        repository: "org/name".
+        kind: of the repository, "model" or "dataset".
+        private: whether a new repository is to be private.
+        token: of the hub; None for the one that the machine is logged in with.
+
+    Raises:
+        ModelError: if the hub refuses or cannot be reached.
+    """
+    api = huggingface_hub().HfApi(token=token)
+    try:
+        address = str(api.create_repo(repository, repo_type=kind, private=private, exist_ok=True))
+        api.upload_folder(repo_id=repository, repo_type=kind, folder_path=folder, commit_message=f"A {kind}")
+    except hub_errors() as error:
+        raise ModelError(f"{PREFIX}{repository}: {first_line(error)}") from None
+    return address
+
+
 def model_card(codec: TokenCodec, repository: str, layout: Layout = "josiecodec", licence: str | None = None) -> str:
     """The text of a model card: what the codec, as it was loaded, is, how to use it, and its fingerprint."""
     name = PREFIX + repository + (f"/{KYUTAI_FILE}" if layout == "kyutai" else "")

@@ -11,6 +11,7 @@ import numpy as np
 from .audio_container import is_default
 from .audio_layout import layout_of
 from .audio_open import Reading, SampleReader
+from .describe_picture import describe_picture, picture_lines
 from .kinds import kind_of
 
 TOLERATED = 0.05  # seconds between claimed and decoded length that nobody needs to know of
@@ -44,11 +45,13 @@ def describe_media(path: str | Path, track: int | None = None) -> dict[str, Any]
 
 
 def _seen(path: str | Path, kind: str) -> tuple[dict[str, Any], bool]:
-    """What `describe_vision.py` says of a picture or video, and whether there is a track of sound."""
-    from .describe_vision import describe_film, describe_picture  # with torch
+    """What `describe_picture.py` or `describe_vision.py` says, and whether there is a track of sound."""
+    if kind == "image":
+        return describe_picture(path), False
+    from .describe_vision import describe_film  # with torch
     from .video_reader import has_sound
 
-    return (describe_picture(path), False) if kind == "image" else (describe_film(path), has_sound(path))
+    return describe_film(path), has_sound(path)
 
 
 def describe_sound(path: str | Path, track: int | None = None) -> dict[str, Any]:
@@ -80,10 +83,12 @@ def media_lines(found: dict[str, Any]) -> list[str]:
     lines = []
     if found.get("container"):
         lines.append(f"  {found['kind']}, {found['container']}")
-    if found.get("vision"):
+    if found.get("vision") and "pictures_per_second" in found["vision"]:
         from .describe_vision import vision_lines
 
         lines += vision_lines(found["vision"])
+    elif found.get("vision"):
+        lines += picture_lines(found["vision"])
     if found.get("sound"):
         lines += _sound_lines(found["sound"], found["start"])
     for chapter in found.get("chapters", []):

@@ -1,4 +1,4 @@
-"""What is in a picture or video, and what will be done with it."""
+"""What is in a video, and what will be done with it."""
 
 from __future__ import annotations
 
@@ -6,35 +6,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from .image_open import frame_count, opened
-from .images import load_image
 from .video_color import described
 from .video_crop import Crop
 from .video_reader import VideoReader
 from .video_source import Film
 
 TOLERATED = 0.05  # seconds between claimed and decoded length that nobody needs to know of
-
-
-def describe_picture(path: str | Path) -> dict[str, Any]:
-    """A picture: format, size and mode as they are stored, size as it is read, profile, number of pictures.
-
-    Raises:
-        MediaError: if it cannot be read.
-    """
-    with opened(path) as image:
-        profile = image.info.get("icc_profile")
-        found = {
-            "format": image.format,
-            "width": image.width,
-            "height": image.height,
-            "mode": image.mode,
-            "pictures": frame_count(image),
-            "profile": _profile_name(profile) if profile else None,
-            "orientation": int(image.getexif().get(0x0112, 1)),
-        }
-    read = load_image(path)
-    return found | {"read_width": int(read.shape[2]), "read_height": int(read.shape[1])}
 
 
 def describe_film(path: str | Path) -> dict[str, Any]:
@@ -88,9 +65,7 @@ def _film(film: Film) -> dict[str, Any]:
 
 
 def vision_lines(found: dict[str, Any]) -> list[str]:
-    """A picture or video for people to read."""
-    if "pictures_per_second" not in found:
-        return _picture_lines(found)
+    """A video for people to read."""
     stored = [found["codec"], f"{found['width']} x {found['height']}"]
     stored += [str(found[key]) for key in ("pixel_format", "colors") if found.get(key)]
     if found.get("average_rate"):
@@ -115,18 +90,6 @@ def vision_lines(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _picture_lines(found: dict[str, Any]) -> list[str]:
-    stored = [str(found["format"]), f"{found['width']} x {found['height']}", str(found["mode"])]
-    if found["profile"]:
-        stored.append(f"colour profile {found['profile']!r}")
-    if found["pictures"] > 1:
-        stored.append(f"{found['pictures']} pictures")
-    treated = [f"{found['read_width']} x {found['read_height']}, sRGB"]
-    if found["orientation"] != 1:
-        treated.append("turned upright")
-    return [f"  image: {', '.join(stored)}", f"    as it is read: {', '.join(treated)}"]
-
-
 def _turn_name(how: tuple[bool, bool, bool]) -> str | None:
     names = {
         (False, False, False): None,
@@ -139,14 +102,3 @@ def _turn_name(how: tuple[bool, bool, bool]) -> str | None:
         (True, True, True): "transposed across the other diagonal",
     }
     return names[how]
-
-
-def _profile_name(profile: bytes) -> str:
-    import io
-
-    from PIL import ImageCms
-
-    try:
-        return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip()
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return "unreadable"

@@ -162,7 +162,7 @@ def _usual_layers(config: JodioConfig) -> bool:
     if waveform is None:
         return False
     usual = WaveformLayerConfig()
-    names = ("decimation", "hops", "cutoff", "taper", "segment", "codebooks", "books")
+    names = ("decimation", "hops", "cutoff", "taper", "segment", "codebooks", "books", "after_envelope")
     fits = all(getattr(waveform, name) == getattr(usual, name) for name in names)
     if waveform.filter is not None:
         plain = LowBandFilterConfig()

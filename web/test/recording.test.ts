@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { blocksOf, readJosie } from "../src/josie/blocks";
 import { ModelFiles } from "../src/model/model_files";
 import { Recording } from "../src/sound/recording";
 import { bytes, fetcher, relativeError, samples, there } from "./files";
@@ -28,5 +29,35 @@ describe.skipIf(!there)("samples are Python's", () => {
       console.log(`${name}: ${error.toFixed(1)} dB`);
       expect(error).toBeLessThan(-35);
     });
+  });
+});
+
+const others: string[] = there ? JSON.parse(new TextDecoder().decode(bytes("others.json"))) : [];
+
+describe.skipIf(!there)("files with pictures", () => {
+  test.each(others)("%s: its header and blocks", (name) => {
+    const file = readJosie(bytes(`${name}.josie`));
+    const said = JSON.parse(new TextDecoder().decode(bytes(`${name}.json`)));
+    const { streams } = said as { streams: Record<string, unknown>[] };
+    const cut = name.includes("cut_off"); // of which Python says the length that is there
+    const facts = (stream: Record<string, unknown>, size: unknown) => {
+      if (stream.kind === "alpha") return "alpha";
+      return [stream.levels, stream.model, stream.fingerprint, size, cut || stream.length];
+    };
+    expect(file.header.streams.map((info) => facts({ ...info }, info.codebookSize))).toEqual(
+      streams.map((stream) => facts(stream, stream.codebook_size)),
+    );
+    file.header.streams.forEach((info, i) => {
+      if (info.vision) expect([info.vision.width, info.vision.height]).toEqual([streams[i]!.width, streams[i]!.height]);
+      blocksOf(file, i);
+    });
+    expect(file.problems.length > 0).toBe(cut);
+  });
+
+  test("of a video with sound the sound is played, of others nothing", async () => {
+    const film = await Recording.open(bytes("video_with_sound.josie"), find);
+    expect(film.problems.join()).toMatch(/pictures are not shown/);
+    expect((await film.decode(film.levels)).channels[0]!.length).toBe(film.length);
+    await expect(Recording.open(bytes("image_detail.josie"), find)).rejects.toThrow(/picture/);
   });
 });

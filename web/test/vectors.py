@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import soxr
 
 import josiecodec
 from josiecodec.bitstream.container import TokenReader
@@ -38,6 +39,11 @@ def golden(folder: Path) -> None:
                 values.astype(kind).tofile(folder / f"{path.stem}.{key}.bin")
                 entry["streams"].append({"key": key, "shape": list(values.shape)})  # type: ignore[attr-defined]
         listed.append(entry)
+    others = [path for path in GOLDEN.glob("*.josie") if not path.stem.startswith("audio_")]
+    for path in others:
+        shutil.copy(path, folder)
+        shutil.copy(path.with_suffix(".json"), folder)
+    (folder / "others.json").write_text(json.dumps(sorted(path.stem for path in others)))
     (folder / "golden.json").write_text(json.dumps(listed))
 
 
@@ -68,6 +74,24 @@ def recording(folder: Path) -> None:
     codes.astype(np.uint16).tofile(folder / "ten.codes.bin")
 
 
+def other_rates(folder: Path) -> None:
+    """Three seconds at other rates, in other forms of WAV, with the codes of the command line."""
+    from josiecodec.coding.audio import encode_file
+
+    wave, rate = soundfile.read(SAMPLE, dtype="float32")
+    codec = AudioCodec(WEIGHTS / "jodio-24k-v4", 1)
+    for target, form, channels in (
+        (8000, "PCM_U8", 1),
+        (16000, "FLOAT", 1),
+        (44100, "PCM_16", 1),
+        (48000, "PCM_24", 2),
+    ):
+        samples = soxr.resample(wave[: 3 * rate], rate, target)
+        path = folder / f"rate_{target}.wav"
+        soundfile.write(path, np.stack([samples, 0.5 * samples], 1)[:, :channels], target, form)
+        encode_file(codec, path, path.with_suffix(".josie"))
+
+
 def main() -> None:
     """Write everything."""
     folder = Path(sys.argv[1])
@@ -75,6 +99,7 @@ def main() -> None:
     golden(folder)
     models(folder)
     recording(folder)
+    other_rates(folder)
 
 
 if __name__ == "__main__":

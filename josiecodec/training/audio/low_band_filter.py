@@ -94,9 +94,10 @@ class _Crops:
             raise ModelError(f"there is no recording of {config.frames + PAST} frames")
         self.rooms = torch.tensor(rooms, dtype=torch.float)
 
-    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Originals and bases [B, n], codes [B, levels, F], the past included."""
-        items: list[tuple[Tensor, Tensor, Tensor]] = []
+    def batch(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Originals, bases and what the filter hears of these [B, n], codes [B, levels, F], the past included."""
+        items: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        heard = self.bands.heard or self.bands.base
         count, (low, high) = self.config.frames + PAST, self.config.gain_db
         while len(items) < self.config.batch:
             place = int(torch.multinomial(self.rooms, 1, generator=self.random))
@@ -104,11 +105,12 @@ class _Crops:
             part = slice(first * self.size, (first + count) * self.size)
             x = self.bands.original[place][part].float()
             gain = 1.0 if float(x.square().mean()) < self.config.min_rms**2 else self._gain(low, high)
-            y, codes = self.bands.base[place][part].float(), self.codes[place][:, first : first + count]
-            items.append((x * gain, y * gain, codes.long() & 0xFFFF))
+            y, h = (band[place][part].float() for band in (self.bands.base, heard))
+            codes = self.codes[place][:, first : first + count]
+            items.append((x * gain, y * gain, h * gain, codes.long() & 0xFFFF))
         device = self.layer.taper.device
-        x, y, codes = (torch.stack(part).to(device) for part in zip(*items, strict=True))
-        return x, y, codes
+        x, y, h, codes = (torch.stack(part).to(device) for part in zip(*items, strict=True))
+        return x, y, h, codes
 
     def chosen(self, base: Tensor, codes: Tensor) -> Tensor:
         """Codes [B, levels, F] with those of some levels alone, the same in all frames or as frames deserve."""
@@ -184,8 +186,8 @@ def train_filter(
         fall = config.end_lr + (1 - config.end_lr) * 0.5 * (1 + math.cos(math.pi * progress))
         for group in optimizer.param_groups:
             group["lr"] = config.lr * min(1.0, (step + 1) / config.warmup) * fall
-        original, base, searched = crops.batch()
-        y, x = _filtered(layer, filter_, original, base, crops.chosen(base, searched))
+        original, base, heard, searched = crops.batch()
+        y, x = _filtered(layer, filter_, original, (base, heard), crops.chosen(base, searched))
         terms = filter_losses(y, x, share)
         if pesq is not None:
             heard = x.square().mean(1).sqrt() > config.min_rms
@@ -214,11 +216,12 @@ def train_filter(
 
 
 def _filtered(
-    layer: WaveformLayer, filter_: LowBandFilter, original: Tensor, base: Tensor, codes: Tensor
+    layer: WaveformLayer, filter_: LowBandFilter, original: Tensor, bases: tuple[Tensor, Tensor], codes: Tensor
 ) -> tuple[Tensor, Tensor]:
     """What comes out of the filter, and what should, [B, n] without the past."""
+    base, heard = bases
     with torch.no_grad():
-        decoded, late = layer.low_bands(codes, base, State())
+        decoded, late = layer.low_bands(codes, base, State(), heard)
     change = filter_(decoded, late, layer.shares(layer.used(codes)[1]))
     delay = filter_.config.delay
     made = decoded[:, : -delay or None] + change[:, delay:]

@@ -18,9 +18,11 @@ from torch import Tensor
 
 from ...audio.bit_plan import BitPlan
 from ...audio.covariance import negative_log_likelihood
+from ...audio.envelope_layer import EnvelopeLayer
 from ...audio.waveform_layer import WaveformLayer, WaveformLayerConfig
 from ...coding.jodio import Jodio
 from ...errors import ModelError
+from ...nn.streaming import State
 from ...quantization.shaped_rvq import ShapedResidualQuantizer
 from .data import Recordings
 
@@ -97,10 +99,15 @@ def with_settings(model: Jodio, config: WaveformLayerConfig) -> Jodio:
 
 @dataclass(frozen=True)
 class LowBands:
-    """The low bands of recordings and of their decoded base, float16 [n], each a whole number of frames."""
+    """The low bands of recordings and of their decoded base, float16 [n], each a whole number of frames.
+
+    Attributes:
+        heard: of what the envelope layer made of the base, for layers `after_envelope`; of others there is none.
+    """
 
     original: list[Tensor]
     base: list[Tensor]
+    heard: list[Tensor] = dataclasses.field(default_factory=list)
 
     def held_out(self) -> tuple[LowBands, LowBands]:
         """What to learn from, and what to judge on: the same if there are only a few."""
@@ -111,7 +118,8 @@ class LowBands:
         return self._chosen(learn), self._chosen(judge)
 
     def _chosen(self, places: list[int] | range) -> LowBands:
-        return LowBands([self.original[i] for i in places], [self.base[i] for i in places])
+        parts = [[part[i] for i in places] if part else [] for part in (self.original, self.base, self.heard)]
+        return LowBands(*parts)
 
 
 def _layer(model: Jodio) -> WaveformLayer:
@@ -128,12 +136,28 @@ def low_bands(model: Jodio, recordings: Recordings, frames: int, report: Report 
         ModelError: if the model has no waveform layer, or there are no such recordings.
     """
     layer = _layer(model)
-    found = LowBands([], [])
+    found = LowBands([], [], [])
+    random = torch.Generator().manual_seed(0)
     for wave, base in with_base(model, recordings, frames, report):
-        low = torch.cat([layer.decimate(part) for part in (wave, base)])
-        found.original.append(low[0].half().cpu())
-        found.base.append(low[1].half().cpu())
+        parts = [(wave, found.original), (base, found.base)]
+        if layer.config.after_envelope and model.envelope_layer is not None:
+            parts.append((_heard(model.envelope_layer, wave, base, random), found.heard))
+        for part, kept in parts:
+            kept.append(layer.decimate(part)[0].half().cpu())
     return found
+
+
+def _heard(layer: EnvelopeLayer, wave: Tensor, base: Tensor, random: torch.Generator) -> Tensor:
+    """What an envelope layer makes of a base [1, 1, F * frame_size], with any number of levels on average."""
+    state = State()
+    vectors, priorities = layer.vectors(wave, base, state)
+    share = float(torch.rand((), generator=random))
+    counts = (priorities[0] > priorities.flatten().quantile(share)).sum(0)
+    shapes = layer.plan(vectors.log_variance, layer.config.levels).shapes()
+    codes = layer.quantizer.encode(vectors.target, shapes, counts=counts).t().unsqueeze(0)
+    state = State()
+    heard = layer.decode(codes, base, state)
+    return torch.cat([heard, layer.finish(state)], -1)[..., layer.late :]
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ export interface AudioConfig {
 /** `models/index.json`. */
 export interface Index {
   default: string;
-  models: { name: string; fingerprint: string }[];
+  models: { name: string; fingerprint: string; encoder: { n_q?: number; beams?: number } }[];
 }
 
 /** A model's files, each got when it is needed. */
@@ -53,7 +53,7 @@ export class ModelFiles {
     }
     const whole = JSON.parse(text(await fetcher(`${found.name}/config.json`)));
     const config = whole.config as AudioConfig;
-    const encoder = await settings(fetcher, found.name);
+    const { encoder } = found;
     const levels = encoder.n_q ?? 1 + config.quantizer.acoustic_levels;
     return new ModelFiles(found.name, found.fingerprint, config, encoder.beams ?? 4, levels, fetcher);
   }
@@ -103,14 +103,6 @@ export class ModelFiles {
       this.waiting.set(name, made);
     }
     return this.waiting.get(name) as Promise<T>;
-  }
-}
-
-async function settings(fetcher: Fetcher, name: string): Promise<{ n_q?: number; beams?: number }> {
-  try {
-    return JSON.parse(text(await fetcher(`${name}/encoder.json`)));
-  } catch {
-    return {}; // not every model has any
   }
 }
 

@@ -9,7 +9,9 @@ import { resample } from "../sound/resample";
 import type { Answer, Facts, Request } from "./messages";
 
 const MOST_THREADS = 4;
-env.wasm.numThreads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
+env.wasm.numThreads = self.crossOriginIsolated
+  ? Math.min(MOST_THREADS, Math.ceil((navigator.hardwareConcurrency || 1) / 2))
+  : 1;
 
 const here = (address: string) => new URL(address, self.location.href).href;
 env.wasm.wasmPaths = { mjs: here(runtime), wasm: here(binary) };
@@ -50,7 +52,11 @@ function facts(recording: Recording): Facts {
 }
 
 async function answer(id: number, request: Request): Promise<Answer> {
-  const progress = (share: number) => post({ id, kind: "progress", share });
+  const progress = (share: number) => {
+    // What was asked for since, as by a slider that moves on, is all that is wanted.
+    if (id !== newest) throw new JosieError("Something else was asked for.");
+    post({ id, kind: "progress", share });
+  };
   switch (request.do) {
     case "warm": {
       const model = await find();
@@ -69,6 +75,7 @@ async function answer(id: number, request: Request): Promise<Answer> {
       return { id, kind: "facts", facts: facts(open) };
     }
     case "decode": {
+      progress(0);
       const { rate, channels } = await open!.decode(request.levels, progress);
       return { id, kind: "sound", rate, channels: channels as Float32Array<ArrayBuffer>[] };
     }
@@ -82,9 +89,11 @@ function post(message: Answer): void {
   self.postMessage(message, { transfer: buffers });
 }
 
+let newest = 0;
 let queue: Promise<void> = Promise.resolve();
 
 self.onmessage = ({ data }: MessageEvent<{ id: number; request: Request }>) => {
+  newest = data.id;
   queue = queue.then(async () => {
     try {
       post(await answer(data.id, data.request));

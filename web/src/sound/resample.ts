@@ -1,14 +1,19 @@
-/** Zero crossings of the filter on either side, points of its table between two, and where it passes half. */
-const CROSSINGS = 90;
+/**
+ * The filter: zero crossings of its sinc on either side, where it passes half, and the shape of its Kaiser window.
+ * Fitted to the impulse responses of soxr at its quality HQ, which the command line uses: -135 dB apart.
+ */
+const CROSSINGS = 96.834;
+const CUTOFF = 0.9568718;
+const BETA = 13.0402;
+/** Points of its table between two crossings. */
 const POINTS = 1024;
-const CUTOFF = 0.956;
-const BETA = 12.3;
+const SIZE = Math.floor(CROSSINGS * POINTS);
 
 /** The filter, a sinc under a Kaiser window, from its middle on. */
 const TABLE = (() => {
-  const out = new Float64Array(CROSSINGS * POINTS + 2);
+  const out = new Float64Array(SIZE + 2);
   const whole = bessel(BETA);
-  for (let i = 0; i <= CROSSINGS * POINTS; i++) {
+  for (let i = 0; i <= SIZE; i++) {
     const x = (Math.PI * i) / POINTS;
     const place = i / (CROSSINGS * POINTS);
     out[i] = ((i ? Math.sin(x * CUTOFF) / x : CUTOFF) * bessel(BETA * Math.sqrt(1 - place * place))) / whole;

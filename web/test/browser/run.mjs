@@ -32,6 +32,7 @@ async function opened(width, height = 900) {
   const page = await context.newPage();
   page.setDefaultTimeout(SLOW);
   page.faults = [];
+  page.on("filechooser", () => {}); // so that none opens by itself
   page.on("pageerror", (error) => page.faults.push(error.message));
   page.on("console", (message) => message.type() === "error" && page.faults.push(message.text()));
   page.on("request", (request) => {
@@ -111,6 +112,30 @@ const tests = {
     await page.context().close();
   },
 
+  async "another level goes on where the one before was"() {
+    const page = await opened(1400);
+    await bring(page, "ten.josie");
+    await page.evaluate(async () => {
+      const player = document.querySelector("#player");
+      player.currentTime = 3;
+      // So slowly that it does not end on a busy machine.
+      player.defaultPlaybackRate = player.playbackRate = 0.1;
+      await player.play();
+    });
+    await page.focus("#levels");
+    for (let i = 0; i < 5; i++) await page.keyboard.press("ArrowLeft");
+    await page.waitForFunction(() => document.querySelector("#wav").download === "ten-4.wav");
+    await page.waitForTimeout(500);
+    const { time, paused } = await page.evaluate(() => {
+      const player = document.querySelector("#player");
+      return { time: player.currentTime, paused: player.paused };
+    });
+    assert.ok(time > 3 && !paused, `at ${time} s, ${paused ? "paused" : "playing"}`);
+    assert.equal(await page.textContent("#error"), "");
+    assert.deepEqual(page.faults, []);
+    await page.context().close();
+  },
+
   async "a recording"() {
     const page = await opened(400);
     await page.click("#record");
@@ -162,7 +187,11 @@ const tests = {
     assert.match(await page.textContent("#facts"), /Channels2/);
     await bring(page, "audio_by_frame_8_kbps.josie");
     assert.match(await page.textContent("#shown"), /of 64/);
+    assert.ok(!(await page.isVisible("#notes")));
     await page.screenshot({ path: join(shots, "layers_400.png"), fullPage: true });
+    await page.focus("#levels");
+    await page.keyboard.press("Home");
+    await page.waitForFunction(() => document.querySelector("#wav").download.endsWith("-1.wav"));
     await noWider(page);
     assert.deepEqual(page.faults, []);
     await page.context().close();
