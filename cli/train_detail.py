@@ -65,8 +65,8 @@ def detail(
     found = detail_crops(codec, Pictures(*data, videos=False), DataConfig(), crops, report=click.echo)
     if minutes:
         click.echo(f"bits a pixel of pictures held out: {train_network(codec, found, minutes, report=click.echo):.4f}")
-    symbols, steps = count_symbols(codec, found, report=click.echo)
+    symbols, steps, shapes = count_symbols(codec, found, report=click.echo)
     if filter_minutes:
-        gained = train_filter(codec, found, symbols, steps, filter_minutes, report=click.echo)
+        gained = train_filter(codec, found, symbols, steps, shapes, filter_minutes, report=click.echo)
         click.echo(f"the filter gains {gained:.3f} dB" + ("" if gained > 0 else ": left as it was"))
     click.echo(f"model in {save(codec, out)}")

@@ -36,7 +36,7 @@ class EncoderSettings:
         masking: of images and video: how much less an error counts in a busy patch than in a smooth one, 0 (all alike)
             to 1 (in proportion to what one level leaves over), see `coding/rdo.py`.
         effort: of images: how much is tried, see `coding/effort.py`.
-        tune: of images: what the detail beside the base is tuned for, see `coding/picture_base.py`.
+        tune: of images: what the detail beside the base is tuned for, see `coding/picture_tools.py`.
     """
 
     n_q: int = 8

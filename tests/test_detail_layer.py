@@ -115,11 +115,11 @@ def test_coefficients_come_back(codec, step):
     wanted[3, 4, 5:9] = (14.8, -15.2, 16.0, -3000.0)
     steps = DetailSteps(step)
     chosen = coder.choose(latents, counts, wanted, steps, 0.1)
-    found_steps, symbols = coder.unpack(latents, counts, coder.pack(chosen))
+    found_steps, symbols, _ = coder.unpack(latents, counts, coder.pack(chosen, counts))
     assert found_steps == steps
     np.testing.assert_array_equal(symbols, chosen.symbols)
     assert symbols[3, 4, 8] == -3000
-    assert abs(8 * len(coder.pack(chosen)) / chosen.bits - 1) < 0.02
+    assert abs(8 * len(coder.pack(chosen, counts)) / chosen.bits - 1) < 0.02
 
 
 def test_more_bits_are_better_and_none_are_too_many(codec, picture):

@@ -12,7 +12,8 @@ from kit.vision import CONV, model, scene
 
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.coding.detail import DetailCoder
-from josiecodec.coding.picture_base import TUNINGS, Fineness, PictureBase, Tools
+from josiecodec.coding.picture_base import PictureBase
+from josiecodec.coding.picture_tools import TUNINGS, Fineness, Tools
 from josiecodec.errors import ConfigError, FormatError
 from josiecodec.hub.store import load, save
 from josiecodec.media.images import save_image
@@ -80,9 +81,9 @@ def test_coefficients_come_back(codec, base):
     coder, steps = DetailCoder(layer_of(codec)), DetailSteps(30, 6)
     wanted = 3 * np.random.default_rng(0).standard_normal((12, 10, 192))
     chosen = coder.choose(*base, wanted, steps, 0.1)
-    data = coder.pack(chosen)
+    data = coder.pack(chosen, base[1])
     assert data[:2] == bytes([30, 6])
-    found, symbols = coder.unpack(*base, data)
+    found, symbols, _ = coder.unpack(*base, data)
     assert found == steps
     np.testing.assert_array_equal(symbols, chosen.symbols)
     for bad in (b"", data[:1], bytes([129, 0]) + data[2:], bytes([30, 8]) + data[2:]):

@@ -9,7 +9,8 @@ from kit.processes import run
 from kit.vision import CONV, model, scene
 
 from josiecodec.coding.effort import EFFORTS
-from josiecodec.coding.picture_base import PictureBase, Tools
+from josiecodec.coding.picture_base import PictureBase
+from josiecodec.coding.picture_tools import Tools
 from josiecodec.errors import ConfigError
 from josiecodec.settings import EncoderSettings
 from josiecodec.training.vision.detail_layer import add_detail_layer

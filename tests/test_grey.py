@@ -66,10 +66,10 @@ def test_coefficients_of_colours_are_not_coded(codec):
     for is_grey in (False, True):
         coder = DetailCoder(codec.detail, is_grey)
         chosen = coder.choose(latents, counts, wanted, DetailSteps(40), 0.1)
-        np.testing.assert_array_equal(coder.unpack(latents, counts, coder.pack(chosen))[1], chosen.symbols)
+        np.testing.assert_array_equal(coder.unpack(latents, counts, coder.pack(chosen, counts))[1], chosen.symbols)
         assert chosen.symbols[..., :BRIGHTNESS].any()
         assert bool(chosen.symbols[..., BRIGHTNESS:].any()) != is_grey
-        taken[is_grey] = len(coder.pack(chosen))
+        taken[is_grey] = len(coder.pack(chosen, counts))
     assert taken[True] < 0.6 * taken[False]
 
 

@@ -34,6 +34,7 @@ SHIPPED = {
     "jovio-16-v2": "image_detail",
     "jovio-16-v3": "image_screen_v3",
     "jovio-16-v4": "image_matrix",
+    "jovio-16-v5": "image_shapes",
 }
 
 

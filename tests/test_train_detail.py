@@ -61,13 +61,13 @@ def test_what_is_learned_takes_fewer_bits(codec, crops):
     after = train_network(codec, crops, MINUTES, QUICK, said.append)
     assert after < 0.97 * before
     assert "held out" in said[-1]
-    symbols, steps = count_symbols(codec, crops, QUICK, said.append)
+    symbols, steps, shapes = count_symbols(codec, crops, QUICK, said.append)
     assert symbols.shape == (24, 10, 10, 192)
     frequencies = layer_of(codec).tensor("frequencies")
     assert bool((frequencies.sum(1) == 1 << 15).all())
     assert int((frequencies - frequencies.flip(1)).abs().max()) <= 31  # either sign is as likely, but for rounding
     kept = {name: value.clone() for name, value in layer_of(codec).state_dict().items()}
-    gained = train_filter(codec, crops, symbols, steps, MINUTES, QUICK, said.append)
+    gained = train_filter(codec, crops, symbols, steps, shapes, MINUTES, QUICK, said.append)
     same = all(torch.equal(value, kept[name]) for name, value in layer_of(codec).state_dict().items())
     assert same == (gained <= 0)  # a filter that makes pictures worse is not kept
 

@@ -15,7 +15,7 @@ from josiecodec.shipped import WEIGHTS
 
 @pytest.fixture(scope="module")
 def codec():
-    return josiecodec.load("jovio-16-v4")
+    return josiecodec.load("jovio-16-v5")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-@pytest.mark.parametrize("name", ["jovio-16-v2", "jovio-16-v3", "jovio-16-v4"])
+@pytest.mark.parametrize("name", ["jovio-16-v2", "jovio-16-v3", "jovio-16-v4", "jovio-16-v5"])
 def test_what_ships(name):
     folder, codec = WEIGHTS / name, josiecodec.load(name)
     assert sum(path.stat().st_size for path in folder.iterdir()) < 9e6  # what it shares is stored once
@@ -72,3 +72,9 @@ def test_flat_colors_stay(codec):
     for color in ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.8, 0.2, 0.1), (0.5, 0.5, 0.5)):
         x = torch.tensor(color).view(3, 1, 1).expand(3, 64, 64).contiguous()
         assert (codec.decompress(codec.compress(x, bpp=1.0)) - x).abs().mean() < 0.01, color
+
+
+@pytest.mark.parametrize("rate", [{"bpp": 0.2}, {"rate": Rate(rd_lambda=0.03)}])
+def test_one_flat_colour_comes_back(codec, rate):
+    flat = (torch.tensor([200, 31, 77]) / 255)[:, None, None].expand(3, 100, 150).contiguous()
+    assert float((codec.decompress(codec.compress(flat, **rate)) - flat).abs().max()) <= 1 / 255

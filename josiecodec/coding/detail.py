@@ -1,7 +1,8 @@
 """Coefficients of a detail layer: choosing them, and their bytes.
 
 Coefficients whose expected scale is below the first one are zero without being coded. Payload: one byte with the index
-of the step, one with the strength of the matrix if the layer knows some, then the range coder's bytes.
+of the step, one with the strength of the matrix if the layer knows some, then the range coder's bytes, which begin with
+the shapes of blocks if the layer knows several.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..entropy.range_coder import FREQUENCY_BITS, RangeDecoder, RangeEncoder, check_end
+from ..entropy.symbol_arrays import decode_array, encode_array
 from ..errors import FormatError
 from ..vision.block_arrays import COEFFICIENTS, COLORS
+from ..vision.block_shapes import to_shape
 from ..vision.detail_network import DetailNetwork
-from ..vision.detail_shapes import MAX_SYMBOL, SHRINK
+from ..vision.detail_shapes import MAX_SYMBOL
 from ..vision.detail_steps import STEPS, DetailSteps
+from .detail_choice import choose_symbols
 from .picture_network import DetailNumbers
+from .shape_map import USUAL_BITS, decode_shapes, encode_shapes, shape_bits
 
 REST_BITS = 12  # of what is more than the largest symbol
 MAX_SIZE = MAX_SYMBOL + (1 << REST_BITS) - 1
@@ -33,13 +38,23 @@ class ChosenDetail:
         steps: of them.
         symbols: int16 [2 h, 2 w, 192], in units of their steps.
         bits: that they take, about.
-        streams: of each pass the table of each coefficient that is coded, and the coefficient.
+        passes: of each pass which table each coefficient is coded with, int8 [2 h, 2 w, n]; negative if it is not.
+        members: coefficients of each pass.
+        shapes: of the blocks of each patch, uint8 [h, w]; None if the layer knows a single one.
     """
 
     steps: DetailSteps
     symbols: np.ndarray
     bits: float
-    streams: list[tuple[np.ndarray, np.ndarray]]
+    passes: list[np.ndarray]
+    members: tuple[np.ndarray, ...]
+    shapes: np.ndarray | None = None
+
+    def streams(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Of each pass the table of each coefficient that is coded, and the coefficient."""
+        for members, tables in zip(self.members, self.passes):
+            there = tables >= 0
+            yield tables[there].astype(np.int64), self.symbols[..., members][there].astype(np.int64)
 
 
 class DetailCoder:
@@ -58,6 +73,7 @@ class DetailCoder:
         self.grey = grey
         self.network: DetailNetwork = layer.network()
         self.passes, self.strengths = layer.passes, layer.config.strengths
+        self.shapes = layer.config.shapes if layer.config.shapes > 1 else 0
         self._head = 1 if self.strengths == 1 else 2  # bytes before those of the range coder
         frequencies = layer.numbers("frequencies").astype(np.int64)
         if int(frequencies.min()) < 1 or not bool((frequencies.sum(1) == 1 << FREQUENCY_BITS).all()):
@@ -65,7 +81,6 @@ class DetailCoder:
         self.frequencies = frequencies
         self.scales = len(frequencies)
         self.cumulative = np.concatenate([np.zeros((self.scales, 1), np.int64), frequencies.cumsum(1)], 1)
-        self._tables = self.cumulative.tolist()
         self.bits = FREQUENCY_BITS - np.log2(frequencies)
         self.bits[:, [0, -1]] += REST_BITS
 
@@ -78,6 +93,7 @@ class DetailCoder:
         bit_price: np.ndarray | float,
         skipped: np.ndarray | None = None,
         spread: np.ndarray | None = None,
+        shapes: np.ndarray | None = None,
     ) -> ChosenDetail:
         """Choose coefficients by rate and distortion: each the one of two that makes error + price x bits least.
 
@@ -89,30 +105,73 @@ class DetailCoder:
                 broadcasts to that of the coefficients.
             skipped: bool [2 h, 2 w], blocks that nothing is coded of.
             spread: float [2 h, 2 w], to which the bits of each block are added, about.
+            shapes: of the blocks of each patch, uint8 [h, w], if the layer knows several.
         """
+        if self.shapes and shapes is None:
+            shapes = np.zeros(counts.shape, np.uint8)
         symbols = np.zeros(wanted.shape, np.int16)
-        price = np.broadcast_to(bit_price, wanted.shape)
-        total, streams = 0.0, []
-        for members, (scales, into) in zip(self.passes, self.network.scales(latents, counts, steps)):
+        flat, price = _blocks(wanted), _blocks(np.broadcast_to(bit_price, wanted.shape))
+        spent, cost = np.zeros(len(flat)), np.zeros(len(flat))
+        tables = []
+        for members, (scales, into) in zip(self.passes, self.network.scales(latents, counts, steps, shapes)):
             self._leave_out(scales, members, skipped)
-            x = wanted[..., members]
-            size = np.abs(x)
-            coded = (scales >= 0) & (size > 0.5)
-            table = scales[coded].clip(0, self.scales - 1)
-            chosen, bits = self._nearer(size[coded], table, price[..., members][coded])
-            found = np.zeros(x.shape, np.int64)
-            found[coded] = np.where(x[coded] < 0, -chosen, chosen)
-            zeros = (scales >= 0) & ~coded
-            total += float(bits.sum() + self.bits[scales[zeros].clip(0, self.scales - 1), ZERO].sum())
-            into[...] = found
-            symbols[..., members] = found
-            if spread is not None:
-                taken = np.where(zeros, self.bits[scales.clip(0, self.scales - 1), ZERO], 0.0)
-                taken[coded] = bits
-                spread += taken.sum(-1)
-            there = scales >= 0
-            streams.append((scales[there].clip(0, self.scales - 1), found[there]))
-        return ChosenDetail(steps, symbols, total, streams)
+            found = choose_symbols(
+                flat, members, scales.reshape(len(flat), -1), price, self.bits, MAX_SIZE, (spent, cost)
+            )
+            into[...] = symbols[..., members] = found.reshape(scales.shape)
+            tables.append(scales.clip(-1, self.scales - 1).astype(np.int8))
+        if spread is not None:
+            spread += spent.reshape(spread.shape)
+        total = float(spent.sum())
+        if self.shapes:
+            assert shapes is not None
+            total += shape_bits(shapes, _patches(skipped))[0]
+        return ChosenDetail(steps, symbols, total, tables, self.passes, shapes if self.shapes else None)
+
+    def shapes_for(
+        self,
+        latents: np.ndarray,
+        counts: np.ndarray,
+        wanted: np.ndarray,
+        steps: DetailSteps,
+        bit_price: np.ndarray,
+        skipped: np.ndarray | None = None,
+    ) -> np.ndarray | None:
+        """The shape of the blocks of each patch that makes error over price + bits least, uint8 [h, w]; None if the
+        layer knows a single one.
+
+        Args:
+            wanted: float [2 h, 2 w, 192], coefficients of blocks of 8 x 8 in units of 8-bit pixels.
+            latents, counts, steps, bit_price, skipped: as of `choose`.
+        """
+        if not self.shapes:
+            return None
+        none = np.zeros(counts.shape, np.uint8)
+        sizes = steps.sizes().astype(np.float32)
+        price = _blocks(np.broadcast_to(bit_price, wanted.shape))
+        costs = np.zeros((self.shapes, len(price)))
+        spent = np.zeros(len(price))
+        flat = [_blocks((to_shape(wanted, k) if k else wanted) / sizes) for k in range(self.shapes)]
+        levels: list[np.ndarray] = []
+        for number, (scales, into) in enumerate(self.network.scales(latents, counts, steps, none, levels)):
+            members = self.passes[number]
+            for k in range(self.shapes):
+                here = scales if not k else self.network.shaped(levels[number], none + np.uint8(k), steps, number)
+                self._leave_out(here, members, skipped)
+                found = choose_symbols(
+                    flat[k], members, here.reshape(len(price), -1), price, self.bits, MAX_SIZE, (spent, costs[k])
+                )
+                if not k:
+                    into[...] = found.reshape(scales.shape)
+        h, w = counts.shape
+        each = costs.reshape(self.shapes, h, 2, w, 2).sum((2, 4))
+        bits = np.array(USUAL_BITS[: self.shapes])
+        for _ in range(2):
+            chosen = (each + bits[:, None, None]).argmin(0).astype(np.uint8)
+            if skipped is not None:
+                chosen[_patches(skipped)] = 0
+            bits = shape_bits(chosen, _patches(skipped))[1]
+        return chosen
 
     def _leave_out(self, scales: np.ndarray, members: np.ndarray, skipped: np.ndarray | None) -> None:
         """Mark what is not coded."""
@@ -121,29 +180,14 @@ class DetailCoder:
         if self.grey:
             scales[..., members >= BRIGHTNESS] = -1
 
-    def _nearer(self, size: np.ndarray, table: np.ndarray, bit_price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of the sizes [N] next above and below: the better one, and the bits that it takes."""
-        above = np.floor(size + 0.5).clip(1, MAX_SIZE)
-        below = above - 1
-        best_cost, best, best_bits = None, below, below
-        for candidate in (below, above):
-            bits = self.bits[table, ZERO + candidate.clip(0, MAX_SYMBOL).astype(np.int64)]
-            cost = np.square(size - candidate + SHRINK * (candidate > 0)) + bit_price * bits
-            if best_cost is None:
-                best_cost, best, best_bits = cost, candidate, bits
-            else:
-                better = cost < best_cost
-                best, best_bits = np.where(better, candidate, best), np.where(better, bits, best_bits)
-        return best.astype(np.int64), best_bits
-
-    def pack(self, detail: ChosenDetail) -> bytes:
-        """The bytes of coefficients."""
+    def pack(self, detail: ChosenDetail, counts: np.ndarray, skipped: np.ndarray | None = None) -> bytes:
+        """The bytes of coefficients beside a base with these level counts [h, w]."""
         encoder = RangeEncoder()
-        for table, values in detail.streams:
+        if detail.shapes is not None:
+            encode_shapes(encoder, detail.shapes, counts, _patches(skipped))
+        for table, values in detail.streams():
             symbols = values.clip(-MAX_SYMBOL, MAX_SYMBOL) + ZERO
-            encoder.encode_symbols(
-                self.cumulative[table, symbols].tolist(), self.frequencies[table, symbols].tolist(), FREQUENCY_BITS
-            )
+            encode_array(encoder, self.cumulative[table, symbols], self.frequencies[table, symbols], FREQUENCY_BITS)
             rest = np.abs(values)[np.abs(values) >= MAX_SYMBOL] - MAX_SYMBOL
             encoder.encode_symbols(rest.tolist(), [1] * len(rest), REST_BITS)
         head = [detail.steps.index, detail.steps.strength][: self._head]
@@ -151,8 +195,8 @@ class DetailCoder:
 
     def unpack(
         self, latents: np.ndarray, counts: np.ndarray, data: bytes, skipped: np.ndarray | None = None
-    ) -> tuple[DetailSteps, np.ndarray]:
-        """The inverse of `pack`: steps, and symbols int16 [2 h, 2 w, 192].
+    ) -> tuple[DetailSteps, np.ndarray, np.ndarray | None]:
+        """The inverse of `pack`: steps, symbols int16 [2 h, 2 w, 192], and shapes of blocks as `ChosenDetail` has them.
 
         Raises:
             FormatError: if it is not in order.
@@ -162,12 +206,13 @@ class DetailCoder:
         steps, decoder = DetailSteps(*data[: self._head]), RangeDecoder(data[self._head :])
         h, w = counts.shape
         symbols = np.zeros((2 * h, 2 * w, COEFFICIENTS), np.int16)
-        passes: Iterator[tuple[np.ndarray, np.ndarray]] = self.network.scales(latents, counts, steps)
+        shapes = decode_shapes(decoder, counts, _patches(skipped)) if self.shapes else None
+        passes: Iterator[tuple[np.ndarray, np.ndarray]] = self.network.scales(latents, counts, steps, shapes)
         for members, (scales, into) in zip(self.passes, passes):
             self._leave_out(scales, members, skipped)
             coded = scales >= 0
-            table = scales[coded].clip(0, self.scales - 1).tolist()
-            values = np.array(decoder.decode_symbols(self._tables, table, FREQUENCY_BITS), np.int64) - ZERO
+            table = scales[coded].clip(0, self.scales - 1)
+            values = decode_array(decoder, self.cumulative, table, FREQUENCY_BITS) - ZERO
             large = np.abs(values) == MAX_SYMBOL
             each = [range((1 << REST_BITS) + 1)]
             rest = decoder.decode_symbols(each, [0] * int(large.sum()), REST_BITS)
@@ -175,4 +220,14 @@ class DetailCoder:
             into[coded] = values
             symbols[..., members] = into
         check_end(decoder)
-        return steps, symbols
+        return steps, symbols, shapes
+
+
+def _blocks(x: np.ndarray) -> np.ndarray:
+    """[2 h, 2 w, n] -> float32 [4 h w, n]."""
+    return np.ascontiguousarray(x, np.float32).reshape(-1, x.shape[-1])
+
+
+def _patches(blocks: np.ndarray | None) -> np.ndarray | None:
+    """Blocks [2 h, 2 w] of whole patches -> patches [h, w]."""
+    return None if blocks is None else blocks[::2, ::2]

@@ -69,8 +69,8 @@ def part_detail(
     """
     piece = _part(rows, part.first, part.last)
     skipped = blocks_of(screen.patches) if screen is not None else None
-    steps, symbols = coder.unpack(network.whole_latents(piece), piece.counts, part.data, skipped)
-    return steps, network.residual(symbols, steps)
+    steps, symbols, shapes = coder.unpack(network.whole_latents(piece), piece.counts, part.data, skipped)
+    return steps, network.residual(symbols, steps, shapes)
 
 
 def in_grey(x: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,112 +11,26 @@ import numpy as np
 from ..bitstream.bitpacking import packed_size
 from ..bitstream.container import MAX_PAYLOAD
 from ..bitstream.patch_payload import DetailPart, PatchRows, block_rows, vision_bytes
-from ..entropy.code_tables import EntropyTables
 from ..media.pixels import as_floats
-from ..settings import EncoderSettings
+from ..vision.block_shapes import to_shapes
 from ..vision.detail_shapes import SHRINK
-from ..vision.detail_steps import PER_OCTAVE, STEPS, DetailSteps, step_size
+from ..vision.detail_steps import PER_OCTAVE, STEPS, DetailSteps
 from ..vision.window_weights import band_weights
-from .detail import ChosenDetail, DetailCoder
+from .detail import ChosenDetail
 from .detail_decoder import blocks_of, in_grey
-from .effort import EFFORTS, PictureEffort
-from .picture_network import BaseRows, PictureNetwork, RowCoder
+from .picture_network import BaseRows
+from .picture_tools import BASE_LAMBDA, BIT_PRICE, Fineness, Tools
 from .screen import ScreenPicture
 from .vision_writer import END_BYTES
 
-BIT_PRICE = 0.125  # of a bit of the detail, in units of the step squared
-BASE_LAMBDA = 0.036  # of a base with detail, whatever the step
 COARSEST = 112  # index of the last step that is better than base alone as a rule
 LAST_STEP = 120  # that is tried
 MOST_DEAR = 12.0  # that a bit can be beside the average
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
 LARGE = 1 << 14  # patches above which no decoded picture is kept
 DEARER = 1.35  # by which the price of a bit is raised to see what it gives
+SAME_SHAPES = 8  # steps within which the shapes of blocks stay
 MAP_BYTES = 2  # of a patch, more than its mode and level count take
-
-
-@dataclass(frozen=True)
-class Fineness:
-    """How finely the detail is coded.
-
-    Attributes:
-        step: index of the step.
-        bit_price: of a bit, in units of the step squared.
-    """
-
-    step: int
-    bit_price: float = BIT_PRICE
-
-    @property
-    def rd_lambda(self) -> float:
-        """Lambda of the detail, of a squared error in units of 8-bit pixels."""
-        return self.bit_price * step_size(self.step) ** 2
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """What the detail is tuned for.
-
-    Attributes:
-        strength: of the quantization matrix, if the layer knows so many.
-        weighting: power of the weight that an error has in structural similarity, which bits are cheaper by.
-        masking: of the base, at least, see `EncoderSettings`.
-    """
-
-    strength: int
-    weighting: float
-    masking: float
-
-
-TUNINGS = {"psnr": Tuning(1, 0.2, 0.0), "ssim": Tuning(4, 0.4, 0.5)}
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What pictures are encoded with.
-
-    Attributes:
-        network: a model with a detail layer.
-        settings: of the encoder.
-        tables: entropy tables that the file will be written with.
-        coder: of the model's detail layer.
-        tuning: what the detail is tuned for.
-    """
-
-    network: PictureNetwork
-    settings: EncoderSettings
-    tables: EntropyTables | None
-    coder: DetailCoder
-    tuning: Tuning
-
-    @staticmethod
-    def of(
-        network: PictureNetwork, settings: EncoderSettings, tables: EntropyTables | None, grey: bool = False
-    ) -> Tools:
-        """Those of a model with a detail layer."""
-        assert network.detail is not None
-        tuning = TUNINGS[settings.tune]
-        settings = replace(settings, masking=max(settings.masking, tuning.masking))
-        return Tools(network, settings, tables, DetailCoder(network.detail, grey), tuning)
-
-    def steps(self, index: int) -> DetailSteps:
-        """The steps with an index."""
-        return DetailSteps(index, min(self.tuning.strength, self.coder.strengths - 1))
-
-    @property
-    def effort(self) -> PictureEffort:
-        """How much is tried."""
-        return EFFORTS[self.settings.effort]
-
-    @property
-    def beams(self) -> int:
-        """Hypotheses of the search for codes."""
-        least, most = self.effort.beams
-        return min(max(self.settings.beams, least), most)
-
-    def rows_encoder(self) -> RowCoder:
-        """What codes bases."""
-        return self.network.rows_encoder(self.settings, self.tables, self.network.n_q)
 
 
 class PictureBase:
@@ -143,6 +56,8 @@ class PictureBase:
             self.sample = [(int(first), int(first) + SAMPLED_ROWS) for first in starts]
         self.gain = 1.0  # of bits of the whole over those of the sample
         self._wanted: dict[tuple[int, int], np.ndarray] = {}
+        self._dear: dict[tuple[int, int], np.ndarray] = {}
+        self._shapes: dict[tuple[int, int], tuple[int, np.ndarray]] = {}  # of parts, and the step they were chosen at
         self._foreseen: Fineness | None = None
         self._decoded_last: tuple[tuple[int, int], np.ndarray] | None = None  # of a large picture
 
@@ -216,11 +131,54 @@ class PictureBase:
     ) -> ChosenDetail:
         first, last = part
         here = self.latents[first:last], self.counts[first:last]
-        dearer = np.exp(self.tools.tuning.weighting * (self._usual_weight - self._weights(part)))
-        price = at.bit_price * dearer.clip(1 / MOST_DEAR, MOST_DEAR)
+        price = at.bit_price * self._dearer(part)
         skipped = None if self.screen is None else blocks_of(self.screen.patches[first:last])
         steps = self.tools.steps(at.step)
-        return self.tools.coder.choose(*here, wanted / steps.sizes(), steps, price, skipped, spread)
+        shapes = self._shapes_of(part, wanted, at.step, steps, price, skipped)
+        wanted = self._shaped(wanted, shapes) / steps.sizes().astype(np.float32)
+        return self.tools.coder.choose(*here, wanted, steps, price, skipped, spread, shapes)
+
+    def _dearer(self, part: tuple[int, int]) -> np.ndarray:
+        """How much a bit of each coefficient costs beside the usual one, float32 [2 h, 2 w, 192]."""
+        dearer = self._dear.get(part)
+        if dearer is None:
+            weights = self._weights(part).astype(np.float32, copy=False)
+            weights -= np.float32(self._usual_weight)
+            weights *= np.float32(-self.tools.tuning.weighting)
+            dearer = np.exp(weights, out=weights).clip(1 / MOST_DEAR, MOST_DEAR, out=weights)
+            if self.tools.coder.shapes:  # the same in a whole patch, for blocks may be longer
+                h, w = dearer.shape[0] // 2, dearer.shape[1] // 2
+                mean = dearer.reshape(h, 2, w, 2, -1).mean((1, 3))
+                dearer = mean.repeat(2, 0).repeat(2, 1)
+            if part in self.sample:
+                self._dear[part] = dearer
+        return dearer
+
+    def _shapes_of(
+        self,
+        part: tuple[int, int],
+        wanted: np.ndarray,
+        step: int,
+        steps: DetailSteps,
+        price: np.ndarray,
+        skipped: np.ndarray | None,
+    ) -> np.ndarray | None:
+        """Shapes of blocks, chosen anew where the step is far from the one that they were chosen at."""
+        if not self.tools.coder.shapes:
+            return None
+        known = self._shapes.get(part)
+        if known is None or abs(known[0] - step) > SAME_SHAPES:
+            here = self.latents[part[0] : part[1]], self.counts[part[0] : part[1]]
+            shapes = self.tools.coder.shapes_for(*here, wanted, steps, price, skipped)
+            assert shapes is not None
+            known = self._shapes[part] = step, shapes
+        return known[1]
+
+    @staticmethod
+    def _shaped(wanted: np.ndarray, shapes: np.ndarray | None) -> np.ndarray:
+        if shapes is None:
+            return wanted
+        return to_shapes(wanted, shapes)
 
     def wanted(self, part: tuple[int, int]) -> np.ndarray:
         """Coefficients of what the base lacks in some rows of patches, in units of 8-bit pixels; if the filter is
@@ -252,7 +210,7 @@ class PictureBase:
     def _added(self, part: tuple[int, int], base: np.ndarray, wanted: np.ndarray, at: Fineness) -> np.ndarray:
         """Coefficients of what the filter adds to some rows, in units of 8-bit pixels."""
         chosen = self._choose(part, wanted, at)
-        residual = self.network.residual(chosen.symbols, chosen.steps)
+        residual = self.network.residual(chosen.symbols, chosen.steps, chosen.shapes)
         added = self.network.smoothed(base, residual, chosen.steps) - base - residual
         coefficients: np.ndarray = 255 * self.network.coefficients(added)
         return coefficients
@@ -264,8 +222,9 @@ class PictureBase:
         for part in self.parts:
             h, w = 2 * (part[1] - part[0]), 2 * self.counts.shape[1]
             bits = np.zeros((h, w))
-            chosen = self.choose(part, at, bits).symbols.astype(np.float32)
-            left = self.wanted(part) - sizes * (chosen - SHRINK * np.sign(chosen))
+            detail = self.choose(part, at, bits)
+            chosen = detail.symbols.astype(np.float32)
+            left = self._shaped(self.wanted(part), detail.shapes) - sizes * (chosen - SHRINK * np.sign(chosen))
             block = np.square(left).sum(-1) + at.rd_lambda * bits
             costs[part[0] : part[1]] += block.reshape(h // 2, 2, w // 2, 2).sum((1, 3))
         return costs
@@ -361,7 +320,8 @@ class PictureBase:
             screen = self.screen.coded((first, last), at.rd_lambda).data
         if self.screen is None or not self.screen.patches[first:last].all():
             chosen = self.choose((first, last), at)
-            bits, data = chosen.bits, self.tools.coder.pack(chosen)
+            skipped = None if self.screen is None else blocks_of(self.screen.patches[first:last])
+            bits, data = chosen.bits, self.tools.coder.pack(chosen, counts, skipped)
         codes = packed_size(int(counts.sum()), self.network.codebook_size) + MAP_BYTES * counts.size
         fits = len(data) + len(screen) + codes + 16 <= MAX_PAYLOAD
         return bits, DetailPart(first, last - first, data, screen) if fits else None

@@ -21,8 +21,9 @@ from ..media.pixels import as_floats
 from ..settings import EncoderSettings, Rate, checked_levels
 from ..vision.detail_steps import FINEST, PER_OCTAVE, STEPS
 from .detail_decoder import covered, in_grey, screens_of, with_detail
-from .picture_base import BASE_LAMBDA, COARSEST, Fineness, PictureBase, Tools, parts_of
+from .picture_base import COARSEST, PictureBase, parts_of
 from .picture_network import PictureNetwork
+from .picture_tools import BASE_LAMBDA, Fineness, Tools
 from .screen import SAMPLED, ScreenPicture, likely_patches
 from .vision_writer import END_BYTES
 

@@ -28,6 +28,7 @@ NEARLY = 6  # by which pixels may differ that are alike but for the traces of a 
 FEW = 8  # colours of the pixels looked at, in a patch that is taken for drawn whatever their order, as dither has them
 SOME_FEW = 24  # the same in a patch that is tried
 CONTRAST = 48  # between pixels of a patch that has something drawn on it
+FLAT = 0.9  # share of equal pixels, and of such patches, in a picture that is worth a try without contrast
 DRAWN = 0.02  # share of such patches in a picture that is worth a try
 
 
@@ -62,7 +63,8 @@ def likely_patches(rows: np.ndarray, patch: int) -> np.ndarray | None:
     drawn = green.max((1, 3)) - green.min((1, 3)) >= CONTRAST
     distinct = _distinct(rows, shape)
     likely: np.ndarray = (nearly >= SOME_EQUAL) | (distinct <= SOME_FEW)
-    return likely if (((exact >= EQUAL) | (distinct <= FEW)) & drawn).mean() >= DRAWN else None
+    flat = bool((exact >= FLAT).mean() >= FLAT)
+    return likely if flat or (((exact >= EQUAL) | (distinct <= FEW)) & drawn).mean() >= DRAWN else None
 
 
 def _distinct(rows: np.ndarray, shape: tuple[int, int, int, int]) -> np.ndarray:
@@ -140,7 +142,9 @@ class ScreenPicture:
         some = range(len(self.parts)) if len(self.parts) <= SEARCHED else (third, 2 * third)
         known = ScreenPicture(self.pixels, self.patches, self.patch, [self.parts[k] for k in some])
         known._encoders, known._coded = self._encoders, self._coded
-        share = sum(changes[k] for k in some) / max(sum(changes), 1.0)
+        if not sum(changes):
+            return LEAST_LAMBDA  # one colour takes next to nothing
+        share = sum(changes[k] for k in some) / sum(changes)
         rd_lambda = known._searched(share * bits, sum(changes[k] for k in some))
         off = math.log(max(self.size(rd_lambda), 1.0) / max(bits, 1.0)) if len(self.parts) > SEARCHED else 0.0
         return rd_lambda if abs(off) < NEAR else min(rd_lambda * math.exp(-off / SLOPE), MOST_LAMBDA)

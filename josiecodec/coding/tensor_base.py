@@ -58,10 +58,10 @@ class TensorBase:
         return as_array(self.network.whole_latents(base_codes(self.network, rows))).reshape(*rows.counts.shape, -1)
 
     @torch.no_grad()
-    def residual(self, symbols: np.ndarray, steps: DetailSteps) -> np.ndarray:
+    def residual(self, symbols: np.ndarray, steps: DetailSteps, shapes: np.ndarray | None = None) -> np.ndarray:
         """See `DecodingNetwork`."""
         assert self.detail is not None
-        return as_array(self.detail.residual(self.tensor(symbols), steps))
+        return as_array(self.detail.residual(self.tensor(symbols), steps, shapes))
 
     @torch.no_grad()
     def smoothed(self, base: np.ndarray, residual: np.ndarray, steps: DetailSteps) -> np.ndarray:

@@ -24,6 +24,7 @@ import numpy as np
 __all__ = ["FAMILIES", "SWITCH", "compile_all", "family", "ready"]
 
 FAMILIES = (
+    "detail",
     "index_map",
     "motion_field",
     "motion_merge",
@@ -31,6 +32,7 @@ FAMILIES = (
     "motion_search",
     "motion_syntax",
     "motion_trellis",
+    "range_symbols",
 )
 
 SWITCH = "JOSIECODEC_KERNELS"  # of the environment: "off" for NumPy

@@ -101,5 +101,13 @@ def _usual(config: JovioConfig) -> bool:
         return False
     if detail is None:
         return True
-    free = {"splits", "channels", "expansion", "blocks", "scales", "strengths"}  # of the network of whole numbers
+    free = {
+        "splits",
+        "channels",
+        "expansion",
+        "blocks",
+        "scales",
+        "strengths",
+        "shapes",
+    }  # of the network of whole numbers
     return all(getattr(detail, f.name) == getattr(plain, f.name) for f in fields(detail) if f.name not in free)

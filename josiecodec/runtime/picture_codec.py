@@ -19,6 +19,7 @@ from ..media.pixels import as_floats
 from ..settings import EncoderSettings, checked_levels
 from ..shipped import fingerprint_of
 from ..vision.block_arrays import coefficients_of, picture_of
+from ..vision.block_shapes import from_shapes
 from ..vision.config import ConvConfig, DetailConfig
 from ..vision.detail_network import LATENT, DetailNetwork
 from ..vision.detail_shapes import SHRINK, filter_margin, passes_of, shapes_of
@@ -182,11 +183,12 @@ class PictureCodec(VisionStreams):
         """See `DecodingNetwork`."""
         return self.stack.sums(_codes(rows), LATENT).astype(np.int64).reshape(*rows.counts.shape, -1)
 
-    def residual(self, symbols: np.ndarray, steps: DetailSteps) -> np.ndarray:
+    def residual(self, symbols: np.ndarray, steps: DetailSteps, shapes: np.ndarray | None = None) -> np.ndarray:
         """See `DecodingNetwork`."""
         values = symbols.astype(np.float32)
         shrunk = values - np.float32(SHRINK) * np.sign(values)
-        return picture_of(shrunk * (steps.sizes() / 255).astype(np.float32))[None]
+        sized = shrunk * (steps.sizes() / 255).astype(np.float32)
+        return picture_of(sized if shapes is None else from_shapes(sized, shapes))[None]
 
     def smoothed(self, base: np.ndarray, residual: np.ndarray, steps: DetailSteps) -> np.ndarray:
         """See `DecodingNetwork`."""

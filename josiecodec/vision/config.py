@@ -11,6 +11,7 @@ from ..quantization.config import ResidualQuantizerConfig
 from ..settings import EncoderSettings
 
 MAX_STRENGTHS = 16  # of quantization matrices
+MAX_SHAPES = 4  # of blocks of a detail layer
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class DetailConfig:
         blocks: how many of its blocks come before each pass.
         scales: sizes that a coefficient can be expected to have.
         strengths: quantization matrices that the layer knows, see `vision/detail_steps.py`; 1 for none.
+        shapes: of blocks that the layer knows, see `vision/block_shapes.py`; 1 for 8 x 8 alone.
         fine: pixels a side of a place of the filter's grid.
         filter_channels, filter_blocks, filter_kernel: widths, depth and kernels of the filter.
     """
@@ -95,6 +97,7 @@ class DetailConfig:
     blocks: tuple[int, ...] = (3, 1, 1)
     scales: int = 40
     strengths: int = 1
+    shapes: int = 1
     fine: int = 4
     filter_channels: int = 64
     filter_blocks: int = 4
@@ -109,6 +112,8 @@ class DetailConfig:
         sizes = (self.channels, self.expansion, self.scales, self.strengths, self.fine, self.filter_channels)
         if min(sizes) < 1 or self.strengths > MAX_STRENGTHS or 16 % self.fine:
             raise ConfigError("detail: sizes must be positive, and the fine grid divide 16")
+        if self.shapes not in (1, MAX_SHAPES):
+            raise ConfigError(f"detail: there are 1 or {MAX_SHAPES} shapes of blocks")
         if min(self.blocks) < 0 or self.filter_blocks < 0 or self.filter_kernel % 2 == 0:
             raise ConfigError("detail: blocks must not be negative, and kernels odd")
 

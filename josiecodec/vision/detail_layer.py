@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..nn.convnext2d import ConvNeXtBlock2d, merge, unmerge
 from ..nn.linear import RowStableLinear
+from .block_shapes import from_shapes
 from .block_transform import COLORS, from_coefficients
 from .config import DetailConfig
 from .detail_network import DetailNetwork
@@ -82,12 +83,16 @@ class DetailLayer(nn.Module):
         """Patches that the filter looks beyond each patch."""
         return filter_margin(self.config)
 
-    def residual(self, symbols: Tensor, steps: DetailSteps) -> Tensor:
-        """Quantized coefficients [h, w, 192] of blocks -> what they add to the base, [1, 3, 8 h, 8 w]."""
+    def residual(self, symbols: Tensor, steps: DetailSteps, shapes: np.ndarray | None = None) -> Tensor:
+        """Quantized coefficients [h, w, 192] of blocks, and the shape of each patch [h / 2, w / 2] -> what they add to
+        the base, [1, 3, 8 h, 8 w]."""
         shrunk = symbols.float() - SHRINK * symbols.sign()
-        if not steps.strength:
+        if not steps.strength and shapes is None:
             return from_coefficients(shrunk[None]) * (steps.size / 255)
-        return from_coefficients(shrunk[None] * torch.from_numpy(steps.sizes() / 255).to(shrunk))
+        sized = shrunk * torch.from_numpy(steps.sizes() / 255).to(shrunk)
+        if shapes is not None and shapes.any():
+            sized = torch.from_numpy(from_shapes(sized.cpu().numpy(), shapes)).to(sized)
+        return from_coefficients(sized[None])
 
     def filtered(self, base: Tensor, residual: Tensor, known: Tensor, strength: Tensor | None = None) -> Tensor:
         """Decoded base and residual, both [B, 3, H, W] of whole patches, and integers [B], the step as networks know it

@@ -16,6 +16,7 @@ from functools import cache
 import numpy as np
 
 from ..errors import ModelError
+from .block_shapes import averaged, places
 from .detail_steps import DetailSteps
 
 ACTIVATION = 64  # an activation is a whole number, in units of 1 / ACTIVATION
@@ -71,13 +72,22 @@ class DetailNetwork:
                 if int((terms * LIMIT + bias).max()) + WEIGHT * LIMIT >= EXACT:
                     raise ModelError(f"detail: {name} is too large for exact sums")
 
-    def scales(self, latents: Array, counts: Array, steps: DetailSteps) -> Iterator[tuple[Array, Array]]:
+    def scales(
+        self,
+        latents: Array,
+        counts: Array,
+        steps: DetailSteps,
+        shapes: Array | None = None,
+        levels: list[Array] | None = None,
+    ) -> Iterator[tuple[Array, Array]]:
         """Go through the passes.
 
         Args:
             latents: whole numbers [h, w, D], quantized latents of patches in units of 1 / `LATENT`.
             counts: whole numbers [h, w], levels of each patch.
             steps: that coefficients are quantized with.
+            shapes: of the blocks of each patch, whole numbers [h, w]; None for 8 x 8, or where there are no others.
+            levels: to which what `shaped` takes is added for each pass.
 
         Yields:
             scales of the coefficients of each pass, int64 [2 h, 2 w, n], and an array of the same shape to be filled
@@ -88,20 +98,32 @@ class DetailNetwork:
         side = self._n["count"][counts] + self._n["step"][steps.known]
         if "strength" in self._n:
             side += self._n["strength"][steps.strength]
+        if "shape" in self._n:
+            side += self._n["shape"][0 if shapes is None else places(shapes)]
         x += np.floor(side / WEIGHT)
         x = x.clip(-LIMIT, LIMIT)
-        first, shifts = 0, steps.shifts()
+        first = 0
         for number, count in enumerate(self.blocks):
             for index in range(first, first + count):
                 x = self._block(x, f"blocks.{index}")
             first += count
-            scales = np.floor(self._layer(x, f"heads.{number}") / PER_SCALE).astype(np.int64)
-            scales -= shifts[self.passes[number]]
+            level = self._layer(x, f"heads.{number}")
+            if levels is not None:
+                levels.append(level)
+            scales = self.shaped(level, shapes, steps, number)
             symbols = np.zeros(scales.shape, np.int64)
             yield scales, symbols
             if number + 1 < len(self.blocks):
                 seen = np.concatenate([symbols.clip(-NEAR, NEAR), np.abs(symbols).clip(0, FAR)], -1)
                 x = (x + self._layer(seen.astype(np.float32) * ACTIVATION, f"seen.{number}")).clip(-LIMIT, LIMIT)
+
+    def shaped(self, level: Array, shapes: Array | None, steps: DetailSteps, number: int) -> Array:
+        """Scales of the coefficients of a pass, int64 [2 h, 2 w, n], from what its head gives."""
+        if shapes is not None and "offsets" in self._n:
+            level = averaged(level, shapes) + self._n["offsets"][:, self.passes[number]][places(shapes)]
+        scales = np.floor(level / PER_SCALE).astype(np.int64)
+        scales -= steps.shifts()[self.passes[number]]
+        return scales
 
     def _features(self, latents: Array) -> Array:
         """Logarithms of the coefficients of the linear picture [2 h, 2 w, 192]."""

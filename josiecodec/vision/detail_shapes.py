@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .block_arrays import COEFFICIENTS, SIDE
+from .block_shapes import PLACES
 from .config import DetailConfig
 from .detail_network import MAX_COUNT
 from .detail_steps import PER_KNOWN, STEPS
@@ -35,6 +36,9 @@ def shapes_of(config: DetailConfig, latent_dim: int, patch: int) -> dict[str, tu
     shapes |= {"count": (MAX_COUNT + 1, width), "step": (KNOWN_STEPS, width)}
     if config.strengths > 1:
         shapes["strength"] = (config.strengths, width)
+    if config.shapes > 1:
+        places = PLACES * config.shapes
+        shapes |= {"shape": (places, width), "offsets": (places, COEFFICIENTS)}
     shapes |= _linear("input", COEFFICIENTS, width)
     for k in range(sum(config.blocks)):
         shapes |= {f"blocks.{k}.depth.weight": (9, width), f"blocks.{k}.depth.bias": (width,)}

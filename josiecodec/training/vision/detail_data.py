@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ...coding.jovio import Jovio
-from ...coding.picture_base import BIT_PRICE, MOST_DEAR
+from ...coding.picture_base import MOST_DEAR
+from ...coding.picture_tools import BIT_PRICE
 from ...coding.rate_control import RowEncoder
 from ...coding.reconstruct import base_codes
 from ...vision.block_transform import to_coefficients

@@ -18,10 +18,12 @@ from torch import Tensor, nn
 
 from ...coding.detail import DetailCoder
 from ...coding.jovio import Jovio
+from ...coding.shape_map import USUAL_BITS
 from ...errors import ModelError
+from ...vision.block_shapes import to_shapes
 from ...vision.config import DetailConfig
 from ...vision.convnet import ConvDecoder
-from ...vision.detail_layer import MAX_SYMBOL, DetailLayer
+from ...vision.detail_layer import MAX_SYMBOL, SHRINK, DetailLayer
 from ...vision.detail_steps import STEPS, DetailSteps
 from .detail_data import DetailCrops, Report
 from .detail_network import (
@@ -33,6 +35,7 @@ from .detail_network import (
     log_scale,
     symbol_bits,
 )
+from .detail_shapes import best_shapes, in_their_shapes, shape_places
 
 HELD_OUT = 20  # every so many-th crop is judged on
 PRIOR = 20.0  # symbols of each scale that are assumed before any are counted
@@ -117,11 +120,15 @@ def train_network(
         wanted, latents = part.missing() / steps.sizes, part.latents.float()
         with torch.no_grad():
             first = (wanted.abs() + 0.38).floor() * wanted.sign()
-            expected = log_scale(kept(latents, part.counts, steps, first).floor(), scales)
-            symbols = chosen_symbols(wanted, expected, part.prices(weighting))
-        return symbol_bits(symbols, log_scale(model(latents, part.counts, steps, symbols), scales)).sum() / (
-            wanted.numel() / 3
-        )
+            found, price, shapes = kept(latents, part.counts, steps, first), part.prices(weighting), None
+            if layer.config.shapes > 1:
+                shapes = _shapes(kept, part, steps, found, price)
+                wanted = in_their_shapes(part.missing(), shapes) / steps.sizes
+                first = (wanted.abs() + 0.38).floor() * wanted.sign()
+                found = kept(latents, part.counts, steps, first, shapes)
+            symbols = chosen_symbols(wanted, log_scale(found.floor(), scales), price)
+        expected = log_scale(model(latents, part.counts, steps, symbols, shapes), scales)
+        return symbol_bits(symbols, expected).sum() / (wanted.numel() / 3)
 
     @torch.no_grad()
     def judge() -> float:
@@ -148,28 +155,32 @@ def train_network(
 @torch.no_grad()
 def count_symbols(
     codec: Jovio, crops: DetailCrops, config: DetailTraining | None = None, report: Report = print
-) -> tuple[Tensor, list[DetailSteps]]:
+) -> tuple[Tensor, list[DetailSteps], list[np.ndarray | None]]:
     """Choose symbols for all crops at random steps, and make the tables of what was chosen; symbols int8
-    [N, S / 8, S / 8, 192] and the steps of each."""
+    [N, S / 8, S / 8, 192], the steps of each, and the shapes of its blocks."""
     config, layer = config or DetailTraining(), layer_of(codec)
     random = torch.Generator().manual_seed(1)
     steps, weighting = _drawn(config, layer, len(crops), random), _weighting(config, len(crops), random)
     counted = PRIOR * layer.tensor("frequencies").double() / layer.tensor("frequencies").double().sum(1, keepdim=True)
     coder, found = DetailCoder(layer), []
+    shapes: list[np.ndarray | None] = []
     for number, each in enumerate(steps):
         crop = crops.chosen(torch.tensor([number]))
-        wanted = crop.missing()[0].cpu().numpy() / each.sizes()
+        wanted = crop.missing()[0].cpu().numpy()
         base = crop.latents[0].cpu().numpy().astype(np.int64), crop.counts[0].cpu().numpy()
         price = crop.prices(weighting[number : number + 1])[0].cpu().numpy()
-        chosen = coder.choose(*base, wanted, each, price)
+        shaped = coder.shapes_for(*base, wanted, each, price)
+        wanted = wanted if shaped is None else to_shapes(wanted, shaped)
+        chosen = coder.choose(*base, wanted / each.sizes(), each, price, shapes=shaped)
+        shapes.append(shaped)
         found.append(torch.from_numpy(chosen.symbols.clip(-127, 127).astype(np.int8)))
-        for table, values in chosen.streams:
+        for table, values in chosen.streams():
             place = table * (2 * MAX_SYMBOL + 1) + values.clip(-MAX_SYMBOL, MAX_SYMBOL) + MAX_SYMBOL
             counted += torch.from_numpy(np.bincount(place, minlength=counted.numel())).view(counted.shape).to(counted)
     # Either sign is as likely.
     layer.tensor("frequencies").copy_(frequencies(counted + counted.flip(1)))
     report(f"symbols of {len(crops)} crops counted")
-    return torch.stack(found), steps
+    return torch.stack(found), steps, shapes
 
 
 def train_filter(
@@ -177,6 +188,7 @@ def train_filter(
     crops: DetailCrops,
     symbols: Tensor,
     steps: list[DetailSteps],
+    shapes: list[np.ndarray | None],
     minutes: float,
     config: DetailTraining | None = None,
     report: Report = print,
@@ -193,7 +205,7 @@ def train_filter(
 
     def gain(model: _FilterParts, index: Tensor, cut: int) -> Tensor:
         pictures, bases = crops.chosen(index).floats()
-        residuals = torch.cat([layer.residual(symbols[i], steps[i]) for i in index.tolist()])
+        residuals = torch.cat([layer.residual(symbols[i], steps[i], shapes[i]) for i in index.tolist()])
         side = pictures.shape[-1]
         if cut < side:
             top, left = (8 * int(torch.randint((side - cut) // 8 + 1, (), generator=random)) for _ in range(2))
@@ -230,6 +242,20 @@ class _FilterParts(nn.Module):
     def __init__(self, layer: DetailLayer):
         super().__init__()
         self.layer = layer
+
+
+def _shapes(network: TrainedNetwork, part: DetailCrops, steps: DrawnSteps, found: Tensor, price: Tensor) -> Tensor:
+    """Shapes of blocks as an encoder would choose them, from the scales found for blocks of 8 x 8."""
+    scales = network.config.scales
+    zero = torch.zeros(*part.counts.shape, dtype=torch.long, device=found.device)
+    level = found + steps.shifts - network.offsets[shape_places(zero)]
+
+    def cost(x: Tensor, shaped: Tensor) -> tuple[Tensor, Tensor]:
+        expected = log_scale((shaped - steps.shifts).floor(), scales)
+        symbols = chosen_symbols(x, expected, price)
+        return (x - symbols + SHRINK * symbols.sign()).square() / price, symbol_bits(symbols, expected)
+
+    return best_shapes(part.missing(), steps.sizes, level, network.offsets, cost, torch.tensor(USUAL_BITS))
 
 
 def _drawn(config: DetailTraining, layer: DetailLayer, count: int, random: torch.Generator) -> list[DetailSteps]:

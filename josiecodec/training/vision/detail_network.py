@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from ...coding.jovio import Jovio
 from ...nn.convnext2d import unmerge
+from ...vision.block_shapes import PLACES
 from ...vision.block_transform import COEFFICIENTS, to_coefficients
 from ...vision.config import DetailConfig
 from ...vision.convnet import ConvDecoder
 from ...vision.detail_layer import MAX_SYMBOL, SHRINK, DetailLayer
 from ...vision.detail_network import ACTIVATION, FAR, LATENT, LIMIT, MAX_COUNT, NEAR, PER_SCALE, WEIGHT
 from ...vision.detail_steps import PER_KNOWN, RATIO, STEPS, DetailSteps
+from .detail_shapes import in_shapes, shape_places
 
 SMALLEST = -2.5  # logarithm of the first scale, in units of the step
 BIAS = ACTIVATION * WEIGHT  # units of what is added to a sum of products
@@ -96,6 +98,10 @@ class TrainedNetwork(nn.Module):
         self.strength: nn.Parameter | None = None
         if config.strengths > 1:
             self.strength = nn.Parameter(torch.zeros(config.strengths, width))
+        self.shape: nn.Parameter | None = None
+        if config.shapes > 1:
+            self.shape = nn.Parameter(torch.zeros(PLACES * config.shapes, width))
+            self.offsets = nn.Parameter(torch.zeros(PLACES * config.shapes, COEFFICIENTS))
         self.blocks = nn.ModuleList(_Block(width, config.expansion) for _ in range(sum(config.blocks)))
         self.seen = nn.ModuleList(_Linear(2 * len(members), width) for members in passes[:-1])
         self.heads = nn.ModuleList(_Linear(width, len(members)) for members in passes)
@@ -104,7 +110,9 @@ class TrainedNetwork(nn.Module):
             nn.init.zeros_(head.weight)
             nn.init.constant_(head.bias, 5.0)
 
-    def forward(self, latents: Tensor, counts: Tensor, steps: DrawnSteps, symbols: Tensor) -> Tensor:
+    def forward(
+        self, latents: Tensor, counts: Tensor, steps: DrawnSteps, symbols: Tensor, shapes: Tensor | None = None
+    ) -> Tensor:
         """Indices of scales [N, 2 h, 2 w, 192], not rounded.
 
         Args:
@@ -112,6 +120,7 @@ class TrainedNetwork(nn.Module):
             counts: integers [N, h, w].
             steps: of N.
             symbols: float [N, 2 h, 2 w, 192].
+            shapes: integers [N, h, w], of the blocks of each patch; None for 8 x 8.
         """
         n, h, w, d = latents.shape
         x = (latents.reshape(-1, d) / LATENT) @ self.matrix + self.offset
@@ -120,13 +129,19 @@ class TrainedNetwork(nn.Module):
         side = _weight(self.count)[counts] + _weight(self.step)[steps.known][:, None, None]
         if self.strength is not None:
             side = side + _weight(self.strength)[steps.strength][:, None, None]
+        if self.shape is not None:
+            shapes = torch.zeros(n, h, w, dtype=torch.long, device=x.device) if shapes is None else shapes
+            side = side + _weight(self.shape)[shape_places(shapes)]
         x = _activation(self.input(_floor(x.sign() * torch.log2(1 + x.abs()))) + side)
         found, done = torch.zeros_like(symbols), 0
         for number, members in enumerate(self.passes):
             for block in self.blocks[done : done + self.config.blocks[number]]:
                 x = block(x)
             done += self.config.blocks[number]
-            found[..., members] = _floor(self.heads[number](x)) * (ACTIVATION / PER_SCALE)
+            level = _floor(self.heads[number](x)) * (ACTIVATION / PER_SCALE)
+            if self.shape is not None and shapes is not None:
+                level = in_shapes(level, shapes, self.offsets[:, members])
+            found[..., members] = level
             if number < len(self.seen):
                 own = symbols[..., members]
                 own = torch.cat([own.clamp(-NEAR, NEAR), own.abs().clamp_max(FAR)], -1)
@@ -151,6 +166,9 @@ class TrainedNetwork(nn.Module):
         put("step", _weight(self.step), BIAS)
         if self.strength is not None:
             put("strength", _weight(self.strength), BIAS)
+        if self.shape is not None:
+            put("shape", _weight(self.shape), BIAS)
+            put("offsets", self.offsets, PER_SCALE)
         linear("input", self.input)
         for k, block in enumerate(self.blocks):
             assert isinstance(block, _Block)
@@ -178,6 +196,9 @@ class TrainedNetwork(nn.Module):
         self.step.copy_(get("step", BIAS))
         if self.strength is not None and "strength" in layer.names:
             self.strength.copy_(get("strength", BIAS))
+        if self.shape is not None and "shape" in layer.names:
+            self.shape.copy_(get("shape", BIAS))
+            self.offsets.copy_(get("offsets", PER_SCALE))
         linear("input", self.input)
         for k, block in enumerate(self.blocks):
             assert isinstance(block, _Block)
