@@ -49,13 +49,17 @@ def test_only_flat_patches_are_coded_anew():
     levels, difference = np.zeros((1, 2, 6, 64), np.int16), np.full((1, 2, 6, 8, 8), 12, np.int16)
     offsets = code_flats(picture, difference, 80, np.zeros((1, 2), np.int8), levels, True)
     assert not levels[0, 1].any()
-    assert levels[0, 0, 0, 0] == 12 and 80 + 4 * offsets[0, 0] == SHADE and not offsets[0, 1]
+    assert levels[0, 0, 0, 0] == 12
+    assert 80 + 4 * offsets[0, 0] == SHADE
+    assert not offsets[0, 1]
 
 
 def test_step_of_a_picture_without_wrong_flats_is_left_alone():
     picture, offsets = grey(1, 2), np.zeros((1, 2), np.int8)
     step, same = within_reach(picture, picture, 120, offsets, True)
-    assert step == 120 and same is offsets
+    assert step == 120
+    assert same is offsets
     white = to_planes(np.ones((3, 16, 32), np.float32))
     step, finer = within_reach(white, picture, 120, offsets, True)
-    assert step + 4 * int(finer[0, 0]) == 120 and step < 120
+    assert step + 4 * int(finer[0, 0]) == 120
+    assert step < 120
