@@ -15,6 +15,7 @@ from .decoding import check_file, decode_one, default_suffix
 from .jobs import Manner, Output, announce, run
 from .models import Models, check_used, given_kinds
 from .options import (
+    at_once_option,
     common,
     effort_option,
     manner_options,
@@ -26,6 +27,7 @@ from .options import (
     sources_options,
     stereo_option,
     stretch_options,
+    threads_of_each,
     tune_option,
     video_options,
 )
@@ -69,6 +71,7 @@ Progress = Callable[[float], None]
 @reading_options
 @manner_options
 @runtime_option
+@at_once_option
 @common
 def encode(
     paths: tuple[str, ...],
@@ -93,6 +96,7 @@ def encode(
     quiet: bool,
     verbose: bool,
     runtime: Runtime,
+    at_once: int,
     device: str,
     threads: int | None,
     as_json: bool,
@@ -128,10 +132,12 @@ def encode(
     from josiecodec.media.audio_open import Reading
 
     rate = Rate(n_q, bpp, kbps, psnr=psnr)
+    if at_once > 1 and threads is None:
+        threads = threads_of_each(at_once)
     _models(models, device, threads, runtime)
     reading = Reading(audio_track, salvage, normalize)
     how = Encoding(models, device, threads, rate, beams, no_audio, reading, key_seconds, stereo, tune, effort, runtime)
-    return run(planned, how, manner, isolated=True)
+    return run(planned, how, manner, isolated=True, at_once=at_once)
 
 
 def _check_models(given: dict[str, str], starts: list[Path], what: str) -> None:

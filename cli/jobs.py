@@ -1,11 +1,10 @@
-"""Jobs of the command line, one after the other, and what is said about them."""
+"""Jobs of the command line, and what is said about them."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-import time
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from typing import Any
 import click
 
 from .missing import missing
-from .progress import Progress
+from .progress import Progress, Shares
+from .side_by_side import one_by_one, side_by_side
 from .targets import Plan
 
 
@@ -58,7 +58,9 @@ class Manner:
     dry: bool = False
 
 
-def run(plan: Plan, work: Callable[..., dict[str, Any]], manner: Manner, isolated: bool = False) -> int:
+def run(
+    plan: Plan, work: Callable[..., dict[str, Any]], manner: Manner, isolated: bool = False, at_once: int = 1
+) -> int:
     """Run all jobs with a progress bar; one that fails, however, does not stop the others. Returns the exit code.
 
     Args:
@@ -67,59 +69,51 @@ def run(plan: Plan, work: Callable[..., dict[str, Any]], manner: Manner, isolate
         manner: of reporting.
         isolated: if there are several jobs, run them in another process, so that a decoder that takes it down takes no
             more with it than one file; `work` has to be picklable.
+        at_once: of isolated jobs, how many run side by side, each in a process of its own. They are told in order.
     """
     from josiecodec.errors import CodecError
-    from josiecodec.media.apart import Apart
 
     jobs = plan.jobs
     piped = any(str(end) == "-" for _, end in jobs)
     failed = 0
     notes: Counter[str] = Counter()
     bar_format = "{l_bar}{bar}| {n:.2f}/{total}"
-    with Progress(len(jobs), "file", piped or manner.quiet, bar_format) as bar, Apart() as apart:
-        for number, (start, end) in enumerate(jobs):
-            bar.doing = str(start)
-            began = time.monotonic()
-
-            def progress(share: float, number: int = number) -> None:
-                bar.reach(number + share)
-
-            try:
-                if str(end) != "-":
-                    end.parent.mkdir(parents=True, exist_ok=True)
-                with warnings.catch_warnings(record=True) as caught:
-                    warnings.simplefilter("always", UserWarning)
-                    if isolated and len(jobs) > 1:
-                        result = apart.call(_there, work, start, end, on_note=progress)
+    with Progress(len(jobs), "file", piped or manner.quiet, bar_format) as bar:
+        reach = Shares(bar, [str(start) for start, _ in jobs])
+        if isolated and at_once > 1 and len(jobs) > 1:
+            outcomes = side_by_side(jobs, work, reach, min(at_once, len(jobs)))
+        else:
+            outcomes = one_by_one(jobs, work, reach, isolated)
+        with contextlib.closing(outcomes):
+            for number, ((start, end), outcome) in enumerate(zip(jobs, outcomes, strict=True)):
+                result, error = outcome.result, outcome.error
+                if result is None:
+                    assert error is not None
+                    if len(jobs) == 1:
+                        if isinstance(error, (click.UsageError, BrokenPipeError)):
+                            raise error
+                        raise CodecError(_text(start, error)) from None
+                    failed += 1
+                    if manner.as_json:
+                        bar.say(json.dumps({"input": str(start), "error": _text(start, error)}))
                     else:
-                        result = work(start, end, progress)
-            except click.Abort:
-                raise
-            except Exception as error:  # whatever a decoder comes up with: it is the file's
-                if len(jobs) == 1:
-                    if isinstance(error, (click.UsageError, BrokenPipeError)):
-                        raise
-                    raise CodecError(_text(start, error)) from None
-                failed += 1
+                        bar.say(f"error: {_text(start, error)}", error=True)
+                    reach(number, 1.0)
+                    continue
+                reach(number, 1.0)
+                shown = result.pop("shown")
+                if manner.verbose:
+                    shown += f" in {outcome.seconds:.1f} s"
                 if manner.as_json:
-                    bar.say(json.dumps({"input": str(start), "error": _text(start, error)}))
-                else:
-                    bar.say(f"error: {_text(start, error)}", error=True)
-                continue
-            progress(1.0)
-            shown = result.pop("shown")
-            if manner.verbose:
-                shown += f" in {time.monotonic() - began:.1f} s"
-            if manner.as_json:
-                bar.say(json.dumps({"input": str(start), "output": str(end), **result}), error=piped)
-            elif not manner.quiet:
-                bar.say(f"{start} -> {end}: {shown}", error=piped)
-            for problem in () if manner.as_json else result.get("problems", ()):
-                notes[problem] += 1
-                if notes[problem] == 1:  # the same of a thousand files is told once, with their number at the end
-                    bar.say(f"warning: {start}: {problem}", error=True)
-            for message in dict.fromkeys(str(warning.message) for warning in caught):
-                bar.say(f"warning: {message}", error=True)
+                    bar.say(json.dumps({"input": str(start), "output": str(end), **result}), error=piped)
+                elif not manner.quiet:
+                    bar.say(f"{start} -> {end}: {shown}", error=piped)
+                for problem in () if manner.as_json else result.get("problems", ()):
+                    notes[problem] += 1
+                    if notes[problem] == 1:  # the same of a thousand files is told once, with their number at the end
+                        bar.say(f"warning: {start}: {problem}", error=True)
+                for message in outcome.warnings:
+                    bar.say(f"warning: {message}", error=True)
         for problem, count in notes.items():
             if count > 1:
                 bar.say(f"warning: {count - 1} more file{'s' * (count > 2)}: {problem}", error=True)
@@ -139,17 +133,6 @@ def announce(plan: Plan, manner: Manner) -> bool:
         else:
             click.echo(f"{start} -> {end}{' (replaced)' * exists}")
     return True
-
-
-def _there(work: Callable[..., dict[str, Any]], start: Path, end: Path) -> dict[str, Any]:
-    """A job in the other process."""
-    from josiecodec.errors import CodecError
-    from josiecodec.media.apart import note
-
-    try:
-        return work(start, end, note)
-    except click.UsageError as error:
-        raise CodecError(error.format_message()) from None
 
 
 def _text(start: Path, error: Exception) -> str:

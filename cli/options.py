@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,6 +121,24 @@ def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def at_once_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--jobs: files side by side."""
+    return click.option(
+        "--jobs",
+        "at_once",
+        type=click.IntRange(1, 256),
+        default=1,
+        show_default=True,
+        help="Files side by side, each in a process that shares the cores; each needs its own memory.",
+    )(function)
+
+
+def threads_of_each(at_once: int) -> int:
+    """Threads of each of several processes that share the cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // at_once)
 
 
 def stereo_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -100,6 +100,27 @@ class Progress:
         return f"{self.doing + ': ' if self.doing else ''}{share:.0%} done{many}, {span(took)} so far{left}"
 
 
+class Shares:
+    """How much is done of each of several jobs, which may run side by side; called by any thread.
+
+    Args:
+        progress: of all of them, in jobs.
+        names: of the jobs; the one that began last is shown.
+    """
+
+    def __init__(self, progress: Progress, names: list[str]):
+        self._progress, self._names = progress, names
+        self._shares = [0.0] * len(names)
+        self._lock = threading.Lock()
+
+    def __call__(self, number: int, share: float) -> None:
+        with self._lock:
+            if share == 0.0:
+                self._progress.doing = self._names[number]
+            self._shares[number] = max(self._shares[number], share)
+            self._progress.reach(sum(self._shares))
+
+
 def span(seconds: float) -> str:
     """A length of time for people: "40 s", "3 min 20 s", "2 h 5 min"."""
     whole = round(seconds)

@@ -128,12 +128,13 @@ def test_tokenizing_goes_on_after_a_deadly_picture(deadly, tmp_path, monkeypatch
     assert (report.clips, report.bad) == (2, 1)
 
 
-def test_encoding_a_folder_goes_on_after_a_deadly_file(deadly, tmp_path):
+@pytest.mark.parametrize("side_by_side", [(), ("--jobs", "3")])
+def test_encoding_a_folder_goes_on_after_a_deadly_file(deadly, tmp_path, side_by_side):
     write_sound(deadly / "d.flac", noise(20000), "flac", "flac", layout="7.1")
     (deadly / "e.mp3").write_bytes(b"\xff\xfb\x90" + bytes(500))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), *filter(None, sys.path)])}
     command = [sys.executable, "-m", "josiecodec_cli.main", "encode", deadly, tmp_path / "out", "--n-q", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run([*command, *side_by_side], capture_output=True, text=True, env=environment)
     assert done.returncode == 2
     errors = [line for line in done.stderr.splitlines() if line.startswith("error")]
     assert len(errors) == 2

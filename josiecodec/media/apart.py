@@ -126,6 +126,18 @@ class Apart:
         finally:
             process.stdout.close()
 
+    def interrupt(self) -> None:
+        """Have the process clean up and end, or end it, while another thread waits for what it does."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        with contextlib.suppress(OSError):
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
     def __enter__(self) -> Apart:
         return self
 
@@ -140,10 +152,10 @@ class ApartPool:
         self._idle: queue.SimpleQueue[Apart] = queue.SimpleQueue()
         self._all: list[Apart] = []
 
-    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+    def call(self, function: Callable[..., Any], *args: Any, on_note: Callable[[Any], None] | None = None) -> Any:
         """As of `Apart`, in whichever process is idle."""
         with self._one() as apart:
-            return apart.call(function, *args)
+            return apart.call(function, *args, on_note=on_note)
 
     def stream(self, function: Callable[..., Iterator[Any]], *args: Any) -> Generator[Any, None, None]:
         """As of `Apart`, in whichever process is idle."""
@@ -161,6 +173,11 @@ class ApartPool:
             yield apart
         finally:
             self._idle.put(apart)
+
+    def interrupt(self) -> None:
+        """End them all from another thread than those that wait for them, which are told that their process died."""
+        for apart in self._all:
+            apart.interrupt()
 
     def close(self) -> None:
         """End them all."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,3 +48,14 @@ def die() -> None:
 
 def pid() -> int:
     return os.getpid()
+
+
+def job(start: Path, end: Path, progress: Callable[[float], None]) -> dict[str, Any]:
+    """What a command does with a file: waits for the seconds in it, says so twice, and copies it."""
+    seconds = float(start.read_text())
+    progress(0.5)
+    for _ in range(2):
+        warnings.warn(f"{start.name} is slow", stacklevel=1)
+    time.sleep(seconds)
+    end.write_text(start.read_text())
+    return {"seconds": seconds, "process": os.getpid()}
