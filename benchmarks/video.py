@@ -8,8 +8,8 @@ All have a key picture every 10 s at the latest; the other encoders are those th
 Rates are those that came out, of the pictures alone; PSNR (RGB, of all pictures together), PSNR of the differences
 between pictures and MS-SSIM are measured against the pictures as they are read. Seconds are those of the processor,
 with one thread, which say more than the clock on a machine that does other things as well; compiled code is compiled
-before. `--table` writes all points and BD-rates as Markdown. `--other` is a checkout of another version, run in a process
-of its own; `--speed-table` writes the seconds of both.
+before. `--table` writes all points and BD-rates as Markdown. `--other` is a checkout of another version, run in a
+process of its own; `--speed-table` writes the seconds of both.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ def _percent(value: float | None) -> str:
 
 def field_table(rows: list[dict[str, Any]]) -> str:
     """All points, and BD-rates of this build to the other codecs, as Markdown."""
-    head = "| clip | codec | kbit/s | PSNR | MS-SSIM | PSNR of differences | encode | decode |\n|---|---|---|---|---|---|---|---|"
-    lines = [__doc__.split("\n")[0], "", "Seconds of one processor core per second of video.", "", head]
+    lines = [__doc__.split("\n")[0], "", "Seconds of one processor core per second of video.", ""]
+    lines += ["| clip | codec | kbit/s | PSNR | MS-SSIM | PSNR of differences | encode | decode |", "|---" * 8 + "|"]
     for r in rows:
         cells = [r["clip"], r["codec"], f"{r['kbps']:.1f}", f"{r['psnr']:.2f}", f"{r['ms_ssim']:.4f}"]
         cells += [f"{r['difference_psnr']:.2f}"] + [f"{r[k] / r['seconds']:.2f}" for k in ("encoding", "decoding")]
