@@ -51,7 +51,6 @@ BASE_LAMBDA = 20.0  # of a base beside that of the levels: it is only to be a be
 CUT, CUT_RATIO = 18.0, 3.0  # change of coarse luma at a cut, and beside that of the picture before
 MAX_PICTURE = MAX_PAYLOAD - 4  # bytes of a picture, which a block must hold
 COARSER = 6  # steps that a picture is coarser that would take more
-MOSTLY_FLAT = 0.25  # of the patches of a key picture, for it to be tried without a base, too
 SAME_MOTION = 2  # by how much steps may differ for a picture to keep its motion when it is coded again
 BLOCK_BYTES = 18  # of a block without its payload, and in the end record
 
@@ -238,7 +237,7 @@ class MotionEncoder:
     def _key(self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray) -> MotionPayload:
         seen = self._seen(planned.shown)
         bases = [self._base(planned.shown, seen.planes, step)]
-        if bases[0][0] and flat_patches(seen.planes).mean() > MOSTLY_FLAT:  # a base makes flat colours uneven
+        if bases[0][0] and flat_patches(seen.planes).any():  # a base makes flat colours uneven
             bases.append((b"", False, b"", grey(*self._grid)))
         price = 8 * LAMBDA * (step_size(step, False) / 16) ** 2  # of a byte
         tried = []
