@@ -1,12 +1,15 @@
-"""Videos at equal rates: this build, another one (`--other`), and x264 medium in two passes, on the same clips.
+"""Videos at equal rates: this build, x264 and x265 (medium, two passes) and SVT-AV1 (preset 6), on the same clips.
 
-    python benchmarks/video.py CLIP... [--kbps 85 250] [--pictures 100] [--other PATH] [--out FILE] [--table FILE]
+    python benchmarks/video.py CLIP... [--kbps 60 85 150 250] [--pictures 75] [--other PATH] [--out FILE]
+        [--table FILE] [--speed-table FILE]
+
+All have a key picture every 10 s at the latest; the other encoders are those that PyAV brings along.
 
 Rates are those that came out, of the pictures alone; PSNR (RGB, of all pictures together), PSNR of the differences
 between pictures and MS-SSIM are measured against the pictures as they are read. Seconds are those of the processor,
 with one thread, which say more than the clock on a machine that does other things as well; compiled code is compiled
-before. `--other` is a checkout of another version, run in a process of its own. `--table` writes the seconds of both as
-Markdown.
+before. `--table` writes all points and BD-rates as Markdown. `--other` is a checkout of another version, run in a
+process of its own; `--speed-table` writes the seconds of both.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -26,12 +28,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from video_codecs import PEERS, Coded
 
 import josiecodec
 from josiecodec.media.video_reader import VideoReader
+from josiecodec.metrics.bd_rate import CurvesError, bd_rate
 from josiecodec.metrics.vision import frame_difference_psnr, ms_ssim, psnr
 
-Coded = tuple[int, Tensor, float, float]  # bytes, pictures [3, T, H, W], seconds of encoding and decoding
+OURS = "josiecodec"
 
 
 def read(path: Path, pictures: int) -> tuple[Tensor, Fraction]:
@@ -53,50 +57,6 @@ def ours(x: Tensor, rate: Fraction, kbps: float) -> Coded:
     middle = time.process_time()
     back = codec.decompress(data)
     return len(data), back, middle - begin, time.process_time() - middle
-
-
-def x264(x: Tensor, rate: Fraction, kbps: float) -> Coded:
-    """By libx264, preset medium, two passes, a key picture at least every 250."""
-    begin = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        for number in (1, 2):
-            _pass(x, rate, kbps, Path(folder), number)
-        middle = time.process_time()
-        size, back = _decoded(Path(folder) / "2.mkv")
-    return size, back, middle - begin, time.process_time() - middle
-
-
-def _pass(x: Tensor, rate: Fraction, kbps: float, folder: Path, number: int) -> None:
-    import av
-
-    with av.open(str(folder / f"{number}.mkv"), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=rate)
-        stream.height, stream.width, stream.pix_fmt, stream.bit_rate = (
-            x.shape[2],
-            x.shape[3],
-            "yuv420p",
-            int(1000 * kbps),
-        )
-        stream.options = {"preset": "medium", "x264-params": f"pass={number}:stats={folder}/stats:keyint=250:threads=1"}
-        for picture in (x * 255).round().to(torch.uint8).permute(1, 2, 3, 0).contiguous().numpy():
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
-                format="yuv420p", dst_colorspace="ITU709"
-            )
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-
-
-def _decoded(path: Path) -> tuple[int, Tensor]:
-    import av
-
-    size, pictures = 0, []
-    with av.open(str(path)) as container:
-        for packet in container.demux(video=0):
-            size += packet.size
-            for frame in packet.decode():
-                rgb: Any = frame.reformat(format="rgb24", src_colorspace="ITU709")  # type: ignore[union-attr]
-                pictures.append(torch.from_numpy(rgb.to_ndarray()).permute(2, 0, 1))
-    return size, torch.stack(pictures, 1).float() / 255
 
 
 def measured(name: str, code: Callable[..., Coded], clip: Path, kbps: float, pictures: int) -> dict[str, Any]:
@@ -133,7 +93,7 @@ def seconds_table(rows: list[dict[str, Any]]) -> str:
     ratios = []
     for (clip, wanted, codec), now in by.items():
         before = by.get((clip, wanted, "before"))
-        if codec != "josiecodec" or before is None:
+        if codec != OURS or before is None:
             continue
         length = now["seconds"]
         cells = [clip, f"{wanted:.0f}", f"{length:.1f}"]
@@ -148,29 +108,73 @@ def seconds_table(rows: list[dict[str, Any]]) -> str:
     )
 
 
+MEASURES = {"psnr": "PSNR", "ms_ssim": "MS-SSIM", "difference_psnr": "PSNR of differences"}
+
+
+def _bd(rows: list[dict[str, Any]], clip: str, codec: str, measure: str) -> float | None:
+    """BD-rate of this build to a codec on a clip, in percent; None where curves have none."""
+    curves = [[*{(r["kbps"], r[measure]) for r in rows if (r["clip"], r["codec"]) == (clip, c)}] for c in (codec, OURS)]
+    try:
+        return bd_rate(*curves)
+    except CurvesError:
+        return None
+
+
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{value:+.1f}"
+
+
+def field_table(rows: list[dict[str, Any]]) -> str:
+    """All points, and BD-rates of this build to the other codecs, as Markdown."""
+    lines = [__doc__.split("\n")[0], "", "Seconds of one processor core per second of video.", ""]
+    lines += ["| clip | codec | kbit/s | PSNR | MS-SSIM | PSNR of differences | encode | decode |", "|---" * 8 + "|"]
+    for r in rows:
+        cells = [r["clip"], r["codec"], f"{r['kbps']:.1f}", f"{r['psnr']:.2f}", f"{r['ms_ssim']:.4f}"]
+        cells += [f"{r['difference_psnr']:.2f}"] + [f"{r[k] / r['seconds']:.2f}" for k in ("encoding", "decoding")]
+        lines.append(f"| {' | '.join(cells)} |")
+    clips, codecs = list(dict.fromkeys(r["clip"] for r in rows)), dict.fromkeys(r["codec"] for r in rows)
+    others = [c for c in codecs if c in PEERS]
+    lines += [
+        "",
+        f"BD-rate of {OURS}, in percent: below 0 it takes fewer bits. Clips without one share no quality.",
+        "",
+    ]
+    lines += [f"| measure | against | {' | '.join(clips)} | mean |", "|---" * (len(clips) + 3) + "|"]
+    for measure, title in MEASURES.items():
+        for codec in others:
+            found = [_bd(rows, clip, codec, measure) for clip in clips]
+            known = [v for v in found if v is not None]
+            mean = _percent(float(np.mean(known))) if known else "none"
+            mean += "" if len(known) == len(found) else f" ({len(known)} clips)"
+            lines.append(f"| {title} | {codec} | {' | '.join(map(_percent, found))} | {mean} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("clips", nargs="+", type=Path)
-    parser.add_argument("--kbps", nargs="+", type=float, default=[85.0, 250.0])
-    parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--kbps", nargs="+", type=float, default=[60.0, 85.0, 150.0, 250.0])
+    parser.add_argument("--pictures", type=int, default=75)
     parser.add_argument("--other", type=Path)
-    parser.add_argument("--only", choices=("ours", "x264"))
-    parser.add_argument("--name", default="josiecodec")
+    parser.add_argument("--only", choices=("ours", "others"))
+    parser.add_argument("--name", default=OURS)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--table", type=Path)
+    parser.add_argument("--speed-table", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    if args.only != "x264":
+    if args.only != "others":
         warm_up()
     rows = []
     for clip in args.clips:
         for kbps in args.kbps:
-            if args.only != "x264":
+            if args.only != "others":
                 rows.append(measured(args.name, ours, clip, kbps, args.pictures))
                 print(json.dumps(rows[-1]), flush=True)
             if args.only != "ours":
-                rows.append(measured("x264", x264, clip, kbps, args.pictures))
-                print(json.dumps(rows[-1]), flush=True)
+                for name, peer in PEERS.items():
+                    rows.append(measured(name, peer, clip, kbps, args.pictures))
+                    print(json.dumps(rows[-1]), flush=True)
             if args.other:
                 command = [
                     sys.executable,
@@ -191,7 +195,9 @@ def main() -> None:
     if args.out:
         args.out.write_text(json.dumps(rows, indent=1) + "\n")
     if args.table:
-        args.table.write_text(seconds_table(rows))
+        args.table.write_text(field_table(rows))
+    if args.speed_table:
+        args.speed_table.write_text(seconds_table(rows))
 
 
 if __name__ == "__main__":

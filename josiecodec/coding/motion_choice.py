@@ -13,6 +13,7 @@ from ..vision.motion_field import MotionField, cells_of
 from ..vision.motion_planes import Planes
 from ..vision.motion_residual import add_residual, sizes_of, step_size, to_blocks, transform
 from ..vision.motion_search import refine, search
+from .motion_flat import code_flats
 from .motion_merge import settle
 from .motion_trellis import WORTH, BlockBits, choose_levels
 
@@ -94,7 +95,9 @@ def code_picture(
 ) -> Planes:
     """Choose the levels of a picture whose prediction is known, and put them into `motion`; what a decoder will see."""
     motion.varied = True
-    motion.levels = quantized(difference(picture.planes, prediction), step, UNIT * offsets, contexts)
+    over = difference(picture.planes, prediction)
+    motion.levels = quantized(over, step, UNIT * offsets, contexts)
+    offsets = code_flats(picture.planes, over, step, offsets, motion.levels, not motion.layer)
     motion.offsets = np.where(motion.levels.any((2, 3)), offsets, 0).astype(np.int8)
     return add_residual(prediction, motion.levels, step, UNIT * motion.offsets.astype(int))
 
@@ -103,3 +106,9 @@ def difference(picture: Planes, prediction: Planes) -> np.ndarray:
     """What a prediction leaves over, blocks int16 [h, w, 6, 8, 8]."""
     a = to_blocks(picture.y, picture.u, picture.v).astype(np.int16)
     return a - to_blocks(prediction.y, prediction.u, prediction.v)
+
+
+def squared_error(a: Planes, b: Planes) -> float:
+    """Sum of the squared differences of two pictures, in luma and, as `CHROMA_WEIGHT` says, in chroma."""
+    y, u, v = (float(np.square(p.astype(np.float32) - q).sum()) for p, q in ((a.y, b.y), (a.u, b.u), (a.v, b.v)))
+    return y + CHROMA_WEIGHT * (u + v)

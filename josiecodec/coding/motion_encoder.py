@@ -31,7 +31,8 @@ from ..vision.motion_residual import MAX_STEP, sizes_of, step_size
 from ..vision.motion_search import coarse
 from ..vision.network import JovioNetwork
 from .motion_base import protected_base
-from .motion_choice import LAMBDA, Seen, choose_motion, code_picture
+from .motion_choice import LAMBDA, Seen, choose_motion, code_picture, squared_error
+from .motion_flat import flat_patches, within_reach, wrong_flats
 from .motion_lookahead import Lookahead, Vectors, near_vectors
 from .motion_pictures import Decoded, grey
 from .motion_plan import DISTANCE, Planned, plan
@@ -235,15 +236,25 @@ class MotionEncoder:
 
     def _key(self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray) -> MotionPayload:
         seen = self._seen(planned.shown)
-        state.syntax, state.kept = PictureSyntax(*self._grid), {}
-        base, coded, parities, prediction = self._base(planned.shown, seen.planes, step)
-        picture = MotionPicture.empty(0, 0, *self._grid)
-        planes = code_picture(seen, prediction, picture, step, offsets, state.syntax.contexts[0])
-        encoder = BitEncoder()
-        state.syntax.code(encoder, picture)
+        bases = [self._base(planned.shown, seen.planes, step)]
+        if bases[0][0] and flat_patches(seen.planes).any():  # a base makes flat colours uneven
+            bases.append((b"", False, b"", grey(*self._grid)))
+        price = 8 * LAMBDA * (step_size(step, False) / 16) ** 2  # of a byte
+        tried = []
+        for base, coded, parities, prediction in bases:
+            syntax, picture = PictureSyntax(*self._grid), MotionPicture.empty(0, 0, *self._grid)
+            fine, own = within_reach(seen.planes, prediction, step, offsets, True)
+            planes = code_picture(seen, prediction, picture, fine, own, syntax.contexts[0])
+            encoder = BitEncoder()
+            syntax.code(encoder, picture)
+            head = PictureHead(0, fine, base=base, coded=coded, parities=parities, varied=True)
+            payload = MotionPayload(head, encoder.finish())
+            cost = squared_error(seen.planes, planes) + price * len(payload.to_bytes())
+            tried.append((wrong_flats(seen.planes, planes, True).sum(), cost, payload, planes, syntax))
+        *_, payload, planes, syntax = min(tried, key=lambda t: t[:2])
+        state.syntax, state.kept = syntax, {}
         state.keep(planned.shown, planes, 0)
-        head = PictureHead(0, step, base=base, coded=coded, parities=parities, varied=True)
-        return MotionPayload(head, encoder.finish())
+        return payload
 
     @torch.no_grad()
     def _base(self, shown: int, planes: Planes, step: int) -> tuple[bytes, bool, bytes, Planes]:
@@ -282,6 +293,7 @@ class MotionEncoder:
         picture = MotionPicture.empty(planned.layer, len(references), *self._grid)
         picture.uses, picture.vectors = motion.uses, motion.vectors
         prediction = compensate([r.planes.reference for r in known], motion)
+        step, offsets = within_reach(seen.planes, prediction, step, offsets, False)
         planes = code_picture(seen, prediction, picture, step, offsets, state.syntax.contexts[planned.layer])
         encoder = BitEncoder()
         state.syntax.code(encoder, picture)

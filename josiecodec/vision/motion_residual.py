@@ -65,6 +65,11 @@ def transform(blocks: np.ndarray) -> np.ndarray:
     return (blocks.reshape(-1, SIZE).astype(np.float32) @ _BASIS).reshape(*blocks.shape[:-2], SIZE)
 
 
+def inverse(coefficients: np.ndarray) -> np.ndarray:
+    """Blocks float32 [..., 8, 8] of coefficients [..., 64] in scan order; decoders do it in integers."""
+    return (coefficients @ _BASIS.T).reshape(*coefficients.shape[:-1], 8, 8).astype(np.float32)
+
+
 def add_residual(prediction: Planes, levels: np.ndarray, step: int, offsets: np.ndarray | None = None) -> Planes:
     """A prediction and levels int16 [h, w, 6, 64] in scan order -> the decoded picture.
 

@@ -1,0 +1,82 @@
+"""The video codecs of FFmpeg that PyAV brings along, at a rate and with one thread."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import av
+import torch
+from torch import Tensor
+
+Coded = tuple[int, Tensor, float, float]  # bytes, pictures [3, T, H, W], seconds of encoding and decoding
+KEY_SECONDS = 10  # between key pictures, at most: as the package has it
+AV1_TRIES = 5
+
+
+def two_passes(encoder: str, x: Tensor, rate: Fraction, kbps: float) -> Coded:
+    """By libx264 or libx265, preset medium, in two passes."""
+    name = encoder.removeprefix("lib")
+    threads = "threads=1" if name == "x264" else "pools=none:frame-threads=1:log-level=none"
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.process_time()
+        for number in (1, 2):
+            params = f"pass={number}:stats={folder}/stats:keyint={round(KEY_SECONDS * rate)}:{threads}"
+            options = {"preset": "medium", f"{name}-params": params}
+            _encode(x, rate, Path(folder) / "out.mkv", encoder, options, round(1000 * kbps))
+        return _timed(Path(folder) / "out.mkv", time.process_time() - begin)
+
+
+def svt_av1(x: Tensor, rate: Fraction, kbps: float) -> Coded:
+    """By SVT-AV1, preset 6, at the constant quality that comes nearest to the rate; seconds are those of one try."""
+    low, high = 1, 63
+    best: Coded | None = None
+    wanted = 125 * kbps * x.shape[1] / float(rate)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "out.mkv"
+        for _ in range(AV1_TRIES):
+            crf = (low + high) // 2
+            options = {"preset": "6", "crf": str(crf), "svtav1-params": f"lp=1:keyint={round(KEY_SECONDS * rate)}"}
+            begin = time.process_time()
+            _encode(x, rate, file, "libsvtav1", options)
+            coded = _timed(file, time.process_time() - begin)
+            if best is None or abs(coded[0] - wanted) < abs(best[0] - wanted):
+                best = coded
+            low, high = (low, crf - 1) if coded[0] < wanted else (crf + 1, high)
+            if low > high:
+                break
+    assert best is not None
+    return best
+
+
+def _encode(x: Tensor, rate: Fraction, file: Path, encoder: str, options: dict[str, str], bits: int = 0) -> None:
+    with av.open(str(file), "w") as container:
+        stream: Any = container.add_stream(encoder, rate=rate)
+        stream.height, stream.width, stream.pix_fmt = x.shape[2], x.shape[3], "yuv420p"
+        stream.gop_size = round(KEY_SECONDS * rate)
+        if bits:
+            stream.bit_rate = bits
+        stream.options = options
+        for picture in (x * 255).round().to(torch.uint8).permute(1, 2, 3, 0).contiguous().numpy():
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))
+        container.mux(stream.encode())
+
+
+def _timed(file: Path, encoding: float) -> Coded:
+    begin = time.process_time()
+    size, pictures = 0, []
+    with av.open(str(file)) as container:
+        for packet in container.demux(video=0):
+            size += packet.size
+            for frame in packet.decode():
+                rgb: Any = frame.reformat(format="rgb24", src_colorspace="ITU709")  # type: ignore[union-attr]
+                pictures.append(torch.from_numpy(rgb.to_ndarray()).permute(2, 0, 1))
+    return size, torch.stack(pictures, 1).float() / 255, encoding, time.process_time() - begin
+
+
+PEERS = {"x264": partial(two_passes, "libx264"), "x265": partial(two_passes, "libx265"), "svt-av1": svt_av1}
