@@ -170,12 +170,19 @@ def test_palettes_of_very_many_colours_are_bounded():
 
 def test_photographs_are_not_taken_for_drawings():
     noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
-    white = np.full((128, 128, 3), 255, np.uint8)  # nothing is drawn on it
+    sky = np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8)[..., None].repeat(3, 2) // 2 + 60  # nothing drawn
     assert likely_patches(noise[2::SAMPLED], 16) is None
-    assert likely_patches(white[2::SAMPLED], 16) is None
+    assert likely_patches(sky[2::SAMPLED], 16) is None
     likely = likely_patches(drawing()[2::SAMPLED], 16)
     assert likely is not None
     assert likely.mean() > 0.5
+
+
+def test_one_colour_is_tried_as_few():
+    white = np.full((128, 128, 3), 255, np.uint8)
+    likely = likely_patches(white[2::SAMPLED], 16)
+    assert likely is not None
+    assert likely.all()
 
 
 @pytest.mark.parametrize("what", ["dither", "chessboard"])

@@ -29,7 +29,6 @@ MOST_DEAR = 12.0  # that a bit can be beside the average
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
 LARGE = 1 << 14  # patches above which no decoded picture is kept
 DEARER = 1.35  # by which the price of a bit is raised to see what it gives
-SAME_SHAPES = 8  # steps within which the shapes of blocks stay
 MAP_BYTES = 2  # of a patch, more than its mode and level count take
 
 
@@ -57,7 +56,7 @@ class PictureBase:
         self.gain = 1.0  # of bits of the whole over those of the sample
         self._wanted: dict[tuple[int, int], np.ndarray] = {}
         self._dear: dict[tuple[int, int], np.ndarray] = {}
-        self._shapes: dict[tuple[int, int], tuple[int, np.ndarray]] = {}  # of parts, and the step they were chosen at
+        self._shapes: dict[tuple[tuple[int, int], int], np.ndarray] = {}  # of parts, and the step they were chosen for
         self._foreseen: Fineness | None = None
         self._decoded_last: tuple[tuple[int, int], np.ndarray] | None = None  # of a large picture
 
@@ -163,16 +162,16 @@ class PictureBase:
         price: np.ndarray,
         skipped: np.ndarray | None,
     ) -> np.ndarray | None:
-        """Shapes of blocks, chosen anew where the step is far from the one that they were chosen at."""
+        """Shapes of blocks, the same whenever a step is tried, so that a size once estimated holds."""
         if not self.tools.coder.shapes:
             return None
-        known = self._shapes.get(part)
-        if known is None or abs(known[0] - step) > SAME_SHAPES:
+        known = self._shapes.get((part, step))
+        if known is None:
             here = self.latents[part[0] : part[1]], self.counts[part[0] : part[1]]
-            shapes = self.tools.coder.shapes_for(*here, wanted, steps, price, skipped)
-            assert shapes is not None
-            known = self._shapes[part] = step, shapes
-        return known[1]
+            known = self.tools.coder.shapes_for(*here, wanted, steps, price, skipped)
+            assert known is not None
+            self._shapes[part, step] = known
+        return known
 
     @staticmethod
     def _shaped(wanted: np.ndarray, shapes: np.ndarray | None) -> np.ndarray:
