@@ -23,11 +23,14 @@ def read_results(key_path: Path, paths: list[Path]) -> tuple[dict[str, Any], lis
         CodecError: if a file cannot be read, is of another test, or two are of one listener.
     """
     key = _read(key_path, ("kind", "test", "trials"))
+    _check_key(key_path, key)
     results: list[dict[str, Any]] = []
     for path in paths:
         result = _read(path, ("test", "listener", "answers"))
         if result["test"] != key["test"]:
             raise CodecError(f"{path} is of another test than {key_path}")
+        if not isinstance(result["listener"], str):
+            raise CodecError(f"{path}: the name of its listener is no text")
         if any(result["listener"] == other["listener"] for other in results):
             raise CodecError(f"{path}: a second result of the listener {result['listener']!r}")
         _check(path, key, result)
@@ -38,11 +41,22 @@ def read_results(key_path: Path, paths: list[Path]) -> tuple[dict[str, Any], lis
 def _read(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CodecError(f"{path} cannot be read: {error}") from None
     if not isinstance(found, dict) or not set(names) <= found.keys():
         raise CodecError(f"{path} has no {', '.join(names)}: not a file of a listening test")
     return found
+
+
+def _check_key(path: Path, key: dict[str, Any]) -> None:
+    """The kind is known, and every trial has named sounds: two of ABX and AB."""
+    good = key["kind"] in ("mushra", "abx", "ab") and isinstance(key["trials"], list)
+    for trial in key["trials"] if good else ():
+        sounds = trial.get("sounds") if isinstance(trial, dict) else None
+        good = good and isinstance(sounds, dict) and all(isinstance(name, str) for name in sounds.values())
+        good = good and (key["kind"] == "mushra" or len(sounds) == 2) and (key["kind"] != "abx" or "x_is" in trial)
+    if not good:
+        raise CodecError(f"{path} is not the key of a listening test")
 
 
 def _check(path: Path, key: dict[str, Any], result: dict[str, Any]) -> None:
@@ -59,7 +73,7 @@ def _check(path: Path, key: dict[str, Any], result: dict[str, Any]) -> None:
                 good = answer["choice"] in sounds
             if not good:
                 raise ValueError
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise CodecError(f"{path}: its answers do not fit the test") from None
 
 
