@@ -134,6 +134,7 @@ def test_mushra_is_screened_and_evaluated(compared, tmp_path):
         ({"test": "0"}, "another test"),
         ({"answers": wrong["answers"] * 2}, "do not fit"),
         ({"answers": [{"trial": 0, "scores": {"nosuch": 5}}]}, "do not fit"),
+        ({"answers": [{"trial": 0, "scores": dict(list(wrong["answers"][0]["scores"].items())[1:])}]}, "do not fit"),
         ({"answers": [{"trial": 9, "scores": {}}]}, "do not fit"),
     ):
         (tmp_path / "wrong.json").write_text(json.dumps(wrong | change))

@@ -170,7 +170,9 @@ def test_palettes_of_very_many_colours_are_bounded():
 
 def test_photographs_are_not_taken_for_drawings():
     noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
-    sky = np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8)[..., None].repeat(3, 2) // 2 + 60  # nothing drawn
+    sky = (
+        np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8)[..., None].repeat(3, 2) // 2 + 60
+    )  # nothing drawn
     assert likely_patches(noise[2::SAMPLED], 16) is None
     assert likely_patches(sky[2::SAMPLED], 16) is None
     likely = likely_patches(drawing()[2::SAMPLED], 16)

@@ -52,7 +52,7 @@ def _check_key(path: Path, key: dict[str, Any]) -> None:
     """The kind is known, and every trial has named sounds: two of ABX and AB."""
     good = key["kind"] in ("mushra", "abx", "ab") and isinstance(key["trials"], list)
     for trial in key["trials"] if good else ():
-        sounds = trial.get("sounds") if isinstance(trial, dict) else None
+        sounds: Any = trial.get("sounds") if isinstance(trial, dict) else None
         good = good and isinstance(sounds, dict) and all(isinstance(name, str) for name in sounds.values())
         good = good and (key["kind"] == "mushra" or len(sounds) == 2) and (key["kind"] != "abx" or "x_is" in trial)
     if not good:
@@ -66,9 +66,11 @@ def _check(path: Path, key: dict[str, Any], result: dict[str, Any]) -> None:
         if sorted(seen) != sorted(set(seen)) or not all(0 <= n < len(key["trials"]) for n in seen):
             raise ValueError
         for answer in result["answers"]:
-            sounds = set(key["trials"][answer["trial"]]["sounds"])
+            names = key["trials"][answer["trial"]]["sounds"]
+            sounds = {sound for sound, name in names.items() if key["kind"] != "mushra" or name != REFERENCE}
             if key["kind"] == "mushra":
-                good = all(name in sounds and 0 <= float(score) <= 100 for name, score in answer["scores"].items())
+                scores = answer["scores"]  # of all sounds, as the page asks for: who left some out cannot be screened
+                good = scores.keys() == sounds and all(0 <= float(score) <= 100 for score in scores.values())
             else:
                 good = answer["choice"] in sounds
             if not good:
