@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
+from josiecodec.errors import CodecError
+
 from .options import Path_
 
 if TYPE_CHECKING:
@@ -38,13 +40,17 @@ HOST = "127.0.0.1"
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 for any that is free.")
 @click.option("--to", type=Path_, help="Write the files to this folder, for any host of static files, and end.")
+@click.option("--overwrite", is_flag=True, help="Replace files in the folder of --to.")
 @click.option("--page", type=Path_, help="Folder that the page was built to.  [default: web/dist of the repository]")
-def serve(port: int, to: Path | None, page: Path | None) -> None:
+def serve(port: int, to: Path | None, overwrite: bool, page: Path | None) -> None:
     """Open the page that encodes and decodes in the browser, on this machine alone."""
     from josiecodec.page_files import BUILT, Page
 
     files = Page(page or BUILT)
     if to is not None:
+        existing = next((to / name for name in files.names() if (to / name).exists()), None)
+        if existing is not None and not overwrite:
+            raise click.UsageError(f"{existing} already exists; --overwrite replaces it")
         size = files.write(to)
         click.echo(f"{to}: {size / 1e6:.0f} MB")
         return
@@ -57,7 +63,7 @@ def server(files: Page, port: int) -> ThreadingHTTPServer:
     """A server of the files, which listens to this machine alone.
 
     Raises:
-        OSError: if the port is taken.
+        CodecError: if the port is taken, or not allowed.
     """
     names = frozenset(files.names())
 
@@ -88,7 +94,10 @@ def server(files: Page, port: int) -> ThreadingHTTPServer:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing of each file."""
 
-    return _Server((HOST, port), Handler)
+    try:
+        return _Server((HOST, port), Handler)
+    except OSError as error:
+        raise CodecError(f"port {port}: {error.strerror}; --port 0 takes any that is free") from None
 
 
 class _Server(ThreadingHTTPServer):

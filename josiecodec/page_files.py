@@ -48,7 +48,9 @@ class Page:
 
     def __init__(self, built: Path = BUILT):
         if not (built / INDEX).is_file():
-            raise CodecError(f"{built}: the page is not built; in the folder web: npm ci && npm run build")
+            raise CodecError(
+                f"{built}: the page is not built; in the folder web of the repository: npm ci && npm run build"
+            )
         self.built = built
         self.models = {name: WEIGHTS / name for name in available() if fits(WEIGHTS / name)}
         if not self.models:
@@ -56,7 +58,8 @@ class Page:
 
     def names(self) -> list[str]:
         """Paths of all files."""
-        page = [path.relative_to(self.built).as_posix() for path in self.built.rglob("*") if path.is_file()]
+        built = [path.relative_to(self.built) for path in self.built.rglob("*") if path.is_file()]
+        page = [path.as_posix() for path in built if path.parts[0] != MODELS]  # models of `write` may lie there
         graphs = [f"{MODELS}/graphs/{name}{suffix}" for name in USED for suffix in (".onnx", ".json")]
         models = [
             f"{MODELS}/{name}/{file}"

@@ -108,3 +108,30 @@ def test_a_browser_that_goes_away_is_no_error(built, capsys):
             running.shutdown()
             thread.join()
     assert capsys.readouterr().err == ""
+
+
+def test_a_written_folder_is_a_page_too(built):
+    (built / "models" / "other").mkdir(parents=True)
+    (built / "models" / "other" / "base.safetensors").write_text("1")
+    (built / "models" / "index.json").write_text("1")
+    names = Page(built).names()
+    assert len(names) == len(set(names))
+    assert not any("other" in name for name in names)
+
+
+def test_files_of_a_folder_are_replaced_only_if_asked(built):
+    out = built / "out"
+    out.mkdir()
+    (out / "index.html").write_text("mine")
+    said = run("serve", "--page", built, "--to", out, code=2)
+    assert "--overwrite replaces it" in said
+    assert [path.name for path in out.iterdir()] == ["index.html"]
+    assert (out / "index.html").read_text() == "mine"
+
+
+def test_a_port_that_is_taken_is_named(built):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = run("serve", "--page", built, "--port", port, code=2)
+    assert f"port {port}: " in said
+    assert "--port 0" in said
