@@ -10,7 +10,7 @@ from torch import Tensor
 from ..entropy.code_tables import EntropyTables
 from ..settings import EncoderSettings
 from ..vision.network import JovioNetwork
-from .rate_search import LAMBDA_RANGE, ROUGH_TOLERANCE, RateSearch
+from .rate_search import RateSearch
 from .rdo import IntraSearch, apply_choice, choose_modes, mode_costs, search_intra
 from .reconstruct import Group
 
@@ -66,14 +66,7 @@ class RowEncoder(RateSearch[Group]):
         """Code groups at a lambda; `cache` keeps what does not depend on the group before."""
         reference, groups = self.reference, []
         for index, latent in enumerate(latents):
-            own = cache.get(index) if cache is not None else None
-            if own is None or own.min_lambda > rd_lambda:
-                min_lambda = rd_lambda
-                if cache is not None:  # a little more is searched than is asked, for the lambdas tried next
-                    min_lambda /= LAMBDA_RANGE if beams == 1 else 1 + ROUGH_TOLERANCE * 4
-                own = self._intra(latent, self.max_levels, min_lambda, beams)
-                if cache is not None:
-                    cache[index] = own
+            own = self.searched(cache, index, latent, rd_lambda, beams)
             predicted_from = reference.latent if reference is not None and self.predict else None
             costs = mode_costs(self.network, latent, predicted_from, own, rd_lambda, self.tables)
             choice = choose_modes(self.network, costs, rd_lambda)

@@ -49,6 +49,22 @@ class RateSearch(ABC, Generic[G]):
     def run(self, latents: Sequence[Any], rd_lambda: float, cache: dict[int, Any] | None, beams: int) -> list[G]:
         """Code groups at a lambda; `cache` keeps what does not depend on the group before."""
 
+    @abstractmethod
+    def _intra(self, latent: Any, max_levels: int, min_lambda: float, beams: int) -> Any:
+        """Search for the codes of a group by itself, for all lambdas from `min_lambda` on, which the result names."""
+
+    def searched(self, cache: dict[int, Any] | None, index: int, latent: Any, rd_lambda: float, beams: int) -> Any:
+        """The search of a group by itself, from the cache where that one went as far."""
+        own = cache.get(index) if cache is not None else None
+        if own is None or own.min_lambda > rd_lambda:
+            min_lambda = rd_lambda
+            if cache is not None:  # a little more is searched than is asked, for the lambdas tried next
+                min_lambda /= LAMBDA_RANGE if beams == 1 else 1 + ROUGH_TOLERANCE * 4
+            own = self._intra(latent, self.max_levels, min_lambda, beams)
+            if cache is not None:
+                cache[index] = own
+        return own
+
     def remember(self, groups: list[G]) -> list[G]:
         """Take note of groups that are final."""
         return groups

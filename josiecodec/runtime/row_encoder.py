@@ -11,10 +11,8 @@ from ..bitstream.bitpacking import code_bits
 from ..bitstream.patch_payload import PatchRows
 from ..coding.rate_search import (
     CLEAR,
-    LAMBDA_RANGE,
     MAX_GAIN,
     MAX_LAMBDA_SCALE,
-    ROUGH_TOLERANCE,
     USUAL,
     RateSearch,
 )
@@ -72,14 +70,7 @@ class RowEncoder(RateSearch[Coded]):
         """See `RateSearch`."""
         found = []
         for index, latent in enumerate(latents):
-            own = cache.get(index) if cache is not None else None
-            if own is None or own.min_lambda > rd_lambda:
-                min_lambda = rd_lambda
-                if cache is not None:  # a little more is searched than is asked, for the lambdas tried next
-                    min_lambda /= LAMBDA_RANGE if beams == 1 else 1 + ROUGH_TOLERANCE * 4
-                own = self._intra(latent, self.max_levels, min_lambda, beams)
-                if cache is not None:
-                    cache[index] = own
+            own = self.searched(cache, index, latent, rd_lambda, beams)
             levels = np.arange(own.result.errors.shape[1], dtype=np.float32) * self._bits
             total = own.result.errors + np.float32(rd_lambda) * own.lambda_scale[:, None] * levels
             found.append(self._apply(latent, own, total.argmin(-1)))
