@@ -17,6 +17,7 @@ import struct
 import time
 import warnings
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,29 @@ from josiecodec.bitstream.container import Block, TokenReader
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.motion_payload import MotionPayload, MotionRows
 from josiecodec.coding.motion_codec import VideoDecoder
+from josiecodec.coding.motion_pictures import PictureDecoder
 from josiecodec.coding.stretch import Stretch
 from josiecodec.coding.video_piece import VideoPiece
 from josiecodec.coding.video_times import ShownTimes, first_block, tick_of
 from josiecodec.errors import CodecError
+from josiecodec.vision.motion_planes import Planes
+
+
+def bases_once(most: int = 64) -> None:
+    """Keep the bases of key pictures that were decoded, which take most of the time and are seldom damaged."""
+    decode = PictureDecoder._base
+    known: dict[Any, Planes] = {}
+
+    def kept(self: PictureDecoder, payload: MotionPayload) -> Planes:
+        head = payload.head
+        key = (head.base, head.coded, head.parities, self.h, self.w)
+        if key not in known:
+            if len(known) >= most:
+                known.pop(next(iter(known)))
+            known[key] = decode(self, payload)
+        return replace(known[key])
+
+    PictureDecoder._base = kept  # type: ignore[method-assign]
 
 
 def damaged(pictures: list[MotionPayload], random: np.random.Generator) -> list[MotionPayload]:
@@ -157,6 +177,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
+    bases_once()
     warnings.simplefilter("ignore")
     codec: Any = josiecodec.load(args.model)
     stream: Any = TokenFile.read(args.file).streams[0]

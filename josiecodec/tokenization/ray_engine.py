@@ -35,7 +35,7 @@ class ShardMaker:
         torch.set_num_threads(threads)
         self.codec: Jodio | Jovio = load(model, device)
         self.settings = settings
-        self.writer = ShardWriter(folder, dataset_info(self.codec, settings.n_q))
+        self.writer = ShardWriter(folder, dataset_info(self.codec, settings.n_q, settings.motion))
 
     def __call__(self, rows: dict[str, np.ndarray]) -> dict[str, list[Any]]:
         reports = [asdict(self._make(int(n), json.loads(items))) for n, items in zip(rows["shard"], rows["items"])]

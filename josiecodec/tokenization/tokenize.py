@@ -17,6 +17,7 @@ import numpy as np
 from ..atomic import write_bytes
 from ..coding.jodio import Jodio
 from ..coding.jovio import Jovio
+from ..coding.motion_sequence import Vocabulary
 from ..datasets.dataset import DatasetInfo, ShardWriter
 from ..errors import CodecError
 from .audio import Encoded, encode_audio
@@ -50,9 +51,12 @@ class Report:
 Progress = Callable[[Report], None]
 
 
-def dataset_info(codec: Jodio | Jovio, n_q: int) -> DatasetInfo:
-    """The `dataset.json` of codes of `n_q` levels made by a model."""
+def dataset_info(codec: Jodio | Jovio, n_q: int, motion: bool = False) -> DatasetInfo:
+    """The `dataset.json` of codes of `n_q` levels made by a model; or of tokens of videos with motion."""
     is_audio = isinstance(codec, Jodio)
+    if motion:
+        size = Vocabulary(codec.codebook_size).size
+        return DatasetInfo(codec.config.name, codec.fingerprint, "motion", 1, size, None, (0, 1), 0)
     rate = Fraction(codec.sample_rate, codec.frame_size) if isinstance(codec, Jodio) else Fraction(0)
     return DatasetInfo(
         codec=codec.config.name,
@@ -73,9 +77,12 @@ def begin(codec: Jodio | Jovio, plan: Plan, folder: str | Path, settings: Settin
         ModelError: if the folder holds tokens of another model.
         CodecError: if it was begun from other input, or the model is for another kind of media.
     """
-    info = dataset_info(codec, settings.n_q)
-    if info.kind != plan.kind:
-        raise CodecError(f"{info.codec} is a model for {info.kind}, not for {plan.kind}")
+    made = "audio" if isinstance(codec, Jodio) else "vision"
+    if made != plan.kind:
+        raise CodecError(f"{codec.config.name} is a model for {made}, not for {plan.kind}")
+    if settings.motion and made == "audio":
+        raise CodecError("motion is of videos; a dataset of audio has none")
+    info = dataset_info(codec, settings.n_q, settings.motion)
     writer = ShardWriter(folder, info)
     store_plan(plan, settings, writer.folder)
     return writer
