@@ -3,9 +3,9 @@
 #
 #     benchmarks/page.sh OUT [RECORDINGS [PICTURES [CLIPS]]]
 #
-# OUT/audio/index.html, with PICTURES OUT/vision/index.html, and with CLIPS OUT/video/index.html are written, folders that need nothing else and can be
-# put on any web server. Without RECORDINGS it is the package's own sample. Needs `pip install ".[eval]"`. Rows are kept
-# in OUT/rows, so that a run that was stopped goes on, and a second one only writes the pages again.
+# OUT/audio/index.html, with PICTURES OUT/vision/index.html, and with CLIPS OUT/video/index.html are written: folders
+# that need nothing else and can be put on any web server. Without RECORDINGS it is the sample of the package. Needs
+# `pip install ".[eval]"`. Rows are kept in OUT/rows: a run that was stopped goes on, a second one only writes pages.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:?the folder to write}
@@ -19,7 +19,7 @@ if [ $# -gt 2 ]; then
     --out "$out/rows/vision" --html "$out/vision"
 fi
 if [ $# -gt 3 ]; then
-  josiecodec eval vision "$4" --kbps 60,85,150,250 --codecs x264-file@29+33+37+41,x265-file@28+32+36+40,av1-file@40+48+54+60 \
-    --bd-rate x264-file --out "$out/rows/video" --html "$out/video"
+  josiecodec eval vision "$4" --kbps 60,85,150,250 --bd-rate x264-file \
+    --codecs x264-file@29+33+37+41,x265-file@28+32+36+40,av1-file@40+48+54+60 --out "$out/rows/video" --html "$out/video"
 fi
 du -sh "$out"/audio "$out"/vision "$out"/video 2>/dev/null || true
