@@ -27,6 +27,7 @@ from ..media.video_reader import VideoReader
 from ..media.video_sound import FilmSound
 from ..media.video_writer import VideoWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
+from .ahead import Ahead, pictures_ahead
 from .audio import Marker, encode_blocks, normalizing_gain
 from .audio_decoder import BlockDecoder
 from .audio_piece import AudioPiece
@@ -41,6 +42,7 @@ from .video_piece import VideoPiece
 from .video_times import ShownTimes, TimesOfPictures, first_block, tick_of
 from .vision_encoder import END_BYTES, GroupEncoder, put
 
+SOUND = 0  # in place of how long a picture is shown
 DURATION_BYTES = 1.5  # that the duration of a picture takes, about
 LOST = "{} pictures cannot be decoded and show the one before"
 
@@ -240,22 +242,30 @@ def decode_video(
         blocks = reader.blocks(salvage)
         first, taken = first_block(blocks, index)
         times = ShownTimes(info, tick_of(first), salvage)
-        with VideoWriter(target, (info.height, info.width), info.rate, rate, times.tick) as writer:
+
+        def parts() -> Iterator[tuple[Tensor, int]]:
+            """Pictures and how long each is shown, and pieces of sound."""
             for block in itertools.chain(taken, blocks):
                 if block.stream == index:
                     times.push(block)
-                    for picture in pictures.push(block):
-                        writer.write(picture, times.duration(pictures.shown - 1))
-                    if progress and info.length:
-                        progress(pictures.shown / info.length)
+                    yield from ((picture, times.duration(pictures.shown - 1)) for picture in pictures.push(block))
                 elif track is not None and block.stream == place:
-                    for part in track.push(block):
-                        writer.write_audio(part)
-            for picture in pictures.finish():
-                writer.write(picture, times.duration(pictures.shown - 1))
+                    yield from ((part, SOUND) for part in track.push(block))
+            yield from ((picture, times.duration(pictures.shown - 1)) for picture in pictures.finish())
             if track is not None:
-                for part in track.finish():
+                yield from ((part, SOUND) for part in track.finish())
+
+        with (
+            VideoWriter(target, (info.height, info.width), info.rate, rate, times.tick) as writer,
+            Ahead(parts(), pictures_ahead(info.height, info.width)) as decoded,
+        ):
+            for part, duration in decoded:
+                if duration == SOUND:
                     writer.write_audio(part)
+                    continue
+                writer.write(part, duration)
+                if progress and info.length:
+                    progress(writer.pictures / info.length)
         if pictures.lost:
             reader.problems.append(LOST.format(pictures.lost))
         problems = (*reader.problems, *(track.problems if track is not None else ()))
