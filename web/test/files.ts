@@ -36,3 +36,10 @@ export function relativeError(one: Float32Array, other: Float32Array): number {
   });
   return error / energy;
 }
+
+/** Golden files of pictures. */
+export const images: string[] = there
+  ? (JSON.parse(new TextDecoder().decode(bytes("golden.json"))) as { name: string }[])
+      .map(({ name }) => name)
+      .filter((name) => name.startsWith("image"))
+  : [];

@@ -28,15 +28,17 @@ SAMPLE = Path(josiecodec.__file__).parent / "samples" / "speech.flac"
 
 
 def golden(folder: Path) -> None:
-    """Each golden file of sound with its codes (u16 [frames, levels]) and, where there are some, its samples (i16)."""
+    """Each golden file of sound or of a picture with its codes (u16 [frames, levels] of sound) and, where there are
+    some, its samples (i16) or pixels (u8 [H, W, 3])."""
     listed = []
-    for path in sorted(GOLDEN.glob("audio_*.josie")):
+    for path in sorted(path for kind in ("audio", "image") for path in GOLDEN.glob(f"{kind}_*.josie")):
         shutil.copy(path, folder)
         with np.load(path.with_suffix(".npz")) as arrays:
             entry: dict[str, object] = {"name": path.stem, "streams": []}
             for key, values in arrays.items():
-                kind = np.uint16 if key.endswith("codes") else np.int16
-                values.astype(kind).tofile(folder / f"{path.stem}.{key}.bin")
+                kind = np.uint16 if key.endswith("codes") else np.int16 if key.endswith("samples") else np.uint8
+                values = values[0].transpose(1, 2, 0) if key.endswith("pixels") else values
+                np.ascontiguousarray(values, kind).tofile(folder / f"{path.stem}.{key}.bin")
                 entry["streams"].append({"key": key, "shape": list(values.shape)})  # type: ignore[attr-defined]
         listed.append(entry)
     others = [path for path in GOLDEN.glob("*.josie") if not path.stem.startswith("audio_")]

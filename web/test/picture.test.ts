@@ -1,0 +1,61 @@
+import { describe, expect, test } from "vitest";
+import { readJosie } from "../src/josie/blocks";
+import { JosieError } from "../src/josie/errors";
+import type { Wanted } from "../src/model/model_files";
+import { PictureFiles } from "../src/picture/model";
+import { Picture } from "../src/picture/picture";
+import { toCoefficients, toPixels } from "../src/picture/transform";
+import { bytes, exists, fetcher, images, there } from "./files";
+
+const find = (wanted: { fingerprint: string; model: string }) => PictureFiles.find(fetcher, wanted);
+
+test("a transform in blocks of several shapes, and its inverse", () => {
+  const shapes = Uint8Array.of(0, 1, 2, 3);
+  const values = Float32Array.from({ length: 32 * 32 * 3 }, (_, i) => Math.sin(i * i));
+  const pixels = { height: 32, width: 32, channels: 3, values };
+  const coefficients = toCoefficients(pixels, shapes);
+  const energy = (x: Float32Array) => x.reduce((sum, value) => sum + value * value, 0);
+  expect(energy(coefficients)).toBeCloseTo(energy(values), 3);
+  const back = toPixels(coefficients, 2, 2, shapes);
+  back.values.forEach((value, i) => {
+    expect(Math.abs(value - values[i])).toBeLessThan(1e-5);
+  });
+});
+
+describe.skipIf(!there)("pixels are Python's", () => {
+  test.each(images.filter((name) => exists(`${name}.0.pixels.bin`)))("%s", async (name) => {
+    const picture = await Picture.open(readJosie(bytes(`${name}.josie`)), find);
+    const { width, height, pixels } = await picture.draw();
+    const want = bytes(`${name}.0.pixels.bin`);
+    expect(3 * width * height).toBe(want.length);
+    let [most, unequal] = [0, 0];
+    want.forEach((value, i) => {
+      const pixel = 4 * Math.floor(i / 3);
+      const opacity = pixels[pixel + 3] / 255;
+      const onWhite = pixels[pixel + (i % 3)] * opacity + 255 * (1 - opacity);
+      const off = Math.floor(Math.abs(onWhite - value) + 0.49);
+      most = Math.max(most, off);
+      if (off) unequal++;
+    });
+    console.log(`${name}: ${unequal} of ${want.length} values differ, by at most ${most}`);
+    expect(most).toBeLessThanOrEqual(1);
+    // Of transparent ones the test rounds twice.
+    if (!picture.transparent) expect(unequal).toBeLessThan(0.01 * want.length);
+  });
+});
+
+describe.skipIf(!there)("files that cannot be shown", () => {
+  test("videos say that they are some", async () => {
+    for (const name of ["video_with_motion", "video_with_sound"]) {
+      await expect(Picture.open(readJosie(bytes(`${name}.josie`)), find)).rejects.toThrow(/video/);
+    }
+  });
+
+  test("a picture of a model that is not here", async () => {
+    const index = new TextEncoder().encode('{"default": "", "models": []}');
+    const nowhere = (wanted: Wanted) => PictureFiles.find(async () => index, wanted);
+    const opened = Picture.open(readJosie(bytes("image_shapes.josie")), nowhere);
+    await expect(opened).rejects.toThrow(/jovio-16-v5/);
+    await expect(opened).rejects.toBeInstanceOf(JosieError);
+  });
+});
