@@ -59,3 +59,29 @@ describe.skipIf(!there)("files that cannot be shown", () => {
     await expect(opened).rejects.toBeInstanceOf(JosieError);
   });
 });
+
+const made: { name: string; step: number; width: number; height: number }[] = there
+  ? JSON.parse(new TextDecoder().decode(bytes("pictures.json")))
+  : [];
+
+describe.skipIf(!there)("what is encoded is the command line's", () => {
+  test.each(made)("$name at step $step", async ({ name, step, width, height }) => {
+    const pixels = new Uint8ClampedArray(bytes(`${name}.rgba`));
+    const own = await Picture.encode({ width, height, pixels }, step, await PictureFiles.find(fetcher));
+    const want = bytes(`${name}_${step}.josie`);
+    const other = await Picture.open(readJosie(want), find);
+    const read = readJosie(own.file!);
+    expect(read.problems).toEqual([]);
+    const found = await Picture.open(read, find);
+    const codes = (picture: Picture) => picture.blocks.flatMap((block) => [...block.counts, ...block.codes]);
+    const [a, b] = [codes(found), codes(other)];
+    const equal = a.filter((code, i) => code === b[i]).length / b.length;
+    const size = (picture: Picture) => picture.blocks.reduce((sum, block) => sum + (block.detail?.length ?? 0), 0);
+    console.log(
+      `${name} ${step}: equal codes ${equal.toFixed(4)}, ${own.file!.length} and ${want.length} bytes, details ${size(found)} and ${size(other)}`,
+    );
+    expect(equal).toBeGreaterThan(0.995);
+    expect(Math.abs(own.file!.length / want.length - 1)).toBeLessThan(0.01);
+    if (equal === 1 && size(found) === size(other)) expect(own.file).toEqual(new Uint8Array(want));
+  });
+});

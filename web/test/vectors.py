@@ -11,6 +11,7 @@ import json
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ import soxr
 
 import josiecodec
 from josiecodec.bitstream.container import TokenReader
-from josiecodec.page_files import MODELS, Page
+from josiecodec.page_files import DEFAULTS, MODELS, Page
 from josiecodec.runtime.audio_codec import AudioCodec
+from josiecodec.runtime.picture_codec import PictureCodec
+from josiecodec.settings import Rate
 from josiecodec.shipped import WEIGHTS
 
 GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
@@ -94,6 +97,48 @@ def other_rates(folder: Path) -> None:
         encode_file(codec, path, path.with_suffix(".josie"))
 
 
+def pictures(folder: Path) -> None:
+    """Pictures as bytes [H, W, 4], and the files that the command line makes of them with little effort at steps."""
+    from PIL import Image
+
+    from josiecodec.coding.image import encode_image
+
+    random = np.random.default_rng(5)
+    height, width = 150, 200
+    waves = sum(
+        np.asarray(
+            Image.fromarray(random.normal(0, 1, (size, size, 3)).mean(2)).resize((width, height), Image.Resampling.BICUBIC)
+        )[..., None]
+        * np.array([1.0, 0.8, 0.6])
+        * 400
+        / size
+        for size in (3, 6, 12, 40, 120)
+    )
+    picture = np.clip(120 + waves, 0, 255)
+    y, x = np.mgrid[:height, :width]
+    picture[np.hypot(y - 60, x - 80) < 40] *= (1.0, 0.4, 0.2)
+    alpha = np.clip(4 * (90 - np.hypot(y - 75, x - 100)), 0, 255)
+    grey = picture.mean(2, keepdims=True).repeat(3, 2)
+    codec = PictureCodec(WEIGHTS / DEFAULTS["vision"], 1)
+    fast = replace(codec.settings, effort="fast")
+    listed = []
+    for name, pixels, form, steps in (
+        ("photo", picture, "RGB", (48, 84, 108)),
+        ("grey", grey, "RGB", (72,)),
+        ("seen", np.concatenate([picture, alpha[..., None]], 2), "RGBA", (96,)),
+    ):
+        made = Image.fromarray(pixels.astype(np.uint8), form)
+        made.convert("RGBA").save(folder / f"{name}.png")
+        (folder / f"{name}.rgba").write_bytes(made.convert("RGBA").tobytes())
+        made.save(folder / "source.png")
+        for step in steps:
+            target = folder / f"{name}_{step}.josie"
+            rate = Rate(rd_lambda=4 * 2 ** (step / 24) * 0.03 / 75)
+            encode_image(codec, folder / "source.png", target, rate=rate, settings=fast)
+            listed.append({"name": name, "step": step, "width": width, "height": height})
+    (folder / "pictures.json").write_text(json.dumps(listed))
+
+
 def main() -> None:
     """Write everything."""
     folder = Path(sys.argv[1])
@@ -102,6 +147,7 @@ def main() -> None:
     models(folder)
     recording(folder)
     other_rates(folder)
+    pictures(folder)
 
 
 if __name__ == "__main__":

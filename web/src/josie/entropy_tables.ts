@@ -15,4 +15,10 @@ export class EntropyTables {
     this.context = tensors.has("context.table") ? new ContextModel(tensors) : undefined;
     this.starts = tensors.has("starts") ? integers(tensors.get("starts")!) : [0];
   }
+
+  /** Bits that each code of a level takes, averaged over what may come before it. */
+  typicalBits(level: number): Float64Array {
+    const { context } = this;
+    return context && level < context.levels ? context.typicalBits(level) : this.levels[level].typicalBits();
+  }
 }

@@ -1,16 +1,21 @@
-import { decodeAlpha } from "../josie/alpha_payload";
-import { type Block, blocksOf, type JosieFile } from "../josie/blocks";
+import { decodeAlpha, encodeAlpha } from "../josie/alpha_payload";
+import { type Block, blocksOf, type JosieFile, writeJosie } from "../josie/blocks";
 import { JosieError } from "../josie/errors";
-import type { StreamInfo } from "../josie/header";
+import { type StreamInfo, writeHeader } from "../josie/header";
 import { decodePatches, needsPatchTables, type PatchBlock } from "../josie/patch_payload";
 import type { Wanted } from "../model/model_files";
-import type { Grid } from "./grid";
+import { type CodedBlock, PictureEncoder } from "./encoder";
+import { type Grid, grid } from "./grid";
+import { smoothColors } from "./hidden_colors";
 import type { PictureFiles } from "./model";
 import { trimmed } from "./network";
 import { type Progress, StillCodec } from "./still";
+import { COLORS, PATCH } from "./transform";
 
 const MOTION = [6, 11];
 const OPAQUE = 255;
+const [ALPHA_PIXELS, ALPHA_ROWS] = [2 ** 20, 1024];
+const MAX_PAYLOAD = 2 ** 19;
 
 /** A picture as a canvas takes it: red, green, blue and alpha of each pixel. */
 export interface Image {
@@ -30,6 +35,8 @@ export class Picture {
     readonly blocks: PatchBlock[],
     private readonly alpha: Uint8Array | undefined,
     readonly problems: string[],
+    /** The bytes of what was encoded here. */
+    readonly file?: Uint8Array<ArrayBuffer>,
   ) {}
 
   /** Opens a file; throws `JosieError` if there is no still picture in it that can be shown. */
@@ -60,6 +67,37 @@ export class Picture {
     return new Picture(info, files, found, alpha, file.problems);
   }
 
+  /** Encodes an image; `step` is the index of the step of its detail, 0 the finest. */
+  static async encode(
+    image: Image,
+    step: number,
+    files: PictureFiles,
+    progress: Progress = () => {},
+  ): Promise<Picture> {
+    const { width, height } = image;
+    const { pixels, alpha, grey } = fromImage(image);
+    const codec = await StillCodec.open(files);
+    const coded = await PictureEncoder.encode(
+      codec,
+      await files.tables(),
+      padded(alpha ? smoothColors(pixels, alpha) : pixels, PATCH),
+      { step, grey },
+      progress,
+    );
+    const vision = { width, height, rate: [0, 1] as [number, number], patch: PATCH, group: files.config.group, grey };
+    const info: StreamInfo = {
+      kind: "vision",
+      levels: codec.stack.levels,
+      codebookSize: codec.stack.size,
+      fingerprint: files.fingerprint,
+      model: files.name,
+      length: 1,
+      vision,
+    };
+    const blocks = coded.map(({ block }) => block);
+    return new Picture(info, files, blocks, alpha, [], toFile(info, coded, alpha));
+  }
+
   get width(): number {
     return this.info.vision!.width;
   }
@@ -79,6 +117,57 @@ export class Picture {
     const whole = await codec.draw(this.blocks, Math.ceil(width / patch), grey, progress);
     return toImage(trimmed(whole, height, width), this.alpha);
   }
+}
+
+/** The file of a picture and its alpha. */
+function toFile(info: StreamInfo, coded: CodedBlock[], alpha: Uint8Array | undefined): Uint8Array<ArrayBuffer> {
+  const streams = [info];
+  const blocks: Block[] = [];
+  const { width, height } = info.vision!;
+  if (alpha) {
+    streams.push({ ...info, kind: "alpha", levels: 1, codebookSize: 256, fingerprint: "0".repeat(16), model: "alpha" });
+    const rows = Math.min(ALPHA_ROWS, Math.max(1, Math.floor(ALPHA_PIXELS / width)));
+    for (let first = 0; first < height; first += rows) {
+      blocks.push(...alphaBlocks(alpha, width, first, Math.min(first + rows, height)));
+    }
+  }
+  for (const { first, units, coding, payload } of coded) blocks.push({ stream: 0, first, units, coding, payload });
+  return writeJosie(writeHeader(...streams), blocks);
+}
+
+/** Rows of alpha, in halves where a payload would be too long. */
+function alphaBlocks(alpha: Uint8Array, width: number, first: number, last: number): Block[] {
+  const units = last - first;
+  const payload = encodeAlpha(alpha.subarray(first * width, last * width), units, width);
+  if (payload.length <= MAX_PAYLOAD || units === 1) return [{ stream: 1, coding: 0, first, units, payload }];
+  const middle = first + (units >> 1);
+  return [...alphaBlocks(alpha, width, first, middle), ...alphaBlocks(alpha, width, middle, last)];
+}
+
+/** Edges repeated to the right and below until both sides are whole patches. */
+function padded(x: Grid, patch: number): Grid {
+  const [height, width] = [x.height, x.width].map((size) => Math.ceil(size / patch) * patch);
+  const out = grid(height, width, x.channels);
+  for (let y = 0; y < height; y++) {
+    for (let z = 0; z < width; z++) {
+      const from = (Math.min(y, x.height - 1) * x.width + Math.min(z, x.width - 1)) * x.channels;
+      for (let c = 0; c < x.channels; c++) out.values[(y * width + z) * x.channels + c] = x.values[from + c];
+    }
+  }
+  return out;
+}
+
+/** Colours in 0 to 1, alpha if it is not opaque everywhere, and whether what is seen is grey. */
+function fromImage({ width, height, pixels }: Image) {
+  const found = grid(height, width, COLORS);
+  const alpha = new Uint8Array(width * height);
+  let grey = true;
+  for (let i = 0; i < alpha.length; i++) {
+    for (let c = 0; c < COLORS; c++) found.values[COLORS * i + c] = pixels[4 * i + c] / 255;
+    alpha[i] = pixels[4 * i + 3];
+    grey &&= !alpha[i] || (pixels[4 * i] === pixels[4 * i + 1] && pixels[4 * i] === pixels[4 * i + 2]);
+  }
+  return { pixels: found, alpha: alpha.every((value) => value === OPAQUE) ? undefined : alpha, grey };
 }
 
 /** Rows of patches that are missing. */
