@@ -123,9 +123,9 @@ def pictures(folder: Path) -> None:
     fast = replace(codec.settings, effort="fast")
     listed = []
     for name, pixels, form, steps in (
-        ("photo", picture, "RGB", (48, 84, 108)),
-        ("grey", grey, "RGB", (72,)),
-        ("seen", np.concatenate([picture, alpha[..., None]], 2), "RGBA", (96,)),
+        ("photo", picture, "RGB", (40, 76, 100)),
+        ("grey", grey, "RGB", (64,)),
+        ("seen", np.concatenate([picture, alpha[..., None]], 2), "RGBA", (88,)),
     ):
         made = Image.fromarray(pixels.astype(np.uint8), form)
         made.convert("RGBA").save(folder / f"{name}.png")

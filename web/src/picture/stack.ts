@@ -6,6 +6,7 @@ const f = Math.fround;
 /** The codebooks of a model of pictures. */
 export class Stack {
   private readonly own: number;
+  private readonly known = new Map<string, Float32Array>();
 
   constructor(
     private readonly config: StackConfig,
@@ -71,9 +72,13 @@ export class Stack {
   }
 
   private found(name: string): Float32Array {
-    const tensor = this.weights(name);
-    if (!tensor) throw new Error(`${name} is missing`);
-    return tensor.values;
+    let values = this.known.get(name);
+    if (!values) {
+      values = this.weights(name)?.values;
+      if (!values) throw new Error(`${name} is missing`);
+      this.known.set(name, values);
+    }
+    return values;
   }
 }
 

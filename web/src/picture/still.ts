@@ -11,6 +11,8 @@ import { COEFFICIENTS, COLORS, PATCH, toPixels } from "./transform";
 /** Is told the share that is done. */
 export type Progress = (share: number) => void;
 
+const opened = new WeakMap<PictureFiles, Promise<StillCodec>>();
+
 /** A model of pictures with all that decodes its patches. */
 export class StillCodec {
   private constructor(
@@ -19,7 +21,18 @@ export class StillCodec {
     readonly detail: DetailCoder | undefined,
   ) {}
 
-  static async open(files: PictureFiles): Promise<StillCodec> {
+  /** That of a model, made once. */
+  static open(files: PictureFiles): Promise<StillCodec> {
+    let made = opened.get(files);
+    if (!made) {
+      made = StillCodec.made(files);
+      made.catch(() => opened.delete(files));
+      opened.set(files, made);
+    }
+    return made;
+  }
+
+  private static async made(files: PictureFiles): Promise<StillCodec> {
     const { detail, latent_dim: dim } = files.config;
     const stack = new Stack(files.books, await files.weights("base"), dim);
     const network = await PictureNetwork.open(files);
