@@ -43,3 +43,12 @@ export const images: string[] = there
       .map(({ name }) => name)
       .filter((name) => name.startsWith("image"))
   : [];
+
+/** Numbers that look random, the same each time. */
+export function noise(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}

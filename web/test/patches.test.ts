@@ -6,16 +6,7 @@ import { writeHeader } from "../src/josie/header";
 import { decodePatches, encodePatches, needsPatchTables } from "../src/josie/patch_payload";
 import { decodeScreen, encodeScreen, type Screen } from "../src/josie/screen_payload";
 import { PictureFiles } from "../src/picture/model";
-import { bytes, exists, fetcher, images, there, unsigned } from "./files";
-
-/** Numbers that look random, the same each time. */
-function noise(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
+import { bytes, exists, fetcher, images, noise, there, unsigned } from "./files";
 
 describe.skipIf(!there)("golden pictures", () => {
   test.each(images)("%s has the codes that Python reads, and is written again", async (name) => {

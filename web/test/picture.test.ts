@@ -7,7 +7,13 @@ import { Picture } from "../src/picture/picture";
 import { toCoefficients, toPixels } from "../src/picture/transform";
 import { bytes, exists, fetcher, images, there } from "./files";
 
-const find = (wanted: { fingerprint: string; model: string }) => PictureFiles.find(fetcher, wanted);
+const kept = new Map<string, Promise<PictureFiles>>();
+/** Models that were used stay loaded. */
+function find(wanted?: Wanted): Promise<PictureFiles> {
+  const key = wanted?.fingerprint ?? "";
+  if (!kept.has(key)) kept.set(key, PictureFiles.find(fetcher, wanted));
+  return kept.get(key)!;
+}
 
 test("a transform in blocks of several shapes, and its inverse", () => {
   const shapes = Uint8Array.of(0, 1, 2, 3);
@@ -67,7 +73,7 @@ const made: { name: string; step: number; width: number; height: number }[] = th
 describe.skipIf(!there)("what is encoded is the command line's", () => {
   test.each(made)("$name at step $step", async ({ name, step, width, height }) => {
     const pixels = new Uint8ClampedArray(bytes(`${name}.rgba`));
-    const own = await Picture.encode({ width, height, pixels }, step, await PictureFiles.find(fetcher));
+    const own = await Picture.encode({ width, height, pixels }, step, await find());
     const want = bytes(`${name}_${step}.josie`);
     const other = await Picture.open(readJosie(want), find);
     const read = readJosie(own.file!);

@@ -6,6 +6,7 @@ const FULL = 2 ** 32;
 
 /** Frequencies of the symbols of a model are so many together: 2^15. */
 export const FREQUENCY_BITS = 15;
+const TOTAL = 2 ** FREQUENCY_BITS;
 
 /**
  * Either direction of the coder, for syntaxes that are written down once: a decoder gives what it reads, an encoder
@@ -17,6 +18,8 @@ export interface BitCoder {
   lower(bound: number, inside?: boolean): boolean;
   /** A number of up to 16 bits that are all equally likely. */
   raw(bits: number, value?: number): number;
+  /** Codes whether something holds, as one of two symbols, the first of which has the frequency p. */
+  holds(p: number, value?: boolean): boolean;
 }
 
 /** Bytes in, symbols out. Missing bytes are zeros. */
@@ -58,6 +61,12 @@ export class RangeDecoder implements BitCoder {
     const value = this.peek(bits);
     this.consume(value, 1, bits);
     return value;
+  }
+
+  holds(p: number): boolean {
+    const found = this.peek(FREQUENCY_BITS) < p;
+    this.consume(found ? 0 : p, found ? p : TOTAL - p, FREQUENCY_BITS);
+    return found;
   }
 
   /** Whether all bytes have been read. */
@@ -115,6 +124,11 @@ export class RangeEncoder implements BitCoder {
 
   raw(bits: number, value: number): number {
     if (bits) this.encode(value, 1, bits);
+    return value;
+  }
+
+  holds(p: number, value: boolean): boolean {
+    this.encode(value ? 0 : p, value ? p : TOTAL - p, FREQUENCY_BITS);
     return value;
   }
 

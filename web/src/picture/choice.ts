@@ -1,7 +1,8 @@
 import { FREQUENCY_BITS } from "../josie/range_coder";
-import { leaveOut, MAX_SYMBOL, type Patches, REST_BITS, SYMBOLS, spread, stepSizes } from "./detail";
+import { type DetailCoder, leaveOut, MAX_SYMBOL, type Patches, REST_BITS, SYMBOLS, stepSizes } from "./detail";
 import { type DetailNetwork, type Steps, shiftsOf } from "./detail_network";
 import { COEFFICIENTS, SHAPES } from "./transform";
+import { chooseDependent, sizeBits } from "./trellis";
 
 const SHRINK = 0.05;
 const MOST = MAX_SYMBOL + 2 ** REST_BITS - 1;
@@ -18,21 +19,28 @@ export interface Wish {
 }
 
 /** What each pass codes. */
-export interface Chosen {
-  symbols: Int16Array;
-  passes: { scales: Int16Array; symbols: Int16Array }[];
-}
+export type Chosen = { scales: Int16Array; symbols: Int16Array }[];
 
 /** Chooses coefficients by rate and distortion. */
 export class Chooser {
+  private readonly network: DetailNetwork;
   /** Of each symbol at each scale. */
   private readonly bits: Float64Array;
+  /** Of each size at each scale with either quantizer, if these depend on what came before. */
+  private readonly sizes: Float64Array | undefined;
 
-  constructor(
-    private readonly network: DetailNetwork,
-    frequencies: Float64Array,
-  ) {
-    this.bits = frequencies.map((count, i) => {
+  constructor({ network, numbers, dependent }: DetailCoder) {
+    this.network = network;
+    if (dependent) {
+      const sizes = sizeBits(numbers("decisions"), REST_BITS);
+      this.sizes = sizes;
+      this.bits = Float64Array.from({ length: network.scales * SYMBOLS }, (_, i) => {
+        const size = Math.abs((i % SYMBOLS) - MAX_SYMBOL);
+        return sizes[Math.floor(i / SYMBOLS) * (MAX_SYMBOL + 1) + size];
+      });
+      return;
+    }
+    this.bits = numbers("frequencies").map((count, i) => {
       const more = i % SYMBOLS === 0 || i % SYMBOLS === SYMBOLS - 1 ? REST_BITS : 0;
       return FREQUENCY_BITS - Math.log2(count) + more;
     });
@@ -42,15 +50,16 @@ export class Chooser {
   async choose(patches: Patches, wanted: Float32Array, shapes: Uint8Array | undefined, wish: Wish): Promise<Chosen> {
     const { steps, price, grey, leftOut } = wish;
     const relative = inSteps(wanted, steps);
-    const chosen: Chosen = { symbols: new Int16Array(wanted.length), passes: [] };
+    const passes: Chosen = [];
     await this.network.run({ ...patches, steps, shapes }, (scales, members) => {
       leaveOut(scales, members, patches.columns, grey, leftOut);
-      const symbols = this.pass(relative, members, scales, price);
-      spread(symbols, members, chosen.symbols);
-      chosen.passes.push({ scales, symbols });
+      const symbols = this.sizes
+        ? chooseDependent(relative, members, scales, price, this.sizes, this.network.scales, MOST).symbols
+        : this.pass(relative, members, scales, price);
+      passes.push({ scales, symbols });
       return symbols;
     });
-    return chosen;
+    return passes;
   }
 
   /** The shape of the blocks of each patch that makes error over price + bits least, of coefficients in each shape. */

@@ -1,6 +1,8 @@
 import { check } from "../josie/errors";
 import { FREQUENCY_BITS, RangeDecoder, RangeEncoder } from "../josie/range_coder";
+import { CoefficientBits, type Dependent } from "./coefficient_bits";
 import type { DetailNetwork, DetailPlace, Steps } from "./detail_network";
+import type { DetailConfig } from "./model";
 import { codeShapes } from "./shape_map";
 import { COEFFICIENTS, COLORS } from "./transform";
 
@@ -17,10 +19,12 @@ export const REST_BITS = 12;
 /** Coefficients of brightness, the first ones. */
 const BRIGHTNESS = COEFFICIENTS / COLORS;
 
-/** Coefficients of blocks, [blocks, 192] in units of their steps, and what they were coded with. */
+/** Coefficients of blocks, [blocks, 192] in parts of their steps, and what they were coded with. */
 export interface Detail {
   steps: Steps;
-  symbols: Int16Array;
+  levels: Int16Array;
+  /** How many make a step. */
+  parts: number;
   shapes: Uint8Array | undefined;
 }
 
@@ -33,33 +37,37 @@ export function stepSizes(steps: Steps, shifts: number[]): number[] {
 }
 
 /** What a coefficient is, in units of its step. */
-export function shrunk(symbol: number): number {
-  return symbol - SHRINK * Math.sign(symbol);
+export function shrunk(level: number, parts: number): number {
+  return level / parts - SHRINK * Math.sign(level);
 }
 
-/** Codes coefficients with the frequencies of their scales. */
+/** Codes the passes of the coefficients of some patches, one after the other. */
+interface PassCoder {
+  decode(decoder: RangeDecoder, number: number, members: number[], scales: Int16Array): Dependent;
+  encode(encoder: RangeEncoder, number: number, members: number[], scales: Int16Array, symbols: Int16Array): void;
+}
+
+/** Codes coefficients, with the frequencies of their scales or bit by bit. */
 export class DetailCoder {
-  /** Where the frequencies of the symbols of each scale begin, and 2^15. */
-  private readonly starts: Float64Array;
-  readonly frequencies: Float64Array;
+  /** Whether coefficients are quantized dependently. */
+  readonly dependent: boolean;
+  private readonly strengths: number;
 
   constructor(
     readonly network: DetailNetwork,
-    numbers: (name: string) => Float64Array,
-    private readonly strengths: number,
+    readonly numbers: (name: string) => Float64Array,
+    { strengths, states }: DetailConfig,
   ) {
-    this.frequencies = numbers("frequencies");
-    this.starts = new Float64Array(network.scales * (SYMBOLS + 1));
-    for (let scale = 0; scale < network.scales; scale++) {
-      let sum = 0;
-      for (let i = 0; i < SYMBOLS; i++) {
-        this.starts[scale * (SYMBOLS + 1) + i] = sum;
-        sum += this.frequencies[scale * SYMBOLS + i];
-        check(this.frequencies[scale * SYMBOLS + i] >= 1, "a frequency of nothing");
-      }
-      this.starts[scale * (SYMBOLS + 1) + SYMBOLS] = sum;
-      check(sum === 2 ** FREQUENCY_BITS, "frequencies of another sum");
-    }
+    this.strengths = strengths ?? 1;
+    this.dependent = (states ?? 1) > 1;
+  }
+
+  private passes(patches: Patches): PassCoder {
+    const { numbers } = this;
+    if (!this.dependent) return new FrequencyCoder(numbers("frequencies"), this.network.scales);
+    const tables = { decisions: numbers("decisions"), chances: numbers("chances"), mixing: numbers("mixing") };
+    const bits = new CoefficientBits(tables, 2 * patches.rows, 2 * patches.columns);
+    return { decode: bits.pass.bind(bits), encode: bits.pass.bind(bits) };
   }
 
   /** The detail of some patches; nothing is coded of those left out, and of greys nothing of the colours. */
@@ -73,27 +81,16 @@ export class DetailCoder {
       shapes = new Uint8Array(patches.counts.length);
       codeShapes(decoder, shapes, patches.counts, patches.columns, leftOut);
     }
-    const symbols = new Int16Array(4 * patches.counts.length * COEFFICIENTS);
-    await this.network.run({ ...patches, steps, shapes }, (scales, members) => {
+    const coder = this.passes(patches);
+    const all = new Int16Array(4 * patches.counts.length * COEFFICIENTS);
+    await this.network.run({ ...patches, steps, shapes }, (scales, members, number) => {
       leaveOut(scales, members, patches.columns, grey, leftOut);
-      const found = this.decodePass(decoder, scales);
-      spread(found, members, symbols);
-      return found;
+      const { symbols, levels } = coder.decode(decoder, number, members, scales);
+      spread(levels, members, all);
+      return symbols;
     });
     check(decoder.ended, "bytes behind the detail");
-    return { steps, symbols, shapes };
-  }
-
-  private decodePass(decoder: RangeDecoder, scales: Int16Array): Int16Array {
-    const found = new Int16Array(scales.length);
-    const large: number[] = [];
-    for (let i = 0; i < scales.length; i++) {
-      if (scales[i] < 0) continue;
-      found[i] = decoder.symbol(this.starts, scales[i] * (SYMBOLS + 1), SYMBOLS) - MAX_SYMBOL;
-      if (found[i] === MAX_SYMBOL || found[i] === -MAX_SYMBOL) large.push(i);
-    }
-    for (const i of large) found[i] += Math.sign(found[i]) * decoder.raw(REST_BITS);
-    return found;
+    return { steps, levels: all, parts: this.dependent ? 2 : 1, shapes };
   }
 
   /** The inverse of `decode`, given the scales and coefficients of each pass. */
@@ -106,21 +103,58 @@ export class DetailCoder {
   ): Uint8Array {
     const encoder = new RangeEncoder();
     if (shapes) codeShapes(encoder, shapes, patches.counts, patches.columns, leftOut);
-    for (const { scales, symbols } of passes) {
-      const rests: number[] = [];
-      for (let i = 0; i < scales.length; i++) {
-        if (scales[i] < 0) continue;
-        const size = Math.abs(symbols[i]);
-        if (size >= MAX_SYMBOL) rests.push(size - MAX_SYMBOL);
-        const at = Math.max(-MAX_SYMBOL, Math.min(MAX_SYMBOL, symbols[i])) + MAX_SYMBOL;
-        const first = scales[i] * (SYMBOLS + 1) + at;
-        encoder.encode(this.starts[first], this.starts[first + 1] - this.starts[first], FREQUENCY_BITS);
-      }
-      for (const rest of rests) encoder.raw(REST_BITS, rest);
-    }
+    const coder = this.passes(patches);
+    passes.forEach(({ scales, symbols }, number) => {
+      coder.encode(encoder, number, this.network.passes[number], scales, symbols);
+    });
     const data = encoder.finish();
     const head = this.strengths > 1 ? [steps.index, steps.strength] : [steps.index];
     return Uint8Array.from([...head, ...data]);
+  }
+}
+
+/** Codes coefficients with the frequencies of their scales. */
+class FrequencyCoder implements PassCoder {
+  /** Where the frequencies of the symbols of each scale begin, and 2^15. */
+  private readonly starts: Float64Array;
+
+  constructor(frequencies: Float64Array, scales: number) {
+    this.starts = new Float64Array(scales * (SYMBOLS + 1));
+    for (let scale = 0; scale < scales; scale++) {
+      let sum = 0;
+      for (let i = 0; i < SYMBOLS; i++) {
+        this.starts[scale * (SYMBOLS + 1) + i] = sum;
+        sum += frequencies[scale * SYMBOLS + i];
+        check(frequencies[scale * SYMBOLS + i] >= 1, "a frequency of nothing");
+      }
+      this.starts[scale * (SYMBOLS + 1) + SYMBOLS] = sum;
+      check(sum === 2 ** FREQUENCY_BITS, "frequencies of another sum");
+    }
+  }
+
+  decode(decoder: RangeDecoder, _number: number, _members: number[], scales: Int16Array): Dependent {
+    const found = new Int16Array(scales.length);
+    const large: number[] = [];
+    for (let i = 0; i < scales.length; i++) {
+      if (scales[i] < 0) continue;
+      found[i] = decoder.symbol(this.starts, scales[i] * (SYMBOLS + 1), SYMBOLS) - MAX_SYMBOL;
+      if (found[i] === MAX_SYMBOL || found[i] === -MAX_SYMBOL) large.push(i);
+    }
+    for (const i of large) found[i] += Math.sign(found[i]) * decoder.raw(REST_BITS);
+    return { symbols: found, levels: found };
+  }
+
+  encode(encoder: RangeEncoder, _number: number, _members: number[], scales: Int16Array, symbols: Int16Array): void {
+    const rests: number[] = [];
+    for (let i = 0; i < scales.length; i++) {
+      if (scales[i] < 0) continue;
+      const size = Math.abs(symbols[i]);
+      if (size >= MAX_SYMBOL) rests.push(size - MAX_SYMBOL);
+      const at = Math.max(-MAX_SYMBOL, Math.min(MAX_SYMBOL, symbols[i])) + MAX_SYMBOL;
+      const first = scales[i] * (SYMBOLS + 1) + at;
+      encoder.encode(this.starts[first], this.starts[first + 1] - this.starts[first], FREQUENCY_BITS);
+    }
+    for (const rest of rests) encoder.raw(REST_BITS, rest);
   }
 }
 

@@ -55,7 +55,7 @@ export class PictureEncoder {
     private readonly manner: Manner,
     strengths: number,
   ) {
-    this.chooser = new Chooser(detail.network, detail.frequencies);
+    this.chooser = new Chooser(detail);
     this.steps = { index: manner.step, strength: Math.min(STRENGTH, strengths - 1) };
     this.dearer = dearness(picture, detail.network.several);
   }
@@ -124,7 +124,7 @@ export class PictureEncoder {
       shapes = await this.chooser.shapes(patches, all, wish);
     }
     const chosen = await this.chooser.choose(patches, toCoefficients(missing, shapes), shapes, wish);
-    return this.detail.encode(this.steps, shapes, patches, chosen.passes);
+    return this.detail.encode(this.steps, shapes, patches, chosen);
   }
 }
 

@@ -20,6 +20,7 @@ export interface DetailConfig {
   scales: number;
   strengths?: number;
   shapes?: number;
+  states?: number;
   fine: number;
   filter_blocks: number;
   filter_kernel: number;

@@ -39,7 +39,7 @@ export class StillCodec {
     if (!detail) return new StillCodec(network, stack, undefined);
     const numbers = await files.detailNumbers();
     const scales = new DetailNetwork(detail, numbers, await files.product());
-    return new StillCodec(network, stack, new DetailCoder(scales, numbers, detail.strengths ?? 1));
+    return new StillCodec(network, stack, new DetailCoder(scales, numbers, detail));
   }
 
   /** The base of a picture: what codes alone look like. */
@@ -125,7 +125,9 @@ export class StillCodec {
 /** What the coefficients of a block look like, in 0 to 1. */
 export function residualOf(detail: Detail, block: { rows: number; columns: number }): Grid {
   const sizes = stepSizes(detail.steps, shiftsOf(detail.steps)).map((size) => size / 255);
-  const values = Float32Array.from(detail.symbols, (q, i) => (q ? shrunk(q) * sizes[i % COEFFICIENTS] : 0));
+  const values = Float32Array.from(detail.levels, (q, i) =>
+    q ? shrunk(q, detail.parts) * sizes[i % COEFFICIENTS] : 0,
+  );
   return toPixels(values, block.rows, block.columns, detail.shapes);
 }
 
