@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { readJosie } from "../src/josie/blocks";
 import { JosieError } from "../src/josie/errors";
@@ -90,4 +91,22 @@ describe.skipIf(!there)("what is encoded is the command line's", () => {
     expect(Math.abs(own.file!.length / want.length - 1)).toBeLessThan(0.01);
     if (equal === 1 && size(found) === size(other)) expect(own.file).toEqual(new Uint8Array(want));
   });
+});
+
+test.skipIf(!there)("a drawing of few colours is kept exactly, also where it can be seen through", async () => {
+  const [width, height] = [90, 50];
+  const pixels = new Uint8ClampedArray(4 * width * height);
+  for (let at = 0; at < width * height; at++) {
+    const [y, x] = [Math.floor(at / width), at % width];
+    const inside = (x - 45) ** 2 + (y - 25) ** 2 < 400;
+    pixels.set(inside ? [200, 30, 5, 255] : [x & 8 ? 255 : 10, 255, 240, y < 40 ? 255 : 0], 4 * at);
+  }
+  const own = await Picture.encode({ width, height, pixels }, 76, await find());
+  const found = await Picture.open(readJosie(own.file!), find);
+  expect(found.transparent).toBe(true);
+  const drawn = await found.draw();
+  const visible = (all: Uint8ClampedArray) => all.map((value, i) => (all[i | 3] || i % 4 === 3 ? value : 0));
+  expect(visible(drawn.pixels)).toEqual(visible(pixels));
+  expect(own.file!.length).toBeLessThan(400);
+  if (process.env.KEEP) writeFileSync(process.env.KEEP, own.file!);
 });

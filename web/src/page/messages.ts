@@ -1,4 +1,4 @@
-import type { Image } from "../picture/picture";
+import type { Image } from "../picture/image";
 
 /** What the page asks of its worker. */
 export type Request =

@@ -1,5 +1,5 @@
+import type { Image } from "../picture/image";
 import { checkSize, readPicture } from "../picture/input";
-import type { Image } from "../picture/picture";
 import type { Client } from "./client";
 import { element, listFacts, listNotes, offer, size } from "./elements";
 import type { PictureFacts } from "./messages";

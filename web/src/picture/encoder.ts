@@ -1,6 +1,7 @@
 import type { EntropyTables } from "../josie/entropy_tables";
 import { type Codebooks, encodePatches, type PatchBlock } from "../josie/patch_payload";
 import { Chooser } from "./choice";
+import { blockRows, type CodedBlock, MAX_PAYLOAD } from "./coded_block";
 import type { DetailCoder, Patches } from "./detail";
 import type { Steps } from "./detail_network";
 import { cropped, type Grid, grid } from "./grid";
@@ -18,19 +19,6 @@ const BIT_PRICE = 0.125;
 const STRENGTH = 1;
 /** Power of the weight that an error has in structural similarity, which bits are cheaper by, and bounds of that. */
 const [WEIGHTING, MOST_DEAR] = [0.2, 12];
-const BLOCK_PATCHES = 4096;
-const MAX_ROWS = 1024;
-const MAX_PAYLOAD = 2 ** 19;
-
-/** A block of a file, coded. */
-export interface CodedBlock {
-  first: number;
-  units: number;
-  coding: number;
-  payload: Uint8Array;
-  /** What a decoder makes of it. */
-  block: PatchBlock;
-}
 
 /** How a picture is coded: index of the step of its detail, and whether it is one of greys. */
 export interface Manner {
@@ -85,7 +73,7 @@ export class PictureEncoder {
     const drawn = clipped(await codec.base(base.codes, base.counts, latent.width));
     this.decoded = this.manner.grey ? inGrey(drawn) : drawn;
     progress(0.6);
-    const rows = Math.min(MAX_ROWS, Math.max(1, Math.floor(BLOCK_PATCHES / latent.width)));
+    const rows = blockRows(latent.width);
     const out: CodedBlock[] = [];
     for (let first = 0; first < latent.height; first += rows) {
       out.push(...(await this.part(base, first, Math.min(first + rows, latent.height))));

@@ -1,5 +1,5 @@
 import { check, JosieError } from "../josie/errors";
-import type { Image } from "./picture";
+import type { Image } from "./image";
 
 /** Larger pictures are for the command line: everything is kept in memory here. */
 export const MAX_PIXELS = 2 ** 24;

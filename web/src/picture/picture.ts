@@ -4,9 +4,12 @@ import { JosieError } from "../josie/errors";
 import { type StreamInfo, writeHeader } from "../josie/header";
 import { decodePatches, needsPatchTables, type PatchBlock } from "../josie/patch_payload";
 import type { Wanted } from "../model/model_files";
-import { type CodedBlock, PictureEncoder } from "./encoder";
+import { type CodedBlock, MAX_PAYLOAD, nothing } from "./coded_block";
+import { PictureEncoder } from "./encoder";
+import { encodeFewColors } from "./few_colors";
 import { type Grid, grid } from "./grid";
 import { smoothColors } from "./hidden_colors";
+import type { Image } from "./image";
 import type { PictureFiles } from "./model";
 import { trimmed } from "./network";
 import { type Progress, StillCodec } from "./still";
@@ -15,14 +18,8 @@ import { COLORS, PATCH } from "./transform";
 const MOTION = [6, 11];
 const OPAQUE = 255;
 const [ALPHA_PIXELS, ALPHA_ROWS] = [2 ** 20, 1024];
-const MAX_PAYLOAD = 2 ** 19;
-
-/** A picture as a canvas takes it: red, green, blue and alpha of each pixel. */
-export interface Image {
-  width: number;
-  height: number;
-  pixels: Uint8ClampedArray<ArrayBuffer>;
-}
+/** Bits per pixel up to which few colours are taken as they are, whatever the quality. */
+const EXACT_BITS = 0.5;
 
 /** Finds the model of a fingerprint. */
 export type PictureFinder = (wanted: Wanted) => Promise<PictureFiles>;
@@ -77,18 +74,19 @@ export class Picture {
     const { width, height } = image;
     const { pixels, alpha, grey } = fromImage(image);
     const codec = await StillCodec.open(files);
-    const coded = await PictureEncoder.encode(
-      codec,
-      await files.tables(),
-      padded(alpha ? smoothColors(pixels, alpha) : pixels, PATCH),
-      { step, grey },
-      progress,
-    );
+    const books = { levels: codec.stack.levels, codebookSize: codec.stack.size };
+    const exact = encodeFewColors(image, books);
+    const bits = exact ? (8 * bytesOf(exact)) / (width * height) : Number.POSITIVE_INFINITY;
+    let coded = exact ?? [];
+    if (bits > EXACT_BITS) {
+      const smooth = padded(alpha ? smoothColors(pixels, alpha) : pixels, PATCH);
+      const other = await PictureEncoder.encode(codec, await files.tables(), smooth, { step, grey }, progress);
+      if (!exact || bytesOf(other) < bytesOf(exact)) coded = other;
+    }
     const vision = { width, height, rate: [0, 1] as [number, number], patch: PATCH, group: files.config.group, grey };
     const info: StreamInfo = {
       kind: "vision",
-      levels: codec.stack.levels,
-      codebookSize: codec.stack.size,
+      ...books,
       fingerprint: files.fingerprint,
       model: files.name,
       length: 1,
@@ -117,6 +115,10 @@ export class Picture {
     const whole = await codec.draw(this.blocks, Math.ceil(width / patch), grey, progress);
     return toImage(trimmed(whole, height, width), this.alpha);
   }
+}
+
+function bytesOf(blocks: CodedBlock[]): number {
+  return blocks.reduce((sum, { payload }) => sum + payload.length, 0);
 }
 
 /** The file of a picture and its alpha. */
@@ -168,12 +170,6 @@ function fromImage({ width, height, pixels }: Image) {
     grey &&= !alpha[i] || (pixels[4 * i] === pixels[4 * i + 1] && pixels[4 * i] === pixels[4 * i + 2]);
   }
   return { pixels: found, alpha: alpha.every((value) => value === OPAQUE) ? undefined : alpha, grey };
-}
-
-/** Rows of patches that are missing. */
-function nothing(rows: number, columns: number): PatchBlock {
-  const empty = () => new Uint8Array(rows * columns);
-  return { rows, columns, modes: empty(), counts: empty(), codes: new Uint16Array(0) };
 }
 
 /** How opaque pixels are; those of rows that are missing are opaque. */

@@ -1,5 +1,5 @@
 import { crc32 } from "../josie/crc32";
-import type { Image } from "./picture";
+import type { Image } from "./image";
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const [BITS, RGB, RGBA] = [8, 2, 6];
