@@ -236,8 +236,8 @@ const tests = {
       assert.equal(called, `${name}.josie`);
       assert.ok(data.equals(readFileSync(join(vectors, `${name}_${step}.josie`))), `${name} at ${step}: other bytes`);
     }
-    await page.focus("#quality");
     const before = await download(page, "#picture-josie");
+    await page.focus("#quality");
     await page.keyboard.press("ArrowLeft");
     await page.waitForFunction(() => document.querySelector("#status").textContent.startsWith("Encoding"));
     await page.waitForFunction(() => document.body.getAttribute("aria-busy") === null);
