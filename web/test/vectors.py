@@ -11,7 +11,6 @@ import json
 import shutil
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +97,7 @@ def other_rates(folder: Path) -> None:
 
 
 def pictures(folder: Path) -> None:
-    """Pictures as bytes [H, W, 4], and the files that the command line makes of them with little effort at steps."""
+    """Pictures as bytes [H, W, 4], and the files that the command line makes of them at the lambdas of steps."""
     from PIL import Image
 
     from josiecodec.coding.image import encode_image
@@ -120,7 +119,6 @@ def pictures(folder: Path) -> None:
     alpha = np.clip(4 * (90 - np.hypot(y - 75, x - 100)), 0, 255)
     grey = picture.mean(2, keepdims=True).repeat(3, 2)
     codec = PictureCodec(WEIGHTS / DEFAULTS["vision"], 1)
-    fast = replace(codec.settings, effort="fast")
     listed = []
     for name, pixels, form, steps in (
         ("photo", picture, "RGB", (40, 76, 100)),
@@ -134,7 +132,7 @@ def pictures(folder: Path) -> None:
         for step in steps:
             target = folder / f"{name}_{step}.josie"
             rate = Rate(rd_lambda=4 * 2 ** (step / 24) * 0.03 / 75)
-            encode_image(codec, folder / "source.png", target, rate=rate, settings=fast)
+            encode_image(codec, folder / "source.png", target, rate=rate)
             listed.append({"name": name, "step": step, "width": width, "height": height})
     (folder / "pictures.json").write_text(json.dumps(listed))
 

@@ -1,4 +1,5 @@
 import { FREQUENCY_BITS } from "../josie/range_coder";
+import type { Dependent } from "./coefficient_bits";
 import { type DetailCoder, leaveOut, MAX_SYMBOL, type Patches, REST_BITS, SYMBOLS, stepSizes } from "./detail";
 import { type DetailNetwork, type Steps, shiftsOf } from "./detail_network";
 import { COEFFICIENTS, SHAPES } from "./transform";
@@ -18,8 +19,8 @@ export interface Wish {
   leftOut: Uint8Array | undefined;
 }
 
-/** What each pass codes. */
-export type Chosen = { scales: Int16Array; symbols: Int16Array }[];
+/** What each pass codes, and what these coefficients are in parts of a step. */
+export type Chosen = { scales: Int16Array; symbols: Int16Array; levels: Int16Array }[];
 
 /** Chooses coefficients by rate and distortion. */
 export class Chooser {
@@ -53,11 +54,11 @@ export class Chooser {
     const passes: Chosen = [];
     await this.network.run({ ...patches, steps, shapes }, (scales, members) => {
       leaveOut(scales, members, patches.columns, grey, leftOut);
-      const symbols = this.sizes
-        ? chooseDependent(relative, members, scales, price, this.sizes, this.network.scales, MOST).symbols
+      const found = this.sizes
+        ? chooseDependent(relative, members, scales, price, this.sizes, this.network.scales, MOST)
         : this.pass(relative, members, scales, price);
-      passes.push({ scales, symbols });
-      return symbols;
+      passes.push({ scales, ...found });
+      return found.symbols;
     });
     return passes;
   }
@@ -78,7 +79,7 @@ export class Chooser {
           const form = new Uint8Array(count).fill(shape);
           const scales = shape ? this.network.scalesOf(levels[number], number, patches.columns, steps, form) : own;
           leaveOut(scales, members, patches.columns, grey, leftOut);
-          const symbols = this.pass(relative[shape], members, scales, price, costs[shape]);
+          const { symbols } = this.pass(relative[shape], members, scales, price, costs[shape]);
           if (!shape) first = symbols as typeof first;
         });
         return first;
@@ -97,7 +98,7 @@ export class Chooser {
     scales: Int16Array,
     price: Float32Array,
     costs?: Float64Array,
-  ): Int16Array {
+  ): Dependent {
     const { bits } = this;
     const count = members.length;
     const symbols = new Int16Array(scales.length);
@@ -121,7 +122,7 @@ export class Chooser {
       symbols[i] = Math.sign(value) * (up ? above : below);
       if (costs) costs[block] += (up ? more : less) / price[at] + (up ? dearer : used);
     }
-    return symbols;
+    return { symbols, levels: symbols };
   }
 }
 

@@ -62,6 +62,11 @@ export class DetailCoder {
     this.dependent = (states ?? 1) > 1;
   }
 
+  /** Parts of a step that coefficients are in. */
+  get parts(): number {
+    return this.dependent ? 2 : 1;
+  }
+
   private passes(patches: Patches): PassCoder {
     const { numbers } = this;
     if (!this.dependent) return new FrequencyCoder(numbers("frequencies"), this.network.scales);
@@ -90,7 +95,7 @@ export class DetailCoder {
       return symbols;
     });
     check(decoder.ended, "bytes behind the detail");
-    return { steps, levels: all, parts: this.dependent ? 2 : 1, shapes };
+    return { steps, levels: all, parts: this.parts, shapes };
   }
 
   /** The inverse of `decode`, given the scales and coefficients of each pass. */

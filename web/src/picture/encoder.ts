@@ -1,19 +1,20 @@
 import type { EntropyTables } from "../josie/entropy_tables";
 import { type Codebooks, encodePatches, type PatchBlock } from "../josie/patch_payload";
-import { Chooser } from "./choice";
+import { Chooser, type Chosen } from "./choice";
 import { blockRows, type CodedBlock, MAX_PAYLOAD } from "./coded_block";
-import type { DetailCoder, Patches } from "./detail";
+import { type DetailCoder, type Patches, spread } from "./detail";
 import type { Steps } from "./detail_network";
 import { cropped, type Grid, grid } from "./grid";
 import { type Base, Search } from "./search";
-import { clipped, inGrey, type Progress, type StillCodec } from "./still";
+import { clipped, inGrey, type Progress, residualOf, type StillCodec } from "./still";
 import { COEFFICIENTS, COLORS, PATCH, SHAPES, toCoefficients } from "./transform";
 import { errorWeights } from "./window_weights";
 
 /** Lambda of a base with detail, whatever the step. */
 const BASE_LAMBDA = 0.036;
 const MASKING = 0.3;
-const BEAMS = 4;
+/** Hypotheses of the search for codes; fewer in large pictures, which take long enough. */
+const [BEAMS, FEW_BEAMS, LARGE] = [16, 4, 4096];
 /** Of a bit of the detail, in units of the step squared. */
 const BIT_PRICE = 0.125;
 const STRENGTH = 1;
@@ -68,7 +69,8 @@ export class PictureEncoder {
     const { codec, picture } = this;
     const latent = await codec.network.encode(picture);
     progress(0.1);
-    const search = new Search(codec.stack, this.tables, product, BEAMS, MASKING);
+    const beams = latent.height * latent.width > LARGE ? FEW_BEAMS : BEAMS;
+    const search = new Search(codec.stack, this.tables, product, beams, MASKING);
     const base = await search.base(latent.values, BASE_LAMBDA, (share) => progress(0.1 + 0.4 * share));
     const drawn = clipped(await codec.base(base.codes, base.counts, latent.width));
     this.decoded = this.manner.grey ? inGrey(drawn) : drawn;
@@ -111,8 +113,27 @@ export class PictureEncoder {
       const all = SHAPES.map((_, shape) => toCoefficients(missing, new Uint8Array(counts.length).fill(shape)));
       shapes = await this.chooser.shapes(patches, all, wish);
     }
+    const tried = await this.chooser.choose(patches, toCoefficients(missing, shapes), shapes, wish);
+    await this.foresee(missing, piece(this.decoded!), this.residual(tried, block, shapes));
     const chosen = await this.chooser.choose(patches, toCoefficients(missing, shapes), shapes, wish);
     return this.detail.encode(this.steps, shapes, patches, chosen);
+  }
+
+  /** What chosen coefficients look like. */
+  private residual(chosen: Chosen, block: PatchBlock, shapes: Uint8Array | undefined): Grid {
+    const levels = new Int16Array(4 * block.counts.length * COEFFICIENTS);
+    chosen.forEach((pass, number) => {
+      spread(pass.levels, this.detail.network.passes[number], levels);
+    });
+    return residualOf({ steps: this.steps, levels, parts: this.detail.parts, shapes }, block);
+  }
+
+  /** Takes off what is missing what the decoder's filter will add by itself. */
+  private async foresee(missing: Grid, base: Grid, residual: Grid): Promise<void> {
+    const smooth = await this.codec.network.smoothed(base, residual, this.steps);
+    for (let i = 0; i < missing.values.length; i++) {
+      missing.values[i] -= 255 * (smooth.values[i] - base.values[i] - residual.values[i]);
+    }
   }
 }
 
