@@ -52,6 +52,17 @@ describe.skipIf(!there)("pixels are Python's", () => {
 });
 
 describe.skipIf(!there)("files that cannot be shown", () => {
+  test("where alpha is damaged, a picture is opaque", async () => {
+    const broken = bytes("image_alpha.josie").slice();
+    const { header, blocks } = readJosie(broken);
+    broken[header.size + 20] ^= 1;
+    expect(blocks[0].stream).toBe(1);
+    const picture = await Picture.open(readJosie(broken), find);
+    expect(picture.problems.join()).toMatch(/Rows|rows/);
+    const { pixels } = await picture.draw();
+    expect(pixels.every((value, i) => i % 4 < 3 || value === 255)).toBe(true);
+  });
+
   test("videos say that they are some", async () => {
     for (const name of ["video_with_motion", "video_with_sound"]) {
       await expect(Picture.open(readJosie(bytes(`${name}.josie`)), find)).rejects.toThrow(/video/);
