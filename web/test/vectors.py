@@ -106,7 +106,9 @@ def pictures(folder: Path) -> None:
     height, width = 150, 200
     waves = sum(
         np.asarray(
-            Image.fromarray(random.normal(0, 1, (size, size, 3)).mean(2)).resize((width, height), Image.Resampling.BICUBIC)
+            Image.fromarray(random.normal(0, 1, (size, size, 3)).mean(2)).resize(
+                (width, height), Image.Resampling.BICUBIC
+            )
         )[..., None]
         * np.array([1.0, 0.8, 0.6])
         * 400
