@@ -11,6 +11,7 @@ models/NAME/layers.safetensors      those of the layers after the base, which no
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,6 @@ BASE_FILE, LAYERS_FILE = "base.safetensors", "layers.safetensors"
 USED = ("encoder", "decoder", "waveform", "filter", "envelope")  # graphs of sound
 PICTURES = ("picture_encoder", "picture_hidden", "picture_fine", "picture_filter")
 LAYERS = ("waveform_layer.", "envelope_layer.")
-DEFAULTS = {"audio": "jodio-24k-v4", "vision": "jovio-16-v5"}
 
 
 class Page:
@@ -41,18 +41,19 @@ class Page:
 
     Args:
         built: folder that the page was built to.
+        usual: the model that encodes of each kind, "audio" and "vision", if the page has it; else its last by name.
 
     Raises:
         CodecError: if it was not built.
         ModelError: if no model can be run by it.
     """
 
-    def __init__(self, built: Path = BUILT):
+    def __init__(self, built: Path = BUILT, usual: Mapping[str, str] | None = None):
         if not (built / INDEX).is_file():
             raise CodecError(
                 f"{built}: the page is not built; in the folder web of the repository: npm ci && npm run build"
             )
-        self.built = built
+        self.built, self._usual = built, dict(usual or {})
         self.models = {name: WEIGHTS / name for name in available() if fits(WEIGHTS / name)}
         if not self.models:
             raise ModelError("no model of the package has graphs that a browser can run")
@@ -94,13 +95,14 @@ class Page:
             }
             for name, folder in self.models.items()
         ]
-        found = {"default": self._default("audio"), "pictures": self._default("vision"), "models": models}
+        found = {"default": self.encoding("audio"), "pictures": self.encoding("vision"), "models": models}
         return json.dumps(found, indent=1).encode()
 
-    def _default(self, kind: str) -> str | None:
+    def encoding(self, kind: str) -> str | None:
         """The model that encodes."""
         names = [name for name, folder in self.models.items() if model_kind(folder) == kind]
-        return DEFAULTS[kind] if DEFAULTS[kind] in names else next(iter(names), None)
+        usual = self._usual.get(kind, "")
+        return usual if usual in names else max(names, default=None)
 
     def write(self, folder: Path) -> int:
         """Write all files to a folder, for any host of static files; how many bytes they have."""

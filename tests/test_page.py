@@ -33,7 +33,7 @@ def built(tmp_path):
 
 
 def test_models_are_listed_with_their_fingerprints(built):
-    page = Page(built)
+    page = Page(built, DEFAULTS)
     index = json.loads(page.read("models/index.json"))
     assert index["default"] == DEFAULTS["audio"] == MODEL
     assert index["pictures"] == DEFAULTS["vision"]
@@ -55,7 +55,10 @@ def test_both_parts_of_the_weights_are_all_of_them(built):
 
 def test_pictures_have_one_file_of_weights(built):
     page = Page(built)
-    name = DEFAULTS["vision"]
+    name = page.encoding("vision")
+    assert name == DEFAULTS["vision"]
+    assert Page(built, {"vision": "jovio-16-v2", "audio": "nothing"}).encoding("vision") == "jovio-16-v2"
+    assert Page(built, {"audio": "nothing"}).encoding("audio") == MODEL
     assert f"models/{name}/layers.safetensors" not in page.names()
     assert set(safetensors.numpy.load(page.read(f"models/{name}/base.safetensors"))) == set(Weights(WEIGHTS / name))
 

@@ -19,11 +19,12 @@ import soxr
 
 import josiecodec
 from josiecodec.bitstream.container import TokenReader
-from josiecodec.page_files import DEFAULTS, MODELS, Page
+from josiecodec.page_files import MODELS, Page
 from josiecodec.runtime.audio_codec import AudioCodec
 from josiecodec.runtime.picture_codec import PictureCodec
 from josiecodec.settings import Rate
 from josiecodec.shipped import WEIGHTS
+from josiecodec_cli.models import Models
 
 GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
 SAMPLE = Path(josiecodec.__file__).parent / "samples" / "speech.flac"
@@ -55,7 +56,7 @@ def models(folder: Path) -> None:
     """The models as the page loads them."""
     with tempfile.TemporaryDirectory() as built:
         (Path(built) / "index.html").touch()
-        page = Page(Path(built))
+        page = Page(Path(built), Models.DEFAULTS)
         for name in page.names():
             if name.startswith(MODELS):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +121,7 @@ def pictures(folder: Path) -> None:
     picture[np.hypot(y - 60, x - 80) < 40] *= (1.0, 0.4, 0.2)
     alpha = np.clip(4 * (90 - np.hypot(y - 75, x - 100)), 0, 255)
     grey = picture.mean(2, keepdims=True).repeat(3, 2)
-    codec = PictureCodec(WEIGHTS / DEFAULTS["vision"], 1)
+    codec = PictureCodec(WEIGHTS / Models.DEFAULTS["vision"], 1)
     listed = []
     for name, pixels, form, steps in (
         ("photo", picture, "RGB", (40, 76, 100)),
