@@ -63,18 +63,17 @@ class Reader:
 class Encoder:
     """Loads the model once, then makes the shards it is given."""
 
-    def __init__(self, model: str, device: str, folder: str, settings: Settings, threads: int, readers: list[Any]):
+    def __init__(self, model: str, device: str, folder: str, settings: Settings, threads: int):
         torch.set_num_threads(threads)
         self.codec: Jodio | Jovio = load(model, device)
         self.settings = settings
         self.writer = ShardWriter(folder, dataset_info(self.codec, settings.n_q))
-        self.readers = itertools.cycle(readers)
 
-    def make(self, index: int, items: list[Item]) -> Report:
-        """Make a shard."""
+    def make(self, index: int, items: list[Item], readers: list[Any]) -> Report:
+        """Make a shard of what some readers read, in turn."""
         if self.writer.done(index):  # by an actor that died before it reported
             return Report(index, 0, 0, 0.0)
-        read = self._read(items)
+        read = media_of(items, readers)
         if isinstance(self.codec, Jodio):
             clips = (_clip(item, media) for item, media in read)
             encoded = encode_loaded_audio(self.codec, clips, self.settings)
@@ -82,17 +81,19 @@ class Encoder:
             encoded = encode_loaded_vision(self.codec, ((i, _tensor(m)) for i, m in read), self.settings)
         return tokenize_shard(self.codec, items, index, self.writer, self.settings, encoded_items=encoded)
 
-    def _read(self, items: list[Item]) -> Iterator[tuple[Item, np.ndarray | str | None]]:
-        """Clips in order, read ahead by other actors."""
-        import ray
 
-        waiting: deque[Any] = deque()
-        for begin in range(0, len(items), CHUNK):
-            waiting.append(next(self.readers).read.remote(items[begin : begin + CHUNK]))
-            if len(waiting) > AHEAD:
-                yield from ray.get(waiting.popleft())
-        while waiting:
+def media_of(items: list[Item], readers: list[Any]) -> Iterator[tuple[Item, np.ndarray | str | None]]:
+    """Clips in order, read by other actors, at most `AHEAD` chunks before they are taken."""
+    import ray
+
+    turns = itertools.cycle(readers)
+    waiting: deque[Any] = deque()
+    for begin in range(0, len(items), CHUNK):
+        waiting.append(next(turns).read.remote(items[begin : begin + CHUNK]))
+        if len(waiting) > AHEAD:
             yield from ray.get(waiting.popleft())
+    while waiting:
+        yield from ray.get(waiting.popleft())
 
 
 def _tensor(media: np.ndarray | str | None) -> Tensor | CodecError | None:

@@ -72,7 +72,7 @@ def tokenize_with_ray(
             sources = [reader.remote(rate, settings.batch_seconds) for _ in range(reading)]
             about = (str(find(model).resolve()), device, os.path.abspath(folder), settings, threads)
             turns = [sources[i:] + sources[:i] for i in (n * reading // count for n in range(count))]
-            encoders = [encoder.remote(*about, turn) for turn in turns]
+            encoders = {encoder.remote(*about): turn for turn in turns}
             for report in _made(ray, encoders, todo, plan):
                 reports.append(report)
                 if on_shard is not None:
@@ -81,15 +81,16 @@ def tokenize_with_ray(
     return reports
 
 
-def _made(ray: Any, encoders: list[Any], todo: list[int], plan: Plan) -> Iterator[Report]:
-    """Shards as they are done, each encoder having the one that it makes and the next."""
+def _made(ray: Any, encoders: dict[Any, list[Any]], todo: list[int], plan: Plan) -> Iterator[Report]:
+    """Shards as they are done, each encoder, here with its readers, having the one that it makes and the next."""
     waiting = deque(todo)
     running: dict[Any, Any] = {}  # from the outcome to who makes it
 
     def give(encoder: Any) -> None:
         if waiting:
             index = waiting.popleft()
-            running[encoder.make.remote(index, [_with_absolute_path(i) for i in plan.shards[index]])] = encoder
+            items = [_with_absolute_path(i) for i in plan.shards[index]]
+            running[encoder.make.remote(index, items, encoders[encoder])] = encoder
 
     for _ in range(QUEUED):
         for encoder in encoders:
