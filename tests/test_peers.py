@@ -132,3 +132,31 @@ def test_pictures_of_compressai(tmp_path, monkeypatch):
         build("compressai:mbt2018-mean@9", ("image",))
     with pytest.raises(CodecError, match="compressai has no 'x'"):
         build("compressai:x", ("image",))
+
+
+def test_a_libopus_of_ones_own():
+    import av
+
+    found = sorted(Path(av.__file__).parent.with_name("av.libs").glob("libopus-*.so*"))
+    if not found:
+        pytest.skip("no libopus in PyAV")
+    name = f"libopus:{found[0]}"
+    try:
+        contract(f"{name}@12")
+    except CodecError as error:
+        if "older than 1.5" in str(error):
+            pytest.skip(str(error))
+        raise
+    x = speechlike(26)[0, 0]
+    rates = []
+    for kbps in (8, 24):
+        codec = build(f"{name}@{kbps}", AUDIO)
+        data = codec.encode(x, RATE)
+        decoded = codec.decode(data, RATE)
+        rates.append(codec.payload_bytes(data) * 8 / len(x) * RATE / 1000)
+        assert len(decoded) == len(x)
+        assert float(torch.corrcoef(torch.stack([decoded, x]))[0, 1]) > 0.8  # in step
+    assert rates[0] < rates[1]
+    assert rates[1] == pytest.approx(24, rel=0.3)
+    with pytest.raises(CodecError, match="no libopus here"):
+        build("libopus:/nowhere.so@6", AUDIO)

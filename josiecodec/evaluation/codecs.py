@@ -23,10 +23,10 @@ from torch import Tensor
 
 from ..errors import CodecError
 from ..hub.store import find
-from . import audio_codecs, compressai_codec, package_codecs, vision_codecs
+from . import audio_codecs, compressai_codec, libopus_codec, package_codecs, vision_codecs
 
 KINDS = ("audio", "image", "video")
-PACKAGED = (*(f"{name}:" for name in package_codecs.PACKAGES), compressai_codec.PREFIX)
+PACKAGED = (*(f"{name}:" for name in package_codecs.PACKAGES), compressai_codec.PREFIX, libopus_codec.PREFIX)
 AUDIO, VISION = ("audio",), ("image", "video")
 Factory = Callable[[str], Any]  # from a setting to a `Codec`
 
@@ -89,10 +89,8 @@ def build(name: str, kinds: tuple[str, ...], device: str = "cpu") -> Any:
             codec = audio_codecs.transformers_codec(base.partition(":")[2], setting, device)
         elif base.startswith("hf:") and "audio" in kinds:
             codec = audio_codecs.from_repository(base, setting, device)
-        elif base.startswith(PACKAGED) and "audio" in kinds:
-            codec = package_codecs.package_codec(base, setting, device)
-        elif base.startswith(compressai_codec.PREFIX) and "image" in kinds:
-            codec = compressai_codec.CompressAi(base, setting, device)
+        elif base.startswith(PACKAGED):
+            codec = _of_package(base, setting, device)
         elif base.startswith("python:"):
             codec = _from_python(base[7:], setting)
         elif "audio" in kinds:
@@ -123,6 +121,14 @@ def _known(kinds: tuple[str, ...]) -> dict[str, tuple[Factory, tuple[str, ...]]]
 def known_names(kinds: tuple[str, ...]) -> list[str]:
     """Names of the codecs that are not ours."""
     return list(_known(kinds))
+
+
+def _of_package(base: str, setting: str, device: str) -> Any:
+    if base.startswith(compressai_codec.PREFIX):
+        return compressai_codec.CompressAi(base, setting, device)
+    if base.startswith(libopus_codec.PREFIX):
+        return libopus_codec.LibOpus(base, setting, device)
+    return package_codecs.package_codec(base, setting, device)
 
 
 def _from_python(path: str, setting: str) -> Any:
