@@ -121,6 +121,8 @@ class Known:
             raise click.UsageError("--quality needs --media, the folder of the recordings")
         if media is not None and not media.is_dir():
             raise click.UsageError(f"--media: {media} is no folder")
+        if media is not None and quality is None and kind not in ("lhotse", "nemo"):
+            raise click.UsageError(f"--media says nothing in {kind} without --quality")
         self.kind, self.media = kind, media
         self.measures: list[Any] | None = None
         self.columns: tuple[str, ...] = ()

@@ -99,7 +99,8 @@ def test_exports_have_the_columns(tmp_path):
 def test_quality_needs_recordings(tmp_path):
     writer = ShardWriter(tmp_path / "d", AUDIO_INFO)
     writer.write(0, [])
-    for options, text in ((["--quality", "snr"], "needs --media"), (["--media", "nowhere"], "is no folder")):
+    wrong = [(["--quality", "snr"], "needs --media"), (["--media", "nowhere"], "is no folder")]
+    for options, text in [*wrong, (["--media", str(tmp_path)], "says nothing in hub without --quality")]:
         arguments = ["tokens", "export", str(tmp_path / "d"), str(tmp_path / "o"), "--to", "hub", *options]
         done = CliRunner().invoke(cli, arguments)
         assert done.exit_code == 2
