@@ -63,7 +63,7 @@ def test_every_class_that_turns_sound_into_codes_and_back_has_an_adapter():
 
 def test_what_is_wrong_is_one_error(tmp_path):
     pytest.importorskip("transformers")
-    name = of_transformers("wavtokenizer", tmp_path)
+    name = of_transformers("pocket_tts_audio_tokenizer", tmp_path)
     with pytest.raises(CodecError, match="has no settings, such as '3'"):
         build(f"{name}@3", AUDIO)
     with pytest.raises(ModelError, match="hf:"):
