@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 from kit.audio import RATE, speechlike
+from kit.video import write_video
 from kit.vision import scene
 
 from josiecodec.datasets.dataset import DatasetInfo, ShardWriter, TokenDataset
@@ -31,6 +33,8 @@ def test_commands_run(tmp_path, monkeypatch):
     soundfile.write("recordings/talk.flac", speechlike(13)[0, 0].numpy(), RATE)
     Path("pictures").mkdir()
     save_image(scene(40, 60)[0, :, 0], "pictures/x.png")
+    Path("clips").mkdir()
+    write_video(Path("clips/x.mkv"), (32, 48), 3)
     for line in blocks("sh")[0].splitlines():
         words = shlex.split(line, comments=True)
         if "ray" in words:
@@ -51,7 +55,8 @@ def test_python_runs(tmp_path, monkeypatch):
     batches: list = []
     names = {"rank": 0, "world_size": 1, "train": batches.append, "fingerprint": "cd" * 32}
     names["codes"] = np.zeros((40, 8), np.int64)
-    reading, numpy, writing = blocks("python")
+    motion, reading, numpy, writing, remote, lhotse = blocks("python")
+    compile(motion, "motion", "exec")  # tests/test_motion_sequence.py runs what it shows
     exec(reading.replace("num_workers=2", "num_workers=0"), names)
     assert {tuple(batch.shape) for batch in batches[:-1]} == {(32, 64, 8)}
     assert names["state"]["position"] == 0  # the epoch is over
@@ -59,3 +64,11 @@ def test_python_runs(tmp_path, monkeypatch):
     exec(writing, names)
     exec(numpy, names)
     assert names["first"].shape == (40, 8)
+    compile(lhotse, "lhotse", "exec")  # tests/test_export_lhotse.py runs what it shows
+    if find_spec("fsspec") is not None:
+        batches.clear()
+        remote = remote.replace("s3://bucket/tokens", f"file://{tmp_path}/speech_tokens").replace(
+            "repeat=True", "held=1"
+        )
+        exec(remote.replace("num_workers=2", "num_workers=0"), names)
+        assert sum(map(len, batches)) == 20 * 200 // 64

@@ -47,7 +47,7 @@ def compare(
         raise ModelError(f"the dataset was made by {dataset.info.codec}, not by this {codec.config.name}")
     chosen = sorted(random.Random(seed).sample(range(len(dataset)), min(samples, len(dataset))))
     settings = _settings(dataset)
-    items = [_item(dataset.meta(i), Path(folder)) for i in chosen]
+    items = [requested_item(dataset.meta(i), Path(folder)) for i in chosen]
     results = []
     for i, (item, encoded) in zip(chosen, encode_items(codec, items, settings)):
         if isinstance(encoded, CodecError):
@@ -68,7 +68,7 @@ def _settings(dataset: TokenDataset) -> Settings:
         raise FormatError(f"{dataset.folder}: its plan names a rate that is not known") from None
 
 
-def _item(meta: dict[str, Any], folder: Path) -> Item:
+def requested_item(meta: dict[str, Any], folder: Path) -> Item:
     """The clip as it was requested."""
     source = str(meta.get("source"))
     try:
