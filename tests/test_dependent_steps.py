@@ -38,14 +38,14 @@ def coefficients(seed, h=2, w=3, largest=3):
 
 
 def packed(scales, symbols, seed=1):
-    coder, encoder = CoefficientBits(*numbers(seed), symbols.shape[:2]), RangeEncoder()
+    coder, encoder = CoefficientBits(numbers(seed), symbols.shape[:2]), RangeEncoder()
     for number, (members, each) in enumerate(zip(PASSES, scales)):
         coder.encode(encoder, number, members, each, symbols[..., members])
     return encoder.finish()
 
 
 def unpacked(scales, data, shape, seed=1):
-    coder, decoder = CoefficientBits(*numbers(seed), shape[:2]), RangeDecoder(data)
+    coder, decoder = CoefficientBits(numbers(seed), shape[:2]), RangeDecoder(data)
     symbols, levels = np.zeros(shape, np.int16), np.zeros(shape, np.int16)
     for number, (members, each) in enumerate(zip(PASSES, scales)):
         symbols[..., members], levels[..., members] = coder.decode(decoder, number, members, each)
@@ -148,8 +148,8 @@ def test_chosen_levels_are_what_a_decoder_finds():
     )
     encoder = RangeEncoder()
     there = scales.reshape(2, 4, -1)
-    CoefficientBits(*numbers(1), shape[:2]).encode(encoder, 1, members, there, chosen.symbols.reshape(there.shape))
-    coder = CoefficientBits(*numbers(1), shape[:2])
+    CoefficientBits(numbers(1), shape[:2]).encode(encoder, 1, members, there, chosen.symbols.reshape(there.shape))
+    coder = CoefficientBits(numbers(1), shape[:2])
     symbols, levels = coder.decode(RangeDecoder(encoder.finish()), 1, members, there)
     np.testing.assert_array_equal(symbols.reshape(chosen.symbols.shape), chosen.symbols)
     np.testing.assert_array_equal(levels.reshape(chosen.levels.shape), chosen.levels)

@@ -20,7 +20,7 @@ from ..errors import FormatError
 from ..vision.block_arrays import COEFFICIENTS, COLORS
 from ..vision.block_shapes import to_shape
 from ..vision.detail_network import DetailNetwork
-from ..vision.detail_shapes import MAX_SYMBOL
+from ..vision.detail_shapes import CODING, MAX_SYMBOL
 from ..vision.detail_steps import STEPS, DetailSteps
 from .detail_bits import REST_BITS, CoefficientBits, size_bits
 from .detail_choice import choose_symbols
@@ -83,9 +83,10 @@ class DetailCoder:
         self._head = 1 if self.strengths == 1 else 2  # bytes before those of the range coder
         if self.dependent:
             self.scales = layer.config.scales
-            self._coding = [layer.numbers(name).astype(np.int64) for name in ("decisions", "chances", "mixing")]
-            _check_coding(*self._coding)
-            self.bits = size_bits(self._coding[0])
+            decisions, chances, mixing = (layer.numbers(name) for name in CODING[1:])
+            self.coding = decisions.astype(np.int64), chances.astype(np.int64), mixing.astype(np.int64)
+            _check_coding(*self.coding)
+            self.bits = size_bits(self.coding[0])
             return
         frequencies = layer.numbers("frequencies").astype(np.int64)
         if int(frequencies.min()) < 1 or not bool((frequencies.sum(1) == 1 << FREQUENCY_BITS).all()):
@@ -208,7 +209,7 @@ class DetailCoder:
             encode_shapes(encoder, detail.shapes, counts, _patches(skipped))
         head = [detail.steps.index, detail.steps.strength][: self._head]
         if self.dependent:
-            coder = CoefficientBits(*self._coding, detail.symbols.shape[:2])
+            coder = CoefficientBits(self.coding, detail.symbols.shape[:2])
             for number, (members, tables) in enumerate(zip(detail.members, detail.passes)):
                 coder.encode(encoder, number, members, tables.astype(np.int64), detail.symbols[..., members])
             return bytes(head) + encoder.finish()
@@ -232,7 +233,7 @@ class DetailCoder:
         steps, decoder = DetailSteps(*data[: self._head]), RangeDecoder(data[self._head :])
         h, w = counts.shape
         levels = np.zeros((2 * h, 2 * w, COEFFICIENTS), np.int16)
-        coder = CoefficientBits(*self._coding, levels.shape[:2]) if self.dependent else None
+        coder = CoefficientBits(self.coding, levels.shape[:2]) if self.dependent else None
         shapes = decode_shapes(decoder, counts, _patches(skipped)) if self.shapes else None
         passes: Iterator[tuple[np.ndarray, np.ndarray]] = self.network.scales(latents, counts, steps, shapes)
         for number, (members, (scales, into)) in enumerate(zip(self.passes, passes)):

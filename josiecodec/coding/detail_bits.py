@@ -54,15 +54,15 @@ class CoefficientBits:
     """Codes passes of coefficients of one part of a picture, one after the other.
 
     Args:
-        decisions, chances, weights: as `DetailConfig` has them, see `detail_shapes.shapes_of`.
+        numbers: decisions, chances, and weights of guesses ("mixing"), see `detail_shapes.shapes_of`.
         shape: of the blocks, [2 h, 2 w].
         limit, begin: of counts; others than the usual ones to learn.
     """
 
     def __init__(
-        self, decisions: Array, chances: Array, weights: Array, shape: tuple[int, int], limit: int = LIMIT,
-        begin: int = BEGIN,
-    ):  # fmt: skip
+        self, numbers: tuple[Array, Array, Array], shape: tuple[int, int], limit: int = LIMIT, begin: int = BEGIN
+    ):
+        decisions, chances, weights = numbers
         self.decisions, self.chances = decisions.astype(np.int64), chances.astype(np.int64)
         self.weights, self.counts = weights.astype(np.int64), np.full(len(chances), begin, np.int64)
         self.seen = np.zeros((*shape, COEFFICIENTS), np.int16)
@@ -199,12 +199,18 @@ def _coded(coder: RangeEncoder | RangeDecoder, likely: int, bit: int) -> int:
     return bit
 
 
-def size_bits(decisions: Array) -> Array:
-    """Bits of each size by the scale alone, with its sign and what is more than the largest, float64 [2 S, M + 1]."""
+def size_chances(decisions: Array) -> Array:
+    """Probabilities of each size by the scale alone, float64 [2 S, M + 1]."""
     more = 1 / (1 + np.exp(-decisions / LOGIT))
     reached = np.concatenate([np.ones((len(decisions), 1)), more.cumprod(1)], 1)
     less = np.concatenate([1 - more, np.ones((len(decisions), 1))], 1)
-    bits: Array = -np.log2(reached * less)
+    chances: Array = reached * less
+    return chances
+
+
+def size_bits(decisions: Array) -> Array:
+    """Bits of each size by the scale alone, with its sign and what is more than the largest, float64 [2 S, M + 1]."""
+    bits: Array = -np.log2(size_chances(decisions))
     bits[:, 1:] += 1
     bits[:, -1] += REST_BITS
     return bits

@@ -61,7 +61,7 @@ def choose_dependent(
     coded = scales >= 0
     table = scales.clip(0, tables - 1)
     found = _best_path(sizes[coded], dear[coded], table[coded], bits, most)
-    quantizer = _quantizers(found)
+    quantizer = quantizers(found)
     level = np.where(found > 0, 2 * found - quantizer, 0)
     sign = np.where(values < 0, -1, 1)[coded]
     symbols[coded], levels[coded] = found * sign, level * sign
@@ -74,8 +74,8 @@ def choose_dependent(
     return DependentChoice(symbols, levels)
 
 
-def _quantizers(sizes: Array) -> Array:
-    """The quantizer of each of these symbols [N]."""
+def quantizers(sizes: Array) -> Array:
+    """The quantizer of each symbol of a pass, by the sizes of all that are coded [N]: int64."""
     after = following().reshape(-1).tolist()
     state, found = 0, bytearray(len(sizes))
     for at, odd in enumerate((sizes & 1).astype(np.uint8).tobytes()):
