@@ -153,7 +153,7 @@ def tune_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--tune",
         type=click.Choice(["psnr", "ssim"]),
-        help="Images: what bits go for, squared error or structural similarity (MS-SSIM).  [default: psnr]",
+        help="Images and video: what bits go for, squared error or structural similarity (MS-SSIM).  [default: psnr]",
     )(function)
 
 

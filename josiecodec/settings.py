@@ -36,7 +36,8 @@ class EncoderSettings:
         masking: of images and video: how much less an error counts in a busy patch than in a smooth one, 0 (all alike)
             to 1 (in proportion to what one level leaves over), see `coding/rdo.py`.
         effort: of images: how much is tried, see `coding/effort.py`.
-        tune: of images: what the detail beside the base is tuned for, see `coding/picture_tools.py`.
+        tune: of images and video: what bits go for, squared error or structural similarity, see
+            `coding/picture_tools.py` and `coding/motion_lookahead.py`.
     """
 
     n_q: int = 8

@@ -153,6 +153,11 @@ def test_a_rate_is_kept_and_motion_is_worth_it(codec, moving, data):
     assert psnr(back, moving) > 24
 
 
+def test_what_it_is_tuned_for_counts(codec, moving, data):
+    settings = dataclasses.replace(codec.settings, tune="ssim")
+    assert codec.compress(moving, rate=Rate(kbps=40), pictures_per_second=10, settings=settings) != data
+
+
 @pytest.mark.parametrize("pictures", [1, 2, 5, 18])
 def test_any_length_and_size(codec, pictures):
     x = scene(33, 50, pictures)[0]
