@@ -139,6 +139,6 @@ def _decoded(
     if audio is not None:
         from josiecodec.coding.audio import decode_file
 
-        codec = models.to_decode_audio(audio, n_q, not mono, salvage, piece.whole)
+        codec = models.to_decode_audio(audio, n_q, salvage, data)
         return "audio", decode_file(codec, data, end, n_q, sample_rate, salvage, progress, mono, piece)
     raise click.UsageError(f"{start} has no audio, and {end.name} is no image or video file")

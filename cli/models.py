@@ -45,34 +45,34 @@ class Models:
         """The model to encode "audio" or "vision" with."""
         return self._load(self._names.get(kind, self.DEFAULTS[kind]))
 
-    def to_encode_audio(self, rate: Rate, stereo: bool = False) -> Any:
+    def to_encode_audio(self, rate: Rate) -> Any:
         """The model to encode audio with at a rate, without torch where that can be done."""
-        from josiecodec.runtime.choose import encoding_reason
+        from josiecodec.runtime.choose import levels_reason
 
         name = self._names.get("audio", self.DEFAULTS["audio"])
 
         def reason(codec: Any) -> str | None:
-            if rate.kbps is not None:
-                return "--kbps needs torch"
-            levels = codec.config.useful_levels(codec.levels(rate.n_q))
-            return encoding_reason(levels, codec.base_levels, stereo)
+            levels = codec.n_q if rate.kbps is not None else codec.config.useful_levels(codec.levels(rate.n_q))
+            return levels_reason(codec, levels)
 
         return self._without_torch(name, reason) or self._load(name)
 
-    def to_decode_audio(self, info: Any, n_q: int | None, stereo: bool, salvage: bool, whole: bool = True) -> Any:
-        """The model that made a stream of audio, to decode up to `n_q` levels of all or a piece of it.
+    def to_decode_audio(self, info: Any, n_q: int | None, salvage: bool, source: Any) -> Any:
+        """The model that made a stream of audio of a file, to decode up to `n_q` levels of it.
 
         As `to_encode_audio` without torch where that can be done.
         """
-        from josiecodec.runtime.choose import better_with_torch, decoding_reason
+        from josiecodec.coding.audio_piece import is_marked
+        from josiecodec.runtime.choose import better_with_torch, levels_reason
 
         def reason(codec: Any) -> str | None:
-            if not whole:
-                return "--start and --seconds need torch"
             levels = min(info.levels, n_q or info.levels)
-            if self.runtime == "auto" and better_with_torch(info, levels, codec.base_levels):
-                return f"levels above {codec.base_levels} of long recordings are better with torch"
-            return decoding_reason(codec, levels, stereo, salvage)
+            better = self.runtime == "auto" and better_with_torch(
+                info, levels, codec.base_levels, salvage, lambda: is_marked(source)
+            )
+            if better:
+                return f"levels above {codec.base_levels} of this file are better with torch"
+            return levels_reason(codec, levels)
 
         return self._without_torch(self._maker(info), reason) or self.to_decode(info)
 

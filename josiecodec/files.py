@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -218,7 +219,7 @@ def decode_piece(
             pictures = list(VideoPiece(codec, reader, index, stretch, n_q, salvage).pictures())
             return torch.stack(pictures, 1) if pictures else torch.zeros(3, 0, info.height, info.width)
         piece = AudioPiece(codec, reader, index, stretch, n_q, salvage, mono)
-        return torch.cat([torch.zeros(piece.channels, 0), *piece.samples()], 1)
+        return torch.from_numpy(np.concatenate([np.zeros((piece.channels, 0), np.float32), *piece.samples()], 1))
 
 
 def _target(source: Path, target: str | Path | None, suffix: str, overwrite: bool) -> Path:

@@ -44,6 +44,13 @@ class ArrayDecoder(Protocol):
     @property
     def found(self) -> bool: ...
 
+    def meet(self, phase: int) -> None:
+        """Go on with the phase of the pulse train that the encoder had here, if it is counted (`bitstream/marks.py`).
+
+        Runtimes and machines round pitches differently, so that their phases drift apart; levels after the base are
+        relative to that of the encoder.
+        """
+
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Take codes, integers [frames, levels]; give the samples that are ready, float32 [any]."""
 
@@ -99,6 +106,21 @@ class AudioCoder(Protocol):
 
     def array_decoder(self, first: int = 0, ahead: Ahead | None = None) -> ArrayDecoder:
         """What decodes a recording from its frame `first` on; `ahead` is what is known of how it goes on."""
+
+    @property
+    def run_up(self) -> int:
+        """Frames after which no layer of the decoder remembers what came before, but for what is counted."""
+
+    @property
+    def counts_phase(self) -> bool:
+        """Whether the decoder counts the phase of a pulse train."""
+
+    def entered_decoder(self, first: int, layers_from: int, mark: tuple[int, int] | None) -> ArrayDecoder:
+        """What decodes a recording from its frame `first` on, exact from `layers_from` on; see `EnteredStream`.
+
+        Args:
+            mark: a frame, and the phase of the pulse train before it.
+        """
 
     # Of codecs `by_frame`, see `Jodio`; others are never asked.
     def layer_inputs(self, blocks: Any, settings: EncoderSettings | None = None) -> Any: ...

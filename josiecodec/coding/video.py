@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -300,13 +301,13 @@ def _decode_piece(
         return Result(float(writer.seconds), Path(target).stat().st_size, problems)
 
 
-def _write_sound(writer: VideoWriter, samples: Iterator[Tensor], until: Fraction | None) -> None:
+def _write_sound(writer: VideoWriter, samples: Iterator[np.ndarray], until: Fraction | None) -> None:
     """Write sound up to so many samples, or all of it."""
     while until is None or writer.samples < until:
         part = next(samples, None)
         if part is None:
             return
-        writer.write_audio(part[0])
+        writer.write_audio(torch.from_numpy(part[0]))
 
 
 def _sound_stream(audio: Jodio | None, streams: list[StreamInfo]) -> int | None:
