@@ -81,10 +81,16 @@ class Models:
         name = self._names.get("vision", self.DEFAULTS["vision"])
         return self._pictures_without_torch(name, None) or self._load(name)
 
-    def to_decode_picture(self, info: Any, whole: bool = True) -> Any:
-        """The model that made a stream of pictures, to decode one to an image file; as `to_encode_picture`."""
-        moving = "pictures of videos need torch" if info.rate or not whole else None
-        return self._pictures_without_torch(self._maker(info), moving) or self.to_decode(info)
+    def to_decode_picture(self, info: Any) -> Any:
+        """The model that made a stream of one picture; as `to_encode_picture`."""
+        return self._pictures_without_torch(self._maker(info), None) or self.to_decode(info)
+
+    def to_decode_video(self, info: Any, source: Any) -> Any:
+        """The model that made a stream of a video of a file; as `to_encode_picture` if it is coded with motion."""
+        from josiecodec.coding.video_decoder import has_motion
+
+        plain = None if has_motion(source) else "a video without motion needs torch"
+        return self._pictures_without_torch(self._maker(info), plain) or self.to_decode(info)
 
     def to_decode(self, info: Any) -> Any:
         """The model that made a stream."""

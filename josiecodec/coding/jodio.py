@@ -19,14 +19,14 @@ from ..errors import CodesError
 from ..media.audio_reader import Audio
 from ..nn.conv import pad_to_multiple
 from ..nn.streaming import State
-from ..settings import EncoderSettings, Rate, fitting_rate
+from ..settings import EncoderSettings, Rate, asked_rate, fitting_rate
 from .array_streams import TensorDecoder, TensorEncoder
 from .audio_coder import Ahead
 from .audio_door import AudioDoor
 from .audio_identity import AudioStreams
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import TokenCodec
-from .door import asked_rate, audio_tensor
+from .door import audio_tensor
 from .layer_rate import Fitted, Write, fit_layers
 from .layer_search import LayerSearch
 from .stereo import image_file, merged, placed, room_for_mono
