@@ -149,6 +149,24 @@ class Models:
         return self._loaded[key]
 
 
+def load_any(name: str | Path, device: str, threads: int | None = None) -> Any:
+    """A model on a device; where torch is not installed one that does without.
+
+    Raises:
+        CodecError: if it needs torch, which is not installed.
+    """
+    from josiecodec.runtime.choose import decide, has_torch
+
+    if has_torch():
+        import josiecodec
+
+        return josiecodec.load(name, use_device(device, threads))
+    decide("auto", device, None)
+    from josiecodec.runtime.light_models import light_model
+
+    return light_model(name, threads)
+
+
 def kind_of_model(name: str) -> str | None:
     """What a model is for, "audio" or "vision"; None if that is seen only when it is loaded.
 

@@ -6,6 +6,7 @@ this module nor what drives it (`audio.py`, `sample_decoder.py`) imports torch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -80,6 +81,8 @@ class AudioCoder(Protocol):
     tables: EntropyTables | None
 
     @property
+    def fingerprint(self) -> str: ...
+    @property
     def sample_rate(self) -> int: ...
     @property
     def frame_size(self) -> int: ...
@@ -106,6 +109,9 @@ class AudioCoder(Protocol):
 
     def array_decoder(self, first: int = 0, ahead: Ahead | None = None) -> ArrayDecoder:
         """What decodes a recording from its frame `first` on; `ahead` is what is known of how it goes on."""
+
+    def encode_batch(self, waves: Sequence[np.ndarray], n_q: int) -> Sequence[np.ndarray]:
+        """Codes [frames, n_q] of waveforms [T], each as if it were alone."""
 
     @property
     def run_up(self) -> int:

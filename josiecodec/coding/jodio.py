@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -213,6 +213,13 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
     def array_decoder(self, first: int = 0, ahead: Ahead | None = None) -> TensorDecoder:
         """What decodes a recording to arrays, from its frame `first` on; see `AudioCoder`."""
         return TensorDecoder(self, first, ahead=ahead)
+
+    def encode_batch(self, waves: Sequence[np.ndarray], n_q: int) -> list[np.ndarray]:
+        """See `AudioCoder`."""
+        x = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(wave) for wave in waves], batch_first=True)
+        sizes = torch.tensor([len(wave) for wave in waves])
+        codes = self.encode(x[:, None].to(self.device), n_q, lengths=sizes).transpose(1, 2).cpu().numpy()
+        return [rows[: self.frames(len(wave))] for rows, wave in zip(codes, waves)]
 
     @property
     def run_up(self) -> int:

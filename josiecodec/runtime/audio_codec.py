@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,11 @@ class AudioCodec(AudioIdentity):
     def entered_decoder(self, first: int, layers_from: int, mark: tuple[int, int] | None) -> EnteredDecoder:
         """See `AudioCoder`."""
         return EnteredDecoder(self, first, layers_from, mark)
+
+    def encode_batch(self, waves: Sequence[np.ndarray], n_q: int) -> list[np.ndarray]:
+        """See `AudioCoder`; one after the other."""
+        encoders = (self.array_encoder(n_q) for _ in waves)
+        return [np.concatenate([e.encode(wave), e.flush()]) for e, wave in zip(encoders, waves)]
 
     @property
     def run_up(self) -> int:
