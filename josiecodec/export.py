@@ -29,7 +29,7 @@ from .atomic import write_bytes
 from .audio.spectral import InverseSpectrum, Spectrum
 from .coding.jodio import Jodio
 from .errors import CodecError, ModelError
-from .export_precision import Heard, Precision, listen, sample, store_half, store_int8
+from .export_precision import BEGINNINGS, Heard, Precision, listen, sample, store_half, store_int8
 from .nn.conv import pad_to_multiple
 from .nn.streaming import State
 
@@ -243,13 +243,16 @@ def compare(codec: Jodio, n_q: int, encode: Run, decode: Run, frames: int = 25) 
 
 def _heard(codec: Jodio, n_q: int, encode: Run, decode: Run) -> Heard:
     """What graphs and codec make of a recording."""
-    wave = sample(codec.sample_rate)
-    x = pad_to_multiple(torch.from_numpy(wave)[None, None], codec.frame_size)
-    codes = codec.encode(x, n_q)
-    own = _stepwise(encode, EncoderStep(codec, n_q).beginning(), (x,))
-    sound = _stepwise(decode, DecoderStep(codec, n_q).beginning(), (codes,))
-    pairs = (own.numpy(), codes.numpy()), (sound[0, 0].numpy(), codec.decode(codes)[0, 0].numpy())
-    return listen(wave, *pairs, codec.sample_rate)
+    whole, found = sample(codec.sample_rate), []
+    beginnings = EncoderStep(codec, n_q).beginning(), DecoderStep(codec, n_q).beginning()
+    for first in BEGINNINGS:
+        wave = whole[first:]
+        x = pad_to_multiple(torch.from_numpy(wave)[None, None], codec.frame_size)
+        codes = codec.encode(x, n_q)
+        own, sound = _stepwise(encode, beginnings[0], (x,)), _stepwise(decode, beginnings[1], (codes,))
+        pairs = (own.numpy(), codes.numpy()), (sound[0, 0].numpy(), codec.decode(codes)[0, 0].numpy())
+        found.append(listen(wave, *pairs, codec.sample_rate))
+    return Heard.worst(found)
 
 
 def _stepwise(run: Run, memory: list[Tensor], pieces: tuple[Tensor, ...]) -> Tensor:
