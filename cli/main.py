@@ -20,7 +20,7 @@ COMMANDS = {
     "train": ("train_commands", "train_group"),
     "eval": ("eval", "eval_group"),
     "tokenize": ("tokenize", "tokenize"),
-    "tokens": ("tokens", "tokens_group"),
+    "tokens": ("tokens_export", "tokens_group"),
     "serve": ("serve", "serve"),
     "adapt": ("adapt", "adapt"),
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..audio.network_configs import FINE_SPECTRA, SpectralEncoderConfig
+from ..audio.offset import OffsetMemory, offsets
 from ..coding.checks import checked_peak
 from ..settings import EncoderSettings
 from .audio_decoder import Decoder
@@ -33,6 +34,7 @@ class Encoder:
         self._fine = LogSpectra(config.hop // FINE_SPECTRA, config.fine)
         self._memory = codec.encoder.beginning()
         self._waiting = np.zeros(0, np.float32)
+        self._offset = OffsetMemory()
         self._layers = None if n_q <= codec.base_levels else codec.layers_encoder()
         self._base = None if self._layers is None else Decoder(codec)
 
@@ -70,7 +72,10 @@ class Encoder:
         ready = len(waiting) // self.codec.frame_size * self.codec.frame_size
         self._waiting = waiting[ready:]
         step = STEP_FRAMES * self.codec.frame_size
-        yield from (waiting[first : min(first + step, ready)] for first in range(0, ready, step))
+        for first in range(0, ready, step):
+            piece = waiting[first : min(first + step, ready)]
+            offset, self._offset = offsets(piece[None], self.codec.frame_size, self._offset)
+            yield piece if offset is None else piece - offset[0]
 
     def _codes(self, samples: np.ndarray) -> np.ndarray:
         """All codes of whole frames."""

@@ -104,5 +104,6 @@ def _usual(config: JovioConfig) -> bool:
         "scales",
         "strengths",
         "shapes",
+        "states",
     }  # of the network of whole numbers
     return all(getattr(detail, f.name) == getattr(plain, f.name) for f in fields(detail) if f.name not in free)
