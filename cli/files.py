@@ -215,7 +215,7 @@ def _settings(codec: Any, how: Encoding) -> EncoderSettings | None:
 def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress: Progress) -> Work:
     from josiecodec.coding.audio import encode_file
 
-    codec = models.to_encode_audio(how.rate, how.stereo)
+    codec = models.to_encode_audio(how.rate)
     settings = _settings(codec, how)
     encode: Any = encode_file
     if how.stereo:

@@ -123,6 +123,17 @@ def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def precision_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--precision alone."""
+    return click.option(
+        "--precision",
+        type=click.Choice(["fp32", "fp16", "int8"]),
+        default="fp32",
+        show_default=True,
+        help="ONNX: bits of the weights in the file; int8 is of the decoder's large layers. All is computed in fp32.",
+    )(function)
+
+
 def at_once_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """--jobs: files side by side."""
     return click.option(

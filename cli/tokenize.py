@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import Path_, common, quiet_option, tell, track_option, use_device
+from .options import Path_, common, quiet_option, tell, track_option
 from .progress import Progress
 
 
@@ -87,14 +87,12 @@ def tokenize(
     for option, value in (("--actors", actors), ("--readers", readers)):
         if value is not None and engine != "ray":
             raise click.UsageError(f"{option} needs --engine ray")
-    import josiecodec
     from josiecodec.datasets.dataset import done_shards
     from josiecodec.tokenization.plan import Settings, make_plan
-    from josiecodec.tokenization.ray_engine import tokenize_with_ray
     from josiecodec.tokenization.tokenize import ERRORS_FILE
     from josiecodec.tokenization.tokenize import tokenize as tokenize_here
 
-    from .models import Models
+    from .models import Models, load_any
 
     plan = make_plan(source, kind or (None if audio_track is None else "audio"), shard_clips, audio_track)
     if audio_track is not None and plan.kind != "audio":
@@ -111,9 +109,7 @@ def tokenize(
         text = f"{source} -> {folder}: {waiting} {plan.kind} clips in {entry['shards']} of {len(plan.shards)} shards"
         tell(entry, f"{text}, with {name}", as_json)
         return 0
-    if engine == "local":
-        use_device(device, threads)
-    codec = josiecodec.load(name, device if engine == "local" else "cpu")
+    codec = load_any(name, device, threads) if engine == "local" else load_any(name, "cpu")
     settings = Settings(codec.levels(n_q), adaptive, batch_seconds, workers)
     began, seconds = time.monotonic(), [0.0]
     with Progress(waiting, "clip", quiet) as bar:
@@ -124,6 +120,8 @@ def tokenize(
             bar.update(clips)
 
         if engine == "ray":
+            from josiecodec.tokenization.ray_engine import tokenize_with_ray
+
             reports = tokenize_with_ray(
                 name, plan, folder, settings, *shard, device=device, actors=actors, threads=threads or 1,
                 readers=readers, on_shard=lambda report: progress(report.clips + report.bad, report.seconds),

@@ -144,3 +144,16 @@ def fitting_rate(kind: MediaKind, n_q: int | None, rate: Rate | None) -> Rate:
 
 def _listed(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def asked_rate(rate: Rate | None, kbps: float | None = None, bpp: float | None = None) -> Rate | None:
+    """The rate that a caller asks for, as a `Rate` or as a number.
+
+    Raises:
+        CodecError: if more than one is given.
+    """
+    if kbps is None and bpp is None:
+        return rate
+    if rate is not None:
+        raise CodecError("give either rate, or kbps or bpp")
+    return Rate(kbps=kbps, bpp=bpp)

@@ -198,7 +198,7 @@ def decoded(codec, x: torch.Tensor, parts: list[tuple[int, MotionRows]], salvage
     info = codec.stream_info((x.shape[2], x.shape[3]), codec.n_q, x.shape[1], 10, 1)
     decoder = VideoDecoder(codec, info, salvage=salvage)
     pictures = [p for at, part in parts for p in decoder.push(Block(0, at * part.rows, part.units, part))]
-    return torch.stack([*pictures, *decoder.finish()], 1)
+    return torch.from_numpy(np.stack([*pictures, *decoder.finish()], 1))
 
 
 def test_key_pictures_come_at_cuts_and_after_some_time(codec):

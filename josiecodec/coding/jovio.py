@@ -14,10 +14,10 @@ from ..bitstream.header import AlphaInfo, find_stream
 from ..bitstream.josie_file import TokenFile
 from ..errors import CodesError
 from ..media.images import Picture
-from ..settings import EncoderSettings, Rate, fitting_rate
+from ..settings import EncoderSettings, Rate, asked_rate, fitting_rate
 from .alpha import OPAQUE
 from .checks import warn
-from .door import as_tensor, asked_rate
+from .door import as_tensor
 from .motion_codec import VideoDecoder, video_encoder
 from .picture_file import read_picture, write_picture
 from .preview import PreviewSize
@@ -96,7 +96,8 @@ class Jovio(VisionFiles):
         info, rows = self.check_stream(stream.info), stream.codes
         assert not isinstance(rows, np.ndarray)
         decoder = VideoDecoder(self, info, n_q)
-        pictures = [*decoder.push(Block(0, 0, stream.units, rows)), *decoder.finish()]
+        arrays = [*decoder.push(Block(0, 0, stream.units, rows)), *decoder.finish()]
+        pictures = [torch.from_numpy(picture).to(self.device) for picture in arrays]
         if not pictures:
             return torch.zeros(3, 0, info.height, info.width)
         return torch.stack(pictures, 1) if info.rate else pictures[0]

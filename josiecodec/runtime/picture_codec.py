@@ -137,6 +137,14 @@ class PictureCodec(VisionStreams):
         latent, counts = self._latent(rows), rows.counts[None].astype(np.int64)
         return self.pixels(latent, self.hidden(latent, counts))
 
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of patches of a picture."""
+        return -(-height // self.patch), -(-width // self.patch)
+
+    def key_picture(self, rows: PatchRows, height: int, width: int) -> np.ndarray:
+        """See `KeyNetwork`."""
+        return self.base(rows)[0, :, :height, :width].clip(0, 1)
+
     def base_rows(self, rows: PatchRows) -> PictureRows:
         """See `DecodingNetwork`."""
         return PictureRows(self, self._latent(rows), rows.counts[None].astype(np.int64))
