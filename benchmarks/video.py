@@ -1,7 +1,7 @@
 """Videos at equal rates: this build, x264 and x265 (medium, two passes) and SVT-AV1 (preset 6), on the same clips.
 
     python benchmarks/video.py CLIP... [--kbps 60 85 150 250] [--pictures 75] [--other PATH] [--out FILE]
-        [--table FILE] [--speed-table FILE]
+        [--table FILE] [--speed-table FILE] [--reuse FILE] [--tune psnr|ssim]
 
 All have a key picture every 10 s at the latest; the other encoders are those that PyAV brings along.
 
@@ -9,12 +9,14 @@ Rates are those that came out, of the pictures alone; PSNR (RGB, of all pictures
 between pictures and MS-SSIM are measured against the pictures as they are read. Seconds are those of the processor,
 with one thread, which say more than the clock on a machine that does other things as well; compiled code is compiled
 before. `--table` writes all points and BD-rates as Markdown. `--other` is a checkout of another version, run in a
-process of its own; `--speed-table` writes the seconds of both.
+process of its own; `--speed-table` writes the seconds of both. `--reuse` takes the rows of the other encoders from a
+file that `--out` wrote, where it has them.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import subprocess
@@ -22,6 +24,7 @@ import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ import josiecodec
 from josiecodec.media.video_reader import VideoReader
 from josiecodec.metrics.bd_rate import CurvesError, bd_rate
 from josiecodec.metrics.vision import frame_difference_psnr, ms_ssim, psnr
+from josiecodec.settings import Tune
 
 OURS = "josiecodec"
 
@@ -49,11 +53,12 @@ def read(path: Path, pictures: int) -> tuple[Tensor, Fraction]:
         return torch.stack(found, 1), reader.rate
 
 
-def ours(x: Tensor, rate: Fraction, kbps: float) -> Coded:
+def ours(x: Tensor, rate: Fraction, kbps: float, tune: Tune = "psnr") -> Coded:
     """By the package."""
     codec: Any = josiecodec.load("jovio-16")
+    settings = dataclasses.replace(codec.settings, tune=tune)
     begin = time.process_time()
-    data = codec.compress(x, kbps=kbps, pictures_per_second=rate)
+    data = codec.compress(x, kbps=kbps, pictures_per_second=rate, settings=settings)
     middle = time.process_time()
     back = codec.decompress(data)
     return len(data), back, middle - begin, time.process_time() - middle
@@ -158,6 +163,8 @@ def main() -> None:
     parser.add_argument("--other", type=Path)
     parser.add_argument("--only", choices=("ours", "others"))
     parser.add_argument("--name", default=OURS)
+    parser.add_argument("--tune", choices=("psnr", "ssim"), default="psnr")
+    parser.add_argument("--reuse", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--table", type=Path)
     parser.add_argument("--speed-table", type=Path)
@@ -165,15 +172,18 @@ def main() -> None:
     torch.set_num_threads(1)
     if args.only != "others":
         warm_up()
+    known = {(r["clip"], r["codec"], r["wanted"]): r for r in json.loads(args.reuse.read_text())} if args.reuse else {}
+    own = partial(ours, tune=args.tune)
     rows = []
     for clip in args.clips:
         for kbps in args.kbps:
             if args.only != "others":
-                rows.append(measured(args.name, ours, clip, kbps, args.pictures))
+                rows.append(measured(args.name, own, clip, kbps, args.pictures))
                 print(json.dumps(rows[-1]), flush=True)
             if args.only != "ours":
                 for name, peer in PEERS.items():
-                    rows.append(measured(name, peer, clip, kbps, args.pictures))
+                    had = known.get((clip.stem, name, kbps))
+                    rows.append(had or measured(name, peer, clip, kbps, args.pictures))
                     print(json.dumps(rows[-1]), flush=True)
             if args.other:
                 command = [

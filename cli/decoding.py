@@ -124,21 +124,22 @@ def _decoded(
 
         if piece.seconds is not None:
             raise click.UsageError("--seconds: an image is one picture of a video, the one at --start")
-        return "image", decode_image(
-            models.to_decode_picture(vision, piece.whole), data, end, n_q, salvage, size, piece
-        )
+        codec = models.to_decode_video(vision, data) if vision.rate else models.to_decode_picture(vision)
+        return "image", decode_image(codec, data, end, n_q, salvage, size, piece)
     if size is not None:
         raise click.UsageError("--size is for image files")
     if vision is not None and suffix in WRITABLE_VIDEO:
-        from josiecodec.coding.video import decode_video
+        from josiecodec.coding.video_decoding import decode_video
 
-        track = None if audio is None else models.to_decode(audio)
-        return "video", decode_video(models.to_decode(vision), track, data, end, n_q, salvage, progress, piece)
+        track = None if audio is None else models.to_decode_audio(audio, None, salvage, data)
+        return "video", decode_video(
+            models.to_decode_video(vision, data), track, data, end, n_q, salvage, progress, piece
+        )
     if vision is not None and suffix in VIDEO_SUFFIXES:
         raise click.UsageError(f"{end.name}: video can be written as {', '.join(sorted(WRITABLE_VIDEO))}")
     if audio is not None:
         from josiecodec.coding.audio import decode_file
 
-        codec = models.to_decode_audio(audio, n_q, not mono, salvage, piece.whole)
+        codec = models.to_decode_audio(audio, n_q, salvage, data)
         return "audio", decode_file(codec, data, end, n_q, sample_rate, salvage, progress, mono, piece)
     raise click.UsageError(f"{start} has no audio, and {end.name} is no image or video file")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 import warnings
+from importlib import import_module
 from typing import Any
 
 import click
@@ -24,6 +25,29 @@ class Suggesting(click.Group):
             if close and close[0] not in error.message:
                 raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) from None
             raise
+
+
+class Lazy(Suggesting):
+    """A group whose commands are imported when they are called, or listed with their help.
+
+    Args:
+        places: module of this package and name in it of each command.
+    """
+
+    def __init__(self, *args: Any, places: dict[str, tuple[str, str]] | None = None, **given: Any):
+        super().__init__(*args, **given)
+        self.places = places or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in order."""
+        return sorted({*super().list_commands(ctx), *self.places})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name."""
+        if cmd_name not in self.commands and cmd_name in self.places:
+            module, name = self.places[cmd_name]
+            self.add_command(getattr(import_module(f".{module}", __package__), name), cmd_name)
+        return super().get_command(ctx, cmd_name)
 
 
 def enter(group: click.Group) -> None:

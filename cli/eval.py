@@ -239,16 +239,13 @@ def codes(files: tuple[Path, ...], folders: tuple[Path, ...], as_json: bool) -> 
     For each level: the fraction of its codes that occur, entropy, perplexity, and bits per code with fixed length
     and with range coding.
     """
-    import torch
-
     from josiecodec.bitstream.bitpacking import code_bits
-    from josiecodec.bitstream.statistics import code_usage
-    from josiecodec.quantization.vq import codebook_statistics
+    from josiecodec.bitstream.statistics import code_usage, codebook_use
 
     use = code_usage(files, given_tables(folders))
     for level, counts in enumerate(use.counts):
         line: dict[str, Any] = {"level": level, "codes": int(counts.sum())}
-        line |= {k: round(v, 4) for k, v in codebook_statistics(torch.from_numpy(counts)).items()}
+        line |= {k: round(v, 4) for k, v in codebook_use(counts).items()}
         line["fixed_length_bits"] = code_bits(len(counts))
         if use.bits is not None and counts.any():
             line["range_coded_bits"] = round(float(use.bits[level] / counts.sum()), 4)

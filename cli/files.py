@@ -184,8 +184,8 @@ class Encoding:
         if kind == "video" and not known.has("vision"):
             warnings.warn(f"{start}: audio only, there is no vision model", stacklevel=1)
             kind = "audio"
-        if self.tune is not None and kind != "image":
-            warnings.warn(f"{start}: --tune is for images", stacklevel=1)
+        if self.tune is not None and kind == "audio":
+            warnings.warn(f"{start}: --tune is for images and videos", stacklevel=1)
         if self.effort is not None and kind != "image":
             warnings.warn(f"{start}: --effort is for images", stacklevel=1)
         with Output(end) as out:
@@ -215,7 +215,7 @@ def _settings(codec: Any, how: Encoding) -> EncoderSettings | None:
 def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress: Progress) -> Work:
     from josiecodec.coding.audio import encode_file
 
-    codec = models.to_encode_audio(how.rate, how.stereo)
+    codec = models.to_encode_audio(how.rate)
     settings = _settings(codec, how)
     encode: Any = encode_file
     if how.stereo:

@@ -45,34 +45,34 @@ class Models:
         """The model to encode "audio" or "vision" with."""
         return self._load(self._names.get(kind, self.DEFAULTS[kind]))
 
-    def to_encode_audio(self, rate: Rate, stereo: bool = False) -> Any:
+    def to_encode_audio(self, rate: Rate) -> Any:
         """The model to encode audio with at a rate, without torch where that can be done."""
-        from josiecodec.runtime.choose import encoding_reason
+        from josiecodec.runtime.choose import levels_reason
 
         name = self._names.get("audio", self.DEFAULTS["audio"])
 
         def reason(codec: Any) -> str | None:
-            if rate.kbps is not None:
-                return "--kbps needs torch"
-            levels = codec.config.useful_levels(codec.levels(rate.n_q))
-            return encoding_reason(levels, codec.base_levels, stereo)
+            levels = codec.n_q if rate.kbps is not None else codec.config.useful_levels(codec.levels(rate.n_q))
+            return levels_reason(codec, levels)
 
         return self._without_torch(name, reason) or self._load(name)
 
-    def to_decode_audio(self, info: Any, n_q: int | None, stereo: bool, salvage: bool, whole: bool = True) -> Any:
-        """The model that made a stream of audio, to decode up to `n_q` levels of all or a piece of it.
+    def to_decode_audio(self, info: Any, n_q: int | None, salvage: bool, source: Any) -> Any:
+        """The model that made a stream of audio of a file, to decode up to `n_q` levels of it.
 
         As `to_encode_audio` without torch where that can be done.
         """
-        from josiecodec.runtime.choose import better_with_torch, decoding_reason
+        from josiecodec.coding.audio_piece import is_marked
+        from josiecodec.runtime.choose import better_with_torch, levels_reason
 
         def reason(codec: Any) -> str | None:
-            if not whole:
-                return "--start and --seconds need torch"
             levels = min(info.levels, n_q or info.levels)
-            if self.runtime == "auto" and better_with_torch(info, levels, codec.base_levels):
-                return f"levels above {codec.base_levels} of long recordings are better with torch"
-            return decoding_reason(codec, levels, stereo, salvage)
+            better = self.runtime == "auto" and better_with_torch(
+                info, levels, codec.base_levels, salvage, lambda: is_marked(source)
+            )
+            if better:
+                return f"levels above {codec.base_levels} of this file are better with torch"
+            return levels_reason(codec, levels)
 
         return self._without_torch(self._maker(info), reason) or self.to_decode(info)
 
@@ -81,10 +81,16 @@ class Models:
         name = self._names.get("vision", self.DEFAULTS["vision"])
         return self._pictures_without_torch(name, None) or self._load(name)
 
-    def to_decode_picture(self, info: Any, whole: bool = True) -> Any:
-        """The model that made a stream of pictures, to decode one to an image file; as `to_encode_picture`."""
-        moving = "pictures of videos need torch" if info.rate or not whole else None
-        return self._pictures_without_torch(self._maker(info), moving) or self.to_decode(info)
+    def to_decode_picture(self, info: Any) -> Any:
+        """The model that made a stream of one picture; as `to_encode_picture`."""
+        return self._pictures_without_torch(self._maker(info), None) or self.to_decode(info)
+
+    def to_decode_video(self, info: Any, source: Any) -> Any:
+        """The model that made a stream of a video of a file; as `to_encode_picture` if it is coded with motion."""
+        from josiecodec.coding.video_decoder import has_motion
+
+        plain = None if has_motion(source) else "a video without motion needs torch"
+        return self._pictures_without_torch(self._maker(info), plain) or self.to_decode(info)
 
     def to_decode(self, info: Any) -> Any:
         """The model that made a stream."""
@@ -141,6 +147,24 @@ class Models:
             decide("torch" if self.runtime == "auto" else self.runtime, self.device, f"{Path(key).name} needs torch")
             self._loaded[key] = josiecodec.load(name, use_device(self.device, self.threads))
         return self._loaded[key]
+
+
+def load_any(name: str | Path, device: str, threads: int | None = None) -> Any:
+    """A model on a device; where torch is not installed one that does without.
+
+    Raises:
+        CodecError: if it needs torch, which is not installed.
+    """
+    from josiecodec.runtime.choose import decide, has_torch
+
+    if has_torch():
+        import josiecodec
+
+        return josiecodec.load(name, use_device(device, threads))
+    decide("auto", device, None)
+    from josiecodec.runtime.light_models import light_model
+
+    return light_model(name, threads)
 
 
 def kind_of_model(name: str) -> str | None:

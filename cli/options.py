@@ -134,6 +134,17 @@ def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def precision_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--precision alone."""
+    return click.option(
+        "--precision",
+        type=click.Choice(["fp32", "fp16", "int8"]),
+        default="fp32",
+        show_default=True,
+        help="ONNX: bits of the weights in the file; int8 is of the decoder's large layers. All is computed in fp32.",
+    )(function)
+
+
 def at_once_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """--jobs: files side by side."""
     return click.option(
@@ -164,7 +175,7 @@ def tune_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--tune",
         type=click.Choice(["psnr", "ssim"]),
-        help="Images: what bits go for, squared error or structural similarity (MS-SSIM).  [default: psnr]",
+        help="Images and video: what bits go for, squared error or structural similarity (MS-SSIM).  [default: psnr]",
     )(function)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import Path_, json_option, quiet_option, tell
+from .options import Path_, json_option, precision_option, quiet_option, tell
 
 LAYOUTS = click.Choice(["josiecodec", "transformers", "kyutai"])
 
@@ -80,20 +80,30 @@ def push(
 @click.argument("folder", type=Path_)
 @click.option("--to", type=click.Choice(["onnx", "torchscript", "torch.export"]), default="onnx", show_default=True)
 @click.option("--n-q", type=click.IntRange(1), help="Number of levels.  [default: the model's]")
+@precision_option
 @click.option("--overwrite", is_flag=True, help="Replace existing graphs.")
 @quiet_option
 @json_option
-def export(model: str, folder: Path, to: str, n_q: int | None, overwrite: bool, quiet: bool, as_json: bool) -> None:
+def export(
+    model: str,
+    folder: Path,
+    to: str,
+    n_q: int | None,
+    precision: str,
+    overwrite: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Write MODEL, an audio codec, to FOLDER as graphs for other runtimes, and compare them with it."""
     import josiecodec
     from josiecodec.export import REPORT, export_codec
 
     if (folder / REPORT).exists() and not overwrite:
         raise click.UsageError(f"{folder / REPORT} already exists; --overwrite replaces it")
-    report = export_codec(josiecodec.load(model), folder, to, n_q)  # type: ignore[arg-type]
+    report = export_codec(josiecodec.load(model), folder, to, n_q, precision)  # type: ignore[arg-type]
     check = report["check"]
     tell(
-        {"model": model, "output": str(folder), "format": to, "n_q": report["n_q"], **check},
+        {"model": model, "output": str(folder), "format": to, "n_q": report["n_q"], **check, **report.get("heard", {})},
         f"{model} -> {folder}: {report['n_q']} levels, {check['equal_codes']:.2%} of the codes equal, samples within "
         f"{check['largest_difference']:.1e}",
         as_json,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import Path_, common, motion_options, quiet_option, tell, track_option, use_device
+from .options import Path_, common, motion_options, quiet_option, tell, track_option
 from .progress import Progress
 
 
@@ -95,15 +95,13 @@ def tokenize(
         raise click.UsageError("--motion is for videos, and goes with --kbps or --bpp")
     if not motion and (kbps is not None or bpp is not None):
         raise click.UsageError("--kbps and --bpp need --motion; elsewhere --n-q says how many levels there are")
-    import josiecodec
     from josiecodec.datasets.dataset import done_shards
     from josiecodec.settings import Rate
     from josiecodec.tokenization.plan import Settings, make_plan
-    from josiecodec.tokenization.ray_engine import tokenize_with_ray
     from josiecodec.tokenization.tokenize import ERRORS_FILE
     from josiecodec.tokenization.tokenize import tokenize as tokenize_here
 
-    from .models import Models
+    from .models import Models, load_any
 
     kind = kind or ("vision" if motion else None if audio_track is None else "audio")
     plan = make_plan(source, kind, shard_clips, audio_track)
@@ -121,9 +119,7 @@ def tokenize(
         text = f"{source} -> {folder}: {waiting} {plan.kind} clips in {entry['shards']} of {len(plan.shards)} shards"
         tell(entry, f"{text}, with {name}", as_json)
         return 0
-    if engine == "local":
-        use_device(device, threads)
-    codec = josiecodec.load(name, device if engine == "local" else "cpu")
+    codec = load_any(name, device, threads) if engine == "local" else load_any(name, "cpu")
     levels, rate = 1 if motion else codec.levels(n_q), Rate(kbps=kbps, bpp=bpp)
     settings = Settings(levels, adaptive, batch_seconds, workers, motion, rate)
     began, seconds = time.monotonic(), [0.0]
@@ -135,6 +131,8 @@ def tokenize(
             bar.update(clips)
 
         if engine == "ray":
+            from josiecodec.tokenization.ray_engine import tokenize_with_ray
+
             reports = tokenize_with_ray(
                 name, plan, folder, settings, *shard, device=device, actors=actors, threads=threads or 1,
                 readers=readers, on_shard=lambda report: progress(report.clips + report.bad, report.seconds),

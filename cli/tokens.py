@@ -87,7 +87,6 @@ def verify(
     from josiecodec.datasets.dataset import TokenDataset
     from josiecodec.datasets.verify import problems
     from josiecodec.errors import FormatError
-    from josiecodec.tokenization.compare import compare
     from josiecodec.tokenization.plan import read_plan
 
     expected = (read_plan(folder) or {}).get("shards")
@@ -102,6 +101,8 @@ def verify(
     if against is None:
         tell(entry, intact, as_json, quiet)
         return
+    from josiecodec.tokenization.compare import compare
+
     again = compare(_model(dataset, model, use_device(device, None)), dataset, against, samples, seed)
     different = [c for c in again if c.equal is None or c.equal < 1 - tolerance]
     lowest = min((c.equal for c in again if c.equal is not None), default=1.0)

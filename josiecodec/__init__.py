@@ -82,7 +82,13 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name], __name__), name)
+    try:
+        return getattr(import_module(_MODULES[name], __name__), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        text = f"josiecodec.{name} needs torch: pip install torch (its site shows the command for CPUs alone)"
+        raise ModuleNotFoundError(text, name="torch") from None
 
 
 def __dir__() -> list[str]:

@@ -29,6 +29,8 @@ from .atomic import write_bytes
 from .audio.spectral import InverseSpectrum, Spectrum
 from .coding.jodio import Jodio
 from .errors import CodecError, ModelError
+from .export_precision import BEGINNINGS, Heard, Precision, listen, sample, store_half, store_int8
+from .nn.conv import pad_to_multiple
 from .nn.streaming import State
 
 Target = Literal["onnx", "torchscript", "torch.export"]
@@ -41,7 +43,13 @@ MAX_DIFFERENCE = 0.01
 Run = Callable[..., list[Tensor]]
 
 
-def export_codec(codec: Jodio, folder: str | Path, to: Target = "onnx", n_q: int | None = None) -> dict[str, Any]:
+def export_codec(
+    codec: Jodio,
+    folder: str | Path,
+    to: Target = "onnx",
+    n_q: int | None = None,
+    precision: Precision = "fp32",
+) -> dict[str, Any]:
     """Write a codec's encoder and decoder to `folder`, and compare what they do with the codec.
 
     Args:
@@ -49,15 +57,20 @@ def export_codec(codec: Jodio, folder: str | Path, to: Target = "onnx", n_q: int
         folder: made if need be.
         to: what kind of graphs.
         n_q: levels of the codes, of the base alone; None for the codec's default.
+        precision: in which the weights of ONNX graphs are stored, see `export_precision.py`.
 
     Returns:
         what stands in `export.json`; `check` in it has the share of codes that are the codec's own and the largest
-        difference of samples, in one step and in steps of a frame.
+        difference of samples, in one step and in steps of a frame; with a `precision` below fp32 `heard` in it has what
+        a recording sounds like.
 
     Raises:
         CodecError: if the codec looks ahead, or `n_q` has levels of its waveform layer.
-        ModelError: if it is no audio codec, a package is missing (extra `export`), or the graphs do something else.
+        ModelError: if it is no audio codec, a package is missing (extra `export`), or the graphs do something else, or
+            sound worse with this precision; then they are not left behind.
     """
+    if precision != "fp32" and to != "onnx":
+        raise CodecError(f"graphs of {to} have fp32 alone, not {precision}")
     if not isinstance(codec, Jodio):
         raise ModelError(f"{codec.config.name} is no audio codec; only these are exported")
     if not codec.config.causal:
@@ -89,12 +102,25 @@ def export_codec(codec: Jodio, folder: str | Path, to: Target = "onnx", n_q: int
         for step in (EncoderStep(plain, n_q), DecoderStep(plain, n_q)):
             path = folder / (step.name + SUFFIXES[to])
             _WRITERS[to](step, path)
+            if precision != "fp32":
+                (store_int8 if precision == "int8" and step.name == "decoder" else store_half)(path)
             runs.append(_READERS[to](path))
             report[step.name] = {"file": path.name, "memory": step.described()}
         report["check"] = compare(reference, n_q, runs[0], runs[1])
+        if precision != "fp32":
+            heard = _heard(reference, n_q, runs[0], runs[1])
+            report |= {"precision": precision, "heard": heard.described()}
+    if precision != "fp32":
+        try:
+            heard.check(precision)
+        except ModelError:
+            for name in ("encoder", "decoder"):
+                (folder / f"{name}{SUFFIXES[to]}").unlink()
+            raise
     write_bytes(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())
     check = report["check"]
-    if check["equal_codes"] < MIN_EQUAL or check["largest_difference"] > MAX_DIFFERENCE:
+    far = precision != "int8" and check["largest_difference"] > MAX_DIFFERENCE  # of which `heard` decides
+    if check["equal_codes"] < MIN_EQUAL or far:
         raise ModelError(f"{folder}: the graphs are not the codec: {json.dumps(check)}")
     return report
 
@@ -213,6 +239,20 @@ def compare(codec: Jodio, n_q: int, encode: Run, decode: Run, frames: int = 25) 
         equal = min(equal, float((own_codes == codes).double().mean()))
         far = max(far, float((own_audio - audio).abs().max()))
     return {"frames": frames, "equal_codes": equal, "largest_difference": far}
+
+
+def _heard(codec: Jodio, n_q: int, encode: Run, decode: Run) -> Heard:
+    """What graphs and codec make of a recording."""
+    whole, found = sample(codec.sample_rate), []
+    beginnings = EncoderStep(codec, n_q).beginning(), DecoderStep(codec, n_q).beginning()
+    for first in BEGINNINGS:
+        wave = whole[first:]
+        x = pad_to_multiple(torch.from_numpy(wave)[None, None], codec.frame_size)
+        codes = codec.encode(x, n_q)
+        own, sound = _stepwise(encode, beginnings[0], (x,)), _stepwise(decode, beginnings[1], (codes,))
+        pairs = (own.numpy(), codes.numpy()), (sound[0, 0].numpy(), codec.decode(codes)[0, 0].numpy())
+        found.append(listen(wave, *pairs, codec.sample_rate))
+    return Heard.worst(found)
 
 
 def _stepwise(run: Run, memory: list[Tensor], pieces: tuple[Tensor, ...]) -> Tensor:

@@ -4,6 +4,8 @@ import josiecodec
 
 josiecodec.encode_file("talk.wav", "talk.josie", kbps=2.5)
 josiecodec.decode_file("talk.josie", "back.wav")
+
+Where torch is not installed, the models of the package run on onnxruntime: sound and pictures, and decoding of videos.
 """
 
 from __future__ import annotations
@@ -12,29 +14,27 @@ import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from .bitstream.container import TokenReader
 from .bitstream.header import StreamInfo, VisionInfo, find_stream
-from .coding import audio, audio_stereo, image, video
+from .coding import audio, audio_stereo, image
 from .coding.audio_piece import AudioPiece
-from .coding.codec import TokenCodec
-from .coding.door import asked_rate
-from .coding.jodio import Jodio
-from .coding.jovio import Jovio
 from .coding.result import Progress, Result
 from .coding.stretch import Stretch, seekable
-from .coding.video_piece import VideoPiece
 from .errors import CodecError, MediaError, ModelError
-from .hub.store import load
-from .media.images import IMAGE_SUFFIXES
-from .media.kinds import kind_of
-from .media.video_reader import VIDEO_SUFFIXES, VideoReader
-from .settings import EncoderSettings, Rate
+from .media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, kind_of
+from .runtime.choose import WITHOUT_TORCH, has_torch
+from .settings import EncoderSettings, Rate, asked_rate
 from .shipped import find_fingerprint
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .coding.codec import TokenCodec
+    from .coding.jodio import Jodio
 
 SUFFIX = ".josie"
 MONO_VIDEO = "; the sound of videos stays mono"
@@ -106,6 +106,10 @@ def encode_file(
         warnings.warn(f"{source}: stereo is for audio files{MONO_VIDEO if kind == 'video' else ''}", stacklevel=2)
     if kind == "image":
         return image.encode_image(vision, source, target, n_q, rate=rate, settings=settings)
+    _needs_torch(f"{source}: encoding a video")
+    from .coding import video
+    from .media.video_reader import VideoReader
+
     with VideoReader(source) as reader:
         silent = reader.audio_offset is None
     track = None if silent else given.get("audio") or _default("audio")
@@ -168,8 +172,10 @@ def decode_file(
     if size is not None:
         raise CodecError(f"{target}: a preview is an image file")
     if pictures is not None and suffix in VIDEO_SUFFIXES:
+        from .coding.video_decoding import decode_video
+
         track = None if sound is None else _maker(given, sound)
-        return video.decode_video(_maker(given, pictures), track, source, target, n_q, salvage, progress, stretch)
+        return decode_video(_maker(given, pictures), track, source, target, n_q, salvage, progress, stretch)
     if sound is None:
         raise MediaError(f"{target}: {source} has no audio, and this is no image or video file")
     codec = _maker(given, sound)
@@ -186,7 +192,7 @@ def decode_piece(
     salvage: bool = False,
     codecs: Sequence[TokenCodec] = (),
     mono: bool = False,
-) -> Tensor:
+) -> Tensor | np.ndarray:
     """Decode a piece of a recording or video to an array; no more of the file is read than that takes.
 
     Args:
@@ -199,7 +205,8 @@ def decode_piece(
         mono: of a stereo recording, decode the mix of both channels.
 
     Returns:
-        samples [1, T], of stereo [2, T], at the rate of the model; or pictures [3, T, H, W] in [0, 1].
+        samples [1, T], of stereo [2, T], at the rate of the model; or pictures [3, T, H, W] in [0, 1]. A tensor, or an
+        array where torch is not installed.
 
     Raises:
         CodecError: if the piece begins behind the end.
@@ -215,10 +222,19 @@ def decode_piece(
         codec = _maker(given, info)
         reader.tables = codec.known_tables
         if isinstance(info, VisionInfo):
-            pictures = list(VideoPiece(codec, reader, index, stretch, n_q, salvage).pictures())
-            return torch.stack(pictures, 1) if pictures else torch.zeros(3, 0, info.height, info.width)
-        piece = AudioPiece(codec, reader, index, stretch, n_q, salvage, mono)
-        return torch.cat([torch.zeros(piece.channels, 0), *piece.samples()], 1)
+            from .coding.video_piece import VideoPiece
+
+            shown = VideoPiece(codec, reader, index, stretch, n_q, salvage).pictures()
+            none = np.zeros((3, 0, info.height, info.width), np.float32)
+            found = np.concatenate([none, *(np.asarray(picture)[:, None] for picture in shown)], 1)
+        else:
+            piece = AudioPiece(codec, reader, index, stretch, n_q, salvage, mono)
+            found = np.concatenate([np.zeros((piece.channels, 0), np.float32), *piece.samples()], 1)
+    if not has_torch():
+        return found
+    import torch
+
+    return torch.from_numpy(found)
 
 
 def _target(source: Path, target: str | Path | None, suffix: str, overwrite: bool) -> Path:
@@ -270,6 +286,17 @@ def _default(kind: str) -> Any:
 
 
 @lru_cache(maxsize=4)
-def _loaded(name: str) -> Jodio | Jovio:
+def _loaded(name: str) -> Any:
     """A model of the package; kept, for folders of files are a loop over these functions."""
-    return load(name)
+    if has_torch():
+        from .hub.store import load
+
+        return load(name)
+    from .runtime.light_models import light_model
+
+    return light_model(name)
+
+
+def _needs_torch(what: str) -> None:
+    if not has_torch():
+        raise CodecError(f"{what} needs torch, which is not installed: {WITHOUT_TORCH}")

@@ -36,7 +36,8 @@ class EncoderSettings:
         masking: of images and video: how much less an error counts in a busy patch than in a smooth one, 0 (all alike)
             to 1 (in proportion to what one level leaves over), see `coding/rdo.py`.
         effort: of images: how much is tried, see `coding/effort.py`.
-        tune: of images: what the detail beside the base is tuned for, see `coding/picture_tools.py`.
+        tune: of images and video: what bits go for, squared error or structural similarity, see
+            `coding/picture_tools.py` and `coding/motion_lookahead.py`.
     """
 
     n_q: int = 8
@@ -143,3 +144,16 @@ def fitting_rate(kind: MediaKind, n_q: int | None, rate: Rate | None) -> Rate:
 
 def _listed(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def asked_rate(rate: Rate | None, kbps: float | None = None, bpp: float | None = None) -> Rate | None:
+    """The rate that a caller asks for, as a `Rate` or as a number.
+
+    Raises:
+        CodecError: if more than one is given.
+    """
+    if kbps is None and bpp is None:
+        return rate
+    if rate is not None:
+        raise CodecError("give either rate, or kbps or bpp")
+    return Rate(kbps=kbps, bpp=bpp)

@@ -38,12 +38,7 @@ def weights_bytes(folder: Path) -> bytes:
         own_header, own = _parts((folder / SHARED_FILE).read_bytes())
         metadata = own_header["__metadata__"]
         name, header = metadata["base"], metadata["header"]
-        if name not in (place.name for place in WEIGHTS.iterdir()) or name == folder.name:
-            raise ModelError(
-                f"{folder}: shares weights with {name!r}, which did not come with this version; where it did, "
-                "josiecodec save MODEL FOLDER writes a copy that needs no other model"
-            )
-        other_header, other = _parts((WEIGHTS / name / WEIGHTS_FILE).read_bytes())
+        other_header, other = _parts(_base_of(folder, name).read_bytes())
         entries = {key: value for key, value in json.loads(header).items() if key != "__metadata__"}
         parts = [struct.pack("<Q", len(header.encode())), header.encode()]
         for key in sorted(entries, key=lambda key: entries[key]["data_offsets"]):
@@ -53,6 +48,62 @@ def weights_bytes(folder: Path) -> bytes:
         return b"".join(parts)
     except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
         raise ModelError(f"{folder}: its weights cannot be read ({error})") from None
+
+
+def weights_files(folder: Path) -> list[Path]:
+    """The files that hold the tensors of a model, those of the first before those of the others.
+
+    Raises:
+        ModelError: if they cannot be read, or what they share is not there.
+    """
+    if (folder / WEIGHTS_FILE).is_file():
+        return [folder / WEIGHTS_FILE]
+    try:
+        own = folder / SHARED_FILE
+        return [own, _base_of(folder, _header(own)["__metadata__"]["base"])]
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise ModelError(f"{folder}: its weights cannot be read ({error})") from None
+
+
+def shared_names(path: Path) -> list[str]:
+    """Names of all tensors of a model that shares weights, from its own file.
+
+    Raises:
+        ModelError: if it cannot be read.
+    """
+    try:
+        header = json.loads(_header(path)["__metadata__"]["header"])
+        return [name for name in header if name != "__metadata__"]
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise ModelError(f"{path.parent}: its weights cannot be read ({error})") from None
+
+
+def _base_of(folder: Path, name: str) -> Path:
+    """The weights that a model of the package shares.
+
+    Raises:
+        ModelError: if they did not come with this version.
+    """
+    if name not in (place.name for place in WEIGHTS.iterdir()) or name == folder.name:
+        raise ModelError(
+            f"{folder}: shares weights with {name!r}, which did not come with this version; where it did, "
+            "josiecodec save MODEL FOLDER writes a copy that needs no other model"
+        )
+    return WEIGHTS / name / WEIGHTS_FILE
+
+
+def _header(path: Path) -> dict:
+    """Header of a safetensors file.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    with open(path, "rb") as file:
+        size = struct.unpack("<Q", file.read(8))[0]
+        if size > min(MAX_HEADER, path.stat().st_size - 8):
+            raise ValueError("no safetensors file")
+        header: dict = json.loads(file.read(size))
+        return header
 
 
 def share(folder: Path, base: str) -> Path:

@@ -8,12 +8,12 @@ import torch
 from kit.audio import RATE, speechlike
 from kit.vision import CONV, scene
 from kit.vision import model as vision_model
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 import josiecodec
 from josiecodec.datasets.clips import collate
 from josiecodec.datasets.dataset import Crop, DatasetInfo, ShardWriter, TokenDataset
-from josiecodec.datasets.sampler import MixedDataset, TokenSampler
+from josiecodec.datasets.sampler import TokenSampler
 from josiecodec.errors import CodesError, FormatError
 
 INFO = DatasetInfo("tiny", "ab" * 32, "audio", 4, 64, RATE, (25, 2), 1)
@@ -30,8 +30,6 @@ def folder(tmp_path):
 def test_a_dataset_is_one_of_pytorch(folder):
     data = josiecodec.TokenDataset(folder)
     assert isinstance(data, TokenDataset)
-    assert isinstance(data, Dataset)
-    assert isinstance(MixedDataset([data]), Dataset)
     assert repr(data) == "TokenDataset(3 clips, 16 frames (0.000356 h), 4 levels of tiny)"
     assert repr(data[1]) == "Clip('9', 9 frames x 4 levels)"
 

@@ -44,10 +44,11 @@ LAYERS = {
         "page_files": "errors atomic fingerprint shipped runtime",
         "export_pictures": "nn vision",
         "export_runtime": "errors atomic nn audio vision coding hub runtime export_pictures",
-        "files": "errors settings shipped media bitstream coding hub",
+        "files": "errors settings shipped media bitstream coding hub runtime",
         "display": "errors shipped nn media bitstream hub",
         "panels": "media display",
-        "export": "errors atomic nn audio coding",
+        "export_precision": "errors media",
+        "export": "errors atomic nn audio coding export_precision",
         "datasets": "errors atomic config",
         "tokenization": "errors atomic settings media bitstream coding hub datasets",
         "metrics": "errors nn media",
@@ -55,11 +56,11 @@ LAYERS = {
         "training.core": "errors atomic config shipped nn quantization media coding hub",
         "training.audio": "errors atomic config settings nn quantization media audio coding hub panels metrics "
         "training.core",
-        "training.vision": "errors atomic config settings nn quantization media vision coding hub panels metrics "
-        "training.core",
+        "training.vision": "errors atomic config settings nn quantization media vision entropy coding hub panels "
+        "metrics training.core",
         "training.entropy": "errors atomic fingerprint quantization entropy bitstream audio vision coding hub "
         "training.core training.audio training.vision",
-        "__init__": "errors settings media bitstream coding hub files datasets",
+        "__init__": "errors settings media bitstream coding hub runtime files datasets",
     },
     "josielm": {
         "model": "",

@@ -19,7 +19,8 @@ from PIL import Image
 
 import josiecodec
 from josiecodec.coding.image import decode_image, encode_image
-from josiecodec.coding.video import decode_video, encode_video
+from josiecodec.coding.video import encode_video
+from josiecodec.coding.video_decoding import decode_video
 from josiecodec.errors import MediaError
 from josiecodec.hub.store import save
 from josiecodec.media.images import load_image, save_image

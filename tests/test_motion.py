@@ -153,6 +153,11 @@ def test_a_rate_is_kept_and_motion_is_worth_it(codec, moving, data):
     assert psnr(back, moving) > 24
 
 
+def test_what_it_is_tuned_for_counts(codec, moving, data):
+    settings = dataclasses.replace(codec.settings, tune="ssim")
+    assert codec.compress(moving, rate=Rate(kbps=40), pictures_per_second=10, settings=settings) != data
+
+
 @pytest.mark.parametrize("pictures", [1, 2, 5, 18])
 def test_any_length_and_size(codec, pictures):
     x = scene(33, 50, pictures)[0]
@@ -193,7 +198,7 @@ def decoded(codec, x: torch.Tensor, parts: list[tuple[int, MotionRows]], salvage
     info = codec.stream_info((x.shape[2], x.shape[3]), codec.n_q, x.shape[1], 10, 1)
     decoder = VideoDecoder(codec, info, salvage=salvage)
     pictures = [p for at, part in parts for p in decoder.push(Block(0, at * part.rows, part.units, part))]
-    return torch.stack([*pictures, *decoder.finish()], 1)
+    return torch.from_numpy(np.stack([*pictures, *decoder.finish()], 1))
 
 
 def test_key_pictures_come_at_cuts_and_after_some_time(codec):

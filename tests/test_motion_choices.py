@@ -10,7 +10,7 @@ from kit.vision import scene
 from josiecodec.bitstream import motion_syntax
 from josiecodec.bitstream.motion_starts import STARTS
 from josiecodec.coding.motion_choice import Seen
-from josiecodec.coding.motion_lookahead import COARSEST, Lookahead
+from josiecodec.coding.motion_lookahead import COARSEST, TUNINGS, Lookahead
 from josiecodec.coding.motion_plan import plan
 from josiecodec.coding.motion_trellis import BlockBits, choose_levels
 from josiecodec.entropy.adaptive_bits import BitEncoder, Contexts
@@ -85,6 +85,30 @@ def test_what_stays_gets_finer_steps_than_what_is_covered():
     assert ahead.offsets[0][:, 0].max() < COARSEST - 12
     assert ahead.offsets[0][:, -1].min() > COARSEST - 4
     assert np.abs(ahead.offsets[1] - COARSEST).max() < 4  # nothing is predicted from it
+
+
+def test_faint_texture_that_stays_is_worth_bits():
+    """Noise of a camera over still texture that is hardly stronger: a later picture takes it from the first one."""
+    random = np.random.default_rng(0)
+    texture, pictures = random.normal(0, 2.0, (64, 64)), []
+    for _ in range(9):
+        grey = np.clip(128 + texture + random.normal(0, 0.3, (64, 64)), 0, 255) / 255
+        planes = to_planes(np.stack([grey] * 3).astype(np.float32))
+        pictures.append(Seen(planes, coarse(planes.y)))
+    offsets = Lookahead(plan(0, 9, {0}), lambda n: pictures[n], 1.0).offsets
+    assert offsets[0].mean() < COARSEST - 14
+
+
+def test_tuned_for_structure_smooth_patches_are_finer():
+    x = np.full((3, 64, 64), 0.5, np.float32)
+    x[:, :, 32:] = np.random.default_rng(0).random((3, 64, 32))
+    planes = to_planes(x)
+    seen = Seen(planes, coarse(planes.y))
+    gaps = []
+    for tune in ("psnr", "ssim"):
+        offsets = Lookahead(plan(0, 1, {0}), lambda n: seen, 8.0, TUNINGS[tune]).offsets[0]
+        gaps.append(offsets[:, -1].mean() - offsets[:, 0].mean())
+    assert gaps[1] > gaps[0] + 8 > 8
 
 
 def test_steps_of_patches_scale_levels():

@@ -16,7 +16,8 @@ from kit.vision import CONV, model
 from josiecodec.bitstream.container import TokenReader
 from josiecodec.coding.image import decode_image
 from josiecodec.coding.stretch import Stretch
-from josiecodec.coding.video import decode_video, encode_video
+from josiecodec.coding.video import encode_video
+from josiecodec.coding.video_decoding import decode_video
 from josiecodec.coding.video_piece import entry
 from josiecodec.errors import CodecError, CodesError, FormatError
 from josiecodec.media.audio_reader import load_audio

@@ -22,7 +22,8 @@ from josiecodec.bitstream.picture_times import PictureTimes
 from josiecodec.coding.motion_encoder import MotionEncoder
 from josiecodec.coding.motion_tokens import from_motion_tokens, motion_tokens
 from josiecodec.coding.stretch import PastTheEnd, Stretch
-from josiecodec.coding.video import decode_video, encode_video
+from josiecodec.coding.video import encode_video
+from josiecodec.coding.video_decoding import decode_video
 from josiecodec.coding.video_piece import VideoPiece
 from josiecodec.coding.video_times import picture_at
 from josiecodec.errors import CodesError, FormatError

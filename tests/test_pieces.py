@@ -146,7 +146,8 @@ def test_files_without_an_index(layered, tmp_path):
     data = path.read_bytes()
     reader = TokenReader(data[:-100])
     piece = AudioPiece(model, reader, 0, Stretch(5.0, 1.0))
-    assert torch.equal(torch.cat(list(piece.samples()), 1), whole[:, 5 * RATE : 6 * RATE])
+    found = np.concatenate(list(piece.samples()), 1)
+    assert np.array_equal(found, whole[:, 5 * RATE : 6 * RATE].numpy())
     assert "gone through" in reader.problems[-1]
     with pytest.raises(FormatError, match="holds"):
         model.decode_piece(data[:-1500], 49.0, 0.4)

@@ -39,13 +39,13 @@ def test_set_up_is_two_commands():
     section = TEXT.split("## Set up")[1].split("\n## ")[0]
     commands = [line.strip() for line in section.splitlines() if line.startswith("    ")]
     assert len(commands) == 2
-    assert commands[0].startswith('pip install ".[runtime]"')
+    assert commands[0].startswith("pip install . && josiecodec encode")
     assert commands[1] == 'pip install -e ".[dev]" && pytest'
 
 
 def test_the_first_command_does_the_main_job(tmp_path):
     section = TEXT.split("## Set up")[1]
-    line = next(line.strip() for line in section.splitlines() if line.startswith('    pip install ".'))
+    line = next(line.strip() for line in section.splitlines() if line.startswith("    pip install . "))
     shutil.copytree(ROOT / "josiecodec" / "samples", tmp_path / "josiecodec" / "samples")
     for command in line.split(" && ")[1:]:
         shell(command, tmp_path)

@@ -28,7 +28,7 @@ from josiecodec.hub.store import save
 from josiecodec.hub.tensor_names import file_name
 from josiecodec.quantization.beam_search import beam_encode
 from josiecodec.runtime.audio_codec import AudioCodec
-from josiecodec.runtime.choose import better_with_torch, decide, decoding_reason, encoding_reason, model_reason
+from josiecodec.runtime.choose import better_with_torch, decide, levels_reason, model_reason
 from josiecodec.runtime.graphs import GRAPHS, Graph, description, misfits, usual_threads
 from josiecodec.runtime.model_files import Weights
 from josiecodec.runtime.source import HarmonicNoise, log_pitch, noise_spectra
@@ -275,7 +275,7 @@ def test_models_that_do_not_fit_their_configuration_are_left_to_torch(tmp_path):
 def test_other_layers_need_torch(change):
     codec = AudioCodec(WEIGHTS / "jodio-24k-v3", 1)
     codec.config = replace(codec.config, waveform=replace(codec.config.waveform, **change))
-    assert "need torch" in (decoding_reason(codec, 38, False, False) or "")
+    assert "need torch" in (levels_reason(codec, 38) or "")
 
 
 @pytest.mark.parametrize(
@@ -311,29 +311,30 @@ def test_threads_are_those_of_the_variable(monkeypatch, value, want):
     assert usual_threads() == want
 
 
-def test_what_needs_torch(light):
-    assert encoding_reason(9, 9, False) is None
-    assert encoding_reason(10, 9, False)
-    assert encoding_reason(9, 9, True)
-    assert decoding_reason(light, 38, False, False) is None
-    assert decoding_reason(light, 9, False, True) is None
-    assert decoding_reason(light, 10, False, True)
-    assert decoding_reason(light, 9, True, False)
+def test_no_level_of_the_package_needs_torch(light):
+    assert levels_reason(light, 9) is None
+    assert levels_reason(light, 38) is None
 
 
-def test_long_recordings_of_all_levels_are_left_to_torch(light, monkeypatch):
-    short, long, unknown = (light.stream_info(38, length) for length in (50 * 24000, 70 * 24000, None))
-    assert [better_with_torch(info, 38, 9) for info in (short, long, unknown)] == [False, True, True]
-    assert not better_with_torch(long, 9, 9)
+def test_long_recordings_of_all_levels_without_marks_are_left_to_torch(light, monkeypatch):
+    def better(seconds: int | None, levels: int = 38, salvage: bool = False, marked: bool = False) -> bool:
+        info = light.stream_info(levels, None if seconds is None else 24000 * seconds)
+        return better_with_torch(info, levels, 9, salvage, lambda: marked)
+
+    assert [better(50), better(70), better(None)] == [False, True, True]
+    assert not better(70, marked=True)
+    assert not better(70, levels=9)
+    assert better(5, salvage=True)
+    assert not better(5, levels=9, salvage=True)
     monkeypatch.setattr("josiecodec.runtime.choose.has_torch", lambda: False)
-    assert not better_with_torch(long, 38, 9)
+    assert not better(70)
 
 
 def test_weights_of_another_layer_need_torch():
     codec = AudioCodec(WEIGHTS / "jodio-24k-v3", 1)
     codec.weights = {name: value for name, value in codec.weights.items() if "filter" not in name}
-    assert "need torch" in (decoding_reason(codec, 18, False, False) or "")
-    assert decoding_reason(codec, 9, False, False) is None
+    assert "need torch" in (levels_reason(codec, 18) or "")
+    assert levels_reason(codec, 9) is None
 
 
 def test_weights_stay_on_disk_and_say_what_is_missing(light):

@@ -10,8 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from kit.audio import speechlike
+import torch
+from kit.audio import speechlike, tiny_model
 from kit.processes import run
+from kit.video import write_video
+from PIL import Image
+
+from josiecodec.hub.store import save
+from josiecodec.media.video_reader import load_video
 
 # Found first by Python: imports of these fail as if nobody had installed them.
 _BLOCK = "import os, sys\nfor name in os.environ['BLOCKED'].split():\n    sys.modules[name] = None\n"
@@ -62,8 +68,6 @@ def test_levels_after_the_base_are_decoded_without_torch(folder):
     )
     assert len(ours) == len(theirs)
     assert np.abs(ours - theirs).max() <= 16
-    said = without(folder, "decode", coded, folder / "no.wav", "--salvage", code=2)
-    assert "salvaging levels above 9 needs torch" in said
 
 
 def test_what_else_there_is_without_torch(folder):
@@ -87,12 +91,9 @@ def test_a_folder_without_torch(folder):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (("--kbps", 2.4), "--kbps needs torch, which is not installed: pip install torch"),
-        (("--n-q", 18), "encoding levels above 9 needs torch, which is not installed"),
-        (("--stereo",), "stereo needs torch, which is not installed"),
         (("--runtime", "torch"), "--runtime torch was asked for, which is not installed"),
         (("--device", "cuda"), "device 'cuda' needs torch, which is not installed"),
-        (("--runtime", "onnx", "--kbps", 2.4), "--runtime onnx cannot do it"),
+        (("--runtime", "onnx", "--device", "cuda"), "--runtime onnx cannot do it"),
     ],
 )
 def test_what_needs_torch_says_so(folder, options, text):
@@ -102,10 +103,86 @@ def test_what_needs_torch_says_so(folder, options, text):
     assert not (folder / "no.josie").exists()
 
 
-def test_other_commands_say_what_is_missing(folder):
-    said = without(folder, "tokenize", folder / "in", folder / "dataset", blocked="torch", code=2)
-    assert "torch" in said
-    assert "pip install torch" in said
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("eval", "audio", "in"),
+        ("export", "jodio-24k-v4", "graphs"),
+        ("save", "jodio-24k-v4", "model"),
+        ("tokenize", "pictures", "no-dataset"),
+        ("encode", "clip.mp4", "no.josie"),
+        ("encode", "in/0.wav", "no.josie", "--model", "model"),
+    ],
+)
+def test_other_commands_say_what_is_missing(folder, arguments, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "pictures").mkdir(exist_ok=True)
+    Image.new("RGB", (32, 32)).save(folder / "pictures" / "one.png")
+    write_video(folder / "clip.mp4", (32, 48), 5)
+    if not (folder / "model").exists():
+        save(tiny_model(), folder / "model")
+    said = without(folder, *arguments, blocked="torch", code=2)
+    assert "torch, which is not installed: pip install torch" in said
+    assert said.count("\n") == 1, said
+
+
+def test_rates_stereo_and_pieces_without_torch(folder):
+    wave = soundfile.read(folder / "in" / "0.wav")[0]
+    soundfile.write(folder / "stereo.wav", np.stack([wave, 0.2 * wave], 1), 24000)
+    coded = folder / "stereo.josie"
+    without(folder, "encode", folder / "stereo.wav", coded, "--stereo", "--kbps", 4)
+    assert coded.stat().st_size * 8 <= 4000 * len(wave) / 24000
+    without(folder, "decode", coded, folder / "piece.wav", "--start", 0.5, "--seconds", 0.5)
+    assert soundfile.info(folder / "piece.wav").channels == 2
+    assert soundfile.info(folder / "piece.wav").frames == 12000
+    assert "level 0" in without(folder, "eval", "codes", coded)
+
+
+def test_a_dataset_without_torch(folder):
+    made = folder / "dataset"
+    without(folder, "tokenize", folder / "in", made, "-q", blocked="torch")
+    assert "2 clips" in without(folder, "tokens", "info", made, blocked="torch")
+    without(folder, "tokens", "verify", made, blocked="torch")
+    without(folder, "tokens", "export", made, folder / "arrays", "--to", "npy", blocked="torch")
+    run("tokenize", folder / "in", folder / "torch-dataset", "-q")
+    names = ("00000.safetensors", "dataset.json")
+    assert all((made / name).read_bytes() == (folder / "torch-dataset" / name).read_bytes() for name in names)
+
+
+def test_a_video_is_decoded_without_torch(folder):
+    write_video(folder / "film.mp4", (48, 64), 20, audio=True)
+    run("encode", folder / "film.mp4", folder / "film.josie", "--kbps", 200)
+    for runtime in ("torch", "onnx"):
+        how = ("decode", folder / "film.josie", folder / f"{runtime}.mkv", "--runtime", runtime)
+        run(*how) if runtime == "torch" else without(folder, *how, blocked="torch")
+    found, want = (load_video(folder / f"{runtime}.mkv")[0] for runtime in ("onnx", "torch"))
+    assert found.shape == (3, 20, 48, 64)
+    assert torch.equal(found, want)
+    without(folder, "decode", folder / "film.josie", folder / "film.png", "--start", 0.3, blocked="torch")
+    run("encode", folder / "film.mp4", folder / "groups.josie", "--n-q", 4)
+    said = without(folder, "decode", folder / "groups.josie", folder / "groups.mkv", blocked="torch", code=2)
+    assert "a video without motion needs torch, which is not installed" in said
+
+
+PYTHON = """
+import josiecodec
+josiecodec.encode_file("in/0.wav", "py.josie", kbps=3)
+josiecodec.decode_file("py.josie", "py.wav")
+print(josiecodec.decode_piece("py.josie", 0.2, 0.1).shape, josiecodec.TokenFile.read("py.josie").streams[0].codes.shape)
+try:
+    josiecodec.load("jodio-24k-v4")
+except ModuleNotFoundError as error:
+    print(error)
+"""
+
+
+def test_python_without_torch(folder):
+    path = os.pathsep.join([str(folder / "blocked"), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": path, "BLOCKED": "torch"}
+    done = subprocess.run([sys.executable, "-c", PYTHON], cwd=folder, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "(1, 2400) (64, 20)"
+    assert "josiecodec.load needs torch: pip install torch" in done.stdout
 
 
 def test_without_both_runtimes(folder):
@@ -127,5 +204,6 @@ def test_a_variable_chooses_the_runtime(folder):
 
 def test_importing_the_runtime_imports_no_torch():
     names = "josiecodec.runtime.audio_codec, josiecodec.runtime.choose, josiecodec.coding.audio, josiecodec_cli.main"
+    names += ", josiecodec.datasets.verify"
     code = f"import sys, {names}; print([m for m in ('torch', 'av', 'PIL', 'tqdm') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -16,8 +16,9 @@ from kit.video import write_video
 from kit.vision import CONV, model, scene
 
 from josiecodec.bitstream.josie_file import TokenFile
-from josiecodec.coding.video import decode_video, encode_video
+from josiecodec.coding.video import encode_video
 from josiecodec.coding.video_cut import cut_film
+from josiecodec.coding.video_decoding import decode_video
 from josiecodec.errors import CodecError
 from josiecodec.media.video_reader import load_video
 from josiecodec.settings import Rate

@@ -21,13 +21,13 @@ from torch import Tensor
 
 from ..nn.streaming import State
 from .mimi import MimiConfig
+from .pitch_classes import WARM_UP
 from .source import TURN, HarmonicNoiseSource
 
 if TYPE_CHECKING:
     from .network import JodioNetwork
     from .waveform_layer import WaveformLayer
 
-WARM_UP = 24  # frames after which no layer remembers what came before, but for what is counted
 LISTENED = 48  # frames on which phases are compared, at most
 NEEDED = 10  # of these that have levels of the waveform layer, at least
 GRID = 64  # phases compared at first, a turn in all
@@ -183,6 +183,14 @@ def phase_of(network: JodioNetwork, state: State) -> int | None:
     """The phase of the pulse train after the frames that a stream has decoded; None if nothing counts it."""
     source = next((m for m in network.modules() if isinstance(m, HarmonicNoiseSource)), None)
     return int(state[source][0]) % TURN if source is not None and source in state else None
+
+
+def meet_phase(network: JodioNetwork, state: State, phase: int) -> None:
+    """Go on with another phase of the pulse train, where a stream counts one."""
+    source = next((m for m in network.modules() if isinstance(m, HarmonicNoiseSource)), None)
+    if source is not None and source in state:
+        turns, place = state[source]
+        state[source] = torch.full_like(turns, phase), place
 
 
 def coded_frames(network: JodioNetwork, codes: Tensor) -> tuple[list[int], Tensor]:

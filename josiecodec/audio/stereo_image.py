@@ -17,8 +17,6 @@ import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import torch
-from torch import Tensor
 
 EDGES = (400.0, 800.0, 1400.0, 2200.0, 3500.0, 5500.0)  # Hz, between the bands
 BANDS = len(EDGES) + 1
@@ -28,15 +26,16 @@ HOPS = 4  # in a frame
 QUIET = 1e-9  # mean square of a band in which nothing is to be heard: it stays where it was
 
 
-def gains(angles: Tensor) -> Tensor:
+def gains(angles: np.ndarray) -> np.ndarray:
     """Factors of the left channel for angles of any shape; those of the right are 2 less these."""
-    turn = angles * (math.pi / 2 / (ANGLES - 1))
-    return 2 * turn.cos() / (turn.cos() + turn.sin())
+    turn = np.asarray(angles, np.float32) * np.float32(math.pi / 2 / (ANGLES - 1))
+    factors: np.ndarray = 2 * np.cos(turn) / (np.cos(turn) + np.sin(turn))
+    return factors
 
 
-def band_of_bins(window: int, sample_rate: int) -> Tensor:
+def band_of_bins(window: int, sample_rate: int) -> np.ndarray:
     """The band of each bin of a window, int64 [window / 2 + 1]."""
-    return torch.bucketize(torch.arange(window // 2 + 1) * (sample_rate / window), torch.tensor(EDGES), right=True)
+    return np.searchsorted(np.array(EDGES), np.arange(window // 2 + 1) * (sample_rate / window), side="right")
 
 
 class _Windows:
@@ -45,20 +44,20 @@ class _Windows:
     def __init__(self, channels: int, frame_size: int):
         self.hop = frame_size // HOPS
         self.size = 2 * self.hop
-        self.window = ((torch.arange(self.size) + 0.5) * (math.pi / self.size)).sin()
-        self._rest = torch.zeros(channels, self.hop)  # the first window is centred at sample 0
+        self.window = np.sin((np.arange(self.size) + 0.5) * (math.pi / self.size)).astype(np.float32)
+        self._rest = np.zeros((channels, self.hop), np.float32)  # the first window is centred at sample 0
 
-    def __call__(self, samples: Tensor) -> Tensor:
-        joined = torch.cat([self._rest, samples], 1)
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        joined = np.concatenate([self._rest, samples], 1)
         count = max(joined.shape[1] // self.hop - 1, 0)
         self._rest = joined[:, count * self.hop :]
         if not count:
-            return torch.zeros(0, len(joined), self.size // 2 + 1, dtype=torch.complex64)
-        rows = joined[:, : (count + 1) * self.hop].unfold(1, self.size, self.hop)
-        return torch.fft.rfft(rows * self.window).transpose(0, 1)
+            return np.zeros((0, len(joined), self.size // 2 + 1), np.complex64)
+        rows = np.lib.stride_tricks.sliding_window_view(joined, self.size, 1)[:, :: self.hop][:, :count]
+        return np.fft.rfft(rows * self.window).astype(np.complex64).swapaxes(0, 1)
 
 
-def find_image(blocks: Iterable[Tensor], frame_size: int, sample_rate: int) -> Iterator[np.ndarray]:
+def find_image(blocks: Iterable[np.ndarray], frame_size: int, sample_rate: int) -> Iterator[np.ndarray]:
     """The angles of a recording, frame by frame in pieces: uint16 [frames, BANDS], as many frames as it has.
 
     Args:
@@ -66,17 +65,22 @@ def find_image(blocks: Iterable[Tensor], frame_size: int, sample_rate: int) -> I
         frame_size, sample_rate: of the codec.
     """
     windows = _Windows(2, frame_size)
-    bands = torch.nn.functional.one_hot(band_of_bins(windows.size, sample_rate), BANDS).float()
+    bands = np.eye(BANDS)[band_of_bins(windows.size, sample_rate)]
     last = np.full(BANDS, CENTRE, np.uint16)
-    waiting = torch.zeros(0, 2, BANDS)
+    waiting = np.zeros((0, 2, BANDS))
     length = frames = 0
 
-    def angles(whole: Tensor) -> np.ndarray:
+    def energies(samples: np.ndarray) -> np.ndarray:
+        """Of each window, channel and band."""
+        energy: np.ndarray = np.square(np.abs(windows(samples).astype(np.complex128))) @ bands
+        return energy
+
+    def angles(whole: np.ndarray) -> np.ndarray:
         nonlocal last, frames
-        energy = whole.unflatten(0, (-1, HOPS)).sum(1)  # [frames, 2, BANDS]
-        turn = torch.atan2(energy[:, 1].sqrt(), energy[:, 0].sqrt())
-        found = (turn * (2 / math.pi * (ANGLES - 1))).round().numpy().astype(np.uint16)
-        heard = (energy.sum(1) > QUIET * HOPS * windows.size**2 / 4).numpy()
+        energy = whole.reshape(-1, HOPS, 2, BANDS).sum(1)
+        turn = np.arctan2(np.sqrt(energy[:, 1]), np.sqrt(energy[:, 0]))
+        found = np.rint(turn * (2 / math.pi * (ANGLES - 1))).astype(np.uint16)
+        heard = energy.sum(1) > QUIET * HOPS * windows.size**2 / 4
         for row, known in zip(found, heard):
             row[~known] = last[~known]
             last = row
@@ -85,13 +89,12 @@ def find_image(blocks: Iterable[Tensor], frame_size: int, sample_rate: int) -> I
 
     for block in blocks:
         length += block.shape[1]
-        waiting = torch.cat([waiting, windows(block).abs().square() @ bands])
+        waiting = np.concatenate([waiting, energies(block)])
         whole = len(waiting) // HOPS * HOPS
         if whole:
             yield angles(waiting[:whole])
             waiting = waiting[whole:]
-    padding = 2 * frame_size
-    waiting = torch.cat([waiting, windows(torch.zeros(2, padding)).abs().square() @ bands])
+    waiting = np.concatenate([waiting, energies(np.zeros((2, 2 * frame_size), np.float32))])
     missing = -(-length // frame_size) - frames
     if missing > 0:
         yield angles(waiting[: missing * HOPS])
@@ -107,8 +110,8 @@ class Panner:
     def __init__(self, frame_size: int, sample_rate: int):
         self._windows = _Windows(1, frame_size)
         self._bands = band_of_bins(self._windows.size, sample_rate)
-        self._tail = torch.zeros(self._windows.hop)  # of the left, what the next window adds to
-        self._kept = torch.zeros(0)  # mono of which the left is not there yet
+        self._tail = np.zeros(self._windows.hop, np.float32)  # of the left, what the next window adds to
+        self._kept = np.zeros(0, np.float32)  # mono of which the left is not there yet
         self._count = 0  # windows
         self._skip = self._windows.hop  # before sample 0
 
@@ -117,33 +120,33 @@ class Panner:
         """The frame whose angles are needed next."""
         return self._count // HOPS
 
-    def __call__(self, mono: Tensor, angles: Tensor) -> Tensor:
+    def __call__(self, mono: np.ndarray, angles: np.ndarray) -> np.ndarray:
         """Take samples [n] and the angles of all frames from `frame` on [any, BANDS]; what is ready, [2, m].
 
         Frames beyond the last angles have the last ones; without any, sounds are in the middle.
         """
         spectra = self._windows(mono[None])[:, 0]
-        self._kept = torch.cat([self._kept, mono])
+        self._kept = np.concatenate([self._kept, mono])
         if not len(spectra):
-            return torch.zeros(2, 0)
+            return np.zeros((2, 0), np.float32)
         first = self.frame
-        index = (self._count + torch.arange(len(spectra))) // HOPS - first
+        index = (self._count + np.arange(len(spectra))) // HOPS - first
         if not len(angles):
-            angles = torch.full((1, BANDS), CENTRE)
-        factors = gains(angles[index.clamp(max=len(angles) - 1)].float())[:, self._bands]
-        rows = torch.fft.irfft(spectra * factors, self._windows.size) * self._windows.window
+            angles = np.full((1, BANDS), CENTRE)
+        factors = gains(angles[np.minimum(index, len(angles) - 1)])[:, self._bands]
+        rows = np.fft.irfft(spectra * factors, self._windows.size).astype(np.float32) * self._windows.window
         self._count += len(spectra)
         hop = self._windows.hop
-        out = torch.cat([rows[:, :hop].reshape(-1), torch.zeros(hop)])
+        out = np.concatenate([rows[:, :hop].reshape(-1), np.zeros(hop, np.float32)])
         out[hop:] += rows[:, hop:].reshape(-1)
         out[:hop] += self._tail
         self._tail = out[-hop:]
         left = out[self._skip : -hop]
         self._skip = 0
         mono, self._kept = self._kept[: len(left)], self._kept[len(left) :]
-        return torch.stack([left, 2 * mono - left])
+        return np.stack([left, 2 * mono - left])
 
-    def finish(self, angles: Tensor) -> Tensor:
+    def finish(self, angles: np.ndarray) -> np.ndarray:
         """The rest, [2, m]."""
         owed = len(self._kept)
-        return self(torch.zeros(2 * self._windows.hop), angles)[:, :owed]
+        return self(np.zeros(2 * self._windows.hop, np.float32), angles)[:, :owed]

@@ -90,6 +90,11 @@ class AudioStream:
         """What the encoding side remembers, its decoded base among it where there are levels after the base."""
         return self._encoder
 
+    @property
+    def decoder_state(self) -> State:
+        """What the decoding side remembers."""
+        return self._decoder
+
     @torch.no_grad()
     def flush(self) -> Tensor:
         """End the recording: codes [B, n_q, 0 or 1] of the samples that still wait for their frame."""

@@ -97,3 +97,14 @@ def _by_level(codes: np.ndarray | PatchRows, starts: tuple[int, ...]) -> list[np
     level = np.arange(len(codes.codes)) - np.repeat(np.cumsum(numbers) - numbers, numbers) + np.repeat(first, numbers)
     known = np.repeat(modes < len(starts), numbers)
     return [codes.codes[known & (level == k)] for k in range(int((first + numbers).max(initial=0)))]
+
+
+def codebook_use(counts: np.ndarray) -> dict[str, float]:
+    """How a codebook is used, from the counts of its codes [codebook_size].
+
+    Returns:
+        `used`: fraction of the codes that occur at all; `entropy_bits`: order-0 entropy; `perplexity`: 2 ** that.
+    """
+    p = counts / max(counts.sum(), 1)
+    entropy = float(-(p * np.log2(np.maximum(p, 1e-12))).sum())
+    return {"used": float((counts > 0).mean()), "entropy_bits": entropy, "perplexity": 2**entropy}

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..audio.network import JodioNetwork
-from ..audio.resume import EnteredStream, ResumedStream, phase_of
+from ..audio.resume import EnteredStream, ResumedStream, meet_phase, phase_of
 from ..audio.stream import AudioStream
 from ..settings import EncoderSettings
 from .audio_coder import Ahead
@@ -64,6 +64,13 @@ class TensorDecoder:
     def found(self) -> bool:
         """See `ArrayDecoder`."""
         return not isinstance(self._stream, ResumedStream) or self._stream.found
+
+    def meet(self, phase: int) -> None:
+        """See `ArrayDecoder`."""
+        if isinstance(self._stream, AudioStream):
+            meet_phase(self.codec, self._stream.decoder_state, phase)
+        elif self._stream is not None and self.found:
+            meet_phase(self.codec, self._stream.state, phase)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """See `ArrayDecoder`."""

@@ -23,10 +23,12 @@ from ..media.audio_open import Reading, SampleReader, SampleResampler
 from ..media.audio_writer import AudioWriter
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio_coder import AudioCoder
+from .audio_piece import AudioPiece
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .layer_rate import Fitted
 from .result import Progress, Result
 from .sample_decoder import SampleDecoder
+from .stereo import placed_blocks
 from .stretch import Stretch, seekable
 
 MAX_IN_MEMORY = 1 << 26  # bytes of standard input; more goes to a temporary file
@@ -331,11 +333,9 @@ def _decode_piece(
     stretch: Stretch,
 ) -> Result:
     """`decode_file` of a stretch."""
-    from .audio_piece import AudioPiece  # with torch
-
     with TokenReader(source, codec.known_tables) as reader:
         index = find_stream(reader.streams, "audio")
-        piece = AudioPiece(codec, reader, index, stretch, n_q, salvage, mono)  # type: ignore[arg-type]
+        piece = AudioPiece(codec, reader, index, stretch, n_q, salvage, mono)
         written, expected = 0, (piece.last - piece.first) * rate / codec.sample_rate
         with AudioWriter(target, rate, piece.channels) as writer:
             for part in piece.samples(rate):
@@ -354,8 +354,6 @@ def _channels(
     blocks = reader.blocks(salvage)
     info = reader.streams[place] if place is not None else None
     if place is not None and isinstance(info, AudioInfo):
-        from .stereo import placed_blocks  # with torch
-
         yield from placed_blocks(blocks, info, place, index, decoder, salvage)
         return
     for block in blocks:

@@ -6,6 +6,7 @@ this module nor what drives it (`audio.py`, `sample_decoder.py`) imports torch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -44,6 +45,13 @@ class ArrayDecoder(Protocol):
     @property
     def found(self) -> bool: ...
 
+    def meet(self, phase: int) -> None:
+        """Go on with the phase of the pulse train that the encoder had here, if it is counted (`bitstream/marks.py`).
+
+        Runtimes and machines round pitches differently, so that their phases drift apart; levels after the base are
+        relative to that of the encoder.
+        """
+
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Take codes, integers [frames, levels]; give the samples that are ready, float32 [any]."""
 
@@ -73,6 +81,8 @@ class AudioCoder(Protocol):
     tables: EntropyTables | None
 
     @property
+    def fingerprint(self) -> str: ...
+    @property
     def sample_rate(self) -> int: ...
     @property
     def frame_size(self) -> int: ...
@@ -99,6 +109,24 @@ class AudioCoder(Protocol):
 
     def array_decoder(self, first: int = 0, ahead: Ahead | None = None) -> ArrayDecoder:
         """What decodes a recording from its frame `first` on; `ahead` is what is known of how it goes on."""
+
+    def encode_batch(self, waves: Sequence[np.ndarray], n_q: int) -> Sequence[np.ndarray]:
+        """Codes [frames, n_q] of waveforms [T], each as if it were alone."""
+
+    @property
+    def run_up(self) -> int:
+        """Frames after which no layer of the decoder remembers what came before, but for what is counted."""
+
+    @property
+    def counts_phase(self) -> bool:
+        """Whether the decoder counts the phase of a pulse train."""
+
+    def entered_decoder(self, first: int, layers_from: int, mark: tuple[int, int] | None) -> ArrayDecoder:
+        """What decodes a recording from its frame `first` on, exact from `layers_from` on; see `EnteredStream`.
+
+        Args:
+            mark: a frame, and the phase of the pulse train before it.
+        """
 
     # Of codecs `by_frame`, see `Jodio`; others are never asked.
     def layer_inputs(self, blocks: Any, settings: EncoderSettings | None = None) -> Any: ...

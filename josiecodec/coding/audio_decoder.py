@@ -8,20 +8,13 @@ import torch
 from torch import Tensor
 
 from ..audio.network import JodioNetwork
-from ..audio.resume import EnteredStream, ResumedStream
 from ..bitstream.container import Block
 from ..bitstream.header import AudioInfo
-from . import sample_decoder
-from .array_streams import TensorDecoder
 from .sample_decoder import SampleDecoder
 
 
 class BlockDecoder:
-    """A `SampleDecoder` that gives tensors [n]; see there for its arguments and attributes.
-
-    Args:
-        entered: where decoding begins if not at frame 0: the frame, and what decodes from there on.
-    """
+    """A `SampleDecoder` that gives tensors [n]; see there for its arguments and attributes."""
 
     def __init__(
         self,
@@ -29,10 +22,8 @@ class BlockDecoder:
         info: AudioInfo,
         n_q: int | None = None,
         salvage: bool = False,
-        entered: tuple[int, ResumedStream | EnteredStream] | None = None,
     ):
-        begun = None if entered is None else (entered[0], TensorDecoder(codec, stream=entered[1]))
-        self._inner = SampleDecoder(codec, info, n_q, salvage, begun)  # type: ignore[arg-type]
+        self._inner = SampleDecoder(codec, info, n_q, salvage)  # type: ignore[arg-type]
 
     @property
     def levels(self) -> int:
@@ -61,8 +52,3 @@ class BlockDecoder:
     def finish(self) -> Iterator[Tensor]:
         """See `SampleDecoder.finish`."""
         return map(torch.from_numpy, self._inner.finish())
-
-
-def silence(samples: int) -> Iterator[Tensor]:
-    """Zeros in pieces of bounded size."""
-    return map(torch.from_numpy, sample_decoder.silence(samples))

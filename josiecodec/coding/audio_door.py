@@ -14,8 +14,8 @@ from ..bitstream.josie_file import TokenFile
 from ..errors import CodesError
 from ..media.audio_reader import Audio
 from ..nn.conv import pad_to_multiple
-from ..settings import EncoderSettings, Rate
-from .door import FileDoor, as_codes, asked_rate, audio_tensor, check_precision, check_samples
+from ..settings import EncoderSettings, Rate, asked_rate
+from .door import FileDoor, as_codes, audio_tensor, check_precision, check_samples
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

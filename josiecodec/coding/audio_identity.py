@@ -118,6 +118,12 @@ class AudioIdentity(AudioStreams):
         """Its entropy tables by its fingerprint."""
         return {} if self.tables is None else {self.fingerprint: self.tables}
 
+    def layer_rows(self, n_q: int) -> tuple[list[int], list[int]]:
+        """Which of the levels after the base are the envelope layer's and the waveform layer's, of n_q in all."""
+        positions = self.config.envelope.positions if self.config.envelope else ()
+        rows = range(n_q - self.base_levels)
+        return [k for k in rows if k in positions], [k for k in rows if k not in positions]
+
     def bitrate(self, n_q: int | None = None) -> float:
         """Bits per second of the codes of `n_q` levels, before any entropy coding."""
         return self.levels(n_q) * math.log2(self.codebook_size) * self.frame_rate

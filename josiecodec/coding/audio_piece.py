@@ -14,21 +14,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import IO
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from ..audio.resume import EnteredStream, ResumedStream, run_up
-from ..audio.source import HarmonicNoiseSource
 from ..bitstream.container import Block, TokenReader
-from ..bitstream.header import AudioInfo, image_of
-from ..media.audio_reader import StreamResampler
-from .audio_decoder import BlockDecoder, silence
-from .jodio import Jodio
-from .sample_decoder import MARKED_FRAMES
+from ..bitstream.header import AudioInfo, find_stream, image_of
+from ..media.audio_open import SampleResampler
+from .audio_coder import AudioCoder
+from .sample_decoder import MARKED_FRAMES, SampleDecoder, silence
 from .stereo import ImageDecoder
-from .stretch import PastTheEnd, Stretch
+from .stretch import PastTheEnd, Stretch, seekable
 
 NEAR = 20.0  # seconds: a piece that begins before is decoded from the beginning on
 NEAR_WITHOUT_MARK = 240.0  # the same where the phase would have to be found, which takes longer
@@ -63,7 +60,7 @@ class AudioPiece:
 
     def __init__(
         self,
-        codec: Jodio,
+        codec: AudioCoder,
         reader: TokenReader,
         stream: int,
         stretch: Stretch,
@@ -88,7 +85,7 @@ class AudioPiece:
         self.last = int(min(last, self.length))
         self.problems: list[str] = []
 
-    def samples(self, sample_rate: int | None = None) -> Iterator[Tensor]:
+    def samples(self, sample_rate: int | None = None) -> Iterator[np.ndarray]:
         """The piece, [channels, n] at a time; `sample_rate` None for that of the codec."""
         own = self.codec.sample_rate
         if sample_rate in (None, own):
@@ -101,19 +98,19 @@ class AudioPiece:
         end = min(self.last + margin, self.length)
         first, last = self.stretch.samples(rate)
         at = begin // step * (rate // math.gcd(own, rate))
-        resamplers = [StreamResampler(own, rate) for _ in range(self.channels)]
+        resamplers = [SampleResampler(own, rate) for _ in range(self.channels)]
 
-        def resampled(part: Tensor, ends: bool = False) -> Tensor:
-            return torch.stack([r(row.contiguous(), last=ends) for r, row in zip(resamplers, part, strict=True)])
+        def resampled(part: np.ndarray, ends: bool = False) -> np.ndarray:
+            return np.stack([r(np.ascontiguousarray(row), last=ends) for r, row in zip(resamplers, part, strict=True)])
 
-        def parts() -> Iterator[Tensor]:
+        def parts() -> Iterator[np.ndarray]:
             for part in self._between(begin, end):
                 yield resampled(part)
-            yield resampled(torch.zeros(self.channels, 0), True)
+            yield resampled(np.zeros((self.channels, 0), np.float32), True)
 
         yield from _cut(parts(), at, first, last)
 
-    def _between(self, first: int, last: int) -> Iterator[Tensor]:
+    def _between(self, first: int, last: int) -> Iterator[np.ndarray]:
         """Samples `first` up to `last` of the recording."""
         if self.image is None:
             for part in self._sound(first, last):
@@ -124,7 +121,7 @@ class AudioPiece:
         end = min(last + size, self.length)
         yield from _cut(self._placed(frame, end), frame * size, first, last)
 
-    def _placed(self, frame: int, last: int) -> Iterator[Tensor]:
+    def _placed(self, frame: int, last: int) -> Iterator[np.ndarray]:
         """Left and right from a frame on."""
         info = self.reader.streams[self.image or 0]
         assert isinstance(info, AudioInfo)
@@ -139,13 +136,13 @@ class AudioPiece:
             yield image(part)
         yield image.finish()
 
-    def _sound(self, first: int, last: int) -> Iterator[Tensor]:
+    def _sound(self, first: int, last: int) -> Iterator[np.ndarray]:
         """Mono samples `first` up to `last`, [n] at a time."""
         size = self.codec.frame_size
         decoder = self._decoder(first // size)
         begin = decoder.reached
 
-        def parts() -> Iterator[Tensor]:
+        def parts() -> Iterator[np.ndarray]:
             end = math.inf if not self.codec.config.causal else -(-last // size) + LATE
             for block in self._blocks(self.stream, begin, end):
                 yield from decoder.push(block)
@@ -159,24 +156,24 @@ class AudioPiece:
 
         yield from _cut(parts(), begin * size, first, last)
 
-    def _decoder(self, frame: int) -> BlockDecoder:
+    def _decoder(self, frame: int) -> SampleDecoder:
         """What decodes from a frame on that comes some time before this one."""
         codec = self.codec
-        decoder = BlockDecoder(codec, self.info, self.n_q, self.salvage)
+        decoder = SampleDecoder(codec, self.info, self.n_q, self.salvage)
         layered = decoder.levels > codec.base_levels
-        warm = run_up(codec)
+        warm = codec.run_up
         begin = frame - (LAYERS_WARM_UP if layered else 0)
         seconds = begin * codec.frame_size / codec.sample_rate
         if not codec.config.causal or begin <= warm or seconds <= NEAR:
             return decoder
         known: tuple[int, int] | None = None
-        if any(isinstance(module, HarmonicNoiseSource) for module in codec.modules()):
+        if codec.counts_phase:
             known = self._mark(begin, min(decoder.levels, codec.base_levels))
             if known is None and layered:
                 return decoder if seconds <= NEAR_WITHOUT_MARK else self._finding(frame)
         first = max((begin if known is None else known[0]) - warm, 0)
-        entered = first, EnteredStream(codec, first, begin, known)
-        return BlockDecoder(codec, self.info, self.n_q, self.salvage, entered)
+        entered = first, codec.entered_decoder(first, begin, known)
+        return SampleDecoder(codec, self.info, self.n_q, self.salvage, entered)
 
     def _mark(self, frame: int, levels: int) -> tuple[int, int] | None:
         """The last frame up to this one that may have a mark, and its phase, if it has one for so many levels."""
@@ -186,11 +183,11 @@ class AudioPiece:
                 return marked, block.mark.phase
         return None
 
-    def _finding(self, frame: int) -> BlockDecoder:
+    def _finding(self, frame: int) -> SampleDecoder:
         """What finds the phase from the codes."""
         place = next(self.index.places(self.stream, max(frame - FINDING, 0), frame))
-        entered = place.first, ResumedStream(self.codec, place.first)
-        return BlockDecoder(self.codec, self.info, self.n_q, self.salvage, entered)
+        entered = place.first, self.codec.array_decoder(place.first)
+        return SampleDecoder(self.codec, self.info, self.n_q, self.salvage, entered)
 
     def _blocks(self, stream: int, first: int, last: float) -> Iterator[Block]:
         """Blocks of frames `first` up to about `last`, the first one without what comes before."""
@@ -202,7 +199,20 @@ class AudioPiece:
             yield block
 
 
-def _cut(parts: Iterator[Tensor], at: int, first: int, last: float) -> Iterator[Tensor]:
+def is_marked(source: str | Path | bytes | IO[bytes]) -> bool:
+    """Whether a file of sound says the phase of its decoder now and then, or is too short for that.
+
+    Raises:
+        FormatError: if the file is damaged.
+    """
+    with TokenReader(seekable(source)) as reader:
+        stream = find_stream(reader.streams, "audio")
+        for block in reader.blocks_at(reader.index().places(stream, MARKED_FRAMES, MARKED_FRAMES + 1), salvage=True):
+            return block.mark is not None
+    return True
+
+
+def _cut(parts: Iterator[np.ndarray], at: int, first: int, last: float) -> Iterator[np.ndarray]:
     """Of parts [..., n] that begin with sample `at`, what lies from `first` up to `last`."""
     for part in parts:
         begin, end = max(first - at, 0), min(part.shape[-1], last - at)

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import IO
 
 from ..atomic import write_bytes
-from ..media.audio_reader import AudioReader, Reading
+from ..media.audio_open import Reading, SampleReader
 from ..media.audio_stereo import stereo_blocks
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio import encode_file, kept_source
-from .jodio import Jodio
+from .audio_coder import AudioCoder
 from .result import Progress, Result
 from .stereo import image_file, merged, room_for_mono
 
 
 def encode_stereo(
-    codec: Jodio,
+    codec: AudioCoder,
     source: str | Path | IO[bytes],
     target: str | Path | IO[bytes],
     n_q: int | None = None,
@@ -49,7 +49,7 @@ def encode_stereo(
     rate = fitting_rate("audio", n_q, rate)
     with kept_source(source) as kept:
         image = None
-        with AudioReader(_rewound(kept), reading) as reader:
+        with SampleReader(_rewound(kept), reading) as reader:
             if reader.channels == 2:
                 info = codec.stream_info(1, None, reader.sample_rate, 2)
                 image = image_file(stereo_blocks(reader, codec.sample_rate), info)

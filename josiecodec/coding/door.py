@@ -28,19 +28,6 @@ MAX_PICTURE = 2.0  # of pixels; resampling overshoots by less, 8-bit integers li
 HALF = (torch.float16, torch.bfloat16)
 
 
-def asked_rate(rate: Rate | None, kbps: float | None = None, bpp: float | None = None) -> Rate | None:
-    """The rate that a caller asks for, as a `Rate` or as a number.
-
-    Raises:
-        CodecError: if more than one is given.
-    """
-    if kbps is None and bpp is None:
-        return rate
-    if rate is not None:
-        raise CodecError("give either rate, or kbps or bpp")
-    return Rate(kbps=kbps, bpp=bpp)
-
-
 def as_tensor(x: Any, what: str) -> Tensor:
     """A tensor or NumPy array as a tensor.
 

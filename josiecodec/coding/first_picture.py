@@ -9,14 +9,14 @@ import numpy as np
 from ..bitstream.container import Block
 from ..bitstream.header import VisionInfo
 from ..errors import FormatError
-from .motion_codec import VideoDecoder
+from .video_decoder import VideoDecoder
 
 
 class FirstPicture:
     """Puts the blocks of a video together until its first picture is there.
 
     Args:
-        codec: a `Jovio`.
+        codec: the model.
         info, n_q, salvage: as of `VideoDecoder`.
     """
 
@@ -32,7 +32,7 @@ class FirstPicture:
     def push(self, block: Block) -> None:
         """Take a block; raises FormatError as `VideoDecoder.push`."""
         for picture in self._decoder.push(block):
-            self._picture = picture.cpu().numpy()
+            self._picture = picture
             return
 
     def finish(self) -> np.ndarray:
@@ -45,5 +45,5 @@ class FirstPicture:
             picture = next(iter(self._decoder.finish()), None)
             if picture is None:
                 raise FormatError("no whole picture in this file")
-            self._picture = picture.cpu().numpy()
+            self._picture = picture
         return self._picture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from ..bitstream.container import TokenReader
 from ..bitstream.header import find_stream
@@ -15,6 +15,8 @@ from .picture_network import NetworkOwner
 from .preview import PreviewSize, resized
 from .result import Result
 from .stretch import Stretch, seekable
+from .video_decoder import VideoCodec
+from .video_piece import VideoPiece
 
 
 def encode_image(
@@ -78,15 +80,11 @@ def decode_image(
     piece = stretch is not None and not stretch.whole
     with TokenReader(seekable(source) if piece else source, codec.known_tables) as reader:
         if stretch is not None and piece:
-            from .jovio import Jovio
-            from .video_piece import VideoPiece
-
-            assert isinstance(codec, Jovio)  # the only ones that have videos
             index = find_stream(reader.streams, "vision")
-            shown = next(VideoPiece(codec, reader, index, stretch, n_q, salvage).pictures(), None)
+            shown = next(VideoPiece(cast(VideoCodec, codec), reader, index, stretch, n_q, salvage).pictures(), None)
             if shown is None:
                 raise FormatError("no whole picture in this piece")
-            rgb = shown.cpu().numpy()
+            rgb = shown
             fitting = rgb.shape[1:] if size is None else PreviewSize.of(size).fitting(*rgb.shape[1:])
             picture = Pixels(resized(rgb, fitting))
         else:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..audio.config import CHUNK_FRAMES
-from ..audio.layers import LayerInput
-from ..audio.resume import phase_of
+from ..audio.layers import LayerInput, search_layers
+from ..audio.resume import EnteredStream, phase_of, run_up
+from ..audio.source import HarmonicNoiseSource
 from ..bitstream.header import find_stream, image_of
 from ..bitstream.josie_file import TokenFile, TokenStream
 from ..bitstream.marks import Mark
@@ -18,14 +19,14 @@ from ..errors import CodesError
 from ..media.audio_reader import Audio
 from ..nn.conv import pad_to_multiple
 from ..nn.streaming import State
-from ..settings import EncoderSettings, Rate, fitting_rate
+from ..settings import EncoderSettings, Rate, asked_rate, fitting_rate
 from .array_streams import TensorDecoder, TensorEncoder
 from .audio_coder import Ahead
 from .audio_door import AudioDoor
 from .audio_identity import AudioStreams
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .codec import TokenCodec
-from .door import asked_rate, audio_tensor
+from .door import audio_tensor
 from .layer_rate import Fitted, Write, fit_layers
 from .layer_search import LayerSearch
 from .stereo import image_file, merged, placed, room_for_mono
@@ -80,7 +81,7 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
 
     def _stereo(self, x: Tensor, rate: Rate, settings: EncoderSettings | None) -> bytes:
         """Left and right [2, T] as the bytes of a file of their mix and the stereo image."""
-        image = image_file([x.cpu()], self.stream_info(1, None, None, 2))
+        image = image_file([x.cpu().float().numpy()], self.stream_info(1, None, None, 2))
         if image is not None and rate.kbps is not None:
             rate = Rate(kbps=room_for_mono(rate.kbps, image))
         mono = self._mono(x.mean(0)[None, None], rate, settings, 2)
@@ -126,6 +127,19 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
             piece = self.analyse_frames(self.prepared(padded, state), state, settings)
             piece.phase = phase_of(self, state)
             yield piece
+
+    def layer_arrays(self, piece: LayerInput) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See `LayeredCodec`."""
+        base, waveform, envelope = (part[0].cpu().numpy() for part in (piece.codes, piece.waveform, piece.envelope))
+        return base.T, waveform, envelope
+
+    def layer_paths(
+        self, piece: LayerInput, waveform: np.ndarray, envelope: np.ndarray, beams: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `LayeredCodec`."""
+        most, most_envelope = (torch.from_numpy(c).to(piece.codes.device) for c in (waveform, envelope))
+        own, others = search_layers(self, piece, most, most_envelope, beams)
+        return own.cpu().numpy(), others.cpu().numpy()
 
     def fit_layers(
         self,
@@ -194,7 +208,9 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
         codes = torch.from_numpy(np.asarray(file.streams[index].codes)[:n_q].astype(np.int64))[None]
         wave = self.decode(codes.to(self.device), info.length)[0]
         place = None if mono else image_of(infos, index)
-        return wave if place is None else placed(wave[0], file.streams[place])
+        if place is None:
+            return wave
+        return torch.from_numpy(placed(wave[0].cpu().numpy(), file.streams[place])).to(wave.device)
 
     def array_encoder(self, n_q: int, settings: EncoderSettings | None = None) -> TensorEncoder:
         """What encodes one recording, given as arrays, with so many levels."""
@@ -203,3 +219,24 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
     def array_decoder(self, first: int = 0, ahead: Ahead | None = None) -> TensorDecoder:
         """What decodes a recording to arrays, from its frame `first` on; see `AudioCoder`."""
         return TensorDecoder(self, first, ahead=ahead)
+
+    def encode_batch(self, waves: Sequence[np.ndarray], n_q: int) -> list[np.ndarray]:
+        """See `AudioCoder`."""
+        x = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(wave) for wave in waves], batch_first=True)
+        sizes = torch.tensor([len(wave) for wave in waves])
+        codes = self.encode(x[:, None].to(self.device), n_q, lengths=sizes).transpose(1, 2).cpu().numpy()
+        return [rows[: self.frames(len(wave))] for rows, wave in zip(codes, waves)]
+
+    @property
+    def run_up(self) -> int:
+        """See `AudioCoder`."""
+        return run_up(self)
+
+    @property
+    def counts_phase(self) -> bool:
+        """See `AudioCoder`."""
+        return any(isinstance(module, HarmonicNoiseSource) for module in self.modules())
+
+    def entered_decoder(self, first: int, layers_from: int, mark: tuple[int, int] | None) -> TensorDecoder:
+        """See `AudioCoder`."""
+        return TensorDecoder(self, stream=EnteredStream(self, first, layers_from, mark))

@@ -15,10 +15,10 @@ from ..bitstream.josie_file import TokenFile
 from ..bitstream.motion_payload import MotionRows
 from ..errors import CodecError, CodesError
 from ..media.images import Picture
-from ..settings import EncoderSettings, Rate, fitting_rate
+from ..settings import EncoderSettings, Rate, asked_rate, fitting_rate
 from .alpha import OPAQUE
 from .checks import warn
-from .door import as_tensor, asked_rate
+from .door import as_tensor
 from .motion_codec import KEY_SECONDS, MOTION_GROUP, VideoDecoder, moves, video_encoder
 from .motion_tokens import VideoTokens, from_motion_tokens, tokens_of
 from .picture_file import read_picture, write_picture
@@ -98,7 +98,8 @@ class Jovio(VisionFiles):
         info, rows = self.check_stream(stream.info), stream.codes
         assert not isinstance(rows, np.ndarray)
         decoder = VideoDecoder(self, info, n_q)
-        pictures = [*decoder.push(Block(0, 0, stream.units, rows)), *decoder.finish()]
+        arrays = [*decoder.push(Block(0, 0, stream.units, rows)), *decoder.finish()]
+        pictures = [torch.from_numpy(picture).to(self.device) for picture in arrays]
         if not pictures:
             return torch.zeros(3, 0, info.height, info.width)
         return torch.stack(pictures, 1) if info.rate else pictures[0]
@@ -173,7 +174,8 @@ class Jovio(VisionFiles):
         if rows.rows != info.rows or tokens.pictures[0].codes.shape[2] != info.columns:
             raise CodesError(f"the patches of the pictures do not make {tokens.size[1]} x {tokens.size[0]} pixels")
         decoder = VideoDecoder(self, info)
-        return torch.stack([*decoder.push(Block(0, 0, rows.units, rows)), *decoder.finish()], 1)
+        arrays = [*decoder.push(Block(0, 0, rows.units, rows)), *decoder.finish()]
+        return torch.from_numpy(np.stack(arrays, 1)).to(self.device)
 
 
 def _has_batch_axis(x: Tensor) -> bool:

@@ -8,15 +8,33 @@ recording is not too long; else it is made again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 
-from ..audio.layers import LayerInput, search_layers
-from ..audio.network import JodioNetwork
 from .layer_rate import LayerAnalysis
 
 KEPT_FRAMES = 15000  # of which the vectors to code are kept, about 5 kB each
+
+
+class LayeredCodec(Protocol):
+    """A model by frame, whatever runs its networks; its pieces are its own, but for `codes` [1, K, F]."""
+
+    config: Any
+
+    @property
+    def n_q(self) -> int: ...
+    @property
+    def base_levels(self) -> int: ...
+    def layer_rows(self, n_q: int) -> tuple[list[int], list[int]]: ...
+
+    def layer_arrays(self, piece: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of a piece the codes of the base [F, K], and how much the levels of both layers matter, [L, F], [E, F]."""
+
+    def layer_paths(
+        self, piece: Any, waveform: np.ndarray, envelope: np.ndarray, beams: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Codes of a piece with every number of levels up to those given [F], see `audio.layers.search_layers`."""
 
 
 class LayerPaths:
@@ -59,13 +77,12 @@ class LayerSearch:
         analysis: what decides about levels.
     """
 
-    def __init__(self, codec: JodioNetwork, pieces: Callable[[], Iterable[LayerInput]], beams: int):
+    def __init__(self, codec: LayeredCodec, pieces: Callable[[], Iterable[Any]], beams: int):
         self.codec, self.beams = codec, beams
-        kept: list[LayerInput] | None = []
+        kept: list[Any] | None = []
         found: list[tuple[np.ndarray, ...]] = []
         for piece in pieces():
-            arrays = (piece.codes[0].t(), piece.waveform[0], piece.envelope[0])
-            found.append(tuple(array.cpu().numpy() for array in arrays))
+            found.append(codec.layer_arrays(piece))
             if kept is not None:
                 kept.append(piece)
                 kept = kept if sum(p.codes.shape[-1] for p in kept) <= KEPT_FRAMES else None
@@ -102,10 +119,9 @@ class LayerSearch:
         first = 0
         for piece in self.pieces():
             own = [c[first : first + piece.codes.shape[-1]].astype(np.int64) for c in counts]
-            waveform, envelope = (torch.from_numpy(c).to(piece.codes.device) for c in own)
             for paths, found, limit in zip(
-                self._paths, search_layers(self.codec, piece, waveform, envelope, self.beams), own, strict=True
+                self._paths, self.codec.layer_paths(piece, own[0], own[1], self.beams), own, strict=True
             ):
-                paths.add(found.cpu().numpy(), limit)
+                paths.add(found, limit)
             first += piece.codes.shape[-1]
         self._searched = counts

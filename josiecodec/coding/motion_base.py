@@ -7,35 +7,39 @@ up to the next key picture. Parities of the encoder take it out.
 from __future__ import annotations
 
 import warnings
+from typing import Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..bitstream.exact_rounding import round_alike, round_and_protect
 from ..bitstream.patch_payload import PatchRows
-from ..nn.streaming import State
 from ..vision.motion_planes import Planes, to_float_planes, to_planes
-from ..vision.network import JovioNetwork
-from .reconstruct import reconstruct
 
 
-@torch.no_grad()
-def base_planes(network: JovioNetwork, rows: PatchRows, height: int, width: int) -> Planes:
+class KeyNetwork(Protocol):
+    """A codec of vision that draws the bases of key pictures, whatever runs its networks."""
+
+    @property
+    def codebook_size(self) -> int: ...
+    def grid(self, height: int, width: int) -> tuple[int, int]: ...
+
+    def key_picture(self, rows: PatchRows, height: int, width: int) -> np.ndarray:
+        """The base of a key picture: float32 [3, H, W] in [0, 1]."""
+
+
+def base_planes(network: KeyNetwork, rows: PatchRows, height: int, width: int) -> Planes:
     """The base of a key picture without parities, as older files have it."""
-    return to_planes(_picture(network, rows, height, width).cpu().numpy())
+    return to_planes(network.key_picture(rows, height, width))
 
 
-@torch.no_grad()
-def protected_base(network: JovioNetwork, rows: PatchRows, height: int, width: int) -> tuple[Planes, bytes]:
+def protected_base(network: KeyNetwork, rows: PatchRows, height: int, width: int) -> tuple[Planes, bytes]:
     """The base of a key picture, and the parities that `same_base` wants; without any there cannot be a base."""
     values, shapes = _values(network, rows, height, width)
     rounded, parities = round_and_protect(values)
     return _planes(rounded, shapes), parities
 
 
-@torch.no_grad()
-def same_base(network: JovioNetwork, rows: PatchRows, height: int, width: int, parities: bytes) -> Planes:
+def same_base(network: KeyNetwork, rows: PatchRows, height: int, width: int, parities: bytes) -> Planes:
     """The base of a key picture as its encoder had it.
 
     Warns where that cannot be, since this machine computes too differently.
@@ -54,18 +58,8 @@ def same_base(network: JovioNetwork, rows: PatchRows, height: int, width: int, p
     return _planes(rounded, shapes)
 
 
-def _picture(network: JovioNetwork, rows: PatchRows, height: int, width: int) -> Tensor:
-    """Colours [3, H, W]; without the shortened numbers that some devices multiply by default."""
-    with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
-        group = reconstruct(network, rows, None)
-        x = network.synthesize(group.latent[None, None], group.effective_levels[None, None], State())[0, 0, :3]
-        return x[:, :height, :width].clamp(0, 1).float()
-
-
-def _values(
-    network: JovioNetwork, rows: PatchRows, height: int, width: int
-) -> tuple[np.ndarray, list[tuple[int, ...]]]:
-    planes = to_float_planes(_picture(network, rows, height, width).double().cpu().numpy())
+def _values(network: KeyNetwork, rows: PatchRows, height: int, width: int) -> tuple[np.ndarray, list[tuple[int, ...]]]:
+    planes = to_float_planes(network.key_picture(rows, height, width).astype(np.float64))
     return np.concatenate([p.ravel() for p in planes]), [p.shape for p in planes]
 
 

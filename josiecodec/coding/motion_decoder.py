@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from ..bitstream.container import MAX_PAYLOAD, Block
 from ..bitstream.header import VisionInfo
@@ -15,7 +14,7 @@ from ..bitstream.motion_payload import MAX_AWAY, MotionPayload, MotionRows
 from ..entropy.code_tables import EntropyTables
 from ..errors import CodesError, FormatError
 from ..vision.motion_planes import Planes, to_rgb
-from ..vision.network import JovioNetwork
+from .motion_base import KeyNetwork
 from .motion_pictures import PictureDecoder, grey
 
 GAP_PER_BYTE = 16  # pictures that may be missing for each byte that is there
@@ -23,7 +22,7 @@ MAX_GAP_SECONDS = 600  # filled in at a stretch
 
 
 class MotionDecoder:
-    """Turns the blocks of a stream, one after the other, into pictures [3, H, W].
+    """Turns the blocks of a stream, one after the other, into pictures, float32 [3, H, W].
 
     Args:
         network: the model that made them.
@@ -36,7 +35,7 @@ class MotionDecoder:
 
     def __init__(
         self,
-        network: JovioNetwork,
+        network: KeyNetwork,
         info: VisionInfo,
         tables: EntropyTables | None = None,
         salvage: bool = False,
@@ -52,7 +51,7 @@ class MotionDecoder:
         self._last: Planes | None = None
         self._broken = True  # until a key picture comes
 
-    def push(self, block: Block) -> Iterator[Tensor]:
+    def push(self, block: Block) -> Iterator[np.ndarray]:
         """The pictures that a block completes.
 
         Raises:
@@ -77,7 +76,7 @@ class MotionDecoder:
         for payload in block.codes.pictures:
             yield from self._decode(payload)
 
-    def finish(self) -> Iterator[Tensor]:
+    def finish(self) -> Iterator[np.ndarray]:
         """What is left when there are no more blocks.
 
         Raises:
@@ -95,7 +94,7 @@ class MotionDecoder:
         gap = min(self.info.rate * MAX_GAP_SECONDS, Fraction(GAP_PER_BYTE * self._bytes))
         return coded <= first <= known + gap and (length is None or first < length)
 
-    def _decode(self, payload: MotionPayload) -> Iterator[Tensor]:
+    def _decode(self, payload: MotionPayload) -> Iterator[np.ndarray]:
         state = self.decoder.state
         if payload.key:
             yield from self._show(state.coded, True)  # nothing before it comes any more
@@ -119,7 +118,7 @@ class MotionDecoder:
             self._ready[shown] = replace(planes)  # without what `planes.reference` keeps, which is 16 times as large
         yield from self._show(min(self._ready) if len(self._ready) > MAX_AWAY else 0, True)
 
-    def _show(self, until: int, fill: bool) -> Iterator[Tensor]:
+    def _show(self, until: int, fill: bool) -> Iterator[np.ndarray]:
         """Pictures whose turn it is; those missing before `until` show the one before, if they may be missing."""
         while self.shown in self._ready or (fill and self.shown < until):
             planes = self._ready.pop(self.shown, None)
@@ -127,7 +126,7 @@ class MotionDecoder:
                 raise FormatError(f"picture {self.shown} is missing")
             self._last = planes or self._last or grey(self.decoder.h, self.decoder.w)
             self.shown += 1
-            yield torch.from_numpy(to_rgb(self._last, self.info.height, self.info.width))
+            yield to_rgb(self._last, self.info.height, self.info.width)
 
 
 def no_levels_left_out(n_q: int | None, levels: int) -> None:

@@ -29,15 +29,15 @@ from ..vision.motion_field import MotionField, compensate
 from ..vision.motion_planes import Planes, to_planes, to_rgb
 from ..vision.motion_residual import MAX_STEP, sizes_of, step_size
 from ..vision.motion_search import coarse
-from ..vision.network import JovioNetwork
 from .motion_base import protected_base
 from .motion_choice import LAMBDA, Seen, choose_motion, code_picture, squared_error
 from .motion_flat import flat_patches, within_reach, wrong_flats
-from .motion_lookahead import Lookahead, Vectors, near_vectors
+from .motion_lookahead import TUNINGS, Lookahead, Vectors, near_vectors
 from .motion_pictures import Decoded, grey
 from .motion_plan import DISTANCE, Planned, plan
 from .motion_rate import EVEN, LEAST, MOST, OFF, Course, Forecast
 from .rate_control import RowEncoder
+from .vision_door import VisionDoor
 
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
 WINDOW = 256  # pictures, at most
@@ -83,7 +83,7 @@ class MotionEncoder:
 
     def __init__(
         self,
-        network: JovioNetwork,
+        network: VisionDoor,
         rate: Rate,
         size: tuple[int, int],
         pictures_per_second: Fraction,
@@ -164,7 +164,9 @@ class MotionEncoder:
         self._seconds = 0.0
         self._plan_of_window = plan(first, self.taken, self._keys)
         size = step_size(_whole(self._step), False) / 16
-        self._ahead = Lookahead(self._plan_of_window, lambda n: self._seen(n) if n >= first else None, size)
+        self._ahead = Lookahead(
+            self._plan_of_window, lambda n: self._seen(n) if n >= first else None, size, TUNINGS[self.settings.tune]
+        )
         self._vectors = dict(self._ahead.vectors)
         if budget is None:
             run = self._run(None) or _Run(self._state)

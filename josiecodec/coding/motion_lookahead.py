@@ -7,7 +7,7 @@ are predicted from is worth more bits than what is covered a moment later.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,9 +18,24 @@ from .motion_plan import DISTANCE, Planned
 
 STRENGTH = 8.0  # steps that a patch is finer for each doubling of what depends on it
 COARSEST, FINEST = 16.0, -24.0  # steps of patches beside that of the window
-NOISE = 0.5  # of absolute error a pixel, which is no information
-ACTIVITY = 2.0  # steps that a patch is coarser for each doubling of its activity
+NOISE = 0.1  # of absolute error a pixel, which is no information
 CELL_INTRA = 0.7  # error of a patch by itself, beside that against the means of its quarters
+
+
+@dataclass(frozen=True)
+class MotionTuning:
+    """What the steps of patches are tuned for.
+
+    Attributes:
+        activity: steps that a patch is coarser for each doubling of its activity.
+        floor: of activity, absolute error a pixel: how busy a patch must be for it to matter.
+    """
+
+    activity: float
+    floor: float
+
+
+TUNINGS = {"psnr": MotionTuning(2.0, 0.5), "ssim": MotionTuning(5.0, 0.5)}
 
 Vectors = dict[tuple[int, int], np.ndarray]
 
@@ -33,9 +48,16 @@ class Lookahead:
         offsets: float [h, w] by picture, steps of patches beside that of the window.
     """
 
-    def __init__(self, parts: Sequence[Sequence[Planned]], seen: Callable[[int], Seen | None], size: float):
+    def __init__(
+        self,
+        parts: Sequence[Sequence[Planned]],
+        seen: Callable[[int], Seen | None],
+        size: float,
+        tuning: MotionTuning = TUNINGS["psnr"],
+    ):
         self.vectors: Vectors = {}
         self._errors: Vectors = {}
+        self._tuning = tuning
         pictures = [p for part in parts for p in part]
         used: dict[int, Seen] = {}
         for planned in pictures:
@@ -71,8 +93,8 @@ class Lookahead:
             intra = self._intra[planned.shown] + NOISE * PATCH * PATCH
             total = depending.get(planned.shown, np.zeros_like(intra))
             finer = STRENGTH * np.log2(1 + total / intra)
-            activity = np.log2(intra)
-            coarser = ACTIVITY * (activity - activity.mean())
+            activity = np.log2(self._intra[planned.shown] + self._tuning.floor * PATCH * PATCH)
+            coarser = self._tuning.activity * (activity - activity.mean())
             out[planned.shown] = np.clip(COARSEST - finer, FINEST, COARSEST) + coarser
             known = [r for r in planned.references if (planned.shown, r) in self.vectors]
             if not known:

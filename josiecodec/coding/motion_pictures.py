@@ -16,8 +16,7 @@ from ..errors import FormatError
 from ..vision.motion_field import MotionField, compensate
 from ..vision.motion_planes import Planes
 from ..vision.motion_residual import MAX_STEP, add_residual
-from ..vision.network import JovioNetwork
-from .motion_base import base_planes, same_base
+from .motion_base import KeyNetwork, base_planes, same_base
 
 GREY = 128
 
@@ -64,7 +63,7 @@ class PictureDecoder:
         tables: entropy tables of the model, if it has any.
     """
 
-    def __init__(self, network: JovioNetwork, height: int, width: int, levels: int, tables: EntropyTables | None):
+    def __init__(self, network: KeyNetwork, height: int, width: int, levels: int, tables: EntropyTables | None):
         self.network, self.height, self.width = network, height, width
         self.levels, self.tables = levels, tables
         self.h, self.w = network.grid(height, width)

@@ -125,6 +125,9 @@ class SampleDecoder:
 
     def _decode(self, block: Block) -> Iterator[np.ndarray]:
         self.reached += block.units
+        layered = self.levels > self.codec.base_levels
+        if layered and block.mark is not None and block.mark.levels == self.codec.base_levels:
+            self._stream.meet(block.mark.phase)
         yield from self._cut([self._stream.decode(np.asarray(block.codes)[:, : self.levels])])
 
     def _report(self) -> None:

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..audio.stereo_image import ANGLES, BANDS, CENTRE, HOPS, Panner, find_image
 from ..bitstream.container import Block, TokenReader, TokenWriter
@@ -23,7 +21,7 @@ MAX_HELD = 1 << 26  # bytes of codes that wait for their image
 IMAGE_MODEL, IMAGE_FINGERPRINT = "stereo", "0" * 16  # no model is needed
 
 
-def image_file(blocks: Iterable[Tensor], info: AudioInfo) -> bytes | None:
+def image_file(blocks: Iterable[np.ndarray], info: AudioInfo) -> bytes | None:
     """A file of the stereo image alone; None if all of it is in the middle.
 
     Args:
@@ -37,7 +35,7 @@ def image_file(blocks: Iterable[Tensor], info: AudioInfo) -> bytes | None:
         raise CodecError(f"stereo needs a codec of frames of a multiple of {HOPS} samples, not of {info.frame_size}")
     out, length, moved = io.BytesIO(), 0, False
 
-    def counted() -> Iterator[Tensor]:
+    def counted() -> Iterator[np.ndarray]:
         nonlocal length
         for block in blocks:
             length += block.shape[1]
@@ -108,13 +106,13 @@ def _keyed(reader: TokenReader, order: int) -> Iterator[tuple[int, int, Block]]:
         yield block.first, order, block
 
 
-def placed(mono: Tensor, image: TokenStream) -> Tensor:
+def placed(mono: np.ndarray, image: TokenStream) -> np.ndarray:
     """Decoded mono [T] and the stream of its stereo image, both in memory, as left and right [2, T]."""
     assert isinstance(image.info, AudioInfo)
     decoder = ImageDecoder(image.info)
     codes = np.asarray(image.codes).T
     decoder.push(Block(0, 0, len(codes), codes))
-    return torch.cat([decoder(mono.cpu()), decoder.finish()], 1).to(mono.device)
+    return np.concatenate([decoder(mono), decoder.finish()], 1)
 
 
 class ImageDecoder:
@@ -133,7 +131,7 @@ class ImageDecoder:
             raise FormatError("a stereo image of a kind that this program does not know")
         self.info, self.salvage = info, salvage
         self._panner = Panner(info.frame_size, info.sample_rate)
-        self._angles = torch.full((0, BANDS), CENTRE)
+        self._angles = np.full((0, BANDS), CENTRE)
         self._first = 0  # frame of the first of them
         self._reached = 0  # samples of mono
 
@@ -169,15 +167,15 @@ class ImageDecoder:
             raise FormatError(f"the stereo image of frame {end} is missing")
         if block.first < end or (self.info.units is not None and block.first + block.units > self.info.units):
             return  # out of place
-        codes = torch.from_numpy(np.asarray(block.codes).astype(np.int64)).clamp(max=ANGLES - 1)
-        last = self._angles[-1:] if len(self._angles) else torch.full((1, BANDS), CENTRE)
+        codes = np.minimum(np.asarray(block.codes).astype(np.int64), ANGLES - 1)
+        last = self._angles[-1:] if len(self._angles) else np.full((1, BANDS), CENTRE)
         self._drop()
         gap = block.first - end
         if gap > self.info.sample_rate:  # frames; nothing that is whole has such a gap
             return
-        self._angles = torch.cat([self._angles, last.expand(gap, -1), codes])
+        self._angles = np.concatenate([self._angles, last.repeat(gap, 0), codes])
 
-    def __call__(self, mono: Tensor) -> Tensor:
+    def __call__(self, mono: np.ndarray) -> np.ndarray:
         """Samples [n] -> left and right [2, m], late by less than a frame.
 
         Raises:
@@ -190,7 +188,7 @@ class ImageDecoder:
         self._drop()
         return self._panner(mono, self._angles)
 
-    def finish(self) -> Tensor:
+    def finish(self) -> np.ndarray:
         """The rest, [2, m]."""
         self._drop()
         return self._panner.finish(self._angles)
@@ -218,7 +216,7 @@ def placed_blocks(
     for block in image.first(blocks, place, index):
         if block.stream == index:
             for part in decoder.push(block):
-                yield image(torch.from_numpy(part)).numpy()
+                yield image(part)
     for part in decoder.finish():
-        yield image(torch.from_numpy(part)).numpy()
-    yield image.finish().numpy()
+        yield image(part)
+    yield image.finish()

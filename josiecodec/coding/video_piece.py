@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from torch import Tensor
+import numpy as np
 
 from ..bitstream.container import TokenReader
 from ..bitstream.motion_payload import MotionRows
 from ..errors import FormatError
-from .jovio import Jovio
-from .motion_codec import VideoDecoder
 from .stretch import MAX_SECONDS, PastTheEnd, Stretch
+from .video_decoder import VideoCodec, VideoDecoder
 from .video_times import ShownTimes, picture_at, tick_of, time_of
 
 ROUNDING = 1e-4  # seconds that a picture has to last to be one more of a piece
@@ -41,7 +40,7 @@ class VideoPiece:
 
     def __init__(
         self,
-        codec: Jovio,
+        codec: VideoCodec,
         reader: TokenReader,
         stream: int,
         stretch: Stretch,
@@ -85,7 +84,7 @@ class VideoPiece:
         last = int(min(self.last, self.info.length or self.last))
         return Stretch(float(self.first / self.info.rate), float((last - self.first) / self.info.rate))
 
-    def timed(self) -> Iterator[tuple[Tensor, int]]:
+    def timed(self) -> Iterator[tuple[np.ndarray, int]]:
         """The pictures in order, and how long each is shown within the piece, in ticks of `times`."""
         tick, wanted = self.times.tick, self._wanted_stretch
         at = None if tick is None else round(time_of(self.reader, self.stream, self.first) / tick)
@@ -97,7 +96,7 @@ class VideoPiece:
                 duration = max(min(at, end) - max(shown, begin), 1)
             yield picture, duration
 
-    def pictures(self) -> Iterator[Tensor]:
+    def pictures(self) -> Iterator[np.ndarray]:
         """The pictures in order, [3, H, W] in [0, 1]."""
         begin = entry(self.reader, self.stream, self.first) if self.first else 0
         places = self.index.places(self.stream, begin, float("inf"))
@@ -108,7 +107,7 @@ class VideoPiece:
                 return
         yield from self._wanted(self.decoder.finish())
 
-    def _wanted(self, pictures: Iterator[Tensor]) -> Iterator[Tensor]:
+    def _wanted(self, pictures: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         for picture in pictures:
             if self.first < self.decoder.shown <= self.last:  # it has been counted
                 yield picture

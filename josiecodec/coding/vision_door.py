@@ -9,11 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..bitstream.patch_payload import PatchRows
 from ..entropy.code_tables import EntropyTables
 from ..errors import CodecError, CodesError
-from ..settings import EncoderSettings, Rate, fitting_rate
+from ..nn.streaming import State
+from ..settings import EncoderSettings, Rate, asked_rate, fitting_rate
 from ..vision.network import JovioNetwork, JovioOutput
-from .door import FileDoor, as_codes, as_tensor, asked_rate, check_pixels, check_precision
+from .door import FileDoor, as_codes, as_tensor, check_pixels, check_precision
+from .reconstruct import reconstruct
 from .vision_encoder import GroupEncoder
 
 if TYPE_CHECKING:
@@ -24,6 +27,16 @@ class VisionDoor(FileDoor, JovioNetwork):
     """What `Jovio` takes from callers; the network takes checked tensors."""
 
     tables: EntropyTables | None
+
+    @torch.no_grad()
+    def key_picture(self, rows: PatchRows, height: int, width: int) -> np.ndarray:
+        """The base of a key picture: float32 [3, H, W] in [0, 1]."""
+        # Without the shortened numbers that some devices multiply by default.
+        with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
+            group = reconstruct(self, rows, None)
+            x = self.synthesize(group.latent[None, None], group.effective_levels[None, None], State())[0, 0, :3]
+            picture: np.ndarray = x[:, :height, :width].clamp(0, 1).float().cpu().numpy()
+            return picture
 
     def encode(
         self,

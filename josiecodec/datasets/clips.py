@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..errors import CodesError, FormatError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PADDING = -1  # no code; an embedding that is given it by mistake fails
 
@@ -88,6 +89,8 @@ class Batch(NamedTuple):
     @property
     def mask(self) -> Tensor:
         """bool [B, F], where frames are."""
+        import torch
+
         return torch.arange(self.codes.shape[-1], device=self.lengths.device) < self.lengths[:, None]
 
 
@@ -100,6 +103,8 @@ def collate(samples: Sequence[Clip | np.ndarray]) -> Batch:
     rows = [s.signed if isinstance(s, Clip) else np.asarray(s) for s in samples]
     if not rows or len({r.shape[1] for r in rows}) != 1:
         raise CodesError(f"a batch has samples of one number of levels, not {sorted({r.shape[1] for r in rows})}")
+    import torch
+
     codes = torch.full((len(rows), rows[0].shape[1], max(len(r) for r in rows)), PADDING)
     for item, row in zip(codes, rows):
         item[:, : len(row)] = torch.from_numpy(row.astype(np.int64)).t()

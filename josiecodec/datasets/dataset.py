@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from ..atomic import remove_leftovers, write_bytes
 from ..config import from_dict, to_dict
@@ -195,8 +194,8 @@ def _line(meta: dict[str, Any]) -> bytes:
         raise CodesError(f"clip {meta.get('id')!r}: its metadata are not JSON ({error})") from None
 
 
-class ClipSource(Dataset, ABC):
-    """Clips by index, a `torch.utils.data.Dataset`.
+class ClipSource(ABC):
+    """Clips by index: a map-style dataset, as `torch.utils.data.DataLoader` takes them. Torch is not imported.
 
     `source[i]` is a `Clip`, `source[Crop(i, start, frames)]` an array of codes.
 

@@ -25,6 +25,8 @@ __all__ = ["FAMILIES", "SWITCH", "compile_all", "family", "ready"]
 
 FAMILIES = (
     "detail",
+    "detail_bits",
+    "detail_trellis",
     "index_map",
     "motion_field",
     "motion_merge",

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import soxr
-import torch
-from torch import Tensor
 
 from .audio_open import Reading, SampleReader, SampleResampler
 from .suffixes import AUDIO_SUFFIXES
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["AUDIO_SUFFIXES", "Audio", "AudioReader", "Reading", "StreamResampler", "load_audio", "resample"]
 
@@ -66,6 +67,8 @@ class AudioReader(SampleReader):
         Raises:
             MediaError: if the file is too damaged, ends before `start`, or has no such channel.
         """
+        import torch
+
         for block in self.mono_samples(sample_rate, start, duration, channel, gain):
             yield torch.from_numpy(block)
 
@@ -78,6 +81,8 @@ class StreamResampler:
 
     def __call__(self, x: Tensor, last: bool = False) -> Tensor:
         """Take samples in, give those that are ready out; `last` brings out the rest."""
+        import torch
+
         return torch.from_numpy(self._resampler(x.numpy(), last))
 
 
@@ -87,6 +92,8 @@ def load_audio(source: str | Path | IO[bytes], sample_rate: int = 24000, reading
     Raises:
         MediaError: if it cannot be read.
     """
+    import torch
+
     with AudioReader(source, reading) as reader:
         parts = list(reader.mono(sample_rate))
         samples = torch.cat(parts) if parts else torch.zeros(0)
@@ -97,5 +104,7 @@ def resample(x: Tensor, sample_rate: int, target: int) -> Tensor:
     """Resample [C, T] float32 from one rate to another."""
     if sample_rate == target or x.shape[-1] == 0:
         return x
+    import torch
+
     y = soxr.resample(np.ascontiguousarray(x.cpu().numpy().T), sample_rate, target)
     return torch.from_numpy(np.ascontiguousarray(y.T))

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import soxr
-import torch
-from torch import Tensor
 
 from .audio_frames import Sound
-from .audio_reader import AudioReader
+from .audio_open import SampleReader
 
 
-def stereo_blocks(reader: AudioReader, sample_rate: int) -> Iterator[Tensor]:
-    """The samples of a file of two channels at another rate, as float32 tensors [2, n]; once only.
+def stereo_blocks(reader: SampleReader, sample_rate: int) -> Iterator[np.ndarray]:
+    """The samples of a file of two channels at another rate, as float32 [2, n]; once only.
 
     Where it has another number of channels on the way, both are the mix to mono. Samples that are not finite count as
     silence.
@@ -27,9 +25,9 @@ def stereo_blocks(reader: AudioReader, sample_rate: int) -> Iterator[Tensor]:
         resampler = soxr.ResampleStream(reader.sample_rate, sample_rate, 2, dtype="float32")
     for sound in reader.sounds():
         block = _two(sound)
-        yield torch.from_numpy(block if resampler is None else resampler.resample_chunk(block)).t()
+        yield (block if resampler is None else resampler.resample_chunk(block)).T
     if resampler is not None:
-        yield torch.from_numpy(resampler.resample_chunk(np.zeros((0, 2), np.float32), last=True)).t()
+        yield resampler.resample_chunk(np.zeros((0, 2), np.float32), last=True).T
 
 
 def _two(sound: Sound) -> np.ndarray:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from .image_open import IMAGE_SUFFIXES, MAX_PIXELS, name_of
 from .pixels import WRITABLE, Pixels, flat_rgb, load_pixels, rgb_bytes, save_pixels
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "WRITABLE", "Picture", "flat_rgb", "load_image", "load_picture"]
 __all__ += ["save_image", "save_picture", "to_bytes_rgb"]
@@ -47,6 +48,8 @@ class Picture:
     @staticmethod
     def of(pixels: Pixels) -> Picture:
         """From arrays."""
+        import torch
+
         alpha = None if pixels.alpha is None else torch.from_numpy(pixels.alpha)
         return Picture(torch.from_numpy(pixels.rgb), alpha, pixels.grey)
 

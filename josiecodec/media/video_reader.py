@@ -8,10 +8,9 @@ import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..errors import MediaError
 from .audio_reader import Reading
@@ -22,6 +21,9 @@ from .video_file import VIDEO_SUFFIXES, holds_video, open_film
 from .video_rate import MAX_RATE, MIN_RATE, is_even, next_slot, phase
 from .video_sound import FilmSound
 from .video_source import CLAIMED_STILL, Animation, Film, Picture, Times
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["VIDEO_SUFFIXES", "VideoReader", "has_sound", "holds_video", "load_video"]
 
@@ -222,6 +224,8 @@ class VideoReader:
 
 def _as_tensor(picture: np.ndarray) -> Tensor:
     """uint8 [H, W, 3] as float32 [3, H, W] in [0, 1]."""
+    import torch
+
     return torch.from_numpy(picture).permute(2, 0, 1).float() / 255
 
 
@@ -231,6 +235,8 @@ def load_video(path: str | Path) -> tuple[Tensor, Fraction]:
     Raises:
         MediaError: if it cannot be read.
     """
+    import torch
+
     with VideoReader(path) as reader:
         return torch.stack(list(reader.pictures()), 1), reader.rate
 

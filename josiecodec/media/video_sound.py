@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..errors import MediaError
 from .audio_clock import Clock
@@ -19,7 +17,7 @@ from .audio_container import LOSSLESS, is_default
 from .audio_ends import Ends
 from .audio_frames import PackedSamples, Sound
 from .audio_mix import MonoMix
-from .audio_reader import Reading, StreamResampler
+from .audio_open import Reading, SampleResampler
 from .stretch import stretched
 from .video_file import Decoder, film_stream, open_film, packets, shown_name
 
@@ -79,21 +77,21 @@ class FilmSound:
                 stacklevel=3,
             )
 
-    def mono(self, sample_rate: int, gain: float = 1.0) -> Iterator[Tensor]:
-        """All of it as mono at a rate, from its start on: float32 tensors [n]. Can be called once.
+    def mono(self, sample_rate: int, gain: float = 1.0) -> Iterator[np.ndarray]:
+        """All of it as mono at a rate, from its start on: float32 [n]. Can be called once.
 
         Args:
             sample_rate: wanted, in Hz.
             gain: factor for all samples.
         """
-        resampler, pace = StreamResampler(self.sample_rate, sample_rate), _Pace(self.sample_rate)
+        resampler, pace = SampleResampler(self.sample_rate, sample_rate), _Pace(self.sample_rate)
         mix = MonoMix(self.name, self.sample_rate, None, gain, self._lossy)
         for sound in self._ends.cut(self._on_time(pace), self._clock):
             for block in mix(self._without_lead(sound)):
-                yield resampler(torch.from_numpy(pace.correct(block)))
+                yield resampler(pace.correct(block))
         for block in mix.finish():
-            yield resampler(torch.from_numpy(pace.correct(block)))
-        yield resampler(torch.zeros(0), last=True)
+            yield resampler(pace.correct(block))
+        yield resampler(np.zeros(0, np.float32), last=True)
         whole = self._ends.promised or 0.0
         if whole - self._taken > max(CUT, CUT_SHARE * whole):
             warnings.warn(f"{self.name}: its sound ends after {self._taken:.2f} of {whole:.2f} s", stacklevel=2)

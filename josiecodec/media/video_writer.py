@@ -6,14 +6,16 @@ import contextlib
 import itertools
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
 
 from ..atomic import PendingFile
 from ..errors import MediaError
-from .images import to_bytes_rgb
+from .pixels import rgb_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # suffix: container, video codec, its options, audio codec
 _KINDS: dict[str, tuple[str, str, dict[str, str], str]] = {
@@ -113,11 +115,11 @@ class VideoWriter:
         graph.configure()
         return graph
 
-    def write(self, picture: Tensor, duration: int = 1) -> None:
+    def write(self, picture: Tensor | np.ndarray, duration: int = 1) -> None:
         """Append a picture [3, H, W] in [0, 1], shown for so many ticks."""
         import av
 
-        frame = av.VideoFrame.from_ndarray(to_bytes_rgb(picture), format="rgb24")
+        frame = av.VideoFrame.from_ndarray(rgb_bytes(_array(picture)), format="rgb24")
         frame.pts = round(self.seconds / self.tick)
         frame.time_base = self.tick
         self._durations[frame.pts] = duration
@@ -129,11 +131,11 @@ class VideoWriter:
         self.pictures += 1
         self._mux(self._video, frame)
 
-    def write_audio(self, samples: Tensor) -> None:
+    def write_audio(self, samples: Tensor | np.ndarray) -> None:
         """Append samples [n] in [-1, 1]; what lies beyond is clipped."""
         import av
 
-        block = samples.detach().reshape(1, -1).clamp(-1, 1).cpu().numpy().astype(np.float32)
+        block = _array(samples).reshape(1, -1).clip(-1, 1).astype(np.float32)
         if not block.shape[1] or self.sample_rate is None:
             return
         form = "fltp"
@@ -190,3 +192,8 @@ class VideoWriter:
             self.close()
         else:
             self.abort()
+
+
+def _array(x: Tensor | np.ndarray) -> np.ndarray:
+    """A tensor of any device as an array."""
+    return x if isinstance(x, np.ndarray) else x.detach().cpu().numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -22,8 +23,8 @@ from .model_files import Weights, audio_config, vision_config, weights_of
 
 Runtime = Literal["auto", "torch", "onnx"]
 RUNTIMES: tuple[Runtime, ...] = ("auto", "torch", "onnx")
-# Phases of the runtimes drift apart by their rounding, and levels after the base are relative to the encoder's: after
-# eight minutes PESQ is lower by 0.02 on average, in the first minute it was the same to 0.001.
+# Phases of the runtimes drift apart by their rounding, and levels after the base are relative to the encoder's. In
+# files without marks PESQ is lower by 0.02 on average after eight minutes; in the first one it was the same to 0.001.
 MAX_LAYERED_SECONDS = 60.0
 WITHOUT_TORCH = "pip install torch (its site shows the command for CPUs alone)"
 
@@ -151,10 +152,22 @@ def _usual(config: JodioConfig) -> bool:
     )
 
 
-def better_with_torch(info: AudioInfo, levels: int, base_levels: int) -> bool:
-    """Whether a stream that both runtimes decode is left to torch where that is installed."""
+def better_with_torch(
+    info: AudioInfo, levels: int, base_levels: int, salvage: bool, marked: Callable[[], bool]
+) -> bool:
+    """Whether a stream that both runtimes decode is left to torch where that is installed.
+
+    Args:
+        info: header of the stream.
+        levels: that are to be used.
+        base_levels: of its model.
+        salvage: whether there may be gaps, behind which torch looks for the phase of levels after the base.
+        marked: says whether the file has marks of that phase, which keep both runtimes together.
+    """
+    if levels <= base_levels or not has_torch():
+        return False
     seconds = math.inf if info.length is None else info.length / info.sample_rate
-    return levels > base_levels and seconds > MAX_LAYERED_SECONDS and has_torch()
+    return salvage or (seconds > MAX_LAYERED_SECONDS and not marked())
 
 
 def _usual_layers(config: JodioConfig) -> bool:
@@ -175,28 +188,15 @@ def _usual_layers(config: JodioConfig) -> bool:
     return fits
 
 
-def encoding_reason(levels: int, base_levels: int, stereo: bool) -> str | None:
-    """Why so many levels cannot be encoded without torch; None if they can."""
-    if levels > base_levels:
-        return f"encoding levels above {base_levels} needs torch"
-    return "stereo needs torch" if stereo else None
-
-
-def decoding_reason(codec: AudioCodec, levels: int, stereo: bool, salvage: bool) -> str | None:
-    """Why so many levels cannot be decoded without torch; None if they can.
-
-    Args:
-        codec: the model.
-        levels: of a file, as far as they are to be used.
-        stereo: whether there is a stereo image to be used.
-        salvage: whether there may be gaps, behind which the levels of the waveform need a phase that is looked for.
-    """
-    if stereo:
-        return "stereo needs torch"
-    if levels <= codec.base_levels:
-        return None
+def _layers_reason(codec: AudioCodec) -> str | None:
+    """Why the levels after the base of a model need torch; None if they do not."""
     config, weights = codec.config, codec.weights
     fits = _usual_layers(config) and not unlike(needed_weights(config), weights)
     if not fits or any(misfits(name, weights) for name in needed_graphs(config)):
         return f"levels above {codec.base_levels} of {codec.config.name} need torch"
-    return f"salvaging levels above {codec.base_levels} needs torch" if salvage else None
+    return None
+
+
+def levels_reason(codec: AudioCodec, levels: int) -> str | None:
+    """Why so many levels cannot be encoded or decoded without torch; None if they can."""
+    return None if levels <= codec.base_levels else _layers_reason(codec)

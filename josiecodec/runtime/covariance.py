@@ -42,6 +42,11 @@ class Transform:
         self.frequency = middle.reshape(len(middle), -1)
         self.log_variance = np.log(np.maximum(values.astype(np.float32), np.float32(1e-9))).reshape(len(values), -1)
 
+    def forward(self, coefficients: np.ndarray) -> np.ndarray:
+        """[N * hops, K] -> [N, S * D]."""
+        x = self.segments.split(coefficients) * self.weights
+        return _summed(self.vectors.swapaxes(-1, -2), x).reshape(len(x), -1)
+
     def inverse(self, x: np.ndarray) -> np.ndarray:
         """[N, S * D] -> coefficients [N * hops, K]."""
         return self.segments.join(_summed(self.vectors, x.reshape(self.weights.shape)) / self.weights)

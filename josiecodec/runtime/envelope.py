@@ -1,4 +1,4 @@
-"""The envelope layer's decoder in NumPy, see `audio/envelope_layer.py`."""
+"""The envelope layer's decoder in NumPy, and what its encoder shares with it, see `audio/envelope_layer.py`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 from ..audio.layer_configs import BandStep, EnvelopeLayerConfig
 from .graphs import Graph
-from .shaped_codes import ShapedCodes, shapes_of, variance_left
+from .shaped_codes import Plan, ShapedCodes, plan_bits
 from .spectra import hann_window
 from .steps import Past, fourier_matrix, halves, product, windows
 
 FLOOR, MAX_GAIN, WIDTHS = 1e-6, 3.5, (0.2, -0.5)
 
 
-class EnvelopeDecoder:
-    """Codes and base -> the base with other envelopes, `late` samples late.
+class EnvelopeParts:
+    """What both directions of the layer have in common: energies, and what is expected of them.
 
     Args:
         config: of the layer.
@@ -41,49 +41,76 @@ class EnvelopeDecoder:
         self._bits = math.log2(codebook_size) * config.efficiency
         size = 2 * config.hop
         matrix, window = fourier_matrix(size), hann_window(size)[:, None]
-        self._analysis, self._window = matrix * window, matrix * np.sqrt(window)
-        real, imag = halves(matrix)
-        twice = np.full(real.shape[1], 2, np.float32)
-        twice[0] = twice[-1] = 1
-        back = np.concatenate([real * twice, imag * twice], 1) / np.float32(size) * np.sqrt(window)
-        self._synthesis = np.ascontiguousarray(back.T)
-        frequency = np.arange(real.shape[1]) * (sample_rate / size)
+        self._analysis = matrix * window
+        frequency = np.arange(size // 2 + 1) * (sample_rate / size)
         edges = np.array([*config.heard, *config.coded, math.inf])
         inside = (frequency >= edges[:-1, None]) & (frequency < edges[1:, None])
         self._bands = inside.T.astype(np.float32)
-        self._drawn = np.ascontiguousarray(inside[-self.coded :].astype(np.float32))
         named = {name: weights[f"envelope_layer.{name}"].astype(np.float32) for name in ("axes", "centre")}
         self._axes, self._centre = np.ascontiguousarray(named["axes"].T), named["centre"]
         self._log_variance = weights["envelope_layer.log_variance"].astype(np.float32)
         self._codes = ShapedCodes(dim, config.levels, codebook_size, 1, config.seed)
         self._zero = np.zeros(dim, np.float32)
         self._graph, self._memory = graph, graph.beginning()
-        self._heard, self._past, self._tail = Past(self.hop), Past(self.hop), Past(1)
+        self._heard = Past(self.hop)
+
+    def _log_energies(self, x: np.ndarray, past: Past) -> np.ndarray:
+        """Natural logarithms of the energies of all bands, [n, bands], of samples behind those of `past`."""
+        real, imag = halves(product(windows(past(x), 2 * self.hop, self.hop), self._analysis))
+        return np.log(product(np.square(real) + np.square(imag), self._bands) + np.float32(FLOOR))
+
+    def _expect(self, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log energies of the base [F * hops, bands] -> mean and log variances along the axes, [F, D]."""
+        scale, shift = WIDTHS
+        features = (own * np.float32(scale) + np.float32(shift)).reshape(1, len(own) // self.hops, -1)
+        out, self._memory = self._graph({"features": features}, self._memory)
+        mean, log_variance = halves(out["expected"][0])
+        return mean, log_variance + self._log_variance
+
+    def _plan(self, log_variance: np.ndarray, levels: int) -> Plan:
+        """How so many levels code what has these variances."""
+        step = BandStep(max(levels, 1), 1.0, 0.0)
+        return plan_bits(log_variance, levels, (step,), self._zero, self._zero, self._bits)
+
+    def _gains(self, coded: np.ndarray) -> np.ndarray:
+        """Numbers along the axes [N, D] -> natural logarithms of gains, [N, hops * coded]."""
+        return product(coded, self._axes) + self._centre
+
+
+class EnvelopeDecoder(EnvelopeParts):
+    """Codes and base -> the base with other envelopes, `late` samples late; arguments as of `EnvelopeParts`."""
+
+    def __init__(
+        self,
+        config: EnvelopeLayerConfig,
+        sample_rate: int,
+        frame_size: int,
+        codebook_size: int,
+        graph: Graph,
+        weights: Mapping[str, np.ndarray],
+    ):
+        super().__init__(config, sample_rate, frame_size, codebook_size, graph, weights)
+        size = 2 * config.hop
+        matrix, window = fourier_matrix(size), hann_window(size)[:, None]
+        self._window = matrix * np.sqrt(window)
+        real, imag = halves(matrix)
+        twice = np.full(real.shape[1], 2, np.float32)
+        twice[0] = twice[-1] = 1
+        back = np.concatenate([real * twice, imag * twice], 1) / np.float32(size) * np.sqrt(window)
+        self._synthesis = np.ascontiguousarray(back.T)
+        self._drawn = np.ascontiguousarray(self._bands.T[-self.coded :])
+        self._past, self._tail = Past(self.hop), Past(1)
 
     def decode(self, codes: np.ndarray, base: np.ndarray) -> np.ndarray:
         """Codes [F, L] of the first L levels and base [F * frame_size] -> waveform."""
-        own = self._log_energies(base)
-        scale, shift = WIDTHS
-        features = (own * np.float32(scale) + np.float32(shift)).reshape(1, len(codes), -1)
-        out, self._memory = self._graph({"features": features}, self._memory)
-        mean, log_variance = halves(out["expected"][0])
-        levels = codes.shape[1]
-        if levels:
-            step = BandStep(levels, 1.0, 0.0)
-            variance = log_variance + self._log_variance
-            left = variance_left(variance, levels, (step,), self._zero, self._zero, self._bits)
-            mean = mean + self._codes.decode(codes, shapes_of(left))
-        gains = product(mean, self._axes) + self._centre
-        return self._changed(base, gains.reshape(-1, self.coded))
+        mean, log_variance = self._expect(self._log_energies(base, self._heard))
+        if codes.shape[1]:
+            mean = mean + self._codes.decode(codes, self._plan(log_variance, codes.shape[1]).shapes())
+        return self._changed(base, self._gains(mean).reshape(-1, self.coded))
 
     def finish(self) -> np.ndarray:
         """The last `late` samples."""
         return self._changed(np.zeros(self.hop, np.float32), np.zeros((1, self.coded), np.float32))
-
-    def _log_energies(self, x: np.ndarray) -> np.ndarray:
-        """Natural logarithms of the energies of all bands, [n, bands]."""
-        real, imag = halves(product(windows(self._heard(x), 2 * self.hop, self.hop), self._analysis))
-        return np.log(product(np.square(real) + np.square(imag), self._bands) + np.float32(FLOOR))
 
     def _changed(self, base: np.ndarray, gains: np.ndarray) -> np.ndarray:
         """Base [n * hop] with gains [n, coded], natural logarithms: the same, a hop late."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import numpy as np
 from ..errors import ModelError
 
 GRAPHS = Path(__file__).parent / "graphs"
+STEP_FRAMES = 50  # frames of sound that are run through a graph at once; the results do not depend on it
+SEMANTIC, ACOUSTIC = "semantic", "acoustic"  # what goes in and out of those of sound
 WEIGHTS_NAME = "model.safetensors"  # what the graphs say that their weights lie in
 
 
@@ -60,6 +62,29 @@ class Graph:
         """What comes out, by name, and the memory of the next step; `memory` itself stays as it is."""
         values = dict(zip(self._outputs, self._session.run(None, inputs | memory)))
         return values, {name: values.pop("next." + name.removeprefix("past.")) for name in memory}
+
+
+class Graphs(Mapping[str, Graph]):
+    """The graphs of a model by name, each opened when it is needed first.
+
+    Args:
+        weights, threads: as of `Graph`.
+    """
+
+    def __init__(self, weights: Mapping[str, np.ndarray], threads: int | None = None):
+        self._weights, self._threads = weights, threads
+        self._open: dict[str, Graph] = {}
+
+    def __getitem__(self, name: str) -> Graph:
+        if name not in self._open:
+            self._open[name] = Graph(name, self._weights, self._threads)
+        return self._open[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._open)
+
+    def __len__(self) -> int:
+        return len(self._open)
 
 
 def usual_threads() -> int:

@@ -6,22 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors
-import safetensors.numpy
 
 from ..audio.config import JodioConfig
 from ..errors import ModelError
 from ..hub.config_files import layout_of, read_config
 from ..vision.config import DetailConfig, JovioConfig
 from ..vision.presets import JOVIO_16
-from ..weight_files import WEIGHTS_FILE, weights_bytes
+from ..weight_files import shared_names, weights_files
 
 
 class Weights(Mapping[str, np.ndarray]):
-    """The tensors of a model by their names in files.
+    """The tensors of a model by their names in files, which stay on disk until they are asked for.
 
     Args:
         folder: of the model.
@@ -32,31 +30,28 @@ class Weights(Mapping[str, np.ndarray]):
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._open: Any = None
-        self._arrays: dict[str, np.ndarray] = {}
         try:
-            if (folder / WEIGHTS_FILE).is_file():
-                self._open = safetensors.safe_open(str(folder / WEIGHTS_FILE), "np")
-                self._names = list(self._open.keys())
-            else:
-                self._arrays = safetensors.numpy.load(weights_bytes(folder))
-                self._names = list(self._arrays)
-        except (OSError, safetensors.SafetensorError) as error:
+            paths = weights_files(folder)
+            self._files = [safetensors.safe_open(str(path), "np") for path in paths]
+            self._places = {name: file for file in reversed(self._files) for name in file.keys()}  # noqa: SIM118
+            names = self._files[0].keys() if len(paths) == 1 else shared_names(paths[0])
+            self._places = {name: self._places[name] for name in names}
+        except (OSError, KeyError, safetensors.SafetensorError) as error:
             raise ModelError(f"{folder}: its weights cannot be read ({error})") from None
 
     def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._names:
-            raise KeyError(name)
+        place = self._places[name]
         try:
-            return self._arrays[name] if self._open is None else self._open.get_tensor(name)
+            value: np.ndarray = place.get_tensor(name)
+            return value
         except (OSError, TypeError, safetensors.SafetensorError) as error:
             raise ModelError(f"{self.folder}: {name} cannot be read ({error})") from None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._places)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._places)
 
 
 @lru_cache(maxsize=2)
@@ -101,13 +96,6 @@ def _usual(config: JovioConfig) -> bool:
         return False
     if detail is None:
         return True
-    free = {
-        "splits",
-        "channels",
-        "expansion",
-        "blocks",
-        "scales",
-        "strengths",
-        "shapes",
-    }  # of the network of whole numbers
+    # Of the network of whole numbers and of what its symbols are coded with.
+    free = {"splits", "channels", "expansion", "blocks", "scales", "strengths", "shapes", "states"}
     return all(getattr(detail, f.name) == getattr(plain, f.name) for f in fields(detail) if f.name not in free)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -26,31 +28,63 @@ class ShapedCodes:
     """
 
     def __init__(self, dim: int, levels: int, codebook_size: int, books: int, seed: int):
-        self.books, self.turn = books, dim // -(-levels // books)
+        self.books, self.turn, self.levels = books, dim // -(-levels // books), levels
         self._codes = random_codes(books, codebook_size, dim, seed)
+
+    @cached_property
+    def tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """The codes and minus half their squares, float32 [books, dim, codebook_size]; made when they are needed."""
+        codes = self._codes.astype(np.float32) * np.float32(1 / STEP)
+        turned = np.ascontiguousarray(codes.transpose(0, 2, 1))
+        return turned, np.float32(-0.5) * np.square(turned)
+
+    def level(self, k: int) -> tuple[int, int]:
+        """Codebook of level k, and by how many places its numbers are turned."""
+        return k % self.books, k // self.books * self.turn
+
+    def vectors(self, k: int, codes: np.ndarray) -> np.ndarray:
+        """The codes of level k, any shape, as vectors of unit variance [..., D]."""
+        book, turn = self.level(k)
+        found = self._codes[book, codes].astype(np.float32) * np.float32(1 / STEP)
+        return np.roll(found, turn, -1)
 
     def decode(self, codes: np.ndarray, shapes: np.ndarray) -> np.ndarray:
         """Codes [N, L] of the first L levels and shapes [L, N, D] -> vectors [N, D]."""
         total = np.zeros_like(shapes[0])
         for k in range(codes.shape[1]):
-            book, turn = k % self.books, k // self.books * self.turn
-            code = self._codes[book, codes[:, k]].astype(np.float32) * np.float32(1 / STEP)
-            total = total + shapes[k] * np.roll(code, turn, -1)
+            total = total + shapes[k] * self.vectors(k, codes[:, k])
         return total
 
 
-def variance_left(
+@dataclass
+class Plan:
+    """How the numbers of N vectors are coded, see `BitPlan`.
+
+    Attributes:
+        left: [L + 1, N, D], variance that is left after 0, 1, ... levels.
+        weights: [N, D] of each level, by which squared errors count.
+    """
+
+    left: np.ndarray
+    weights: list[np.ndarray]
+
+    def shapes(self) -> np.ndarray:
+        """[L, N, D]."""
+        return shapes_of(self.left)
+
+
+def plan_bits(
     log_variance: np.ndarray,
     levels: int,
     schedule: Sequence[BandStep],
     frequency: np.ndarray,
     tilt: np.ndarray,
     bits: float,
-) -> np.ndarray:
-    """Variance [levels + 1, N, D] that is left after 0, 1, ... levels; arguments as of `plan_bits`."""
+) -> Plan:
+    """Plan the first levels for vectors of known variances; arguments as of `audio.bit_plan.plan_bits`."""
     first = np.clip(np.nan_to_num(log_variance, nan=-MAX_LOG_VARIANCE), -MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
     rest, begin = first, 0
-    left = [np.exp(first)[None]]
+    left, weights = [np.exp(first)[None]], list[np.ndarray]()
     for step in schedule:
         count = min(step.until, levels) - begin
         if count <= 0:
@@ -60,8 +94,9 @@ def variance_left(
         water = _water_levels(rest + log_weight, count, bits)
         after = np.minimum(rest + log_weight, water) - log_weight
         left.append(np.exp(after))
+        weights += [np.exp(log_weight)] * count
         rest, begin = after[-1], begin + count
-    return np.concatenate(left)
+    return Plan(np.concatenate(left), weights)
 
 
 def shapes_of(left: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ class HarmonicNoise:
         self._signs = (1 - 2 * (np.arange(bins) % 2)).astype(np.float32)
         self._log_pitch = log_pitch()
         self._noise = noise_spectra(hop, window)
-        self._turns = 0
+        self.turns = 0
         self._place = first % NOISE_FRAMES
 
     def __call__(self, curves: np.ndarray, logits: np.ndarray) -> np.ndarray:
@@ -56,8 +56,8 @@ class HarmonicNoise:
     def _phases(self, pitch: np.ndarray) -> np.ndarray:
         """Phase of the fundamental at the middle of each window, int64 [n] in turns / `TURN`."""
         steps = np.rint(pitch.astype(np.float64) * (self.hop / self.sample_rate * TURN)).astype(np.int64)
-        turns = (steps.cumsum() + self._turns) % TURN
-        self._turns = int(turns[-1]) if len(turns) else self._turns
+        turns = (steps.cumsum() + self.turns) % TURN
+        self.turns = int(turns[-1]) if len(turns) else self.turns
         return turns
 
     def _harmonics(self, pitch: np.ndarray, phase: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

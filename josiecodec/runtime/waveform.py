@@ -1,4 +1,4 @@
-"""The waveform layer's decoder in NumPy, see `audio/waveform_layer.py`."""
+"""The waveform layer's decoder in NumPy, and what its encoder shares with it, see `audio/waveform_layer.py`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..audio.resampling import TAPS, UP_TAPS, least_delay, row_of
 from .covariance import Covariance, Transform
 from .graphs import Graph
 from .low_band import Decimator, Interpolator, InverseMdct, LowBandFilter, mdct_matrix
-from .shaped_codes import ShapedCodes, shapes_of, variance_left
+from .shaped_codes import Plan, ShapedCodes, plan_bits
 from .steps import Delay, product
 
 ALL_BASE, RAMP = 0.8, 0.15
 
 
-class WaveformDecoder:
-    """Codes and base -> waveform, `lag` frames late.
+class WaveformParts:
+    """What both directions of the layer have in common: the transform that follows from a base, and its codes.
 
     Args:
         config: of the layer; with random codebooks.
@@ -46,10 +46,37 @@ class WaveformDecoder:
         self._frequency = ((np.arange(count) + 0.5) * spacing).astype(np.float32)
         self._taper = np.clip((config.cutoff - self._frequency) / config.taper, 0, 1).astype(np.float32)
         row = row_of(hop * config.hops)
+        self._row, self._low_rate = row, low_rate
         self._decimate = Decimator(config.decimation, row)
         self._covariance = Covariance(config, hop, count, graphs["waveform"], weights)
         self._mdct = mdct_matrix(hop, count)
         self._codes = ShapedCodes(config.hops * count, config.levels, codebook_size, config.books, config.seed)
+
+    def _transform(self, low: np.ndarray) -> tuple[Transform, np.ndarray]:
+        """The transform of each frame from the low band of the base, and the windows of that band."""
+        covariance, windows = self._covariance(low)
+        return Transform(self._covariance.segments, covariance, self._frequency, self.config.weighting), windows
+
+    def _plan(self, log_variance: np.ndarray, frequency: np.ndarray, levels: int) -> Plan:
+        """How so many levels code what comes out of a transform."""
+        tilt = np.log(np.clip((self.config.cutoff - frequency) / self.config.taper, 1e-3, 1))
+        return plan_bits(log_variance, levels, self.config.schedule, frequency, tilt, self._bits)
+
+
+class WaveformDecoder(WaveformParts):
+    """Codes and base -> waveform, `lag` frames late; arguments as of `WaveformParts`."""
+
+    def __init__(
+        self,
+        config: WaveformLayerConfig,
+        sample_rate: int,
+        frame_size: int,
+        codebook_size: int,
+        graphs: Mapping[str, Graph],
+        weights: Mapping[str, np.ndarray],
+    ):
+        super().__init__(config, sample_rate, frame_size, codebook_size, graphs, weights)
+        hop, count, low_rate, row = self.hop, len(self._frequency), self._low_rate, self._row
         self._inverse, self._delay_base = InverseMdct(hop, count), Delay(hop)
         late = TAPS * config.decimation // 2 - (config.decimation - 1) + hop * config.decimation
         self._filter = None
@@ -123,16 +150,14 @@ class WaveformDecoder:
 
     def _difference(self, codes: np.ndarray, low: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Coefficients in place of the base's, less those: [F * hops, K]."""
-        covariance, windows = self._covariance(low)
-        own = product(windows, self._mdct)
         if not codes.shape[1]:
-            return np.zeros_like(own)
-        transform = Transform(self._covariance.segments, covariance, self._frequency, self.config.weighting)
-        tilt = np.log(np.clip((self.config.cutoff - transform.frequency) / self.config.taper, 1e-3, 1))
-        levels, schedule = codes.shape[1], self.config.schedule
-        left = variance_left(transform.log_variance, levels, schedule, transform.frequency, tilt, self._bits)
-        coded = self._codes.decode(codes, shapes_of(left))
-        rest = left[counts, np.arange(len(counts))]
+            _, windows = self._covariance(low)
+            return np.zeros((len(windows), len(self._frequency)), np.float32)
+        transform, windows = self._transform(low)
+        own = product(windows, self._mdct)
+        plan = self._plan(transform.log_variance, transform.frequency, codes.shape[1])
+        coded = self._codes.decode(codes, plan.shapes())
+        rest = plan.left[counts, np.arange(len(counts))]
         gain = self._filling(transform.uncoded(rest))
         return (transform.inverse(coded) + gain * own - own) * self._taper
 

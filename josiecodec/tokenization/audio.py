@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..coding.audio import encode_blocks
-from ..coding.jodio import Jodio
+from ..coding.audio_coder import AudioCoder
 from ..errors import CodecError, MediaError
 from ..media.apart import ApartPool, shared_pool
 from ..media.audio_open import clip_blocks, clip_samples
@@ -38,12 +36,12 @@ class LoadedClip:
     """A clip that was read: its samples [T], None if it is too long to be read at once, or the error."""
 
     item: Item
-    wave: Tensor | None = None
+    wave: np.ndarray | None = None
     error: CodecError | None = None
 
 
 def encode_audio(
-    codec: Jodio, items: Iterable[Item], settings: Settings
+    codec: AudioCoder, items: Iterable[Item], settings: Settings
 ) -> Iterator[tuple[Item, Encoded | CodecError]]:
     """Codes uint16 [frames, n_q] and duration of each clip, in order; or why it cannot be read."""
 
@@ -56,7 +54,7 @@ def encode_audio(
 
 
 def encode_loaded_audio(
-    codec: Jodio, clips: Iterable[LoadedClip], settings: Settings
+    codec: AudioCoder, clips: Iterable[LoadedClip], settings: Settings
 ) -> Iterator[tuple[Item, Encoded | CodecError]]:
     """The same of clips that were read already, somewhere else; too long ones are read here."""
     readers = shared_pool()
@@ -96,7 +94,7 @@ def load_clip(readers: ApartPool, item: Item, sample_rate: int, max_seconds: flo
         return LoadedClip(item, error=MediaError(str(error)))
     if wave is None:
         return LoadedClip(item)
-    return LoadedClip(item, torch.from_numpy(wave)) if len(wave) else LoadedClip(item, error=_empty(item))
+    return LoadedClip(item, wave) if len(wave) else LoadedClip(item, error=_empty(item))
 
 
 def _empty(item: Item) -> MediaError:
@@ -117,17 +115,14 @@ def _windows(clips: Iterable[LoadedClip], samples: float) -> Iterator[list[Loade
         yield window
 
 
-def _encode_window(codec: Jodio, window: list[LoadedClip], settings: Settings) -> dict[int, np.ndarray]:
+def _encode_window(codec: AudioCoder, window: list[LoadedClip], settings: Settings) -> dict[int, np.ndarray]:
     """Codes of all clips that were read, by their index in the window."""
     codes: dict[int, np.ndarray] = {}
-    lengths = {n: len(h.wave) for n, h in enumerate(window) if h.wave is not None}
+    waves = {n: clip.wave for n, clip in enumerate(window) if clip.wave is not None}
+    lengths = {n: len(wave) for n, wave in waves.items()}
     for batch in batches(lengths, settings.batch_seconds * codec.sample_rate if codec.config.causal else 0):
-        waves = [window[n].wave for n in batch]
-        x = torch.nn.utils.rnn.pad_sequence([w for w in waves if w is not None], batch_first=True)
-        sizes = torch.tensor([lengths[n] for n in batch])
-        encoded = codec.encode(x[:, None].to(codec.device), settings.n_q, lengths=sizes).transpose(1, 2).cpu().numpy()
-        for n, rows in zip(batch, encoded):
-            codes[n] = rows[: codec.frames(lengths[n])].astype(np.uint16)
+        for n, rows in zip(batch, codec.encode_batch([waves[n] for n in batch], settings.n_q)):
+            codes[n] = rows.astype(np.uint16)
     return codes
 
 
@@ -143,13 +138,13 @@ def batches(lengths: dict[int, int], max_samples: float) -> Iterator[list[int]]:
         yield batch
 
 
-def _encode_long(readers: ApartPool, codec: Jodio, item: Item, n_q: int) -> Encoded | CodecError:
+def _encode_long(readers: ApartPool, codec: AudioCoder, item: Item, n_q: int) -> Encoded | CodecError:
     """Codes of a long recording, encoded as a stream: the same codes, in bounded memory."""
     parts: list[np.ndarray] = []
     samples = 0
     part = (item.start, item.duration, item.channel, item.audio_track)
     try:
-        blocks = map(torch.from_numpy, readers.stream(clip_blocks, item.path, codec.sample_rate, *part))
+        blocks = readers.stream(clip_blocks, item.path, codec.sample_rate, *part)
         for taken, codes in encode_blocks(codec, blocks, n_q):
             samples += taken
             parts.append(codes.astype(np.uint16))
@@ -158,5 +153,5 @@ def _encode_long(readers: ApartPool, codec: Jodio, item: Item, n_q: int) -> Enco
     return (np.concatenate(parts), _duration(samples, codec)) if samples else _empty(item)
 
 
-def _duration(samples: int, codec: Jodio) -> dict[str, Any]:
+def _duration(samples: int, codec: AudioCoder) -> dict[str, Any]:
     return {"duration": round(samples / codec.sample_rate, 6)}

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..bitstream.container import Block
@@ -124,8 +125,9 @@ def decode_motion(codec: Jovio, clip: Clip) -> Iterator[Tensor]:
     info = motion_info(codec, clip)
     decoder = VideoDecoder(codec, info)
     for number, payload in enumerate(payloads_of(codec, clip_pictures(codec, clip))):
-        yield from decoder.push(Block(0, number * info.rows, info.rows, MotionRows([payload], info.rows)))
-    yield from decoder.finish()
+        block = Block(0, number * info.rows, info.rows, MotionRows([payload], info.rows))
+        yield from map(torch.from_numpy, decoder.push(block))
+    yield from map(torch.from_numpy, decoder.finish())
 
 
 def motion_rows(codec: Jovio, clip: Clip) -> MotionRows:

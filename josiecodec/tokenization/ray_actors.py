@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,12 +51,12 @@ class Reader:
     def _one(self, item: Item) -> tuple[Item, np.ndarray | str | None]:
         if self.sample_rate is not None:
             clip = load_clip(shared_pool(), item, self.sample_rate, self.max_seconds)
-            found: Tensor | CodecError | None = clip.wave if clip.error is None else clip.error
+            found: np.ndarray | Tensor | CodecError | None = clip.wave if clip.error is None else clip.error
         else:
             found = load_picture(shared_pool(), item)[1]
         if isinstance(found, CodecError):
             return item, str(found)
-        return item, None if found is None else found.numpy()
+        return item, None if found is None else np.asarray(found)
 
 
 class Encoder:
@@ -103,6 +102,6 @@ def _tensor(media: np.ndarray | str | None) -> Tensor | CodecError | None:
 
 
 def _clip(item: Item, media: np.ndarray | str | None) -> LoadedClip:
-    found = _tensor(media)
-    clip = LoadedClip(item)
-    return replace(clip, error=found) if isinstance(found, CodecError) else replace(clip, wave=found)
+    if isinstance(media, str):
+        return LoadedClip(item, error=CodecError(media))
+    return LoadedClip(item, None if media is None else np.array(media))

@@ -10,20 +10,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..atomic import write_bytes
-from ..coding.jodio import Jodio
-from ..coding.jovio import Jovio
-from ..coding.motion_sequence import Vocabulary
+from ..coding.audio_coder import AudioCoder
 from ..datasets.dataset import DatasetInfo, ShardWriter
 from ..errors import CodecError
 from .audio import Encoded, encode_audio
 from .manifest import Item, printable
 from .plan import Plan, Settings, store_plan
-from .vision import encode_vision
+
+if TYPE_CHECKING:
+    from ..coding.jovio import Jovio
 
 ERRORS_FILE = "errors.jsonl"
 _SHARD_ERRORS = re.compile(r"\d{5,}\.errors\.jsonl")
@@ -51,33 +51,35 @@ class Report:
 Progress = Callable[[Report], None]
 
 
-def dataset_info(codec: Jodio | Jovio, n_q: int, motion: bool = False) -> DatasetInfo:
+def dataset_info(codec: AudioCoder | Jovio, n_q: int, motion: bool = False) -> DatasetInfo:
     """The `dataset.json` of codes of `n_q` levels made by a model; or of tokens of videos with motion."""
-    is_audio = isinstance(codec, Jodio)
     if motion:
+        from ..coding.motion_sequence import Vocabulary
+
         size = Vocabulary(codec.codebook_size).size
         return DatasetInfo(codec.config.name, codec.fingerprint, "motion", 1, size, None, (0, 1), 0)
-    rate = Fraction(codec.sample_rate, codec.frame_size) if isinstance(codec, Jodio) else Fraction(0)
+    sound = _of_sound(codec)
+    rate = Fraction(0) if sound is None else Fraction(sound.sample_rate, sound.frame_size)
     return DatasetInfo(
         codec=codec.config.name,
         fingerprint=codec.fingerprint,
-        kind="audio" if is_audio else "vision",
+        kind="vision" if sound is None else "audio",
         n_q=codec.levels(n_q),
         codebook_size=codec.codebook_size,
-        sample_rate=codec.sample_rate if isinstance(codec, Jodio) else None,
+        sample_rate=None if sound is None else sound.sample_rate,
         frame_rate=(rate.numerator, rate.denominator),
-        semantic_levels=1 if is_audio else 0,
+        semantic_levels=0 if sound is None else 1,
     )
 
 
-def begin(codec: Jodio | Jovio, plan: Plan, folder: str | Path, settings: Settings) -> ShardWriter:
+def begin(codec: AudioCoder | Jovio, plan: Plan, folder: str | Path, settings: Settings) -> ShardWriter:
     """Make the folder of a dataset, or resume the one that was begun there.
 
     Raises:
         ModelError: if the folder holds tokens of another model.
         CodecError: if it was begun from other input, or the model is for another kind of media.
     """
-    made = "audio" if isinstance(codec, Jodio) else "vision"
+    made = "vision" if _of_sound(codec) is None else "audio"
     if made != plan.kind:
         raise CodecError(f"{codec.config.name} is a model for {made}, not for {plan.kind}")
     if settings.motion and made == "audio":
@@ -89,7 +91,7 @@ def begin(codec: Jodio | Jovio, plan: Plan, folder: str | Path, settings: Settin
 
 
 def tokenize(
-    codec: Jodio | Jovio,
+    codec: AudioCoder | Jovio,
     plan: Plan,
     folder: str | Path,
     settings: Settings,
@@ -123,7 +125,7 @@ def tokenize(
 
 
 def tokenize_shard(
-    codec: Jodio | Jovio,
+    codec: AudioCoder | Jovio,
     items: Iterable[Item],
     index: int,
     writer: ShardWriter,
@@ -152,12 +154,21 @@ def tokenize_shard(
 
 
 def encode_items(
-    codec: Jodio | Jovio, items: Iterable[Item], settings: Settings
+    codec: AudioCoder | Jovio, items: Iterable[Item], settings: Settings
 ) -> Iterator[tuple[Item, Encoded | CodecError]]:
     """Codes and metadata of clips, in order; or the error of a file."""
-    if isinstance(codec, Jodio):
-        return encode_audio(codec, items, settings)
-    return encode_vision(codec, items, settings)
+    sound: Any = _of_sound(codec)
+    if sound is not None:
+        return encode_audio(sound, items, settings)
+    from .vision import encode_vision
+
+    pictures: Any = codec
+    return encode_vision(pictures, items, settings)
+
+
+def _of_sound(codec: Any) -> AudioCoder | None:
+    """A codec if it is one of audio."""
+    return codec if codec.kind == "audio" else None
 
 
 def _store_errors(folder: Path, index: int, bad: list[dict[str, Any]]) -> None:
