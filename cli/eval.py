@@ -181,16 +181,25 @@ def audio(
 @click.option("--model", default="jovio-16-v5", show_default=True, help="Name of a model, or its folder.")
 @click.option("--n-q", "levels", help="Numbers of levels, equal in all patches, like 1,4,16.")
 @click.option("--bpp", "rates", help="Bits per pixel, with adaptive levels, like 0.1,0.4.")
+@click.option("--kbps", "bitrates", help="Of a folder of videos alone: kbit/s, like 85,250.")
 @comparison
 @common
-def vision(folder: Path, model: str, levels: str | None, rates: str | None, **given: Any) -> int:
-    """Encode and decode the images and videos in FOLDER; print bits per pixel, PSNR, MS-SSIM and times."""
+def vision(folder: Path, model: str, levels: str | None, rates: str | None, bitrates: str | None, **given: Any) -> int:
+    """Encode and decode the images and videos in FOLDER; print bits per pixel, PSNR, MS-SSIM and times.
+
+    Of videos also VMAF, where there is an ffmpeg program with libvmaf.
+    """
     from josiecodec.evaluation.codecs import VISION
     from josiecodec.evaluation.items import find_vision
+    from josiecodec.metrics.vmaf import SWITCH, ffmpeg_with_vmaf
 
     names = [f"{model}@n{n}" for n in (_numbers(levels, "--n-q", int) if levels else [])]
     names += [f"{model}@{rate:g}" for rate in (_numbers(rates, "--bpp", float) if rates else [])]
-    return _compare(VISION, names or [model], find_vision(folder, given["max_files"]), **given)
+    names += [f"{model}@{rate:g}k" for rate in (_numbers(bitrates, "--kbps", float) if bitrates else [])]
+    items = find_vision(folder, given["max_files"])
+    if any(item.kind == "video" for item in items) and ffmpeg_with_vmaf() is None:
+        click.echo(f"note: no VMAF: there is no ffmpeg with libvmaf here ({SWITCH} names one)", err=True)
+    return _compare(VISION, names or [model], items, **given)
 
 
 @eval_group.command("bd-rate")

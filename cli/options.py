@@ -27,6 +27,17 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def motion_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--motion and the rates of videos with motion in datasets."""
+    for option in (
+        click.option("--bpp", type=float, help="Of --motion: bits per pixel that videos would take as files."),
+        click.option("--kbps", type=float, help="Of --motion: kbit/s that videos would take as files."),
+        click.option("--motion", is_flag=True, help="Videos with motion, one sequence of tokens each."),
+    ):
+        function = option(function)
+    return function
+
+
 def runtime_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """--runtime alone."""
     return click.option(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import Path_, common, quiet_option, tell, track_option
+from .options import Path_, common, motion_options, quiet_option, tell, track_option
 from .progress import Progress
 
 
@@ -36,6 +36,7 @@ class ShardPart(click.ParamType):
 @click.option("--model", help="Name of a model, or its folder.  [default: the one that ships]")
 @click.option("--n-q", type=click.IntRange(1), help="Levels to store.  [default: the model's]")
 @click.option("--adaptive", is_flag=True, help="Vision: level counts by rate-distortion optimisation, at most --n-q.")
+@motion_options
 @click.option("--shard", type=ShardPart(), default="1/1", help="Make only part i of n of the shards, 1/n to n/n.")
 @click.option("--shard-clips", type=click.IntRange(1), default=1000, show_default=True, help="Clips per shard.")
 @click.option("--batch-seconds", type=click.FloatRange(1), default=120.0, show_default=True, help="Audio per batch.")
@@ -57,6 +58,9 @@ def tokenize(
     model: str | None,
     n_q: int | None,
     adaptive: bool,
+    motion: bool,
+    kbps: float | None,
+    bpp: float | None,
     shard: tuple[int, int],
     shard_clips: int,
     batch_seconds: float,
@@ -87,14 +91,20 @@ def tokenize(
     for option, value in (("--actors", actors), ("--readers", readers)):
         if value is not None and engine != "ray":
             raise click.UsageError(f"{option} needs --engine ray")
+    if motion and (n_q is not None or adaptive or kind == "audio"):
+        raise click.UsageError("--motion is for videos, and goes with --kbps or --bpp")
+    if not motion and (kbps is not None or bpp is not None):
+        raise click.UsageError("--kbps and --bpp need --motion; elsewhere --n-q says how many levels there are")
     from josiecodec.datasets.dataset import done_shards
+    from josiecodec.settings import Rate
     from josiecodec.tokenization.plan import Settings, make_plan
     from josiecodec.tokenization.tokenize import ERRORS_FILE
     from josiecodec.tokenization.tokenize import tokenize as tokenize_here
 
     from .models import Models, load_any
 
-    plan = make_plan(source, kind or (None if audio_track is None else "audio"), shard_clips, audio_track)
+    kind = kind or ("vision" if motion else None if audio_track is None else "audio")
+    plan = make_plan(source, kind, shard_clips, audio_track)
     if audio_track is not None and plan.kind != "audio":
         raise click.UsageError("--audio-track is for tokens of audio")
     if adaptive and plan.kind == "audio":
@@ -110,7 +120,8 @@ def tokenize(
         tell(entry, f"{text}, with {name}", as_json)
         return 0
     codec = load_any(name, device, threads) if engine == "local" else load_any(name, "cpu")
-    settings = Settings(codec.levels(n_q), adaptive, batch_seconds, workers)
+    levels, rate = 1 if motion else codec.levels(n_q), Rate(kbps=kbps, bpp=bpp)
+    settings = Settings(levels, adaptive, batch_seconds, workers, motion, rate)
     began, seconds = time.monotonic(), [0.0]
     with Progress(waiting, "clip", quiet) as bar:
 

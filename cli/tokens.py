@@ -48,8 +48,8 @@ def info(folder: Path, as_json: bool) -> None:
 
 def _described(folder: Path, e: dict[str, Any]) -> list[str]:
     planned = f" of {e['shards_planned']}" if e["shards_planned"] not in (None, e["shards"]) else ""
-    unit = "patches" if e["kind"] == "vision" else "frames"
-    rate = "" if e["kind"] == "vision" else f", {e['frame_rate'][0] / e['frame_rate'][1]:g}/s"
+    unit = {"audio": "frames", "vision": "patches"}.get(e["kind"], "tokens")
+    rate = f", {e['frame_rate'][0] / e['frame_rate'][1]:g}/s" if e["kind"] == "audio" else ""
     lines = [
         f"{folder}: {e['clips']} clips, {e['hours']:.3f} h, {e['shards']}{planned} shards",
         f"  {e['kind']}: {e['frames']} {unit}{rate}, {e['n_q']} levels x {e['codebook_size']} codes",

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 @click.option(
     "--model", "folders", type=Path_, multiple=True, help="Folder of the model, if it does not ship with the package."
 )
-@click.option("--start", type=click.FloatRange(0), help="Keep what follows so many seconds: sound only.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Keep so many seconds: sound only.")
+@click.option("--start", type=click.FloatRange(0), help="Keep what follows so many seconds, of sound or films.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Keep so many seconds, of sound or films.")
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def trim(
@@ -38,9 +38,10 @@ def trim(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Copy SOURCE to TARGET without decoding: with fewer levels, a lower bitrate, or a piece of sound.
+    """Copy SOURCE to TARGET without decoding: with fewer levels, a lower bitrate, or a piece of sound or a film.
 
-    Of sound --start begins with the frame (80 ms) that is heard then. Only what the piece takes is read.
+    Of sound --start begins with the frame (80 ms) that is heard then; of a video with motion with the key picture
+    before, and ends up to half a second late, with its sound in step. Only what the piece takes is read.
     """
     piece = start is not None or seconds is not None
     if (n_q is not None) + (kbps is not None) + piece == 0 or (n_q is not None and kbps is not None):
@@ -55,7 +56,6 @@ def trim(
         raise click.BadParameter("--kbps must be finite")
     if target.exists() and not overwrite:
         raise click.UsageError(f"{target} already exists; --overwrite replaces it")
-    from josiecodec.bitstream.cut import cut_file
     from josiecodec.bitstream.scan import trim_file
     from josiecodec.errors import CodecError
 
@@ -70,16 +70,7 @@ def trim(
     entry = {"input": str(source), "output": str(target), "bytes_before": before}
     try:
         if piece:
-            cut = cut_file(
-                source, target, start or 0.0, seconds, levels, tables, lambda info: _base(values, info.levels)
-            )
-            entry |= {"start": cut.start, "seconds": cut.seconds}
-            if cut.shortened:
-                click.echo(
-                    f"warning: {source}: {cut.streams[0].levels} levels kept: those above are relative to what comes "
-                    "before the piece; decode --start gives it with all of them",
-                    err=True,
-                )
+            entry |= _cut(source, target, (start or 0.0, seconds), levels, tables, values)
         elif levels is not None:
             trim_file(source, target, levels, tables)
     except CodecError as error:
@@ -94,8 +85,45 @@ def trim(
     click.echo(f"{source} -> {target}: {before} -> {after} bytes{what}")
 
 
+def _cut(
+    source: Path,
+    target: Path,
+    piece: tuple[float, float | None],
+    levels: int | None,
+    tables: Tables,
+    values: dict[str, Any],
+) -> dict[str, Any]:
+    """Cut a piece out of a file of sound or a film; where it begins and how long it is."""
+    from josiecodec.bitstream.container import TokenReader
+    from josiecodec.bitstream.cut import cut_file
+    from josiecodec.bitstream.header import AudioInfo, VisionInfo
+    from josiecodec.errors import CodesError
+
+    def base(info: AudioInfo) -> int:
+        return _base(values, info.levels)
+
+    with TokenReader(source, codes=False) as reader:
+        film = any(isinstance(info, VisionInfo) and info.rate for info in reader.streams)
+    cut: Any
+    if film and levels is not None:
+        raise CodesError("levels of a film cannot be left out: give --start or --seconds alone")
+    if film:
+        from josiecodec.coding.video_cut import cut_film
+
+        cut = cut_film(source, target, *piece, tables, base)
+    else:
+        cut = cut_file(source, target, *piece, levels, tables, base)
+    if cut.shortened:
+        click.echo(
+            f"warning: {source}: only the base levels of the sound are kept: those above are relative to what comes "
+            "before the piece; decode --start gives it with all of them",
+            err=True,
+        )
+    return {"start": cut.start, "seconds": cut.seconds}
+
+
 def _settings(source: Path, folders: tuple[Path, ...]) -> dict[str, Any]:
-    """The `config.json` of the model that made the first stream, sound, of a file; empty if it is not at hand."""
+    """The `config.json` of the model that made the sound of a file; empty if it is not at hand."""
     from josiecodec.bitstream.container import TokenReader
     from josiecodec.bitstream.header import AudioInfo
     from josiecodec.errors import CodecError
@@ -104,8 +132,8 @@ def _settings(source: Path, folders: tuple[Path, ...]) -> dict[str, Any]:
 
     try:
         with TokenReader(source, codes=False) as reader:
-            info = reader.streams[0]
-        if not isinstance(info, AudioInfo):
+            info = next((s for s in reader.streams if isinstance(s, AudioInfo)), None)
+        if info is None:
             return {}
         own = (folder for folder in folders if same_fingerprint(of_codes(folder), info.fingerprint))
         folder = next(own, None) or find_shipped(info.fingerprint, info.model)

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 from kit.audio import RATE, speechlike
+from kit.video import write_video
 from kit.vision import scene
 
 from josiecodec.datasets.dataset import DatasetInfo, ShardWriter, TokenDataset
@@ -32,6 +33,8 @@ def test_commands_run(tmp_path, monkeypatch):
     soundfile.write("recordings/talk.flac", speechlike(13)[0, 0].numpy(), RATE)
     Path("pictures").mkdir()
     save_image(scene(40, 60)[0, :, 0], "pictures/x.png")
+    Path("clips").mkdir()
+    write_video(Path("clips/x.mkv"), (32, 48), 3)
     for line in blocks("sh")[0].splitlines():
         words = shlex.split(line, comments=True)
         if "ray" in words:
@@ -52,7 +55,8 @@ def test_python_runs(tmp_path, monkeypatch):
     batches: list = []
     names = {"rank": 0, "world_size": 1, "train": batches.append, "fingerprint": "cd" * 32}
     names["codes"] = np.zeros((40, 8), np.int64)
-    reading, numpy, writing, remote, lhotse = blocks("python")
+    motion, reading, numpy, writing, remote, lhotse = blocks("python")
+    compile(motion, "motion", "exec")  # tests/test_motion_sequence.py runs what it shows
     exec(reading.replace("num_workers=2", "num_workers=0"), names)
     assert {tuple(batch.shape) for batch in batches[:-1]} == {(32, 64, 8)}
     assert names["state"]["position"] == 0  # the epoch is over

@@ -11,7 +11,7 @@ pytest.importorskip("numba")
 
 from josiecodec import kernels
 from josiecodec.vision.motion_field import MotionField, compensate
-from josiecodec.vision.motion_planes import Planes
+from josiecodec.vision.motion_planes import Planes, to_rgb
 from josiecodec.vision.motion_residual import MAX_STEP, add_residual
 
 
@@ -90,3 +90,11 @@ def test_flat_edges_are_smoothed_alike(monkeypatch):
     levels[random.random((4, 5, 6)) < 0.5, 0] = 1
     a, b = both(monkeypatch, lambda: add_residual(soft, levels, 70, random.integers(0, 1, (4, 5))))
     assert equal(a, b)
+
+
+@pytest.mark.parametrize(("h", "w", "size"), [(3, 4, (48, 64)), (3, 4, (33, 50)), (1, 1, (1, 1)), (1, 2, (16, 31))])
+def test_colours_are_the_same_bits(monkeypatch, h, w, size):
+    a, b = both(monkeypatch, lambda: to_rgb(noise(h, w), *size))
+    assert a.dtype == b.dtype == np.float32
+    assert a.shape == (3, *size)
+    assert np.array_equal(a.view(np.int32), b.view(np.int32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from kit.audio import RATE, speechlike
 from kit.vision import scene
 
 from josiecodec.errors import CodecError
+from josiecodec.metrics import vmaf
 from josiecodec.metrics.audio import MEASURES, mel_distance, pesq, score, si_sdr, stoi
 from josiecodec.metrics.vision import frame_difference_psnr, ms_ssim, mse, psnr
 
@@ -111,3 +113,32 @@ def test_integers_and_other_shapes_are_refused(metric, image):
     for shape in ((slice(None), slice(1)), (slice(None), slice(None), slice(180))):
         with pytest.raises(CodecError, match="cannot be compared"):
             metric(video[shape], video)
+
+
+def test_vmaf_is_a_matter_of_the_program(monkeypatch, tmp_path):
+    """A program that says what it can do, and writes what libvmaf writes; and one that does not know it."""
+    video = torch.rand(3, 4, 16, 32)
+    program = tmp_path / "ffmpeg"
+    for knows, found in (("vmafmotion", None), ("libvmaf", str(program))):
+        program.write_text(
+            f"#!/bin/sh\nif [ $2 = -filters ]; then echo ' .. {knows} VV->V'; exit; fi\n"
+            "test $(wc -c < original) = 6144 -a $(wc -c < decoded) = 6144 || exit 1\n"
+            'echo \'{"pooled_metrics": {"vmaf": {"mean": 93.5}}}\' > log.json\n'
+        )
+        program.chmod(0o755)
+        monkeypatch.setenv(vmaf.SWITCH, str(program))
+        monkeypatch.setattr(vmaf.shutil, "which", lambda name: None)
+        monkeypatch.setattr(vmaf, "_of_imageio", lambda: None)
+        vmaf.ffmpeg_with_vmaf.cache_clear()
+        assert vmaf.ffmpeg_with_vmaf() == found
+        if found:
+            assert vmaf.vmaf(video, video, Fraction(25)) == 93.5
+            with pytest.raises(CodecError, match="shapes"):
+                vmaf.vmaf(video, video[:, :2], Fraction(25))
+            program.write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
+            with pytest.raises(CodecError, match="broken"):
+                vmaf.vmaf(video, video, Fraction(25))
+        else:
+            with pytest.raises(CodecError, match="needs an ffmpeg"):
+                vmaf.vmaf(video, video, Fraction(25))
+    vmaf.ffmpeg_with_vmaf.cache_clear()

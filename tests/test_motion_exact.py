@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +14,9 @@ from kit.vision import CONV, model, scene
 from josiecodec.bitstream.exact_rounding import RUN, TOLERANCE, round_alike, round_and_protect
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.motion_payload import MotionPayload, PictureHead
-from josiecodec.coding import motion_base
+from josiecodec.coding.jovio import Jovio
 from josiecodec.errors import FormatError
+from josiecodec.hub.store import load, save
 from josiecodec.settings import Rate
 
 
@@ -75,13 +80,37 @@ def test_pictures_are_the_same_on_a_machine_that_computes_otherwise(monkeypatch)
     assert key.head.base
     assert 0 < len(key.head.parities) < 80
     whole = codec.decompress(data)
-    exact = motion_base._picture
+    exact = Jovio.key_picture
 
-    def otherwise(*args) -> torch.Tensor:
-        random = torch.Generator().manual_seed(0)
+    def otherwise(*args) -> np.ndarray:
         picture = exact(*args)
-        noise = torch.rand(picture.shape, generator=random) * 2 - 1
+        noise = np.random.default_rng(0).uniform(-1, 1, picture.shape)
         return picture + noise * 0.9 * TOLERANCE / 255  # weights of all planes add up to 1 in size
 
-    monkeypatch.setattr(motion_base, "_picture", otherwise)
+    monkeypatch.setattr(Jovio, "key_picture", otherwise)
     assert torch.equal(codec.decompress(data), whole)
+
+
+def test_threads_and_processes_decode_the_same(tmp_path):
+    """One thread, two threads, another process, and without compiled loops there."""
+    save(model(CONV), tmp_path / "model")
+    codec = load(tmp_path / "model")
+    data = codec.compress(scene(80, 112, 8)[0], kbps=80)
+    one = codec.decompress(data)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            assert torch.equal(codec.decompress(data), one)
+    finally:
+        torch.set_num_threads(before)
+    (tmp_path / "x.josie").write_bytes(data)
+    torch.save(one, tmp_path / "one.pt")
+    code = (
+        "import sys, torch, josiecodec; folder = sys.argv[1]; torch.set_num_threads(2);"
+        "back = josiecodec.load(folder + '/model').decompress(open(folder + '/x.josie', 'rb').read());"
+        "assert torch.equal(back, torch.load(folder + '/one.pt'))"
+    )
+    for kernels in ("", "off"):
+        environment = os.environ | {"JOSIECODEC_KERNELS": kernels}
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, env=environment)

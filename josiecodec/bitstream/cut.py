@@ -94,7 +94,7 @@ def find_cut(
 
 
 def cut_blocks(reader: TokenReader, cut: Cut) -> Iterator[Block]:
-    """The blocks of a piece in order of time, frames counted from its beginning.
+    """The blocks of sound of a piece in order of time, frames counted from its beginning.
 
     Raises:
         FormatError: if one is damaged, or the file holds fewer frames than its header says.
@@ -116,7 +116,8 @@ def cut_blocks(reader: TokenReader, cut: Cut) -> Iterator[Block]:
         if reached < last:
             raise FormatError(f"frame {reached} is missing")
 
-    for _, block in heapq.merge(*(of(n) for n in range(len(cut.streams))), key=lambda entry: entry[0]):
+    sound = [n for n, info in enumerate(cut.streams) if isinstance(info, AudioInfo)]
+    for _, block in heapq.merge(*(of(n) for n in sound), key=lambda entry: entry[0]):
         yield block
 
 

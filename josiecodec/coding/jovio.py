@@ -12,13 +12,15 @@ from torch import Tensor
 from ..bitstream.container import Block, TokenReader, TokenWriter
 from ..bitstream.header import AlphaInfo, find_stream
 from ..bitstream.josie_file import TokenFile
-from ..errors import CodesError
+from ..bitstream.motion_payload import MotionRows
+from ..errors import CodecError, CodesError
 from ..media.images import Picture
 from ..settings import EncoderSettings, Rate, asked_rate, fitting_rate
 from .alpha import OPAQUE
 from .checks import warn
 from .door import as_tensor
-from .motion_codec import VideoDecoder, video_encoder
+from .motion_codec import KEY_SECONDS, MOTION_GROUP, VideoDecoder, moves, video_encoder
+from .motion_tokens import VideoTokens, from_motion_tokens, tokens_of
 from .picture_file import read_picture, write_picture
 from .preview import PreviewSize
 from .vision_encoder import write_pictures
@@ -120,6 +122,60 @@ class Jovio(VisionFiles):
             found = Picture.of(read_picture(self, reader, n_q, size=None if size is None else PreviewSize.of(size)))
         alpha = None if found.alpha is None else found.alpha.to(self.device)
         return Picture(found.rgb.to(self.device), alpha, found.grey)
+
+    def encode_motion(
+        self,
+        x: Tensor | np.ndarray,
+        *,
+        kbps: float | None = None,
+        bpp: float | None = None,
+        rate: Rate | None = None,
+        settings: EncoderSettings | None = None,
+        pictures_per_second: Fraction | int = 25,
+        key_seconds: float = KEY_SECONDS,
+    ) -> VideoTokens:
+        """Turn a video into tokens with motion: modes, vectors and codes of every picture, as `compress` writes them.
+
+        Args:
+            x: a video [3, T, H, W] or [1, 3, T, H, W], RGB in [0, 1].
+            kbps, bpp, rate: what the pictures may take; what else a file has is not counted. None of them for lambda of
+                the settings.
+            settings: of the encoder; None for `self.settings`.
+            pictures_per_second: of the video.
+            key_seconds: after which a key picture comes at the latest.
+
+        Raises:
+            CodesError: on a wrong shape or type, or pictures that are too large for motion.
+            CodecError: on more than one rate, or one of levels.
+        """
+        x = as_tensor(x, "pictures")
+        video, still = self.pictures(x if _has_batch_axis(x) else x.unsqueeze(0))
+        rate, per_second = fitting_rate("video", None, asked_rate(rate, kbps, bpp)), Fraction(pictures_per_second)
+        size = (video.shape[-2], video.shape[-1])
+        if rate.n_q is not None:
+            raise CodecError("n_q codes videos without motion: encode gives those codes")
+        if still or len(video) != 1 or not video.shape[2] or not per_second > 0 or not moves(self, rate, size):
+            raise CodesError(f"not one video that can be coded with motion: {list(x.shape)}")
+        encoder = video_encoder(self, rate, size, per_second, settings=settings, key_seconds=key_seconds)
+        parts = [part for picture in video[0].unbind(1) for part in encoder.add(picture)] + [*encoder.finish()]
+        info = self.stream_info(size, self.n_q, video.shape[2], per_second, MOTION_GROUP)
+        payloads = [p for part in parts if isinstance(part, MotionRows) for p in part.pictures]
+        return VideoTokens(size, per_second, tuple(tokens_of(self, info, payloads)))
+
+    def decode_motion(self, tokens: VideoTokens) -> Tensor:
+        """Turn the tokens of a video with motion into its pictures [3, T, H, W] in [0, 1].
+
+        Raises:
+            CodesError: if they do not fit each other.
+            FormatError: if pictures are missing, or are predicted from such.
+        """
+        info = self.stream_info(tokens.size, self.n_q, len(tokens.pictures), tokens.pictures_per_second, MOTION_GROUP)
+        rows = from_motion_tokens(self, tokens.pictures)
+        if rows.rows != info.rows or tokens.pictures[0].codes.shape[2] != info.columns:
+            raise CodesError(f"the patches of the pictures do not make {tokens.size[1]} x {tokens.size[0]} pixels")
+        decoder = VideoDecoder(self, info)
+        arrays = [*decoder.push(Block(0, 0, rows.units, rows)), *decoder.finish()]
+        return torch.from_numpy(np.stack(arrays, 1)).to(self.device)
 
 
 def _has_batch_axis(x: Tensor) -> bool:

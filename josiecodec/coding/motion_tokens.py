@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
+from ..bitstream.header import VisionInfo
 from ..bitstream.josie_file import TokenFile
 from ..bitstream.motion_payload import MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MotionPicture, PictureSyntax
@@ -16,7 +19,7 @@ from ..entropy.adaptive_bits import BitDecoder, BitEncoder
 from ..entropy.range_coder import check_end
 from ..errors import CodesError, FormatError
 from ..vision.motion_residual import from_codes, to_codes
-from .jovio import Jovio
+from .vision_files import VisionFiles
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,22 @@ class PictureTokens:
     offsets: np.ndarray | None = None
 
 
-def motion_tokens(codec: Jovio, data: bytes) -> Iterator[PictureTokens]:
+@dataclass(frozen=True)
+class VideoTokens:
+    """A video with motion; `motion_sequence.py` writes its pictures as one sequence of tokens.
+
+    Attributes:
+        size: height and width of its pictures.
+        pictures_per_second: of the video.
+        pictures: in the order in which they are decoded.
+    """
+
+    size: tuple[int, int]
+    pictures_per_second: Fraction
+    pictures: tuple[PictureTokens, ...]
+
+
+def motion_tokens(codec: VisionFiles, data: bytes) -> Iterator[PictureTokens]:
     """The pictures of a `.josie` file of a video with motion, in the order in which they are decoded.
 
     Raises:
@@ -58,10 +76,23 @@ def motion_tokens(codec: Jovio, data: bytes) -> Iterator[PictureTokens]:
     stream = next((s for s in TokenFile.from_bytes(data, tables=codec.known_tables).streams if _moving(s)), None)
     if stream is None or not isinstance(stream.codes, MotionRows):
         raise FormatError("no video with motion in this file")
-    info = codec.check_stream(stream.info)
+    yield from tokens_of(codec, codec.check_stream(stream.info), stream.codes.pictures)
+
+
+def tokens_of(codec: VisionFiles, info: VisionInfo, payloads: Iterable[MotionPayload]) -> Iterator[PictureTokens]:
+    """The pictures of a stream from its first on, each as it comes.
+
+    Args:
+        codec: the model that made it.
+        info: header of the stream.
+        payloads: what its blocks hold, in the order of the file.
+
+    Raises:
+        FormatError: on damaged data.
+    """
     h, w = info.rows, info.columns
     syntax = PictureSyntax(h, w)
-    for number, payload in enumerate(stream.codes.pictures):
+    for number, payload in enumerate(payloads):
         head, base = payload.head, None
         if payload.key:
             syntax = PictureSyntax(h, w)
@@ -80,18 +111,37 @@ def motion_tokens(codec: Jovio, data: bytes) -> Iterator[PictureTokens]:
         yield PictureTokens(*kinds, picture.uses, picture.vectors, codes, base, head.parities, offsets)
 
 
-def from_motion_tokens(codec: Jovio, pictures: list[PictureTokens], times: PictureTimes | None = None) -> MotionRows:
+def from_motion_tokens(
+    codec: VisionFiles, pictures: Iterable[PictureTokens], times: PictureTimes | None = None
+) -> MotionRows:
     """The inverse: what `TokenStream.codes` of a video with motion holds, `times` (`MotionRows.times`) included.
 
     Raises:
-        CodesError: if the pictures are of different sizes, or the first is no key picture.
+        CodesError: if there is no picture, they are of different sizes, or the first is no key picture.
     """
-    if not pictures or pictures[0].layer:
+    pictures = iter(pictures)
+    first = next(pictures, None)
+    if first is None:
         raise CodesError("a video with motion begins with a key picture")
-    h, w = pictures[0].codes.shape[1:]
-    syntax = PictureSyntax(h, w)
-    payloads = []
+    payloads = [*payloads_of(codec, itertools.chain([first], pictures))]
+    if times is not None and len(times.durations) != len(payloads):
+        raise CodesError(f"{len(times.durations)} times of {len(payloads)} pictures")
+    return MotionRows(payloads, first.codes.shape[1], times)
+
+
+def payloads_of(codec: VisionFiles, pictures: Iterable[PictureTokens]) -> Iterator[MotionPayload]:
+    """The inverse of `tokens_of`.
+
+    Raises:
+        CodesError: if pictures are of different sizes, or the first is no key picture.
+    """
+    h = w = 0
+    syntax = PictureSyntax(0, 0)
     for number, p in enumerate(pictures):
+        if not number:
+            h, w = p.codes.shape[1:]
+            if p.layer:
+                raise CodesError("a video with motion begins with a key picture")
         if p.codes.shape[1:] != (h, w) or p.uses.shape != (2 * h, 2 * w) or len(p.vectors) != len(p.references):
             raise CodesError(f"picture {number} does not fit the first one")
         base, coded = b"", False
@@ -107,10 +157,7 @@ def from_motion_tokens(codec: Jovio, pictures: list[PictureTokens], times: Pictu
         syntax.code(encoder, picture)
         references = tuple(r - p.shown for r in p.references)
         head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded, p.parities, varied)
-        payloads.append(MotionPayload(head, encoder.finish()))
-    if times is not None and len(times.durations) != len(pictures):
-        raise CodesError(f"{len(times.durations)} times of {len(pictures)} pictures")
-    return MotionRows(payloads, h, times)
+        yield MotionPayload(head, encoder.finish())
 
 
 def _moving(stream: object) -> bool:

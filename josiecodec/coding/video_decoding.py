@@ -16,6 +16,7 @@ from ..bitstream.header import AudioInfo, StreamInfo, find_stream
 from ..entropy.tables_file import Tables
 from ..errors import FormatError
 from ..media.video_writer import VideoWriter
+from .ahead import Ahead, pictures_ahead
 from .audio_coder import AudioCoder
 from .audio_piece import AudioPiece
 from .result import Progress, Result
@@ -25,6 +26,7 @@ from .video_decoder import VideoCodec, VideoDecoder
 from .video_piece import VideoPiece
 from .video_times import ShownTimes, first_block, tick_of
 
+SOUND = 0  # in place of how long a picture is shown
 LOST = "{} pictures cannot be decoded and show the one before"
 
 
@@ -74,22 +76,30 @@ def decode_video(
         blocks = reader.blocks(salvage)
         first, taken = first_block(blocks, index)
         times = ShownTimes(info, tick_of(first), salvage)
-        with VideoWriter(target, (info.height, info.width), info.rate, rate, times.tick) as writer:
+
+        def parts() -> Iterator[tuple[np.ndarray, int]]:
+            """Pictures and how long each is shown, and pieces of sound."""
             for block in itertools.chain(taken, blocks):
                 if block.stream == index:
                     times.push(block)
-                    for picture in pictures.push(block):
-                        writer.write(picture, times.duration(pictures.shown - 1))
-                    if progress and info.length:
-                        progress(pictures.shown / info.length)
+                    yield from ((picture, times.duration(pictures.shown - 1)) for picture in pictures.push(block))
                 elif track is not None and block.stream == place:
-                    for part in track.push(block):
-                        writer.write_audio(part)
-            for picture in pictures.finish():
-                writer.write(picture, times.duration(pictures.shown - 1))
+                    yield from ((part, SOUND) for part in track.push(block))
+            yield from ((picture, times.duration(pictures.shown - 1)) for picture in pictures.finish())
             if track is not None:
-                for part in track.finish():
+                yield from ((part, SOUND) for part in track.finish())
+
+        with (
+            VideoWriter(target, (info.height, info.width), info.rate, rate, times.tick) as writer,
+            Ahead(parts(), pictures_ahead(info.height, info.width)) as decoded,
+        ):
+            for part, duration in decoded:
+                if duration == SOUND:
                     writer.write_audio(part)
+                    continue
+                writer.write(part, duration)
+                if progress and info.length:
+                    progress(writer.pictures / info.length)
         if pictures.lost:
             reader.problems.append(LOST.format(pictures.lost))
         problems = (*reader.problems, *(track.problems if track is not None else ()))

@@ -41,18 +41,19 @@ class DatasetInfo:
     Attributes:
         codec: name of the model that made the codes.
         fingerprint: its sha256 (hex), see `josiecodec/fingerprint.py`.
-        kind: "audio" or "vision"; "visual", as datasets of earlier versions say, becomes "vision".
+        kind: "audio", "vision", or "motion": videos with motion as sequences of tokens. "visual", as datasets of
+            earlier versions say, becomes "vision".
         n_q: levels stored.
         codebook_size: codes of each; they are in 0 .. codebook_size - 1.
         sample_rate: of audio in Hz; None for vision.
-        frame_rate: audio frames per second as a fraction, (numerator, denominator); (0, 1) for vision.
+        frame_rate: audio frames per second as a fraction, (numerator, denominator); else (0, 1).
         semantic_levels: how many of the first levels are semantic.
         version: of the format.
     """
 
     codec: str
     fingerprint: str
-    kind: Literal["audio", "vision", "visual"]
+    kind: Literal["audio", "vision", "visual", "motion"]
     n_q: int
     codebook_size: int
     sample_rate: int | None
@@ -76,7 +77,7 @@ class DatasetInfo:
 
     @property
     def is_vision(self) -> bool:
-        """Whether the codes are of images or video, with a level count for each row."""
+        """Whether the codes are of images or video without motion, with a level count for each row."""
         return self.kind == "vision"
 
     def to_json(self) -> str:
@@ -213,8 +214,8 @@ class ClipSource(ABC):
 
     def __repr__(self) -> str:
         i, rows = self.info, int(self.lengths.sum())
-        what = f"{rows} patches"
-        if not i.is_vision:
+        what = f"{rows} patches" if i.is_vision else f"{rows} tokens"
+        if i.kind == "audio":
             what = f"{rows} frames ({rows * i.frame_rate[1] / i.frame_rate[0] / 3600:.3g} h)"
         return f"{type(self).__name__}({len(self)} clips, {what}, {self.n_q} levels of {i.codec})"
 
@@ -256,8 +257,8 @@ class ClipSource(ABC):
             CodesError: of vision, or if `start` or `seconds` is negative or no number.
             IndexError: if there is no such clip.
         """
-        if self.info.is_vision:
-            raise CodesError("pieces in seconds are of audio; of pictures crop gives patches")
+        if self.info.kind != "audio":
+            raise CodesError("pieces in seconds are of audio; of pictures crop gives patches or tokens")
         rate = self.info.frame_rate[0] / self.info.frame_rate[1]
         if not 0 <= start < np.inf or not (seconds is None or 0 <= seconds < np.inf):
             raise CodesError(f"a piece cannot begin at {start} s or be {seconds} s long")

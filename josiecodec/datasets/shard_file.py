@@ -1,7 +1,7 @@
 """The file of codes of one shard: safetensors, written from a stream and read through a memory map.
 
     offsets  int64  [N + 1]       clip i is rows offsets[i] .. offsets[i + 1]
-    codes    uint16 [rows, K]     a row is an audio frame, or a patch of a picture
+    codes    uint16 [rows, K]     a row is an audio frame, a patch of a picture, or a token of a video with motion
     levels   uint8  [rows]        of vision: level count of the row
 
 See docs/datasets.md.

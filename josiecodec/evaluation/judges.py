@@ -198,5 +198,5 @@ UNAVAILABLE = {
     "nisqa": "no package has its weights, and none are downloaded in a comparison",
     "lpips": "no package has the weights of its network, and none are downloaded in a comparison",
     "dists": "no package has the weights of its network, and none are downloaded in a comparison",
-    "vmaf": "the FFmpeg of PyAV is built without libvmaf",
+    "vmaf": "it is a column of `eval vision`, where there is an ffmpeg program with libvmaf",
 }

@@ -29,7 +29,12 @@ PLOTS = {
         ["kbps", "wer", "word error rate (lower is better)"],
     ],
     "image": [["bpp", "psnr", "PSNR, dB"], ["bpp", "ms_ssim", "MS-SSIM"]],
-    "video": [["kbps", "psnr", "PSNR, dB"], ["kbps", "difference_psnr", "PSNR of frame differences, dB"]],
+    "video": [
+        ["kbps", "psnr", "PSNR, dB"],
+        ["kbps", "ms_ssim", "MS-SSIM"],
+        ["kbps", "vmaf", "VMAF"],
+        ["kbps", "difference_psnr", "PSNR of frame differences, dB"],
+    ],
 }
 PAGE_TITLE = "<title>Codecs compared</title>"
 
@@ -90,7 +95,9 @@ def _files(media: Path, stem: str, item: Item, rows: list[dict[str, Any]]) -> di
     for number, row in enumerate(rows):
         copy = media / f"{stem}-{number}{SUFFIX[item.kind]}"
         shutil.copyfile(row["decoded"], copy)
-        scores = {name: row[name] for name in ("kbps", "bpp", "pesq_wb", "stoi", "psnr", "ms_ssim") if row.get(name)}
+        scores = {
+            name: row[name] for name in ("kbps", "bpp", "pesq_wb", "stoi", "psnr", "ms_ssim", "vmaf") if row.get(name)
+        }
         versions.append({"name": row["codec"], "source": copy, **scores})
     versions[0]["facts"] = _facts(item, original)
     out, top = [], None

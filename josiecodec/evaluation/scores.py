@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ..media.images import load_image
 from ..media.video_reader import load_video
 from ..metrics import audio as audio_metrics
 from ..metrics.vision import frame_difference_psnr, ms_ssim, mse, to_psnr
+from ..metrics.vmaf import ffmpeg_with_vmaf, vmaf
 from .items import SAMPLE_RATE, Item, fit_length
 from .judges import JUDGES
 
@@ -133,7 +135,7 @@ def _image(item: Item, row: dict[str, Any], asked: Asked) -> dict[str, float | N
 
 
 def _video(item: Item, row: dict[str, Any], asked: Asked) -> dict[str, float | None]:
-    original, decoded = item.load()[0], load_video(Path(row["decoded"]))[0]
+    (original, rate), decoded = item.load(), load_video(Path(row["decoded"]))[0]
     error = mse(decoded, original)
     similar = [_tried(ms_ssim, a, b) for a, b in zip(decoded.unbind(1), original.unbind(1))]
     known = [value for value in similar if value is not None]
@@ -144,6 +146,7 @@ def _video(item: Item, row: dict[str, Any], asked: Asked) -> dict[str, float | N
         "psnr": _bounded(to_psnr(error)),
         "ms_ssim": sum(known) / len(known) if len(known) == len(similar) and known else None,
         "difference_psnr": _bounded(frame_difference_psnr(decoded, original)),
+        **({"vmaf": _tried(vmaf, decoded, original, Fraction(rate))} if ffmpeg_with_vmaf() else {}),
     }
 
 

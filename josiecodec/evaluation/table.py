@@ -20,7 +20,7 @@ RATES = ("kbps", "payload_kbps", "bpp", "payload_bpp")
 SCORES = (
     *("pesq_wb", "pesq_nb", "stoi", "estoi", "si_sdr", "mel", "wer"),
     *(column for judge in JUDGES.values() for column in judge.columns),
-    *("psnr", "ms_ssim", "difference_psnr"),
+    *("psnr", "ms_ssim", "difference_psnr", "vmaf"),
 )
 LOWER_IS_BETTER = frozenset({"mel", "wer", *(column for judge in JUDGES.values() for column in judge.lower)})
 ORDER = (*RATES, *SCORES, "delay_ms", "encode_rtf", "decode_rtf", "encode_s", "decode_s")

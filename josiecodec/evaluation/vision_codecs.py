@@ -23,7 +23,7 @@ from .audio_codecs import josie_payload_bytes
 
 
 class JovioCodec:
-    """A JOVIO model. The setting is a rate in bits per pixel, `n` and a number of levels, or empty."""
+    """A JOVIO model. The setting is bits per pixel, or kbit/s and `k`, or `n` and a number of levels, or empty."""
 
     kinds = ("image", "video")
 
@@ -33,6 +33,8 @@ class JovioCodec:
             raise CodecError(f"{name} is not an image and video codec")
         if setting.startswith("n"):
             self.rate = Rate(n_q=int(setting[1:]))
+        elif setting.endswith("k"):
+            self.rate = Rate(kbps=float(setting[:-1]))
         else:
             self.rate = Rate(bpp=float(setting)) if setting else Rate()
 
@@ -71,12 +73,24 @@ class PillowImage:
         return load_image(io.BytesIO(data))
 
 
+KEY_SECONDS = 10  # between key pictures at most, of codecs as files are made: as a `.josie` file has it
+
+
 class FFmpegVideo:
-    """A video codec of FFmpeg without look-ahead, as a live encoder runs. The setting is its CRF."""
+    """A video codec of FFmpeg. The setting is its CRF.
+
+    Args:
+        encoder: its name in FFmpeg.
+        setting: the CRF.
+        file: as files are made: with look-ahead, and a key picture every ten seconds at the latest; else as the options
+            have it.
+        options: of the encoder.
+    """
 
     kinds = ("video",)
 
-    def __init__(self, encoder: str, setting: str, **options: str):
+    def __init__(self, encoder: str, setting: str, *, file: bool = False, **options: Any):
+        self.file = file
         try:
             av.codec.Codec(encoder, "w")
         except ValueError:
@@ -94,6 +108,8 @@ class FFmpegVideo:
             stream: Any = container.add_stream(self.encoder, rate=rate, options=self.options)
             stream.height, stream.width = padded.shape[-2:]
             stream.pix_fmt = "yuv420p"
+            if self.file:
+                stream.gop_size = max(1, round(KEY_SECONDS * rate))
             container.metadata["size"] = f"{height}x{width}"
             for picture in padded.unbind(1):
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(to_bytes_rgb(picture), format="rgb24")))
@@ -115,6 +131,7 @@ class FFmpegVideo:
             return sum(packet.size for packet in container.demux(video=0))
 
 
+QUIET: dict[str, Any] = {"x265-params": "log-level=none"}
 KNOWN: dict[str, tuple[Callable[[str], Any], tuple[str, ...]]] = {
     "jpeg": (partial(PillowImage, "JPEG", optimize=True), ("5", "10", "20", "40", "70")),
     "webp": (partial(PillowImage, "WEBP", method=6), ("0", "5", "20", "50", "80")),
@@ -122,8 +139,14 @@ KNOWN: dict[str, tuple[Callable[[str], Any], tuple[str, ...]]] = {
     "jpeg2000": (partial(PillowImage, "JPEG2000"), ("30", "60", "120", "240")),
     "x264": (partial(FFmpegVideo, "libx264", preset="medium", tune="zerolatency"), ("24", "30", "36", "42")),
     "x265": (
-        partial(FFmpegVideo, "libx265", preset="medium", tune="zerolatency", **{"x265-params": "log-level=none"}),
+        partial(FFmpegVideo, "libx265", preset="medium", tune="zerolatency", **QUIET),
         ("24", "30", "36", "42"),
     ),
     "av1": (partial(FFmpegVideo, "libsvtav1", preset="8"), ("30", "40", "50", "60")),
+    "x264-file": (partial(FFmpegVideo, "libx264", file=True, preset="medium"), ("24", "30", "36", "42")),
+    "x265-file": (
+        partial(FFmpegVideo, "libx265", file=True, preset="medium", **QUIET),
+        ("24", "30", "36", "42"),
+    ),
+    "av1-file": (partial(FFmpegVideo, "libsvtav1", file=True, preset="6"), ("30", "40", "50", "60")),
 }

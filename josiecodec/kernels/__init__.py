@@ -30,6 +30,7 @@ FAMILIES = (
     "index_map",
     "motion_field",
     "motion_merge",
+    "motion_planes",
     "motion_residual",
     "motion_search",
     "motion_syntax",

@@ -13,6 +13,7 @@ from ..coding.jodio import Jodio
 from ..coding.jovio import Jovio
 from ..datasets.dataset import TokenDataset
 from ..errors import CodecError, FormatError, ModelError
+from ..settings import Rate
 from .manifest import Item, seconds
 from .plan import Settings, read_plan
 from .tokenize import encode_items
@@ -45,8 +46,7 @@ def compare(
     if dataset.info.fingerprint != codec.fingerprint:
         raise ModelError(f"the dataset was made by {dataset.info.codec}, not by this {codec.config.name}")
     chosen = sorted(random.Random(seed).sample(range(len(dataset)), min(samples, len(dataset))))
-    adaptive = bool((read_plan(dataset.folder) or {}).get("adaptive", False))
-    settings = Settings(dataset.info.n_q, adaptive)
+    settings = _settings(dataset)
     items = [requested_item(dataset.meta(i), Path(folder)) for i in chosen]
     results = []
     for i, (item, encoded) in zip(chosen, encode_items(codec, items, settings)):
@@ -55,6 +55,17 @@ def compare(
         else:
             results.append(_compared(item.id, dataset[i].signed, encoded[0]))
     return results
+
+
+def _settings(dataset: TokenDataset) -> Settings:
+    """How the clips of a dataset were encoded."""
+    plan = read_plan(dataset.folder) or {}
+    if dataset.info.kind != "motion":
+        return Settings(dataset.info.n_q, bool(plan.get("adaptive", False)))
+    try:
+        return Settings(1, motion=True, rate=Rate(**plan.get("motion", {})))
+    except TypeError:
+        raise FormatError(f"{dataset.folder}: its plan names a rate that is not known") from None
 
 
 def requested_item(meta: dict[str, Any], folder: Path) -> Item:

@@ -24,7 +24,8 @@ from ..errors import CodesError, MediaError, ModelError
 from ..media.audio_writer import AudioWriter
 from ..media.images import IMAGE_SUFFIXES, save_image
 from ..media.video_writer import VideoWriter
-from .vision import picture_info
+from .motion import decode_motion, motion_info, motion_rows
+from .vision_info import picture_info
 
 FRAMES_AT_ONCE = 250  # of audio that go through the decoder together
 
@@ -50,6 +51,8 @@ def decode_clip(codec: Jodio | Jovio, info: DatasetInfo, clip: Clip, target: str
             f"not by this {codec.config.name} ({codec.fingerprint[:12]})"
         )
     suffix = Path(target).suffix.lower()
+    if isinstance(codec, Jovio) and info.kind == "motion":
+        return _decode_motion(codec, clip, target)
     if suffix == ".josie":
         data = clip_to_josie(codec, clip)
         write_bytes(target, data)
@@ -59,7 +62,7 @@ def decode_clip(codec: Jodio | Jovio, info: DatasetInfo, clip: Clip, target: str
     elif suffix in IMAGE_SUFFIXES:
         seconds = _write_image(codec, clip, target)
     else:
-        seconds = _write_video(codec, clip, target)
+        seconds = _write_video(clip, decode_pictures(codec, clip), target)
     return Result(seconds, Path(target).stat().st_size)
 
 
@@ -132,12 +135,30 @@ def _write_image(codec: Jovio, clip: Clip, target: str | Path) -> float:
     return 0.0
 
 
-def _write_video(codec: Jovio, clip: Clip, target: str | Path) -> float:
+def _decode_motion(codec: Jovio, clip: Clip, target: str | Path) -> Result:
+    """`decode_clip` of a video with motion."""
+    suffix, seconds = Path(target).suffix.lower(), 0.0
+    if suffix == ".josie":
+        out = io.BytesIO()
+        with TokenWriter(out, [motion_info(codec, clip)], codec.known_tables) as writer:
+            writer.add_pictures(0, motion_rows(codec, clip))
+        write_bytes(target, out.getvalue())
+    elif suffix in IMAGE_SUFFIXES:
+        picture = next(decode_motion(codec, clip), None)
+        if picture is None:
+            raise MediaError(f"{target}: a clip without a picture cannot be written")
+        save_image(picture, target)
+    else:
+        seconds = _write_video(clip, decode_motion(codec, clip), target)
+    return Result(seconds, Path(target).stat().st_size)
+
+
+def _write_video(clip: Clip, pictures: Iterator[Tensor], target: str | Path) -> float:
     """Write a video file; returns its duration in seconds."""
     size, _, rate = picture_info(clip.meta)
     shown = 0
     with VideoWriter(target, size, rate) as writer:
-        for picture in decode_pictures(codec, clip):
+        for picture in pictures:
             writer.write(picture)
             shown += 1
     return float(shown / rate) if rate else 0.0

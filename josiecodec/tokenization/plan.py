@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..atomic import write_bytes
 from ..errors import CodecError, ConfigError
+from ..settings import Rate
 from .manifest import Item, find_items
 
 PLAN_FILE = "plan.json"
@@ -26,6 +27,8 @@ class Settings:
         n_q: levels to store.
         adaptive: of vision: level counts by rate-distortion at the model's default lambda, `n_q` at most; else all
             patches take `n_q`.
+        motion: of vision: videos with motion, one sequence of tokens each; `n_q` is 1 then.
+        rate: of videos with motion, what they may take, as of a file.
         batch_seconds: of audio per batch. Longer recordings are encoded alone, as a stream.
         workers: threads that read files ahead.
     """
@@ -34,8 +37,14 @@ class Settings:
     adaptive: bool = False
     batch_seconds: float = 120.0
     workers: int = 2
+    motion: bool = False
+    rate: Rate = field(default_factory=Rate)
 
     def __post_init__(self) -> None:
+        if self.motion and (self.n_q != 1 or self.adaptive or self.rate.n_q is not None):
+            raise ConfigError("videos with motion are sequences of single tokens: no levels can be asked for")
+        if not self.motion and self.rate != Rate():
+            raise ConfigError("rates are for videos with motion")
         if not self.batch_seconds > 0 or self.workers < 1:
             raise ConfigError("batch_seconds and workers must be positive")
 
@@ -77,10 +86,13 @@ class Plan:
             if item.audio_track is None:
                 del fields["audio_track"]  # which is younger than datasets that were begun
             digest.update(json.dumps(fields, sort_keys=True).encode() + b"\n")
+        given = {name: value for name, value in asdict(settings.rate).items() if value is not None}
+        motion = {"motion": given} if settings.motion else {}
         return {
             "version": VERSION,
             "kind": self.kind,
             "adaptive": settings.adaptive and self.kind == "vision",
+            **motion,
             "shard_clips": self.shard_clips,
             "clips": self.clips,
             "shards": len(self.shards),

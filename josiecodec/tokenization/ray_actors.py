@@ -66,7 +66,7 @@ class Encoder:
         torch.set_num_threads(threads)
         self.codec: Jodio | Jovio = load(model, device)
         self.settings = settings
-        self.writer = ShardWriter(folder, dataset_info(self.codec, settings.n_q))
+        self.writer = ShardWriter(folder, dataset_info(self.codec, settings.n_q, settings.motion))
 
     def make(self, index: int, items: list[Item], readers: list[Any]) -> Report:
         """Make a shard of what some readers read, in turn."""

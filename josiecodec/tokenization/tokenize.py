@@ -51,8 +51,13 @@ class Report:
 Progress = Callable[[Report], None]
 
 
-def dataset_info(codec: AudioCoder | Jovio, n_q: int) -> DatasetInfo:
-    """The `dataset.json` of codes of `n_q` levels made by a model."""
+def dataset_info(codec: AudioCoder | Jovio, n_q: int, motion: bool = False) -> DatasetInfo:
+    """The `dataset.json` of codes of `n_q` levels made by a model; or of tokens of videos with motion."""
+    if motion:
+        from ..coding.motion_sequence import Vocabulary
+
+        size = Vocabulary(codec.codebook_size).size
+        return DatasetInfo(codec.config.name, codec.fingerprint, "motion", 1, size, None, (0, 1), 0)
     sound = _of_sound(codec)
     rate = Fraction(0) if sound is None else Fraction(sound.sample_rate, sound.frame_size)
     return DatasetInfo(
@@ -74,9 +79,12 @@ def begin(codec: AudioCoder | Jovio, plan: Plan, folder: str | Path, settings: S
         ModelError: if the folder holds tokens of another model.
         CodecError: if it was begun from other input, or the model is for another kind of media.
     """
-    info = dataset_info(codec, settings.n_q)
-    if info.kind != plan.kind:
-        raise CodecError(f"{info.codec} is a model for {info.kind}, not for {plan.kind}")
+    made = "vision" if _of_sound(codec) is None else "audio"
+    if made != plan.kind:
+        raise CodecError(f"{codec.config.name} is a model for {made}, not for {plan.kind}")
+    if settings.motion and made == "audio":
+        raise CodecError("motion is of videos; a dataset of audio has none")
+    info = dataset_info(codec, settings.n_q, settings.motion)
     writer = ShardWriter(folder, info)
     store_plan(plan, settings, writer.folder)
     return writer

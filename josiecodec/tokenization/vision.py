@@ -6,7 +6,6 @@ import itertools
 import tempfile
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from ..media.apart import ApartPool, shared_pool
 from ..settings import Rate
 from .audio import Encoded, read_ahead
 from .manifest import Item
+from .motion import encode_motion
 from .plan import Settings
 from .vision_reading import read_image, read_video
 
@@ -80,10 +80,10 @@ def _encode_video(readers: ApartPool, codec: Jovio, item: Item, settings: Settin
 
 
 def encode_clip(codec: Jovio, pictures: Iterator[Tensor], rate: Fraction, settings: Settings) -> Encoded:
-    """Codes int32 [patches, n_q] of an image or video, and their metadata.
+    """Codes int32 [patches, n_q] of an image or video, or tokens of a video with motion; and their metadata.
 
-    All patches are intra coded: every row of codes stands for itself. The codes are a memory map of a temporary
-    file, for those of a video need not fit into memory.
+    Without motion all patches are intra coded: every row of codes stands for itself. The codes are a memory map of a
+    temporary file, for those of a video need not fit into memory.
 
     Args:
         codec: the model.
@@ -94,7 +94,10 @@ def encode_clip(codec: Jovio, pictures: Iterator[Tensor], rate: Fraction, settin
     Raises:
         MediaError: if there is no picture.
         FormatError: if the pictures are larger than the format allows, so that they could not be decoded.
+        CodesError: if motion is asked for, and the pictures are too large for that.
     """
+    if settings.motion:
+        return encode_motion(codec, pictures, rate, settings.rate)
     first = next(pictures, None)
     if first is None:
         raise MediaError("no picture in this part of the file")
@@ -127,16 +130,3 @@ def _signed(rows: PatchRows, n_q: int) -> np.ndarray:
     codes = np.full(present.shape, -1, np.int32)
     codes[present] = rows.codes
     return codes
-
-
-def picture_info(meta: dict[str, Any]) -> tuple[tuple[int, int], int, Fraction]:
-    """Height and width, number of pictures, and pictures per second of a clip, from its metadata.
-
-    Raises:
-        MediaError: if they are missing.
-    """
-    try:
-        height, width = (int(n) for n in meta["size"])
-        return (height, width), int(meta["pictures"]), Fraction(*map(int, meta["rate"]))
-    except (KeyError, TypeError, ValueError, ArithmeticError):
-        raise MediaError(f"clip {meta.get('id')!r}: its size and number of pictures are not known") from None

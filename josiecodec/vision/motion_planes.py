@@ -76,6 +76,10 @@ def to_float_planes(rgb: np.ndarray) -> list[np.ndarray]:
 
 def to_rgb(planes: Planes, height: int, width: int) -> np.ndarray:
     """Planes as a picture float32 [3, height, width] in [0, 1]; chroma is interpolated linearly."""
+    kernels = family("motion_planes")
+    if kernels is not None:
+        y, u, v = (np.ascontiguousarray(p) for p in (planes.y, planes.u, planes.v))
+        return np.asarray(kernels.to_rgb(y, u, v, height, width))
     y = planes.y.astype(np.float32)
     u, v = (_doubled(p.astype(np.float32) - 128) for p in (planes.u, planes.v))
     rgb = np.stack([y + 1.402 * v, y - 0.344136 * u - 0.714136 * v, y + 1.772 * u])
