@@ -25,6 +25,7 @@ __all__ = ["FAMILIES", "SWITCH", "compile_all", "family", "ready"]
 
 FAMILIES = (
     "detail",
+    "detail_network",
     "index_map",
     "motion_field",
     "motion_merge",
