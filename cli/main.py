@@ -6,6 +6,7 @@ import click
 
 from josiecodec import __version__
 
+from .adapt import adapt
 from .catalogue import models
 from .entry import Suggesting, enter
 from .eval import eval_group
@@ -29,7 +30,7 @@ def cli() -> None:
 
 for command in (
     encode, decode, info, trim, models, save, push, export, train_group, eval_group, tokenize, tokens_group,
-    serve,
+    serve, adapt,
 ):  # fmt: skip
     cli.add_command(command)
 

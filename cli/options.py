@@ -62,9 +62,9 @@ def manner_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def given_tables(folders: tuple[Path, ...]) -> Tables:
     """Entropy tables of models that did not come with the package, from their folders."""
     from josiecodec.entropy.tables_file import read_tables
-    from josiecodec.fingerprint import TABLES_FILE, of_folder
+    from josiecodec.fingerprint import TABLES_FILE, of_codes
 
-    return {of_folder(f): read_tables(f / TABLES_FILE) for f in folders if (f / TABLES_FILE).is_file()}
+    return {of_codes(f): read_tables(f / TABLES_FILE) for f in folders if (f / TABLES_FILE).is_file()}
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:

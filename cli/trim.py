@@ -99,7 +99,7 @@ def _settings(source: Path, folders: tuple[Path, ...]) -> dict[str, Any]:
     from josiecodec.bitstream.container import TokenReader
     from josiecodec.bitstream.header import AudioInfo
     from josiecodec.errors import CodecError
-    from josiecodec.fingerprint import of_folder, same_fingerprint
+    from josiecodec.fingerprint import of_codes, same_fingerprint
     from josiecodec.shipped import find_shipped, settings_of
 
     try:
@@ -107,7 +107,7 @@ def _settings(source: Path, folders: tuple[Path, ...]) -> dict[str, Any]:
             info = reader.streams[0]
         if not isinstance(info, AudioInfo):
             return {}
-        own = (folder for folder in folders if same_fingerprint(of_folder(folder), info.fingerprint))
+        own = (folder for folder in folders if same_fingerprint(of_codes(folder), info.fingerprint))
         folder = next(own, None) or find_shipped(info.fingerprint, info.model)
     except (CodecError, OSError):  # told when it is trimmed
         return {}

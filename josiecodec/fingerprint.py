@@ -34,6 +34,16 @@ def of_folder(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def of_codes(folder: Path) -> str:
+    """The fingerprint that files of a model carry: `of_folder`; of an adapted model that of its source."""
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["config"]
+        adapted = config["adapted"]["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        adapted = None  # what is wrong with the file is said by what reads its configuration
+    return adapted if isinstance(adapted, str) else of_folder(folder)
+
+
 def _update(digest: Any, path: Path, otherwise: Callable[[], bytes]) -> None:
     """Take in the bytes of a file, piece by piece; those of `otherwise` if there is none."""
     if not path.is_file():

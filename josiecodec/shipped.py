@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import ModelError
-from .fingerprint import CONFIG_FILE, of_folder, same_fingerprint
+from .fingerprint import CONFIG_FILE, of_codes, of_folder, same_fingerprint
 from .weight_files import SHARED_FILE, WEIGHTS, WEIGHTS_FILE, has_weights
 
 
@@ -89,9 +89,9 @@ def find_fingerprint(fingerprint: str, name: str) -> Path:
 
 
 def fingerprint_of(folder: Path) -> str:
-    """The fingerprint of the model in a folder; those of models that came with the package are computed once."""
+    """The fingerprint that files of the model in a folder carry; those of models of the package are computed once."""
     place = folder.resolve()
-    return _shipped_fingerprint(place) if place.parent == WEIGHTS.resolve() else of_folder(folder)
+    return _shipped_fingerprint(place) if place.parent == WEIGHTS.resolve() else of_codes(folder)
 
 
 @cache

@@ -18,6 +18,7 @@ from kit.processes import run
 
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.datasets.dataset import DatasetInfo, ShardWriter
+from josiecodec.errors import CodecError
 from josiecodec.hub.store import load as load_codec
 from josiecodec.hub.store import save as save_codec
 from josielm.cli.main import main
@@ -94,7 +95,7 @@ def test_eval_stands_beside_its_floors(house):
 
 def test_generate_makes_sound_and_tokens(house):
     model, codec = house / "run" / "model", house / "codec"
-    lm("generate", model, house / "one.wav", "--seconds", 1, "--codec", codec)
+    assert "1.00 s" in lm("generate", model, house / "one.wav", "--seconds", 1, "--codec", codec)
     assert soundfile.info(house / "one.wav").frames == RATE
     lm("generate", model, house / "one.josie", "--seconds", 1, "--codec", codec, "--seed", 3)
     stream = TokenFile.read(house / "one.josie").streams[0]
@@ -119,7 +120,7 @@ def test_generate_makes_sound_and_tokens(house):
             "--json",
         )
     )
-    assert said["seconds"] == pytest.approx(26 / 12.5)
+    assert said["seconds"] == pytest.approx(13 / 12.5 + 1)  # the prompt in whole frames, and what was asked for
     assert said["text"].split()[0] == "good"
     longer = TokenFile.read(house / "more.josie").streams[0].codes
     assert np.array_equal(longer[:, :13], stream.codes)
@@ -307,6 +308,23 @@ def test_live_sound_goes_in_and_out(house, monkeypatch):
     assert [p.shape for p in played] == [(1920, 1)] * 7
     assert np.concatenate(played).any()
     assert len(talk.report.seconds) == 7
+
+
+def test_without_a_sound_library_it_says_what_to_install(house, monkeypatch):
+    from josielm.inference.duplex import Talk
+    from josielm.inference.live import converse
+    from josielm.store import load
+
+    class Missing:
+        def find_spec(self, name, *_):
+            if name == "sounddevice":
+                raise OSError("PortAudio library not found")
+
+    monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
+    monkeypatch.setattr(sys, "platform", "linux")
+    talk = Talk(load(house / "run" / "model"), load_codec(house / "codec"), quiet_after=None)
+    with pytest.raises(CodecError, match="apt install libportaudio2"):
+        converse(talk, seconds=0.5)
 
 
 def test_from_a_folder_of_sound_to_speech(house):

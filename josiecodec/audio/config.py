@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from ..errors import ConfigError
@@ -14,6 +15,21 @@ from .network_configs import MimiConfig, SeaNetConfig, SpectralDecoderConfig, Sp
 
 # Long recordings are run through the network in blocks of this many frames (20 s at 12.5 Hz).
 CHUNK_FRAMES = 250
+
+
+@dataclass(frozen=True)
+class AdaptedConfig:
+    """The model whose codes an adapted one keeps: files carry its name and fingerprint, and both models decode them.
+
+    Attributes:
+        fingerprint: sha256 (hex) of that model.
+    """
+
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[0-9a-f]{64}", self.fingerprint):
+            raise ConfigError("adapted: fingerprint must be a sha256, 64 hex digits")
 
 
 @dataclass(frozen=True)
@@ -30,6 +46,7 @@ class JodioConfig:
         quantizer: see `SplitQuantizerConfig`.
         waveform: levels after those of the quantizer, which code the low band's waveform; None for none.
         envelope: levels among those of the waveform, which code when and how loud the upper bands are; None for none.
+        adapted: a second decoder of the base, for the sound of some voices, see `AdaptedConfig`; None for none.
     """
 
     name: str = "jodio"
@@ -42,6 +59,7 @@ class JodioConfig:
     quantizer: SplitQuantizerConfig = field(default_factory=SplitQuantizerConfig)
     waveform: WaveformLayerConfig | None = None
     envelope: EnvelopeLayerConfig | None = None
+    adapted: AdaptedConfig | None = None
     encoding: EncoderSettings = field(default_factory=lambda: EncoderSettings(n_q=9, beams=1))
 
     def __post_init__(self) -> None:
@@ -69,6 +87,8 @@ class JodioConfig:
                 raise ConfigError("waveform: the layer goes with causal networks only")
         if self.envelope and not self.waveform:
             raise ConfigError("envelope: the layer goes with a waveform layer only")
+        if self.adapted and not isinstance(self.decoder, SpectralDecoderConfig):
+            raise ConfigError("adapted: only spectral decoders can be adapted")
         if self.envelope and self.envelope.positions[-1] >= self.n_q - self.base_levels:
             raise ConfigError(f"envelope: positions must be in 0..{self.n_q - self.base_levels - 1}")
 

@@ -27,6 +27,7 @@ from .config import CHUNK_FRAMES, JodioConfig
 from .envelope_layer import EnvelopeLayer
 from .layers import LayerInput, Loudness, analyse_layers, encode_layers
 from .mimi import MimiConfig, MimiDecoder, MimiEncoder
+from .network_configs import SpectralDecoderConfig
 from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
 from .spectral import SpectralDecoder, SpectralEncoder
 from .stream import AudioStream
@@ -79,6 +80,9 @@ class JodioNetwork(CodecNetwork):
             self.decoder = MimiDecoder(dim, config.decoder)
         else:
             self.decoder = SpectralDecoder(dim, config.decoder, config.sample_rate, config.base_levels)
+        self.adapted_decoder: SpectralDecoder | None = None
+        if config.adapted and isinstance(config.decoder, SpectralDecoderConfig):
+            self.adapted_decoder = SpectralDecoder(dim, config.decoder, config.sample_rate, config.base_levels)
         self.waveform_layer: WaveformLayer | None = None
         if config.waveform:
             shape = config.sample_rate, config.frame_size, config.quantizer.codebook_size
@@ -256,13 +260,16 @@ class JodioNetwork(CodecNetwork):
         z = self.encoder(x, state)
         return self.encoder_transformer(z, state) if self.config.encoder_transformer else z
 
-    def synthesize(self, z: Tensor, levels: int, state: State | None = None) -> Tensor:
-        """Latent [B, F, D], quantized with so many levels -> [B, 1, F * frame_size]."""
+    def synthesize(
+        self, z: Tensor, levels: int, state: State | None = None, decoder: Streaming | None = None
+    ) -> Tensor:
+        """Latent [B, F, D], quantized with so many levels -> [B, 1, F * frame_size]; by `decoder` if it is given."""
+        decoder = self.decoder if decoder is None else decoder
         if self.config.decoder_transformer:
             z = self.decoder_transformer(z, state)
-        if isinstance(self.decoder, SpectralDecoder):
-            return self.decoder(z, state, levels)
-        return self.decoder(z, state)
+        if isinstance(decoder, SpectralDecoder):
+            return decoder(z, state, levels)
+        return decoder(z, state)
 
     def encode_frames(
         self, x: Tensor, n_q: int, state: State | None = None, settings: EncoderSettings | None = None
@@ -308,10 +315,11 @@ class JodioNetwork(CodecNetwork):
         if codes.shape[-1] == 0:
             return torch.zeros(len(codes), 1, 0, device=codes.device)
         codes, rest = codes[:, : self.base_levels], codes[:, self.base_levels :]
-        base = self.synthesize(self.quantizer.decode(codes), codes.shape[1], state)
-        layer = self.waveform_layer
+        layer, vectors = self.waveform_layer, self.quantizer.decode(codes)
         if layer is None or not (rest.shape[1] or (state is not None and layer in state)):
-            return base
+            return self.synthesize(vectors, codes.shape[1], state, self.adapted_decoder)
+        # What the layers say is relative to the base as the encoder knows it, so an adapted decoder has no part in it.
+        base = self.synthesize(vectors, codes.shape[1], state)
         if state is None:
             state = State()
             return torch.cat([self.decode_layers(rest, base, state), self.finish_frames(state, len(codes))], -1)

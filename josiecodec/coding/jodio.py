@@ -36,6 +36,12 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
 
     kind = "audio"
 
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of the model whose codes these are: of an adapted model that from which it was made."""
+        adapted = self.config.adapted
+        return super().fingerprint if adapted is None else adapted.fingerprint
+
     def compress(
         self,
         x: Tensor | np.ndarray | Audio,

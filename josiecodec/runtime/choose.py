@@ -139,7 +139,8 @@ def _usual(config: JodioConfig) -> bool:
     if not isinstance(encoder, SpectralEncoderConfig) or not isinstance(decoder, SpectralDecoderConfig):
         return False
     return (
-        (encoder.hop, encoder.window, encoder.fine) == (480, 960, 240)
+        config.adapted is None
+        and (encoder.hop, encoder.window, encoder.fine) == (480, 960, 240)
         and (decoder.hop, decoder.window, config.sample_rate) == (240, 960, 24000)
         and decoder.source
         and decoder.level_conditioned

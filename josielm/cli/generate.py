@@ -77,7 +77,9 @@ def generate(
         if chat is None:  # as long as was asked for, to the sample
             length -= frames * audio_codec.frame_size - round(seconds * audio_codec.sample_rate)
         _write(audio_codec, codes, length, target)
-    made = codes.shape[-1] / trained.frame_rate
+        made = length / audio_codec.sample_rate
+    else:
+        made = codes.shape[-1] / trained.frame_rate
     if as_json:
         click.echo(json.dumps({"seconds": round(made, 3), "text": said, "output": target and str(target)}))
     else:

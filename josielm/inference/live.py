@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,11 @@ def converse(talk: Talk, seconds: float | None = None, device: Any = None) -> No
         return
     try:
         import sounddevice
-    except (ImportError, OSError) as error:  # OSError: PortAudio is missing
+    except ImportError as error:
         raise CodecError(f"--live needs the package sounddevice: pip install josiecodec[live] ({error})") from None
+    except OSError as error:  # the package comes with PortAudio for macOS and Windows alone
+        how = ": apt install libportaudio2, or what your distribution calls it" if sys.platform == "linux" else ""
+        raise CodecError(f"--live needs the library PortAudio{how} ({error})") from None
     codec = talk.codec
     try:
         with sounddevice.Stream(
