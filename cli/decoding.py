@@ -125,7 +125,7 @@ def _decoded(
         if piece.seconds is not None:
             raise click.UsageError("--seconds: an image is one picture of a video, the one at --start")
         return "image", decode_image(
-            models.to_decode_picture(vision, piece.whole), data, end, n_q, salvage, size, piece
+            models.to_decode_picture(vision, piece.whole), data, end, n_q, salvage, size, piece, progress
         )
     if size is not None:
         raise click.UsageError("--size is for image files")

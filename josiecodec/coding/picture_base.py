@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import cached_property
 from typing import Any
@@ -29,7 +30,8 @@ MOST_DEAR = 12.0  # that a bit can be beside the average
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
 LARGE = 1 << 14  # patches above which no decoded picture is kept
 HALVED = 1 << 14  # patches above which what is wanted is kept in half precision, and shapes of blocks once for all
-TRIES = 2  # of the whole picture
+LATENTS_SHARE, BASE_SHARE = 0.05, 0.2  # of all work, about, that is done when these are
+DETAIL_SHARES = (0.4, 0.8, 1.0)  # when each look at the whole picture begins, and when the last one ends
 STRETCHES = 3  # of a large picture, that sizes are estimated from
 CLOSE_STEP = 8  # steps by which shapes may have been chosen for another
 DEARER = 1.35  # by which the price of a bit is raised to see what it gives
@@ -71,8 +73,10 @@ class PictureBase:
     def coded(tools: Tools, picture: np.ndarray, latent: Any, dearer: float = 1.0) -> PictureBase:
         """The base of a picture with latents [h, w, D], at the usual lambda times `dearer`."""
         rows = tools.rows_encoder()
-        parts = parts_of(*latent.shape[:2])
-        found = [rows.coded(latent[a:b], dearer * BASE_LAMBDA, tools.beams).rows for a, b in parts]
+        parts, found = parts_of(*latent.shape[:2]), []
+        for a, b in parts:
+            found.append(rows.coded(latent[a:b], dearer * BASE_LAMBDA, tools.beams).rows)
+            tools.progress(LATENTS_SHARE + (BASE_SHARE - LATENTS_SHARE) * b / len(latent))
         return PictureBase(tools, picture, PatchRows.joined(found, latent.shape[1]))
 
     def beside(self, screen: ScreenPicture) -> PictureBase:
@@ -288,8 +292,8 @@ class PictureBase:
         if self.tools.effort.foresees:
             self.foresee(at)
             at = self.fitting(bits, at.step) or at
-        for _ in range(TRIES):
-            total, details = self._packed(at)
+        for begin, end in itertools.pairwise(DETAIL_SHARES):
+            total, details = self._packed(at, (begin, end))
             off = 0.0 if self.screen is None else self.screen.measure(at.rd_lambda)
             if self.sample != self.parts:
                 sampled = sum(last - first for first, last in self.sample)
@@ -307,8 +311,9 @@ class PictureBase:
             self.foresee(at)
         return self._rows(self._packed(at)[1])
 
-    def _packed(self, at: Fineness) -> tuple[float, list[DetailPart]]:
-        """Bits of the detail of all parts, about, and their bytes: part by part, for a picture may be large."""
+    def _packed(self, at: Fineness, share: tuple[float, float] = (0.0, 1.0)) -> tuple[float, list[DetailPart]]:
+        """Bits of the detail of all parts, about, and their bytes: part by part, for a picture may be large. `share` is
+        what of all work is done when this begins and ends."""
         total, details = 0.0, []
         waiting = self.parts[::-1]
         while waiting:
@@ -324,6 +329,7 @@ class PictureBase:
             if part is not None:
                 total += bits
                 details.append(part)
+            self.tools.progress(share[0] + (share[1] - share[0]) * last / len(self.counts))
         return total, details
 
     def _part(self, first: int, last: int, at: Fineness) -> tuple[float, DetailPart | None]:
