@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from josiecodec import kernels
+from josiecodec.quantization.config import ResidualQuantizerConfig
+from josiecodec.runtime.residual_search import Stack
 from josiecodec.vision.config import DetailConfig
 from josiecodec.vision.detail_network import DetailNetwork
 from josiecodec.vision.detail_shapes import passes_of, shapes_of
@@ -76,3 +78,21 @@ def test_rows_ahead():
     for first, last in [(0, 2), (2, 5), (4, 9), (8, 10), (15, 16), (15, 18), (3, 4), (0, 20)]:
         np.testing.assert_array_equal(rows.rows(first, last), whole[:, 2 * first : 2 * last])
     assert made == [(0, 6), (6, 12), (15, 16), (16, 20), (3, 4), (0, 20)]
+
+
+def test_codes_of_a_search(monkeypatch):
+    if kernels.family("nearest") is None:
+        pytest.skip("nothing is compiled here")
+    random = np.random.default_rng(3)
+    config = ResidualQuantizerConfig(levels=3, codebook_size=256)
+    books = {f"rvq.quantizers.{k}.codebook.weight": random.standard_normal((256, 8)) for k in range(3)}
+    stack = Stack(config, {name: value.astype(np.float32) for name, value in books.items()})
+    x = 3 * random.standard_normal((200, 8)).astype(np.float32)
+    costs, rd_lambda = [random.random(256).astype(np.float32) for _ in range(3)], np.full(200, 0.1, np.float32)
+    for beams in (1, 4):
+        found = []
+        for switch in ("on", "off"):
+            monkeypatch.setenv(kernels.SWITCH, switch)
+            found.append(stack.search(x, 3, beams, None, costs, rd_lambda))
+        for name in ("errors", "codes", "parents"):
+            np.testing.assert_array_equal(*(getattr(f, name) for f in found))

@@ -15,7 +15,7 @@ from .detail import DetailCoder
 from .detail_decoder import filtered, in_grey, part_detail, put_in, screens_of
 from .picture_network import DecodingNetwork
 
-TOGETHER = 24  # rows of patches that are smoothed together, at least
+TOGETHER = 20  # rows of patches that are smoothed together, at least
 
 
 @dataclass(frozen=True)

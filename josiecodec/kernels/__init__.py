@@ -33,6 +33,7 @@ FAMILIES = (
     "motion_search",
     "motion_syntax",
     "motion_trellis",
+    "nearest",
     "range_symbols",
 )
 

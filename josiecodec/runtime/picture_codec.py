@@ -34,8 +34,9 @@ from .model_files import Weights, vision_config, weights_of
 from .residual_search import Stack
 from .row_encoder import RowEncoder
 
-COARSE_TILE = 96, 160  # patches down and across, of what looks far
-FINE_TILE = 48, 64  # of what does not
+# Patches down and across. Larger tiles have less around them that is computed twice, but do not fit into caches.
+COARSE_TILE = 96, 104  # of what looks far
+FINE_TILE = 48, 24  # of what does not
 RESIDUAL_SCALE = np.float32(8)
 
 
@@ -231,8 +232,7 @@ class PictureCodec(VisionStreams):
         return self._graphs[name]
 
 
-BAND = 48  # rows of patches that are drawn together, and columns, at most
-STRIP = 128
+BAND, STRIP = 48, 96  # rows of patches that are drawn together, and columns, at most
 
 
 class PictureRows:
