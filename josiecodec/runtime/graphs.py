@@ -61,10 +61,12 @@ class Graph:
         return {name: np.zeros(shape, np.float32) for name, shape in self._memory.items()}
 
     def __call__(
-        self, inputs: dict[str, np.ndarray], memory: dict[str, np.ndarray]
+        self, inputs: dict[str, np.ndarray], memory: dict[str, np.ndarray], returns_memory: bool = False
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """What comes out, by name, and the memory of the next step; `memory` itself stays as it is."""
-        values = dict(zip(self._outputs, self._session.run(None, inputs | memory)))
+        """What comes out, by name, and the memory of the next step; `memory` itself stays as it is. With
+        `returns_memory` the arena is emptied afterwards: pieces of ever other sizes would add up in it."""
+        options = _emptying() if returns_memory else None
+        values = dict(zip(self._outputs, self._session.run(None, inputs | memory, options)))
         return values, {name: values.pop("next." + name.removeprefix("past.")) for name in memory}
 
 
@@ -72,6 +74,15 @@ def usual_threads() -> int:
     """What `OMP_NUM_THREADS` says, whose first number counts, as in "4,2"; 0, all of the machine, if it is none."""
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) if first.isascii() and first.isdigit() and len(first) < 10 else 0
+
+
+@cache
+def _emptying() -> Any:
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 @cache

@@ -37,6 +37,7 @@ from .row_encoder import RowEncoder
 # Patches down and across. Larger tiles have less around them that is computed twice, but do not fit into caches.
 COARSE_TILE = 96, 104  # of what looks far
 FINE_TILE = 48, 24  # of what does not
+RETURNED = 4096  # patches of a piece of a large picture, whose memory does not stay in the arena
 RESIDUAL_SCALE = np.float32(8)
 
 
@@ -158,11 +159,11 @@ class PictureCodec(VisionStreams):
 
     def hidden(self, latent: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Latents [1, h, w, D] and levels [1, h, w] -> the fine grid by patches, [1, h, w, 16 C]."""
-        graph = self._graph("picture_hidden")
+        graph, large = self._graph("picture_hidden"), latent.shape[1] * latent.shape[2] > RETURNED
 
         def run(z: np.ndarray, levels: np.ndarray) -> np.ndarray:
             inputs = {"latent": np.ascontiguousarray(z), "levels": np.ascontiguousarray(levels[..., 0])}
-            return graph(inputs, {})[0]["hidden"]
+            return graph(inputs, {}, returns_memory=large)[0]["hidden"]
 
         inputs = (latent, counts[..., None])
         found: np.ndarray = tiled(run, inputs, (1, 1), 1, self.margins[0], COARSE_TILE, channels_last=True)
@@ -178,11 +179,11 @@ class PictureCodec(VisionStreams):
         def run(z: np.ndarray, y: np.ndarray) -> np.ndarray:
             fine = unmerge(y, self.patch // decoder.fine)
             change = unmerge(graph({"fine": fine}, {})[0]["change"], decoder.fine)[..., :3]
-            whole = unmerge(z @ weight + bias, self.patch)
+            whole = unmerge(z, self.patch)
             whole += change
             return whole
 
-        inputs = (latent, hidden)
+        inputs = (latent @ weight + bias, hidden)  # the product not in tiles, whose size its rounding depends on
         found: np.ndarray = tiled(run, inputs, (1, 1), self.patch, self.margins[1], FINE_TILE, channels_last=True)
         return found
 
