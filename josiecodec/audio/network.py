@@ -32,6 +32,7 @@ from .seanet import SeaNetConfig, SeaNetDecoder, SeaNetEncoder
 from .spectral import SpectralDecoder, SpectralEncoder
 from .stream import AudioStream
 from .waveform_layer import WaveformLayer
+from .without_offset import WithoutOffset
 
 
 @dataclass
@@ -92,6 +93,7 @@ class JodioNetwork(CodecNetwork):
             self.envelope_layer = EnvelopeLayer(config.envelope, *shape)
         by_frame = config.waveform and config.waveform.by_frame
         self.loudness = Loudness(config.frame_size) if by_frame else None
+        self.offset = WithoutOffset(config.frame_size) if isinstance(self.encoder, SpectralEncoder) else None
 
     # What the codec is ------------------------------------------------------------------------
 
@@ -200,9 +202,10 @@ class JodioNetwork(CodecNetwork):
         step = CHUNK_FRAMES * self.frame_size
         if self.config.causal and x.shape[-1] > step:
             state = State()
-            codes = torch.cat([self.encode_frames(part, n_q, state, settings) for part in x.split(step, -1)], -1)
+            parts = (self.prepared(part, state) for part in x.split(step, -1))
+            codes = torch.cat([self.encode_frames(part, n_q, state, settings) for part in parts], -1)
         else:
-            codes = self.encode_frames(x, n_q, None, settings)
+            codes = self.encode_frames(self.prepared(x), n_q, None, settings)
         if lengths is not None:
             frames = -(-lengths // self.frame_size)
             codes = codes * (torch.arange(codes.shape[-1], device=x.device) < frames[:, None, None])
@@ -254,6 +257,10 @@ class JodioNetwork(CodecNetwork):
         return AudioStream(self, batch_size, self.levels(n_q, settings), self.device, settings)
 
     # Whole frames, offline or with the memory of a stream ------------------------------------------
+
+    def prepared(self, x: Tensor, state: State | None = None) -> Tensor:
+        """[B, 1, F * frame_size] as `encode_frames` and `analyse_frames` take it: without a constant offset."""
+        return x if self.offset is None else self.offset(x, state)
 
     def latent(self, x: Tensor, state: State | None = None) -> Tensor:
         """[B, 1, F * frame_size] -> what is quantized, [B, F, D]."""

@@ -24,6 +24,7 @@ class FrameCodec(Protocol):
     def base_levels(self) -> int: ...
     def waveform(self, x: Tensor) -> Tensor: ...
     def checked_codes(self, codes: Tensor) -> Tensor: ...
+    def prepared(self, x: Tensor, state: State | None = None) -> Tensor: ...
     def encode_frames(
         self, x: Tensor, n_q: int, state: State | None = None, settings: EncoderSettings | None = None
     ) -> Tensor: ...
@@ -82,7 +83,7 @@ class AudioStream:
         waiting = torch.cat([self._waiting, chunk], -1)
         ready = waiting.shape[-1] // self.codec.frame_size * self.codec.frame_size
         self._waiting = waiting[..., ready:].clone()
-        return self.codec.encode_frames(waiting[..., :ready], self.n_q, self._encoder, self.settings)
+        return self._codes(waiting[..., :ready])
 
     @property
     def encoder_state(self) -> State:
@@ -94,7 +95,11 @@ class AudioStream:
         """End the recording: codes [B, n_q, 0 or 1] of the samples that still wait for their frame."""
         missing = -self._waiting.shape[-1] % self.codec.frame_size
         waiting, self._waiting = F.pad(self._waiting, (0, missing)), self._waiting[..., :0]
-        return self.codec.encode_frames(waiting, self.n_q, self._encoder, self.settings)
+        return self._codes(waiting)
+
+    def _codes(self, frames: Tensor) -> Tensor:
+        frames = self.codec.prepared(frames, self._encoder)
+        return self.codec.encode_frames(frames, self.n_q, self._encoder, self.settings)
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:

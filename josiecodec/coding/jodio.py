@@ -123,7 +123,7 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
         state = State()
         for block in blocks:
             padded = pad_to_multiple(self.waveform(block).to(self.device), self.frame_size)
-            piece = self.analyse_frames(padded, state, settings)
+            piece = self.analyse_frames(self.prepared(padded, state), state, settings)
             piece.phase = phase_of(self, state)
             yield piece
 

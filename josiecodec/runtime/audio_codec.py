@@ -10,6 +10,7 @@ import numpy as np
 
 from ..audio.config import JodioConfig
 from ..audio.network_configs import FINE_SPECTRA, SpectralDecoderConfig, SpectralEncoderConfig
+from ..audio.offset import OffsetMemory, offsets
 from ..bitstream.model_tables import read_once
 from ..coding.audio_coder import Ahead
 from ..coding.audio_identity import AudioIdentity
@@ -131,6 +132,7 @@ class Encoder:
         self._fine = LogSpectra(config.hop // FINE_SPECTRA, config.fine)
         self._memory = codec.encoder.beginning()
         self._waiting = np.zeros(0, np.float32)
+        self._offset = OffsetMemory()
 
     def encode(self, samples: np.ndarray) -> np.ndarray:
         """See `ArrayEncoder`."""
@@ -148,6 +150,8 @@ class Encoder:
         return self.encode(np.zeros(missing, np.float32))
 
     def _frames(self, samples: np.ndarray) -> np.ndarray:
+        offset, self._offset = offsets(samples[None], self.codec.frame_size, self._offset)
+        samples = samples if offset is None else samples - offset[0]
         spectra, fine = self._spectra(samples), self._fine(samples)
         inputs = {"spectra": spectra[None], "fine": fine.reshape(1, len(spectra), -1)}
         out, self._memory = self.codec.encoder(inputs, self._memory)

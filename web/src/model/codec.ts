@@ -1,6 +1,7 @@
 import type { Tensor } from "onnxruntime-web/wasm";
 import type { Graph } from "./graph";
 import type { ModelFiles } from "./model_files";
+import { Offset } from "./offset";
 import { Quantizer } from "./quantizer";
 import { HarmonicNoise } from "./source";
 import { joined, LogSpectra, OverlapAdd } from "./spectra";
@@ -32,12 +33,14 @@ export class BaseCodec {
     const frames = Math.ceil(samples.length / size);
     const graph = await files.graph("encoder", "base");
     const memory = graph.beginning();
+    const offset = new Offset(size);
     const [spectra, finer] = [new LogSpectra(hop, window), new LogSpectra(hop / (window / fine), fine)];
     const out = new Uint16Array(frames * levels);
     for (let first = 0; first < frames; first += STEP_FRAMES) {
       const count = Math.min(STEP_FRAMES, frames - first);
       const piece = new Float32Array(count * size);
       piece.set(samples.subarray(first * size, (first + count) * size));
+      offset.remove(piece);
       const rows = (count * size) / hop;
       const coarse = { shape: [1, rows, spectra.bins], values: spectra.next(piece) };
       const values = finer.next(piece);
