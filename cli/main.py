@@ -15,7 +15,7 @@ from .inspect import info
 from .serve import serve
 from .share import export, push, save
 from .tokenize import tokenize
-from .tokens import tokens_group
+from .tokens_export import tokens_group
 from .train import train_group
 from .train_detail import detail
 from .train_waveform import waveform

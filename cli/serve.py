@@ -13,6 +13,7 @@ import click
 
 from josiecodec.errors import CodecError
 
+from .models import Models
 from .options import Path_
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def serve(port: int, to: Path | None, overwrite: bool, page: Path | None) -> Non
     """Open the page that encodes and decodes in the browser, on this machine alone."""
     from josiecodec.page_files import BUILT, Page
 
-    files = Page(page or BUILT)
+    files = Page(page or BUILT, Models.DEFAULTS)
     if to is not None:
         existing = next((to / name for name in files.names() if (to / name).exists()), None)
         if existing is not None and not overwrite:

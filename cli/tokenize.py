@@ -41,7 +41,8 @@ class ShardPart(click.ParamType):
 @click.option("--batch-seconds", type=click.FloatRange(1), default=120.0, show_default=True, help="Audio per batch.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads that read files.")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
-@click.option("--actors", type=click.IntRange(1), help="Of Ray.  [default: as many as there are CPUs or GPUs]")
+@click.option("--actors", type=click.IntRange(1), help="Of Ray: encoders.  [default: one a CPU, or a GPU]")
+@click.option("--readers", type=click.IntRange(1), help="Of Ray: they decode media.  [default: one an encoder, or CPU]")
 @track_option
 @click.option("--strict", is_flag=True, help="Exit with 2 if a file was left out.")
 @click.option("--dry-run", "dry", is_flag=True, help="Print what would be done, and do nothing.")
@@ -62,6 +63,7 @@ def tokenize(
     workers: int,
     engine: str,
     actors: int | None,
+    readers: int | None,
     audio_track: int | None,
     strict: bool,
     dry: bool,
@@ -82,8 +84,9 @@ def tokenize(
         raise click.UsageError("give the dataset either as OUT or with -o")
     if Path(source).is_dir() and folder.resolve() == Path(source).resolve():
         raise click.UsageError(f"{folder} holds the media; a dataset needs a folder of its own")
-    if actors is not None and engine != "ray":
-        raise click.UsageError("--actors needs --engine ray")
+    for option, value in (("--actors", actors), ("--readers", readers)):
+        if value is not None and engine != "ray":
+            raise click.UsageError(f"{option} needs --engine ray")
     import josiecodec
     from josiecodec.datasets.dataset import done_shards
     from josiecodec.tokenization.plan import Settings, make_plan
@@ -123,7 +126,7 @@ def tokenize(
         if engine == "ray":
             reports = tokenize_with_ray(
                 name, plan, folder, settings, *shard, device=device, actors=actors, threads=threads or 1,
-                on_shard=lambda report: progress(report.clips + report.bad, report.seconds),
+                readers=readers, on_shard=lambda report: progress(report.clips + report.bad, report.seconds),
             )  # fmt: skip
         else:
             reports = tokenize_here(codec, plan, folder, settings, *shard, on_clip=lambda more: progress(1, more))

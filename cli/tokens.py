@@ -1,4 +1,4 @@
-"""`tokens`: statistics of a dataset of tokens, checks, decoding and export."""
+"""`tokens`: statistics of a dataset of tokens, checks and decoding; `tokens_export.py` has exports."""
 
 from __future__ import annotations
 
@@ -120,45 +120,6 @@ def _tell_problems(entry: dict[str, Any], as_json: bool) -> None:
         return
     for problem in entry["problems"]:
         click.echo(f"problem: {problem}", err=True)
-
-
-@tokens_group.command("export")
-@click.argument("folder", type=Path_)
-@click.argument("target", type=Path_)
-@click.option("--to", "kind", type=click.Choice(["parquet", "webdataset", "npy", "hub", "jsonl"]), required=True)
-@click.option("--n-q", type=click.IntRange(1), help="Levels to keep.  [default: all]")
-@quiet_option
-@json_option
-def export_command(folder: Path, target: Path, kind: str, n_q: int | None, quiet: bool, as_json: bool) -> None:
-    """Write the dataset FOLDER to TARGET, a new folder, in the format of other tools."""
-    from josiecodec.datasets.dataset import TokenDataset
-    from josiecodec.datasets.export import export
-
-    count = export(TokenDataset(folder, n_q), target, kind)
-    entry = {"input": str(folder), "output": str(target), "format": kind, "clips": count}
-    tell(entry, f"{folder} -> {target}: {count} clips", as_json, quiet)
-
-
-@tokens_group.command("push")
-@click.argument("folder", type=Path_)
-@click.argument("repository", metavar="ORG/NAME")
-@click.option("--n-q", type=click.IntRange(1), help="Levels to keep.  [default: all]")
-@click.option("--private", is_flag=True, help="Make a new repository private.")
-@quiet_option
-@json_option
-def push(folder: Path, repository: str, n_q: int | None, private: bool, quiet: bool, as_json: bool) -> None:
-    """Publish the dataset FOLDER on the Hugging Face hub, as `export --to hub` writes it, with a dataset card."""
-    import tempfile
-
-    from josiecodec.datasets.dataset import TokenDataset
-    from josiecodec.datasets.export import export
-    from josiecodec.hub.publish import push_folder
-
-    with tempfile.TemporaryDirectory() as name:
-        count = export(TokenDataset(folder, n_q), Path(name) / "dataset", "hub")
-        address = push_folder(Path(name) / "dataset", repository, "dataset", private)
-    entry = {"input": str(folder), "output": address, "clips": count}
-    tell(entry, f"{folder} -> {address}: {count} clips", as_json, quiet)
 
 
 @tokens_group.command("decode")

@@ -4,13 +4,14 @@ index.html, assets/...              of the page, built by `npm run build` in `we
 models/index.json                   the models, and which one encodes
 models/graphs/NAME.onnx, .json      graphs without weights, the same for all models (`runtime/graphs`)
 models/NAME/config.json, encoder.json, entropy.safetensors
-models/NAME/base.safetensors        weights of the networks and codebooks of the base
+models/NAME/base.safetensors        weights of the networks and codebooks of the base; of pictures all
 models/NAME/layers.safetensors      those of the layers after the base, which not every file needs
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import safetensors.numpy
 from .atomic import write_bytes
 from .errors import CodecError, ModelError
 from .fingerprint import CONFIG_FILE, ENCODER_FILE, FINGERPRINT_DIGITS, TABLES_FILE
-from .runtime.choose import model_reason
+from .runtime.choose import model_reason, picture_reason
 from .runtime.graphs import GRAPHS
 from .runtime.model_files import Weights
 from .shipped import WEIGHTS, available, fingerprint_of, model_kind
@@ -31,8 +32,8 @@ INDEX = "index.html"
 MODELS = "models"
 BASE_FILE, LAYERS_FILE = "base.safetensors", "layers.safetensors"
 USED = ("encoder", "decoder", "waveform", "filter", "envelope")  # graphs of sound
+PICTURES = ("picture_encoder", "picture_hidden", "picture_fine", "picture_filter")
 LAYERS = ("waveform_layer.", "envelope_layer.")
-DEFAULT = "jodio-24k-v4"
 
 
 class Page:
@@ -40,18 +41,19 @@ class Page:
 
     Args:
         built: folder that the page was built to.
+        usual: the model that encodes of each kind, "audio" and "vision", if the page has it; else its last by name.
 
     Raises:
         CodecError: if it was not built.
         ModelError: if no model can be run by it.
     """
 
-    def __init__(self, built: Path = BUILT):
+    def __init__(self, built: Path = BUILT, usual: Mapping[str, str] | None = None):
         if not (built / INDEX).is_file():
             raise CodecError(
                 f"{built}: the page is not built; in the folder web of the repository: npm ci && npm run build"
             )
-        self.built = built
+        self.built, self._usual = built, dict(usual or {})
         self.models = {name: WEIGHTS / name for name in available() if fits(WEIGHTS / name)}
         if not self.models:
             raise ModelError("no model of the package has graphs that a browser can run")
@@ -60,12 +62,12 @@ class Page:
         """Paths of all files."""
         built = [path.relative_to(self.built) for path in self.built.rglob("*") if path.is_file()]
         page = [path.as_posix() for path in built if path.parts[0] != MODELS]  # models of `write` may lie there
-        graphs = [f"{MODELS}/graphs/{name}{suffix}" for name in USED for suffix in (".onnx", ".json")]
+        graphs = [f"{MODELS}/graphs/{name}{suffix}" for name in (*USED, *PICTURES) for suffix in (".onnx", ".json")]
         models = [
             f"{MODELS}/{name}/{file}"
             for name, folder in self.models.items()
             for file in (CONFIG_FILE, TABLES_FILE, BASE_FILE, LAYERS_FILE)
-            if file in (BASE_FILE, LAYERS_FILE) or (folder / file).is_file()
+            if _has(folder, file)
         ]
         return sorted([*page, f"{MODELS}/index.json", *graphs, *models])
 
@@ -85,11 +87,22 @@ class Page:
 
     def _index(self) -> bytes:
         models = [
-            {"name": name, "fingerprint": fingerprint_of(folder)[:FINGERPRINT_DIGITS], "encoder": _settings(folder)}
+            {
+                "name": name,
+                "kind": model_kind(folder),
+                "fingerprint": fingerprint_of(folder)[:FINGERPRINT_DIGITS],
+                "encoder": _settings(folder),
+            }
             for name, folder in self.models.items()
         ]
-        default = DEFAULT if DEFAULT in self.models else next(iter(self.models))
-        return json.dumps({"default": default, "models": models}, indent=1).encode()
+        found = {"default": self.encoding("audio"), "pictures": self.encoding("vision"), "models": models}
+        return json.dumps(found, indent=1).encode()
+
+    def encoding(self, kind: str) -> str | None:
+        """The model that encodes."""
+        names = [name for name, folder in self.models.items() if model_kind(folder) == kind]
+        usual = self._usual.get(kind, "")
+        return usual if usual in names else max(names, default=None)
 
     def write(self, folder: Path) -> int:
         """Write all files to a folder, for any host of static files; how many bytes they have."""
@@ -111,7 +124,15 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 def fits(folder: Path) -> bool:
     """Whether the model in a folder can be run by the page."""
-    return model_kind(folder) == "audio" and model_reason(folder) is None
+    kind = model_kind(folder)
+    return kind is not None and (model_reason(folder) if kind == "audio" else picture_reason(folder)) is None
+
+
+def _has(folder: Path, file: str) -> bool:
+    """Whether a model has one of the files that it can have."""
+    if file == BASE_FILE:
+        return True
+    return model_kind(folder) == "audio" if file == LAYERS_FILE else (folder / file).is_file()
 
 
 @cache

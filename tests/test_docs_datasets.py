@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_python_runs(tmp_path, monkeypatch):
     batches: list = []
     names = {"rank": 0, "world_size": 1, "train": batches.append, "fingerprint": "cd" * 32}
     names["codes"] = np.zeros((40, 8), np.int64)
-    reading, numpy, writing = blocks("python")
+    reading, numpy, writing, remote, lhotse = blocks("python")
     exec(reading.replace("num_workers=2", "num_workers=0"), names)
     assert {tuple(batch.shape) for batch in batches[:-1]} == {(32, 64, 8)}
     assert names["state"]["position"] == 0  # the epoch is over
@@ -59,3 +60,11 @@ def test_python_runs(tmp_path, monkeypatch):
     exec(writing, names)
     exec(numpy, names)
     assert names["first"].shape == (40, 8)
+    compile(lhotse, "lhotse", "exec")  # tests/test_export_lhotse.py runs what it shows
+    if find_spec("fsspec") is not None:
+        batches.clear()
+        remote = remote.replace("s3://bucket/tokens", f"file://{tmp_path}/speech_tokens").replace(
+            "repeat=True", "held=1"
+        )
+        exec(remote.replace("num_workers=2", "num_workers=0"), names)
+        assert sum(map(len, batches)) == 20 * 200 // 64

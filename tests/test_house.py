@@ -55,8 +55,8 @@ LAYERS = {
         "training.core": "errors atomic config shipped nn quantization media coding hub",
         "training.audio": "errors atomic config settings nn quantization media audio coding hub panels metrics "
         "training.core",
-        "training.vision": "errors atomic config settings nn quantization media vision coding hub panels metrics "
-        "training.core",
+        "training.vision": "errors atomic config settings nn quantization media vision entropy coding hub panels "
+        "metrics training.core",
         "training.entropy": "errors atomic fingerprint quantization entropy bitstream audio vision coding hub "
         "training.core training.audio training.vision",
         "__init__": "errors settings media bitstream coding hub files datasets",

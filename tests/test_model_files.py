@@ -35,6 +35,7 @@ SHIPPED = {
     "jovio-16-v3": "image_screen_v3",
     "jovio-16-v4": "image_matrix",
     "jovio-16-v5": "image_shapes",
+    "jovio-16-v6": "image_dependent",
 }
 
 

@@ -15,9 +15,10 @@ import safetensors.numpy
 from kit.processes import run
 
 from josiecodec.errors import CodecError, ModelError
+from josiecodec.files import DEFAULTS
 from josiecodec.page_files import Page
 from josiecodec.runtime.model_files import Weights
-from josiecodec.shipped import WEIGHTS, fingerprint_of
+from josiecodec.shipped import WEIGHTS, available, fingerprint_of, model_kind
 from josiecodec_cli.serve import server
 
 MODEL = "jodio-24k-v4"
@@ -32,10 +33,12 @@ def built(tmp_path):
 
 
 def test_models_are_listed_with_their_fingerprints(built):
-    page = Page(built)
+    page = Page(built, DEFAULTS)
     index = json.loads(page.read("models/index.json"))
-    assert index["default"] == MODEL
-    assert {m["name"] for m in index["models"]} == {"jodio-24k", "jodio-24k-v2", "jodio-24k-v3", MODEL}
+    assert index["default"] == DEFAULTS["audio"] == MODEL
+    assert index["pictures"] == DEFAULTS["vision"]
+    assert {m["name"] for m in index["models"]} == set(available())
+    assert all(m["kind"] == model_kind(WEIGHTS / m["name"]) for m in index["models"])
     assert all(fingerprint_of(WEIGHTS / m["name"]).startswith(m["fingerprint"]) for m in index["models"])
 
 
@@ -48,6 +51,16 @@ def test_both_parts_of_the_weights_are_all_of_them(built):
     for part in parts:
         name = min(part)
         np.testing.assert_array_equal(part[name], weights[name])
+
+
+def test_pictures_have_one_file_of_weights(built):
+    page = Page(built)
+    name = page.encoding("vision")
+    assert name == max(name for name in available() if model_kind(WEIGHTS / name) == "vision")
+    assert Page(built, {"vision": "jovio-16-v2", "audio": "nothing"}).encoding("vision") == "jovio-16-v2"
+    assert Page(built, {"audio": "nothing"}).encoding("audio") == MODEL
+    assert f"models/{name}/layers.safetensors" not in page.names()
+    assert set(safetensors.numpy.load(page.read(f"models/{name}/base.safetensors"))) == set(Weights(WEIGHTS / name))
 
 
 def test_a_folder_for_any_host(built, tmp_path, monkeypatch):

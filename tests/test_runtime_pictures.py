@@ -34,7 +34,7 @@ from josiecodec.vision.detail_network import ACTIVATION, LATENT, LEVEL, logarith
 from josiecodec.vision.visual_weights import window_weights
 from josiecodec.weight_files import WEIGHTS
 
-NAME = "jovio-16-v5"
+NAME = "jovio-16-v6"
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_whole_latents_are_equal_to_the_last_bit(ours, light):
 
 
 def test_scales_of_the_detail_are_equal(ours, light):
-    for name in ("frequencies", "matrix", "strength"):
+    for name in ("decisions", "chances", "mixing", "matrix", "strength"):
         np.testing.assert_array_equal(light.detail.numbers(name), ours.detail.numbers(name))
     assert all(np.array_equal(a, b) for a, b in zip(light.detail.passes, ours.detail.passes, strict=True))
     assert light.detail.margin == ours.detail.margin

@@ -348,7 +348,7 @@ def test_ray_makes_the_same_though_an_actor_is_killed(saved, folder, whole, tmp_
     try:
         plan = make_plan(folder, shard_clips=5)
         reports = tokenize_with_ray(
-            saved, plan, tmp_path / "d", Settings(4, batch_seconds=6.0), actors=2, on_shard=kill_one
+            saved, plan, tmp_path / "d", Settings(4, batch_seconds=6.0), actors=2, readers=1, on_shard=kill_one
         )
         assert ray.is_initialized()
     finally:

@@ -2,7 +2,8 @@
 
 Coefficients whose expected scale is below the first one are zero without being coded. Payload: one byte with the index
 of the step, one with the strength of the matrix if the layer knows some, then the range coder's bytes, which begin with
-the shapes of blocks if the layer knows several.
+the shapes of blocks if the layer knows several. With dependent quantization coefficients are chosen by
+`detail_trellis.py` and coded by `detail_bits.py`.
 """
 
 from __future__ import annotations
@@ -12,19 +13,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..entropy.mixing import CHANCE_BITS, MOST
 from ..entropy.range_coder import FREQUENCY_BITS, RangeDecoder, RangeEncoder, check_end
 from ..entropy.symbol_arrays import decode_array, encode_array
 from ..errors import FormatError
 from ..vision.block_arrays import COEFFICIENTS, COLORS
 from ..vision.block_shapes import to_shape
 from ..vision.detail_network import DetailNetwork
-from ..vision.detail_shapes import MAX_SYMBOL
+from ..vision.detail_shapes import CODING, MAX_SYMBOL
 from ..vision.detail_steps import STEPS, DetailSteps
+from .detail_bits import REST_BITS, CoefficientBits, size_bits
 from .detail_choice import choose_symbols
+from .detail_trellis import choose_dependent
 from .picture_network import DetailNumbers
 from .shape_map import USUAL_BITS, decode_shapes, encode_shapes, shape_bits
 
-REST_BITS = 12  # of what is more than the largest symbol
 MAX_SIZE = MAX_SYMBOL + (1 << REST_BITS) - 1
 BRIGHTNESS = COEFFICIENTS // COLORS  # of these there are so many coefficients, the first ones
 ZERO = MAX_SYMBOL  # index of the symbol for 0
@@ -37,6 +40,7 @@ class ChosenDetail:
     Attributes:
         steps: of them.
         symbols: int16 [2 h, 2 w, 192], in units of their steps.
+        levels: what they stand for: the same, or half steps with dependent quantization.
         bits: that they take, about.
         passes: of each pass which table each coefficient is coded with, int8 [2 h, 2 w, n]; negative if it is not.
         members: coefficients of each pass.
@@ -45,6 +49,7 @@ class ChosenDetail:
 
     steps: DetailSteps
     symbols: np.ndarray
+    levels: np.ndarray
     bits: float
     passes: list[np.ndarray]
     members: tuple[np.ndarray, ...]
@@ -74,7 +79,15 @@ class DetailCoder:
         self.network: DetailNetwork = layer.network()
         self.passes, self.strengths = layer.passes, layer.config.strengths
         self.shapes = layer.config.shapes if layer.config.shapes > 1 else 0
+        self.dependent = layer.config.states > 1
         self._head = 1 if self.strengths == 1 else 2  # bytes before those of the range coder
+        if self.dependent:
+            self.scales = layer.config.scales
+            decisions, chances, mixing = (layer.numbers(name) for name in CODING[1:])
+            self.coding = decisions.astype(np.int64), chances.astype(np.int64), mixing.astype(np.int64)
+            _check_coding(*self.coding)
+            self.bits = size_bits(self.coding[0])
+            return
         frequencies = layer.numbers("frequencies").astype(np.int64)
         if int(frequencies.min()) < 1 or not bool((frequencies.sum(1) == 1 << FREQUENCY_BITS).all()):
             raise FormatError("the frequencies of a detail layer do not add up")
@@ -110,14 +123,18 @@ class DetailCoder:
         if self.shapes and shapes is None:
             shapes = np.zeros(counts.shape, np.uint8)
         symbols = np.zeros(wanted.shape, np.int16)
+        levels = np.zeros(wanted.shape, np.int16) if self.dependent else symbols
         flat, price = _blocks(wanted), _blocks(np.broadcast_to(bit_price, wanted.shape))
         spent, cost = np.zeros(len(flat)), np.zeros(len(flat))
         tables = []
         for members, (scales, into) in zip(self.passes, self.network.scales(latents, counts, steps, shapes)):
             self._leave_out(scales, members, skipped)
-            found = choose_symbols(
-                flat, members, scales.reshape(len(flat), -1), price, self.bits, MAX_SIZE, (spent, cost)
-            )
+            here = flat, members, scales.reshape(len(flat), -1), price, self.bits, MAX_SIZE, (spent, cost)
+            if self.dependent:
+                path = choose_dependent(*here)
+                found, levels[..., members] = path.symbols, path.levels.reshape(scales.shape)
+            else:
+                found = choose_symbols(*here)
             into[...] = symbols[..., members] = found.reshape(scales.shape)
             tables.append(scales.clip(-1, self.scales - 1).astype(np.int8))
         if spread is not None:
@@ -126,7 +143,7 @@ class DetailCoder:
         if self.shapes:
             assert shapes is not None
             total += shape_bits(shapes, _patches(skipped))[0]
-        return ChosenDetail(steps, symbols, total, tables, self.passes, shapes if self.shapes else None)
+        return ChosenDetail(steps, symbols, levels, total, tables, self.passes, shapes if self.shapes else None)
 
     def shapes_for(
         self,
@@ -152,14 +169,19 @@ class DetailCoder:
         costs = np.zeros((self.shapes, len(price)))
         spent = np.zeros(len(price))
         flat = [_blocks((to_shape(wanted, k) if k else wanted) / sizes) for k in range(self.shapes)]
-        levels: list[np.ndarray] = []
-        for number, (scales, into) in enumerate(self.network.scales(latents, counts, steps, none, levels)):
+        either = (
+            np.concatenate([self.bits[: self.scales, :0:-1], self.bits[: self.scales]], 1)
+            if self.dependent
+            else self.bits
+        )
+        heads: list[np.ndarray] = []
+        for number, (scales, into) in enumerate(self.network.scales(latents, counts, steps, none, heads)):
             members = self.passes[number]
             for k in range(self.shapes):
-                here = scales if not k else self.network.shaped(levels[number], none + np.uint8(k), steps, number)
+                here = scales if not k else self.network.shaped(heads[number], none + np.uint8(k), steps, number)
                 self._leave_out(here, members, skipped)
                 found = choose_symbols(
-                    flat[k], members, here.reshape(len(price), -1), price, self.bits, MAX_SIZE, (spent, costs[k])
+                    flat[k], members, here.reshape(len(price), -1), price, either, MAX_SIZE, (spent, costs[k])
                 )
                 if not k:
                     into[...] = found.reshape(scales.shape)
@@ -185,18 +207,23 @@ class DetailCoder:
         encoder = RangeEncoder()
         if detail.shapes is not None:
             encode_shapes(encoder, detail.shapes, counts, _patches(skipped))
+        head = [detail.steps.index, detail.steps.strength][: self._head]
+        if self.dependent:
+            coder = CoefficientBits(self.coding, detail.symbols.shape[:2])
+            for number, (members, tables) in enumerate(zip(detail.members, detail.passes)):
+                coder.encode(encoder, number, members, tables.astype(np.int64), detail.symbols[..., members])
+            return bytes(head) + encoder.finish()
         for table, values in detail.streams():
             symbols = values.clip(-MAX_SYMBOL, MAX_SYMBOL) + ZERO
             encode_array(encoder, self.cumulative[table, symbols], self.frequencies[table, symbols], FREQUENCY_BITS)
             rest = np.abs(values)[np.abs(values) >= MAX_SYMBOL] - MAX_SYMBOL
             encoder.encode_symbols(rest.tolist(), [1] * len(rest), REST_BITS)
-        head = [detail.steps.index, detail.steps.strength][: self._head]
         return bytes(head) + encoder.finish()
 
     def unpack(
         self, latents: np.ndarray, counts: np.ndarray, data: bytes, skipped: np.ndarray | None = None
     ) -> tuple[DetailSteps, np.ndarray, np.ndarray | None]:
-        """The inverse of `pack`: steps, symbols int16 [2 h, 2 w, 192], and shapes of blocks as `ChosenDetail` has them.
+        """The inverse of `pack`: steps, levels int16 [2 h, 2 w, 192], and shapes of blocks as `ChosenDetail` has them.
 
         Raises:
             FormatError: if it is not in order.
@@ -205,11 +232,15 @@ class DetailCoder:
             raise FormatError("a detail layer without a step that there is")
         steps, decoder = DetailSteps(*data[: self._head]), RangeDecoder(data[self._head :])
         h, w = counts.shape
-        symbols = np.zeros((2 * h, 2 * w, COEFFICIENTS), np.int16)
+        levels = np.zeros((2 * h, 2 * w, COEFFICIENTS), np.int16)
+        coder = CoefficientBits(self.coding, levels.shape[:2]) if self.dependent else None
         shapes = decode_shapes(decoder, counts, _patches(skipped)) if self.shapes else None
         passes: Iterator[tuple[np.ndarray, np.ndarray]] = self.network.scales(latents, counts, steps, shapes)
-        for members, (scales, into) in zip(self.passes, passes):
+        for number, (members, (scales, into)) in enumerate(zip(self.passes, passes)):
             self._leave_out(scales, members, skipped)
+            if coder is not None:
+                into[...], levels[..., members] = coder.decode(decoder, number, members, scales)
+                continue
             coded = scales >= 0
             table = scales[coded].clip(0, self.scales - 1)
             values = decode_array(decoder, self.cumulative, table, FREQUENCY_BITS) - ZERO
@@ -218,9 +249,20 @@ class DetailCoder:
             rest = decoder.decode_symbols(each, [0] * int(large.sum()), REST_BITS)
             values[large] += np.sign(values[large]) * np.array(rest, np.int64)
             into[coded] = values
-            symbols[..., members] = into
+            levels[..., members] = into
         check_end(decoder)
-        return steps, symbols, shapes
+        return steps, levels, shapes
+
+
+def _check_coding(decisions: np.ndarray, chances: np.ndarray, mixing: np.ndarray) -> None:
+    """Make sure that numbers of mixed probabilities are in their ranges.
+
+    Raises:
+        FormatError: if one is not.
+    """
+    good = int(np.abs(decisions).max()) <= MOST and int(chances.min()) >= 0 and int(chances.max()) < 1 << CHANCE_BITS
+    if not good or int(np.abs(mixing).max()) > 1 << 20:
+        raise FormatError("the probabilities of a detail layer are out of range")
 
 
 def _blocks(x: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from ..bitstream.container import MAX_PAYLOAD
 from ..bitstream.patch_payload import DetailPart, PatchRows, block_rows, vision_bytes
 from ..media.pixels import as_floats
 from ..vision.block_shapes import to_shapes
+from ..vision.dependent_steps import HALF
 from ..vision.detail_shapes import SHRINK
 from ..vision.detail_steps import PER_OCTAVE, STEPS, DetailSteps
 from ..vision.window_weights import band_weights
@@ -34,6 +35,7 @@ LATENTS_SHARE, BASE_SHARE = 0.05, 0.2  # of all work, about, that is done when t
 DETAIL_SHARES = (0.4, 0.8, 1.0)  # when each look at the whole picture begins, and when the last one ends
 STRETCHES = 3  # of a large picture, that sizes are estimated from
 CLOSE_STEP = 8  # steps by which shapes may have been chosen for another
+MIXED_GAIN = 0.976  # of bits of coefficients with mixed probabilities over those said, as a rule
 DEARER = 1.35  # by which the price of a bit is raised to see what it gives
 MAP_BYTES = 2  # of a patch, more than its mode and level count take
 
@@ -61,7 +63,8 @@ class PictureBase:
             if self.counts.size > LARGE:  # a few, and not what is at the edges
                 starts = np.linspace(0, height - SAMPLED_ROWS, STRETCHES + 2).round().astype(int)[1:-1]
             self.sample = [(int(first), int(first) + SAMPLED_ROWS) for first in starts]
-        self.gain = 1.0  # of bits of the whole over those of the sample
+        # Of bits of the whole over those said of the sample.
+        self.gain = MIXED_GAIN if tools.coder.dependent else 1.0
         self._wanted: dict[tuple[int, int], np.ndarray] = {}
         self._rows_of: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         self._dear: dict[tuple[int, int], np.ndarray] = {}
@@ -227,7 +230,7 @@ class PictureBase:
     def _added(self, part: tuple[int, int], base: np.ndarray, wanted: np.ndarray, at: Fineness) -> np.ndarray:
         """Coefficients of what the filter adds to some rows, in units of 8-bit pixels."""
         chosen = self._choose(part, wanted, at)
-        residual = self.network.residual(chosen.symbols, chosen.steps, chosen.shapes)
+        residual = self.network.residual(chosen.levels, chosen.steps, chosen.shapes)
         added = self.network.smoothed(base, residual, chosen.steps) - base - residual
         coefficients: np.ndarray = 255 * self.network.coefficients(added)
         return coefficients
@@ -240,8 +243,9 @@ class PictureBase:
             h, w = 2 * (part[1] - part[0]), 2 * self.counts.shape[1]
             bits = np.zeros((h, w))
             detail = self.choose(part, at, bits)
-            chosen = detail.symbols.astype(np.float32)
-            left = self._shaped(self.wanted(part), detail.shapes) - sizes * (chosen - SHRINK * np.sign(chosen))
+            chosen = detail.levels.astype(np.float32)
+            steps = chosen / (HALF if self.tools.coder.dependent else 1)
+            left = self._shaped(self.wanted(part), detail.shapes) - sizes * (steps - SHRINK * np.sign(chosen))
             block = np.square(left).sum(-1) + at.rd_lambda * bits
             costs[part[0] : part[1]] += block.reshape(h // 2, 2, w // 2, 2).sum((1, 3))
         return costs
@@ -293,13 +297,13 @@ class PictureBase:
             self.foresee(at)
             at = self.fitting(bits, at.step) or at
         for begin, end in itertools.pairwise(DETAIL_SHARES):
-            total, details = self._packed(at, (begin, end))
+            said, taken, details = self._packed(at, (begin, end))
             off = 0.0 if self.screen is None else self.screen.measure(at.rd_lambda)
             if self.sample != self.parts:
                 sampled = sum(last - first for first, last in self.sample)
-                estimate = sum(self.choose(part, at).bits for part in self.sample) * len(self.counts) / sampled
-                before, self.gain = self.gain, total / max(estimate, 1.0)
-                off = max(abs(off), abs(math.log(max(self.gain / before, 1e-3))))
+                said = sum(self.choose(part, at).bits for part in self.sample) * len(self.counts) / sampled
+            before, self.gain = self.gain, taken / said if said > 1 else self.gain
+            off = max(abs(off), abs(math.log(max(self.gain / before, 1e-3))))
             if abs(off) < 2 * self.tools.effort.close:
                 break
             at = self.fitting(bits, at.step) or at
@@ -309,12 +313,12 @@ class PictureBase:
         """The rows with detail at a fineness."""
         if self.tools.effort.foresees:
             self.foresee(at)
-        return self._rows(self._packed(at)[1])
+        return self._rows(self._packed(at)[2])
 
-    def _packed(self, at: Fineness, share: tuple[float, float] = (0.0, 1.0)) -> tuple[float, list[DetailPart]]:
-        """Bits of the detail of all parts, about, and their bytes: part by part, for a picture may be large. `share` is
-        what of all work is done when this begins and ends."""
-        total, details = 0.0, []
+    def _packed(self, at: Fineness, share: tuple[float, float] = (0.0, 1.0)) -> tuple[float, float, list[DetailPart]]:
+        """Bits said and taken of the detail of all parts, and their bytes: part by part, for a picture may be large.
+        `share` is what of all work is done when this begins and ends."""
+        said, taken, details = 0.0, 0.0, []
         waiting = self.parts[::-1]
         while waiting:
             first, last = waiting.pop()
@@ -327,10 +331,11 @@ class PictureBase:
                 if part is None:  # a row of thousands of patches
                     bits, part = self._part(first, last, Fineness(step))
             if part is not None:
-                total += bits
+                said += bits
+                taken += 8 * len(part.data) if self.tools.coder.dependent else bits
                 details.append(part)
             self.tools.progress(share[0] + (share[1] - share[0]) * last / len(self.counts))
-        return total, details
+        return said, taken, details
 
     def _part(self, first: int, last: int, at: Fineness) -> tuple[float, DetailPart | None]:
         """Bits of the detail of some rows, about, and what they have if it fits a block beside the codes."""

@@ -91,7 +91,8 @@ class DecodingNetwork(Protocol):
         """Quantized latents in whole units, the same on every machine: integers [h, w, D]."""
 
     def residual(self, symbols: np.ndarray, steps: DetailSteps, shapes: np.ndarray | None = None) -> np.ndarray:
-        """Coefficients [2 h, 2 w, 192] in units of their steps, of these blocks -> what they add to the base."""
+        """Coefficients [2 h, 2 w, 192] in units of their steps, of these blocks -> what they add to the base; in half
+        steps with dependent quantization."""
 
     def smoothed(self, base: np.ndarray, residual: np.ndarray, steps: DetailSteps) -> np.ndarray:
         """Base and residual put together and smoothed."""

@@ -4,6 +4,7 @@
     webdataset  00000.tar            00000-000000.codes.npy and 00000-000000.json, ...
     npy         00000/000000.npy     and 00000.jsonl, whose lines name their `file`
     hub, jsonl  see `export_hub.py`
+    lhotse, nemo  see `export_lhotse.py`
 
 `dataset.json` is copied, in Parquet as the key "josiecodec" of the files' metadata.
 """
@@ -15,7 +16,8 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +25,28 @@ import numpy as np
 
 from ..errors import CodecError, FormatError
 from .dataset import INFO_FILE, Clip, TokenDataset
-from .export_hub import finish_hub, write_hub, write_jsonl
+from .export_hub import code_encoding, finish_hub, write_hub, write_jsonl
+from .export_lhotse import write_lhotse, write_nemo
 
 ROW_GROUP = 500  # clips that Parquet readers get together
 _COLUMNS = ("id", "source", "start", "duration", "n_frames")
 
 
-def export(dataset: TokenDataset, folder: str | Path, kind: str) -> int:
+def export(
+    dataset: TokenDataset,
+    folder: str | Path,
+    kind: str,
+    known: Callable[[Clip], dict[str, Any]] | None = None,
+    measures: Sequence[str] = (),
+) -> int:
     """Write a dataset, with the levels that `dataset` returns, to a new folder. Returns the number of clips.
 
     Args:
         dataset: what to write.
         folder: must not exist; it appears only when complete.
-        kind: "parquet" or "hub" (need pyarrow), "webdataset", "npy" or "jsonl".
+        kind: "parquet" or "hub" (need pyarrow), "webdataset", "npy", "jsonl", "lhotse" or "nemo".
+        known: gives further metadata of a clip.
+        measures: those of them that are numbers with a column of their own in Parquet.
 
     Raises:
         CodecError: if the folder exists or cannot be written, the kind is unknown, or pyarrow is not installed.
@@ -53,15 +64,16 @@ def export(dataset: TokenDataset, folder: str | Path, kind: str) -> int:
         try:
             info = json.loads(dataset.info.to_json()) | {"n_q": dataset.n_q}
             info["semantic_levels"] = min(info["semantic_levels"], dataset.n_q)
+            about = info | {"folder": os.path.abspath(folder), "measures": list(measures)}
             if kind not in (
                 "parquet",
                 "hub",
             ):  # whose files carry it themselves; readers of whole folders would fail on it
                 (made / INFO_FILE).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
-            for shard, clips in _by_shard(dataset):
-                _WRITERS[kind](made, f"{shard:05d}", clips, info)
+            for shard, clips in _by_shard(dataset, known):
+                _WRITERS[kind](made, f"{shard:05d}", clips, about)
             if kind == "hub":
-                finish_hub(made, info, len(dataset))
+                finish_hub(made, about, len(dataset))
             made.rename(folder)
         finally:
             shutil.rmtree(made, ignore_errors=True)
@@ -72,9 +84,12 @@ def export(dataset: TokenDataset, folder: str | Path, kind: str) -> int:
     return len(dataset)
 
 
-def _by_shard(dataset: TokenDataset) -> Iterator[tuple[int, Iterator[Clip]]]:
+def _by_shard(
+    dataset: TokenDataset, known: Callable[[Clip], dict[str, Any]] | None
+) -> Iterator[tuple[int, Iterator[Clip]]]:
     for shard, (begin, end) in zip(dataset.shards, dataset.bounds):
-        yield shard, (dataset[i] for i in range(begin, end))
+        clips = (dataset[i] for i in range(begin, end))
+        yield shard, (clips if known is None else (replace(c, meta=c.meta | known(c)) for c in clips))
 
 
 def _write_parquet(folder: Path, name: str, clips: Iterable[Clip], info: dict[str, Any]) -> None:
@@ -87,10 +102,12 @@ def _write_parquet(folder: Path, name: str, clips: Iterable[Clip], info: dict[st
     fields = [("id", pa.string()), ("source", pa.string()), ("start", pa.float64()), ("duration", pa.float64())]
     fields += [("n_frames", pa.int64()), ("meta", pa.string()), ("codes", pa.list_(pa.uint16()))]
     fields += [("levels", pa.list_(pa.uint8()))] * has_levels
-    schema = pa.schema(fields, {"josiecodec": json.dumps(info)})
-    lists = ["codes.list.element"]  # Parquet stores uint16 as 32 bits; a dictionary makes it 16 again
-    with pq.ParquetWriter(folder / f"{name}.parquet", schema, use_dictionary=lists, compression="zstd") as writer:
-        for rows in _grouped((_row(clip, has_levels) for clip in clips), ROW_GROUP):
+    fields += [(name, pa.float32()) for name in info["measures"]]
+    stored = {key: value for key, value in info.items() if key not in ("folder", "measures")}
+    schema = pa.schema(fields, {"josiecodec": json.dumps(stored)})
+    packed = code_encoding("codes.list.element", info["codebook_size"])
+    with pq.ParquetWriter(folder / f"{name}.parquet", schema, **packed) as writer:
+        for rows in _grouped((_row(clip, has_levels, info["measures"]) for clip in clips), ROW_GROUP):
             try:
                 columns = [pa.array([row[f.name] for row in rows], f.type) for f in schema]
             except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
@@ -98,9 +115,10 @@ def _write_parquet(folder: Path, name: str, clips: Iterable[Clip], info: dict[st
             writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP)
 
 
-def _row(clip: Clip, has_levels: bool) -> dict[str, Any]:
-    rest = {key: value for key, value in clip.meta.items() if key not in _COLUMNS}
-    row: dict[str, Any] = {key: clip.meta.get(key) for key in _COLUMNS}
+def _row(clip: Clip, has_levels: bool, measures: Sequence[str]) -> dict[str, Any]:
+    columns = (*_COLUMNS, *measures)
+    rest = {key: value for key, value in clip.meta.items() if key not in columns}
+    row: dict[str, Any] = {key: clip.meta.get(key) for key in columns}
     row |= {"meta": json.dumps(rest, ensure_ascii=False), "codes": clip.codes.reshape(-1)}
     return row | ({"levels": clip.levels} if has_levels else {})
 
@@ -155,5 +173,7 @@ _WRITERS: dict[str, Callable[[Path, str, Iterable[Clip], dict[str, Any]], None]]
     "npy": _write_npy,
     "hub": write_hub,
     "jsonl": write_jsonl,
+    "lhotse": write_lhotse,
+    "nemo": write_nemo,
 }
 KINDS = tuple(_WRITERS)

@@ -13,7 +13,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,33 +111,62 @@ def open_shard_file(path: Path, n_q: int, has_levels: bool) -> ShardFile:
     Raises:
         FormatError: if it is damaged or does not hold codes of `n_q` levels.
     """
+
+    def mapped(kind: np.dtype[Any], begin: int, shape: tuple[int, ...]) -> np.ndarray:
+        return np.asarray(np.memmap(path, kind, "r", begin, shape))
+
     try:
         size = path.stat().st_size
         with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= min(MAX_HEADER, size - 8):
-                raise FormatError(f"{path}: not a shard of tokens")
-            header = json.loads(file.read(length))
+            return _opened(str(path), file.read(8), file.read, size, mapped, (n_q, has_levels))
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def shard_of_bytes(name: str, data: bytes, n_q: int, has_levels: bool) -> ShardFile:
+    """A shard's file that is in memory; arrays are views of it. `name` is for messages.
+
+    Raises:
+        FormatError: as `open_shard_file`.
+    """
+
+    def viewed(kind: np.dtype[Any], begin: int, shape: tuple[int, ...]) -> np.ndarray:
+        return np.frombuffer(data, kind, int(np.prod(shape, dtype=object)), begin).reshape(shape)
+
+    return _opened(name, data[:8], lambda n: data[8 : 8 + n], len(data), viewed, (n_q, has_levels))
+
+
+Loader = Callable[[np.dtype[Any], int, tuple[int, ...]], np.ndarray]  # from type, offset in the file and shape
+
+
+def _opened(
+    name: str, first: bytes, read: Callable[[int], bytes], size: int, load: Loader, layout: tuple[int, bool]
+) -> ShardFile:
+    """A file of `size` bytes, of which `first` are eight and `read` gives those behind them."""
+    n_q, has_levels = layout
+    length = int.from_bytes(first, "little")
+    if not 2 <= length <= min(MAX_HEADER, size - 8):
+        raise FormatError(f"{name}: not a shard of tokens")
+    try:
+        header = json.loads(read(length))
         metadata = header.pop("__metadata__", {})
         if not isinstance(metadata, dict):
             raise ValueError
         if set(header) != {"offsets", "codes"} | ({"levels"} if has_levels else set()):
-            raise FormatError(f"{path}: holds {', '.join(map(str, header))}, not a shard's tensors")
-        offsets = _mapped(path, header["offsets"], "I64", 1, 8 + length, size)
-        codes = _mapped(path, header["codes"], "U16", 2, 8 + length, size)
-        levels = _mapped(path, header["levels"], "U8", 1, 8 + length, size) if has_levels else None
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror})") from None
+            raise FormatError(f"{name}: holds {', '.join(map(str, header))}, not a shard's tensors")
+        offsets = _tensor(header["offsets"], "I64", 1, 8 + length, size, load)
+        codes = _tensor(header["codes"], "U16", 2, 8 + length, size, load)
+        levels = _tensor(header["levels"], "U8", 1, 8 + length, size, load) if has_levels else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise FormatError(f"{path}: damaged header") from None
+        raise FormatError(f"{name}: damaged header") from None
     if codes.shape[1] != n_q or (levels is not None and len(levels) != len(codes)):
-        raise FormatError(f"{path}: codes of {codes.shape[1]} levels where {n_q} were expected")
+        raise FormatError(f"{name}: codes of {codes.shape[1]} levels where {n_q} were expected")
     if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(codes) or bool((offsets[1:] < offsets[:-1]).any()):
-        raise FormatError(f"{path}: offsets of clips do not fit the codes")
+        raise FormatError(f"{name}: offsets of clips do not fit the codes")
     return ShardFile(offsets, codes, levels, metadata)
 
 
-def _mapped(path: Path, entry: dict[str, Any], dtype: str, dims: int, base: int, size: int) -> np.ndarray:
+def _tensor(entry: dict[str, Any], dtype: str, dims: int, base: int, size: int, load: Loader) -> np.ndarray:
     """A tensor of the file as a read-only array, after making sure that the file is long enough for it."""
     kind, shape, (begin, end) = _DTYPES[dtype], entry["shape"], entry["data_offsets"]
     whole = all(type(n) is int and 0 <= n <= size for n in (*shape, begin, end))
@@ -147,4 +176,4 @@ def _mapped(path: Path, entry: dict[str, Any], dtype: str, dims: int, base: int,
         raise ValueError
     if begin == end:  # nothing to map
         return np.zeros(shape, kind)
-    return np.asarray(np.memmap(path, kind, "r", base + begin, tuple(shape)))
+    return load(kind, base + begin, tuple(shape))

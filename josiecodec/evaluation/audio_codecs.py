@@ -19,7 +19,7 @@ from ..hub.remote import PREFIX, cached_kind
 from ..hub.store import load
 from ..media.audio_reader import resample
 from ..settings import Rate
-from .transformers_codec import TransformersCodec
+from .transformers_codec import ADAPTERS, transformers_codec
 
 CODEC2 = ("700C", "1200", "2400", "3200")
 # Delay of the audio that Codec 2 decodes, in seconds: the lag at which its STOI is best.
@@ -146,14 +146,14 @@ class Codec2:
         return resample(wave[None], 8000, sample_rate)[0]
 
 
-RUN_BY_TRANSFORMERS = ("encodec", "dac")
+RUN_BY_TRANSFORMERS = tuple(kind for kind in ADAPTERS if kind != "mimi")  # which jodio runs itself
 
 
 def from_repository(name: str, setting: str, device: str) -> Any:
     """The codec of "hf:org/repo", or of "hf:FOLDER", which is always run by transformers."""
     repository = name.removeprefix(PREFIX)
     if Path(repository).is_dir() or cached_kind(name) in RUN_BY_TRANSFORMERS:
-        return TransformersCodec(repository, setting, device)
+        return transformers_codec(repository, setting, device)
     return JodioCodec(name, setting, device)
 
 

@@ -4,8 +4,9 @@ A name is `NAME`, `NAME@SETTING` or `NAME@SETTING+SETTING`; several are separate
 
     jodio-24k@1+9+32, opus@6+12, codec2, hf:kyutai/mimi@8, python:mypackage.mymodule:MyCodec@3
 
-A model of josiecodec is given by its name, folder or repository. `hf:` names a repository of the Hugging Face hub; an
-EnCodec or DAC there is run by the package transformers, and so is any codec after `transformers:`. `python:` names an
+A model of josiecodec is given by its name, folder or repository. `hf:` names a repository of the Hugging Face hub; what
+the package transformers has a codec for is run by that, and so is any codec after `transformers:`. `snac:`, `dac:` and
+`encodec:` are packages of their own, `compressai:` one for pictures, each with the path of weights. `python:` names an
 object of one's own: a callable that takes the setting (a string, empty if there is none) and returns a `Codec`.
 """
 
@@ -22,9 +23,10 @@ from torch import Tensor
 
 from ..errors import CodecError
 from ..hub.store import find
-from . import audio_codecs, vision_codecs
+from . import audio_codecs, compressai_codec, libopus_codec, package_codecs, vision_codecs
 
 KINDS = ("audio", "image", "video")
+PACKAGED = (*(f"{name}:" for name in package_codecs.PACKAGES), compressai_codec.PREFIX, libopus_codec.PREFIX)
 AUDIO, VISION = ("audio",), ("image", "video")
 Factory = Callable[[str], Any]  # from a setting to a `Codec`
 
@@ -84,9 +86,11 @@ def build(name: str, kinds: tuple[str, ...], device: str = "cpu") -> Any:
         if base in known:
             codec = known[base][0](setting)
         elif base.startswith("transformers:") and "audio" in kinds:
-            codec = audio_codecs.TransformersCodec(base.partition(":")[2], setting, device)
+            codec = audio_codecs.transformers_codec(base.partition(":")[2], setting, device)
         elif base.startswith("hf:") and "audio" in kinds:
             codec = audio_codecs.from_repository(base, setting, device)
+        elif base.startswith(PACKAGED):
+            codec = _of_package(base, setting, device)
         elif base.startswith("python:"):
             codec = _from_python(base[7:], setting)
         elif "audio" in kinds:
@@ -119,6 +123,14 @@ def known_names(kinds: tuple[str, ...]) -> list[str]:
     return list(_known(kinds))
 
 
+def _of_package(base: str, setting: str, device: str) -> Any:
+    if base.startswith(compressai_codec.PREFIX):
+        return compressai_codec.CompressAi(base, setting, device)
+    if base.startswith(libopus_codec.PREFIX):
+        return libopus_codec.LibOpus(base, setting, device)
+    return package_codecs.package_codec(base, setting, device)
+
+
 def _from_python(path: str, setting: str) -> Any:
     """A codec of the user's: what is named makes it from its setting, and may fail in any way."""
     module, _, name = path.partition(":")
@@ -142,8 +154,10 @@ def version_key(name: str) -> str:
     if base.startswith(("python:", "hf:", "transformers:")):
         return ""
     try:
-        path = find(base)
+        path = Path(base.partition(":")[2]) if base.startswith(PACKAGED) else find(base)
     except CodecError:
+        return ""
+    if not path.exists():
         return ""
     files = sorted(path.glob("*")) if path.is_dir() else [path]
     states = [(f.name, (s := f.stat()).st_size, s.st_mtime_ns) for f in files]

@@ -11,7 +11,7 @@ from ..hub.remote import PREFIX, cached_kind, fetch
 from ..hub.store import find
 from ..shipped import available, model_kind
 from . import audio_codecs
-from .codecs import AUDIO, build, known_names, split
+from .codecs import AUDIO, PACKAGED, build, known_names, split
 
 _MODULES = {"codec2": ("pycodec2",)}
 
@@ -45,7 +45,7 @@ def check_codecs(names: list[str], kinds: tuple[str, ...]) -> None:
         if base.startswith(("hf:", "transformers:")):
             check_repository(base)
             continue
-        if base in known or base.startswith("python:"):
+        if base in known or base.startswith(("python:", *PACKAGED)):
             build(name, kinds)
             continue
         wanted = "audio" if kinds == AUDIO else "vision"

@@ -25,7 +25,9 @@ __all__ = ["FAMILIES", "SWITCH", "compile_all", "family", "ready"]
 
 FAMILIES = (
     "detail",
+    "detail_bits",
     "detail_network",
+    "detail_trellis",
     "index_map",
     "motion_field",
     "motion_merge",

@@ -101,13 +101,6 @@ def _usual(config: JovioConfig) -> bool:
         return False
     if detail is None:
         return True
-    free = {
-        "splits",
-        "channels",
-        "expansion",
-        "blocks",
-        "scales",
-        "strengths",
-        "shapes",
-    }  # of the network of whole numbers
+    # Of the network of whole numbers and of what its symbols are coded with.
+    free = {"splits", "channels", "expansion", "blocks", "scales", "strengths", "shapes", "states"}
     return all(getattr(detail, f.name) == getattr(plain, f.name) for f in fields(detail) if f.name not in free)

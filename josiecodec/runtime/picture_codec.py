@@ -22,8 +22,9 @@ from ..shipped import fingerprint_of
 from ..vision.block_arrays import coefficients_of, picture_of
 from ..vision.block_shapes import from_shapes
 from ..vision.config import ConvConfig, DetailConfig
+from ..vision.dependent_steps import HALF
 from ..vision.detail_network import LATENT, DetailNetwork
-from ..vision.detail_shapes import SHRINK, filter_margin, passes_of, shapes_of
+from ..vision.detail_shapes import CODING, SHRINK, filter_margin, passes_of, shapes_of
 from ..vision.detail_steps import DetailSteps
 from ..vision.rows_ahead import RowsAhead
 from ..vision.tiling import tiled
@@ -62,7 +63,7 @@ class Detail:
 
     def network(self) -> DetailNetwork:
         """See `DetailLayer`."""
-        tensors = {name: self.numbers(name) for name in self._names if name != "frequencies"}
+        tensors = {name: self.numbers(name) for name in self._names if name not in CODING}
         return DetailNetwork(tensors, self.passes, self.config.blocks)
 
 
@@ -193,8 +194,11 @@ class PictureCodec(VisionStreams):
 
     def residual(self, symbols: np.ndarray, steps: DetailSteps, shapes: np.ndarray | None = None) -> np.ndarray:
         """See `DecodingNetwork`."""
+        assert self.detail is not None
         values = symbols.astype(np.float32)
-        shrunk = values - np.float32(SHRINK) * np.sign(values)
+        shrunk = values / np.float32(1 if self.detail.config.states == 1 else HALF) - np.float32(SHRINK) * np.sign(
+            values
+        )
         sized = shrunk * (steps.sizes() / 255).astype(np.float32)
         return picture_of(sized if shapes is None else from_shapes(sized, shapes))[None]
 

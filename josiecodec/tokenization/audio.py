@@ -52,7 +52,14 @@ def encode_audio(
     def read(item: Item) -> LoadedClip:
         return load_clip(readers, item, codec.sample_rate, settings.batch_seconds)
 
-    clips = read_ahead(read, items, settings.workers)
+    return encode_loaded_audio(codec, read_ahead(read, items, settings.workers), settings)
+
+
+def encode_loaded_audio(
+    codec: Jodio, clips: Iterable[LoadedClip], settings: Settings
+) -> Iterator[tuple[Item, Encoded | CodecError]]:
+    """The same of clips that were read already, somewhere else; too long ones are read here."""
+    readers = shared_pool()
     for window in _windows(clips, WINDOW_BATCHES * settings.batch_seconds * codec.sample_rate):
         codes = _encode_window(codec, window, settings)
         for number, clip in enumerate(window):

@@ -47,7 +47,7 @@ def compare(
     chosen = sorted(random.Random(seed).sample(range(len(dataset)), min(samples, len(dataset))))
     adaptive = bool((read_plan(dataset.folder) or {}).get("adaptive", False))
     settings = Settings(dataset.info.n_q, adaptive)
-    items = [_item(dataset.meta(i), Path(folder)) for i in chosen]
+    items = [requested_item(dataset.meta(i), Path(folder)) for i in chosen]
     results = []
     for i, (item, encoded) in zip(chosen, encode_items(codec, items, settings)):
         if isinstance(encoded, CodecError):
@@ -57,7 +57,7 @@ def compare(
     return results
 
 
-def _item(meta: dict[str, Any], folder: Path) -> Item:
+def requested_item(meta: dict[str, Any], folder: Path) -> Item:
     """The clip as it was requested."""
     source = str(meta.get("source"))
     try:

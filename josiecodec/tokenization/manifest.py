@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import glob
+import gzip
 import itertools
 import json
 import warnings
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +16,11 @@ from typing import Any
 from ..datasets.verify import MAX_SECONDS
 from ..errors import CodecError, MediaError
 from ..media.kinds import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, skipped, split_media
+from .cut_lines import our_keys
 
 KINDS = {"audio": AUDIO_SUFFIXES | VIDEO_SUFFIXES, "vision": IMAGE_SUFFIXES | VIDEO_SUFFIXES}
 COPIED_KEYS = ("text", "words", "speaker", "group", "language")  # of a manifest, copied to the clip
-_KEY_ALIASES = {"audio_filepath": "path", "offset": "start", "lang": "language"}
+_MANIFESTS = (".jsonl", ".json", ".jsonl.gz")
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def find_items(source: str | Path, kind: str | None = None) -> tuple[str, list[I
         CodecError: if there is nothing of that kind, or the manifest is wrong.
     """
     path = Path(source)
-    if path.suffix.lower() in (".jsonl", ".json") and path.is_file():
+    if path.name.lower().endswith(_MANIFESTS) and path.is_file():
         items = list(_of_manifest(path))  # one by one: then files with unknown suffixes are tried as well
         suffixes = {_suffix(i) for i in items}
         kind = kind or _usual_kind(suffixes)
@@ -146,8 +149,10 @@ def _of_file(name: str, path: Path, **more: Any) -> Item:
 
 def _of_manifest(path: Path) -> Iterator[Item]:
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # no other line ends: texts may hold such characters
-    except (OSError, UnicodeDecodeError) as error:
+        data = path.read_bytes()
+        data = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
+        lines = data.decode("utf-8").split("\n")  # no other line ends: texts may hold such characters
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise CodecError(f"{path}: cannot be read ({error})") from None
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -159,7 +164,7 @@ def _of_manifest(path: Path) -> Iterator[Item]:
         if not isinstance(values, dict):
             raise CodecError(f"{path}, line {number}: not a JSON object")
         try:
-            yield _of_line(path.parent, {_KEY_ALIASES.get(key) or key: value for key, value in values.items()})
+            yield _of_line(path.parent, our_keys(values))
         except ValueError as error:
             raise CodecError(f"{path}, line {number}: {error}") from None
 

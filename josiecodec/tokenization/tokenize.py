@@ -122,13 +122,14 @@ def tokenize_shard(
     writer: ShardWriter,
     settings: Settings,
     on_clip: Callable[[float], None] | None = None,
+    encoded_items: Iterable[tuple[Item, Encoded | CodecError]] | None = None,
 ) -> Report:
-    """Make shard `index` from `items`."""
+    """Make shard `index` from `items`, or from what was encoded of them already."""
     bad: list[dict[str, Any]] = []
     seconds: list[float] = []
 
     def clips() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-        for item, encoded in encode_items(codec, items, settings):
+        for item, encoded in encode_items(codec, items, settings) if encoded_items is None else encoded_items:
             if isinstance(encoded, CodecError):
                 reason = printable(str(encoded).removeprefix(f"{item.path}: "))
                 bad.append({"id": item.id, "source": item.source, "error": reason})

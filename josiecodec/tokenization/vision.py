@@ -33,16 +33,25 @@ def encode_vision(
 ) -> Iterator[tuple[Item, Encoded | CodecError]]:
     """Codes int32 [patches, n_q], -1 for no level, and size of each clip, in order; or the error."""
     readers = shared_pool()
+    loaded = read_ahead(lambda item: load_picture(readers, item), items, settings.workers, IMAGES_AHEAD)
+    return encode_loaded_vision(codec, loaded, settings)
 
-    def load(item: Item) -> LoadedItem:
-        """The image of an item; None of a video, which is read while it is encoded."""
-        try:
-            image = readers.call(read_image, item.path)
-        except (CodecError, OSError) as error:
-            return item, MediaError(str(error))
-        return item, None if image is None else torch.from_numpy(image)
 
-    for item, image in read_ahead(load, items, settings.workers, IMAGES_AHEAD):
+def load_picture(readers: ApartPool, item: Item) -> LoadedItem:
+    """The image of an item; None of a video, which is read while it is encoded; or the error."""
+    try:
+        image = readers.call(read_image, item.path)
+    except (CodecError, OSError) as error:
+        return item, MediaError(str(error))
+    return item, None if image is None else torch.from_numpy(image)
+
+
+def encode_loaded_vision(
+    codec: Jovio, loaded: Iterable[LoadedItem], settings: Settings
+) -> Iterator[tuple[Item, Encoded | CodecError]]:
+    """The same of images that were read already, somewhere else; videos are read here."""
+    readers = shared_pool()
+    for item, image in loaded:
         if isinstance(image, CodecError):
             yield item, image
         elif image is not None:

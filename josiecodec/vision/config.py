@@ -12,6 +12,7 @@ from ..settings import EncoderSettings
 
 MAX_STRENGTHS = 16  # of quantization matrices
 MAX_SHAPES = 4  # of blocks of a detail layer
+MAX_STATES = 8  # of its dependent quantization
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class DetailConfig:
         scales: sizes that a coefficient can be expected to have.
         strengths: quantization matrices that the layer knows, see `vision/detail_steps.py`; 1 for none.
         shapes: of blocks that the layer knows, see `vision/block_shapes.py`; 1 for 8 x 8 alone.
+        states: of the machine of dependent quantization, see `vision/dependent_steps.py`; 1 for none.
         fine: pixels a side of a place of the filter's grid.
         filter_channels, filter_blocks, filter_kernel: widths, depth and kernels of the filter.
     """
@@ -98,6 +100,7 @@ class DetailConfig:
     scales: int = 40
     strengths: int = 1
     shapes: int = 1
+    states: int = 1
     fine: int = 4
     filter_channels: int = 64
     filter_blocks: int = 4
@@ -114,6 +117,8 @@ class DetailConfig:
             raise ConfigError("detail: sizes must be positive, and the fine grid divide 16")
         if self.shapes not in (1, MAX_SHAPES):
             raise ConfigError(f"detail: there are 1 or {MAX_SHAPES} shapes of blocks")
+        if self.states not in (1, MAX_STATES):
+            raise ConfigError(f"detail: there are 1 or {MAX_STATES} states")
         if min(self.blocks) < 0 or self.filter_blocks < 0 or self.filter_kernel % 2 == 0:
             raise ConfigError("detail: blocks must not be negative, and kernels odd")
 

@@ -21,8 +21,9 @@ from ..nn.linear import RowStableLinear
 from .block_shapes import from_shapes
 from .block_transform import COLORS, from_coefficients
 from .config import DetailConfig
+from .dependent_steps import HALF
 from .detail_network import DetailNetwork
-from .detail_shapes import KNOWN_STEPS, MAX_SYMBOL, SHRINK, filter_margin, passes_of, shapes_of
+from .detail_shapes import CODING, KNOWN_STEPS, MAX_SYMBOL, SHRINK, filter_margin, passes_of, shapes_of
 from .detail_steps import DetailSteps
 
 __all__ = ["MAX_SYMBOL", "RESIDUAL_SCALE", "SHRINK", "DetailLayer"]
@@ -75,7 +76,7 @@ class DetailLayer(nn.Module):
         Raises:
             ModelError: if its sums could be too large to be exact.
         """
-        tensors = {name: self.numbers(name) for name in self.names if name != "frequencies"}
+        tensors = {name: self.numbers(name) for name in self.names if name not in CODING}
         return DetailNetwork(tensors, self.passes, self.config.blocks)
 
     @property
@@ -85,8 +86,8 @@ class DetailLayer(nn.Module):
 
     def residual(self, symbols: Tensor, steps: DetailSteps, shapes: np.ndarray | None = None) -> Tensor:
         """Quantized coefficients [h, w, 192] of blocks, and the shape of each patch [h / 2, w / 2] -> what they add to
-        the base, [1, 3, 8 h, 8 w]."""
-        shrunk = symbols.float() - SHRINK * symbols.sign()
+        the base, [1, 3, 8 h, 8 w]. With dependent quantization they are in half steps."""
+        shrunk = symbols.float() / (1 if self.config.states == 1 else HALF) - SHRINK * symbols.sign()
         if not steps.strength and shapes is None:
             return from_coefficients(shrunk[None]) * (steps.size / 255)
         sized = shrunk * torch.from_numpy(steps.sizes() / 255).to(shrunk)

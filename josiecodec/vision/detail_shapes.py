@@ -12,6 +12,13 @@ from .detail_steps import PER_KNOWN, STEPS
 
 MAX_SYMBOL = 15  # coefficients of greater size have a symbol for "more", and the rest coded after it
 SHRINK = 0.05  # of a step: coefficients lie a little nearer to zero than the middle of their step
+DECISIONS, CLASSES, GUESSES, BANDS = (
+    3,
+    8,
+    7,
+    8,
+)  # of coefficients that are coded bit by bit, see `coding/detail_bits.py`
+CODING = ("frequencies", "decisions", "chances", "mixing")  # numbers that are not the network's
 KNOWN_STEPS = -(-STEPS // PER_KNOWN)
 
 
@@ -27,7 +34,8 @@ def passes_of(splits: tuple[tuple[int, ...], ...]) -> tuple[np.ndarray, ...]:
 
 def shapes_of(config: DetailConfig, latent_dim: int, patch: int) -> dict[str, tuple[int, ...]]:
     """Shapes of the whole numbers of a layer, int32, by the names that `DetailNetwork` has for them; and
-    "frequencies", of the symbols at each scale."""
+    those that coefficients are coded with: "frequencies" of the symbols at each scale, or with dependent quantization
+    logits of "decisions" by quantizer and scale, "chances" of contexts, and weights of guesses ("mixing")."""
     blocks = (patch // SIDE) ** 2
     width, hidden = config.channels, config.channels * config.expansion
     passes = passes_of(config.splits)
@@ -47,7 +55,12 @@ def shapes_of(config: DetailConfig, latent_dim: int, patch: int) -> dict[str, tu
         shapes |= _linear(f"heads.{k}", width, len(members))
         if k + 1 < len(passes):
             shapes |= _linear(f"seen.{k}", 2 * len(members), width)
-    shapes["frequencies"] = (config.scales, 2 * MAX_SYMBOL + 1)
+    if config.states == 1:
+        shapes["frequencies"] = (config.scales, 2 * MAX_SYMBOL + 1)
+    else:
+        contexts = DECISIONS * CLASSES * (3 * 2 * config.scales + COEFFICIENTS + CLASSES**2)
+        shapes |= {"decisions": (2 * config.scales, MAX_SYMBOL), "chances": (contexts,)}
+        shapes["mixing"] = (len(passes), DECISIONS, BANDS, GUESSES)
     return shapes
 
 

@@ -1,11 +1,22 @@
 import { describe, expect, test } from "vitest";
 import { readJosie } from "../src/josie/blocks";
+import { ByteWriter } from "../src/josie/bytes";
 import { JosieError } from "../src/josie/errors";
 import { ModelFiles } from "../src/model/model_files";
 import { Recording } from "../src/sound/recording";
 import { bytes, fetcher, there } from "./files";
 
 const find = (wanted: { fingerprint: string; model: string }) => ModelFiles.find(fetcher, wanted);
+
+test("bytes are kept when the room for them grows", () => {
+  for (const before of [1022, 1023, 1024, 2047]) {
+    const out = new ByteWriter();
+    out.bytes(new Uint8Array(before).fill(7));
+    out.u32(0x01020304);
+    out.varint(300);
+    expect([...out.done().subarray(before)]).toEqual([4, 3, 2, 1, 172, 2]);
+  }
+});
 
 describe.skipIf(!there)("damaged files", () => {
   test("whatever byte is wrong, it is noticed", () => {

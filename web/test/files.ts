@@ -36,3 +36,19 @@ export function relativeError(one: Float32Array, other: Float32Array): number {
   });
   return error / energy;
 }
+
+/** Golden files of pictures. */
+export const images: string[] = there
+  ? (JSON.parse(new TextDecoder().decode(bytes("golden.json"))) as { name: string }[])
+      .map(({ name }) => name)
+      .filter((name) => name.startsWith("image"))
+  : [];
+
+/** Numbers that look random, the same each time. */
+export function noise(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}

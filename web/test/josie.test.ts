@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { decodeAudio, EntropyTables, encodeAudio } from "../src/josie/audio_payload";
+import { decodeAudio, encodeAudio } from "../src/josie/audio_payload";
 import { blocksOf, readJosie, writeJosie } from "../src/josie/blocks";
+import { EntropyTables } from "../src/josie/entropy_tables";
 import { writeHeader } from "../src/josie/header";
 
 const VECTORS = new URL("vectors/", import.meta.url);
@@ -28,7 +29,8 @@ interface Golden {
   streams: { key: string; shape: number[] }[];
 }
 
-const golden: Golden[] = there ? JSON.parse(new TextDecoder().decode(bytes("golden.json"))) : [];
+const listed: Golden[] = there ? JSON.parse(new TextDecoder().decode(bytes("golden.json"))) : [];
+const golden = listed.filter((entry) => entry.name.startsWith("audio"));
 
 describe.skipIf(!there)("golden files", () => {
   test.each(golden.map((entry) => [entry.name, entry] as const))(

@@ -21,22 +21,27 @@ import josiecodec
 from josiecodec.bitstream.container import TokenReader
 from josiecodec.page_files import MODELS, Page
 from josiecodec.runtime.audio_codec import AudioCodec
+from josiecodec.runtime.picture_codec import PictureCodec
+from josiecodec.settings import Rate
 from josiecodec.shipped import WEIGHTS
+from josiecodec_cli.models import Models
 
 GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
 SAMPLE = Path(josiecodec.__file__).parent / "samples" / "speech.flac"
 
 
 def golden(folder: Path) -> None:
-    """Each golden file of sound with its codes (u16 [frames, levels]) and, where there are some, its samples (i16)."""
+    """Each golden file of sound or of a picture with its codes (u16 [frames, levels] of sound) and, where there are
+    some, its samples (i16) or pixels (u8 [H, W, 3])."""
     listed = []
-    for path in sorted(GOLDEN.glob("audio_*.josie")):
+    for path in sorted(path for kind in ("audio", "image") for path in GOLDEN.glob(f"{kind}_*.josie")):
         shutil.copy(path, folder)
         with np.load(path.with_suffix(".npz")) as arrays:
             entry: dict[str, object] = {"name": path.stem, "streams": []}
             for key, values in arrays.items():
-                kind = np.uint16 if key.endswith("codes") else np.int16
-                values.astype(kind).tofile(folder / f"{path.stem}.{key}.bin")
+                kind = np.uint16 if key.endswith("codes") else np.int16 if key.endswith("samples") else np.uint8
+                values = values[0].transpose(1, 2, 0) if key.endswith("pixels") else values
+                np.ascontiguousarray(values, kind).tofile(folder / f"{path.stem}.{key}.bin")
                 entry["streams"].append({"key": key, "shape": list(values.shape)})  # type: ignore[attr-defined]
         listed.append(entry)
     others = [path for path in GOLDEN.glob("*.josie") if not path.stem.startswith("audio_")]
@@ -51,7 +56,7 @@ def models(folder: Path) -> None:
     """The models as the page loads them."""
     with tempfile.TemporaryDirectory() as built:
         (Path(built) / "index.html").touch()
-        page = Page(Path(built))
+        page = Page(Path(built), Models.DEFAULTS)
         for name in page.names():
             if name.startswith(MODELS):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +97,49 @@ def other_rates(folder: Path) -> None:
         encode_file(codec, path, path.with_suffix(".josie"))
 
 
+def pictures(folder: Path) -> None:
+    """Pictures as bytes [H, W, 4], and the files that the command line makes of them at the lambdas of steps."""
+    from PIL import Image
+
+    from josiecodec.coding.image import encode_image
+
+    random = np.random.default_rng(5)
+    height, width = 150, 200
+    waves = sum(
+        np.asarray(
+            Image.fromarray(random.normal(0, 1, (size, size, 3)).mean(2)).resize(
+                (width, height), Image.Resampling.BICUBIC
+            )
+        )[..., None]
+        * np.array([1.0, 0.8, 0.6])
+        * 400
+        / size
+        for size in (3, 6, 12, 40, 120)
+    )
+    picture = np.clip(120 + waves, 0, 255)
+    y, x = np.mgrid[:height, :width]
+    picture[np.hypot(y - 60, x - 80) < 40] *= (1.0, 0.4, 0.2)
+    alpha = np.clip(4 * (90 - np.hypot(y - 75, x - 100)), 0, 255)
+    grey = picture.mean(2, keepdims=True).repeat(3, 2)
+    codec = PictureCodec(WEIGHTS / Models.DEFAULTS["vision"], 1)
+    listed = []
+    for name, pixels, form, steps in (
+        ("photo", picture, "RGB", (40, 76, 100)),
+        ("grey", grey, "RGB", (64,)),
+        ("seen", np.concatenate([picture, alpha[..., None]], 2), "RGBA", (88,)),
+    ):
+        made = Image.fromarray(pixels.astype(np.uint8), form)
+        made.convert("RGBA").save(folder / f"{name}.png")
+        (folder / f"{name}.rgba").write_bytes(made.convert("RGBA").tobytes())
+        made.save(folder / "source.png")
+        for step in steps:
+            target = folder / f"{name}_{step}.josie"
+            rate = Rate(rd_lambda=4 * 2 ** (step / 24) * 0.03 / 75)
+            encode_image(codec, folder / "source.png", target, rate=rate)
+            listed.append({"name": name, "step": step, "width": width, "height": height})
+    (folder / "pictures.json").write_text(json.dumps(listed))
+
+
 def main() -> None:
     """Write everything."""
     folder = Path(sys.argv[1])
@@ -100,6 +148,7 @@ def main() -> None:
     models(folder)
     recording(folder)
     other_rates(folder)
+    pictures(folder)
 
 
 if __name__ == "__main__":

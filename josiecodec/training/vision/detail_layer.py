@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...coding.detail import DetailCoder
+from ...coding.detail import ChosenDetail, DetailCoder
+from ...coding.detail_bits import size_chances
 from ...coding.jovio import Jovio
 from ...coding.shape_map import USUAL_BITS
 from ...errors import ModelError
@@ -25,6 +26,7 @@ from ...vision.config import DetailConfig
 from ...vision.convnet import ConvDecoder
 from ...vision.detail_layer import MAX_SYMBOL, SHRINK, DetailLayer
 from ...vision.detail_steps import STEPS, DetailSteps
+from .detail_coding import begin_coding, count_sizes, learn_coding, sizes_by_scale
 from .detail_data import DetailCrops, Report
 from .detail_network import (
     DrawnSteps,
@@ -38,6 +40,7 @@ from .detail_network import (
 from .detail_shapes import best_shapes, in_their_shapes, shape_places
 
 HELD_OUT = 20  # every so many-th crop is judged on
+LEARNED_FROM = 400  # crops that contexts learn from
 PRIOR = 20.0  # symbols of each scale that are assumed before any are counted
 REPORT_SECONDS = 60
 StepLoss = Callable[[], Tensor]
@@ -82,7 +85,10 @@ def add_detail_layer(codec: Jovio, config: DetailConfig, name: str) -> Jovio:
     made.settings, made.tables = codec.settings, codec.tables
     layer = layer_of(made)
     TrainedNetwork(made, config, tensors(layer)).export(layer)
-    layer.tensor("frequencies").copy_(laplacian_frequencies(config.scales))
+    if config.states > 1:
+        begin_coding(layer, sizes_by_scale(config.scales))
+    else:
+        layer.tensor("frequencies").copy_(laplacian_frequencies(config.scales))
     return made.eval().requires_grad_(False)
 
 
@@ -156,12 +162,12 @@ def train_network(
 def count_symbols(
     codec: Jovio, crops: DetailCrops, config: DetailTraining | None = None, report: Report = print
 ) -> tuple[Tensor, list[DetailSteps], list[np.ndarray | None]]:
-    """Choose symbols for all crops at random steps, and make the tables of what was chosen; symbols int8
+    """Choose symbols for all crops at random steps, and make the tables of what was chosen; levels int8
     [N, S / 8, S / 8, 192], the steps of each, and the shapes of its blocks."""
     config, layer = config or DetailTraining(), layer_of(codec)
     random = torch.Generator().manual_seed(1)
     steps, weighting = _drawn(config, layer, len(crops), random), _weighting(config, len(crops), random)
-    counted = PRIOR * layer.tensor("frequencies").double() / layer.tensor("frequencies").double().sum(1, keepdim=True)
+    counted = _Counted(layer)
     coder, found = DetailCoder(layer), []
     shapes: list[np.ndarray | None] = []
     for number, each in enumerate(steps):
@@ -173,14 +179,42 @@ def count_symbols(
         wanted = wanted if shaped is None else to_shapes(wanted, shaped)
         chosen = coder.choose(*base, wanted / each.sizes(), each, price, shapes=shaped)
         shapes.append(shaped)
-        found.append(torch.from_numpy(chosen.symbols.clip(-127, 127).astype(np.int8)))
-        for table, values in chosen.streams():
-            place = table * (2 * MAX_SYMBOL + 1) + values.clip(-MAX_SYMBOL, MAX_SYMBOL) + MAX_SYMBOL
-            counted += torch.from_numpy(np.bincount(place, minlength=counted.numel())).view(counted.shape).to(counted)
-    # Either sign is as likely.
-    layer.tensor("frequencies").copy_(frequencies(counted + counted.flip(1)))
+        found.append(torch.from_numpy(chosen.levels.clip(-127, 127).astype(np.int8)))
+        counted.add(chosen)
+    counted.put()
     report(f"symbols of {len(crops)} crops counted")
     return torch.stack(found), steps, shapes
+
+
+class _Counted:
+    """Tables of symbols in the making."""
+
+    def __init__(self, layer: DetailLayer):
+        self.layer, self.dependent = layer, layer.config.states > 1
+        if self.dependent:
+            self.sizes = PRIOR * size_chances(layer.numbers("decisions"))
+            self.kept: list[ChosenDetail] = []
+        else:
+            before = layer.tensor("frequencies").double()
+            self.counted = PRIOR * before / before.sum(1, keepdim=True)
+
+    def add(self, chosen: ChosenDetail) -> None:
+        if self.dependent:
+            count_sizes(chosen, self.sizes)
+            self.kept = [*self.kept, chosen][-LEARNED_FROM:]
+            return
+        for table, values in chosen.streams():
+            place = table * (2 * MAX_SYMBOL + 1) + values.clip(-MAX_SYMBOL, MAX_SYMBOL) + MAX_SYMBOL
+            more = torch.from_numpy(np.bincount(place, minlength=self.counted.numel()))
+            self.counted += more.view(self.counted.shape).to(self.counted)
+
+    def put(self) -> None:
+        """Give them to the layer."""
+        if self.dependent:
+            begin_coding(self.layer, self.sizes)
+            learn_coding(self.layer, self.kept)
+        else:  # either sign is as likely
+            self.layer.tensor("frequencies").copy_(frequencies(self.counted + self.counted.flip(1)))
 
 
 def train_filter(

@@ -1,21 +1,8 @@
-import { LevelTable } from "./code_tables";
-import { ContextModel } from "./context_model";
+import type { LevelTable } from "./code_tables";
+import type { EntropyTables } from "./entropy_tables";
 import { check } from "./errors";
 import { packCodes, unpackCodes } from "./fixed_codes";
 import { RangeDecoder, RangeEncoder } from "./range_coder";
-import { readTensors } from "./safetensors";
-
-/** What a model knows of how likely its codes are: `entropy.safetensors`. */
-export class EntropyTables {
-  readonly levels: LevelTable[] = [];
-  readonly context: ContextModel | undefined;
-
-  constructor(file: Uint8Array) {
-    const tensors = readTensors(file);
-    while (tensors.has(`${this.levels.length}.classes`)) this.levels.push(new LevelTable(tensors, this.levels.length));
-    this.context = tensors.has("context.table") ? new ContextModel(tensors) : undefined;
-  }
-}
 
 /** Codes [frames, levels] of one block. */
 export interface Codes {

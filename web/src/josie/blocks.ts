@@ -176,17 +176,18 @@ export function expectedUnits(info: StreamInfo): number | undefined {
 export function blocksOf(file: JosieFile, stream: number): Block[] {
   const info = file.header.streams[stream]!;
   const expected = expectedUnits(info);
+  const unit = info.audio ? "Frames" : "Rows";
   const found: Block[] = [];
   let reached = 0;
   for (const block of file.blocks) {
     if (block.stream !== stream) continue;
-    if (block.first !== reached) file.problems.push(`Units ${reached} to ${block.first - 1} of a stream are missing.`);
+    if (block.first !== reached) file.problems.push(`${unit} ${reached} to ${block.first - 1} are missing.`);
     if (block.first < reached) continue;
     found.push(block);
     reached = block.first + block.units;
   }
   if (expected !== undefined && reached !== expected) {
-    file.problems.push(`Its header promises ${expected} frames, its blocks end at ${reached}.`);
+    file.problems.push(`Its header promises ${expected} ${unit.toLowerCase()}, its blocks end at ${reached}.`);
   }
   return found;
 }

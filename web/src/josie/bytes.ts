@@ -74,7 +74,8 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.data[this.step(1)] = value;
+    const at = this.step(1); // first, for it may replace the array
+    this.data[at] = value;
   }
 
   u32(value: number): void {

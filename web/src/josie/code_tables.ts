@@ -57,6 +57,22 @@ export class LevelTable {
     put(encoder, this.codeStarts[own]!, this.place[code]!);
   }
 
+  /** Bits that each code takes, averaged over its contexts. */
+  typicalBits(): Float64Array {
+    const [m, n] = this.contexts;
+    const shares = new Float64Array(this.classes);
+    for (let row = 0; row < m * n; row++) {
+      for (let i = 0; i < this.classes; i++) {
+        const at = row * (this.classes + 1) + i;
+        shares[i] += (this.classStarts[at + 1] - this.classStarts[at]) / (m * n);
+      }
+    }
+    return this.classOf.map((own, code) => {
+      const [list, place] = [this.codeStarts[own], this.place[code]];
+      return 2 * FREQUENCY_BITS - Math.log2(shares[own]) - Math.log2(list[place + 1] - list[place]);
+    });
+  }
+
   private row(a: number, b: number): number {
     const [m, n] = this.contexts;
     return (Math.min(a, m - 1) * n + Math.min(b, n - 1)) * (this.classes + 1);

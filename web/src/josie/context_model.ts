@@ -44,6 +44,7 @@ export class ContextModel {
   /** Class and place of each code: class * classSize + place, [levels, S]. */
   private readonly symbols: Int32Array;
   private readonly embedding: Float64Array;
+  private readonly typical: Float64Array;
   private readonly codeFeatures: Float64Array;
 
   constructor(tensors: Map<string, Tensor>) {
@@ -56,6 +57,7 @@ export class ContextModel {
       shape(name);
       this.n[name] = integers(tensors.get(`context.${name}`)!);
     }
+    shape("typical");
     [this.levels, this.classes, this.classSize] = shape("members") as [number, number, number];
     [, this.codebookSize, this.dim] = shape("table") as [number, number, number];
     this.width = shape("outer")[0]!;
@@ -72,6 +74,7 @@ export class ContextModel {
       "a context model without all codes",
     );
     this.embedding = this.embed();
+    this.typical = integers(tensors.get("context.typical")!);
     this.codeFeatures = this.similarity();
   }
 
@@ -98,6 +101,11 @@ export class ContextModel {
       }
     }
     return out;
+  }
+
+  /** Bits that each code of a level takes, on average. */
+  typicalBits(level: number): Float64Array {
+    return this.typical.slice(level * this.codebookSize, (level + 1) * this.codebookSize).map((bits) => bits / 256);
   }
 
   /** Codes [rows, columns, levels] of a grid; zeros where there are none. */

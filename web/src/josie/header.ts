@@ -205,10 +205,26 @@ function readFirstStream(body: ByteReader): StreamInfo {
   return { kind, levels, codebookSize, fingerprint, model, length: pictures, vision };
 }
 
-/** Bytes of the header of a file with one stream of audio. */
-export function writeHeader(stream: StreamInfo): Uint8Array {
-  const shape = stream.audio!;
+/** Bytes of the header of a file. */
+export function writeHeader(...streams: StreamInfo[]): Uint8Array {
   const body = new ByteWriter();
+  for (const stream of streams) writeStream(body, stream, streams);
+  const out = new ByteWriter();
+  out.bytes(Uint8Array.from(MAGIC));
+  out.u8(versionOf(streams));
+  out.varint(body.length);
+  out.bytes(body.done());
+  out.u32(crc32(out.done()));
+  return out.done();
+}
+
+/** The earliest version that has all that there is. */
+function versionOf(streams: StreamInfo[]): number {
+  if (streams.some((stream) => stream.kind === "alpha" || stream.vision?.grey)) return 4;
+  return streams.some((stream) => stream.kind === "stereo") ? 3 : 2;
+}
+
+function writeStream(body: ByteWriter, stream: StreamInfo, all: StreamInfo[]): void {
   body.u8((KINDS.indexOf(stream.kind) << 6) | (stream.levels - 1));
   body.varint(stream.codebookSize);
   for (let i = 0; i < 16; i += 2) body.u8(Number.parseInt(stream.fingerprint.slice(i, i + 2), 16));
@@ -216,16 +232,15 @@ export function writeHeader(stream: StreamInfo): Uint8Array {
   body.u8(name.length);
   body.bytes(name);
   body.u48(stream.length ?? UNKNOWN);
-  for (const value of [shape.sampleRate, shape.frameSize, shape.originalRate, shape.originalChannels]) {
-    body.varint(value);
-  }
-  const out = new ByteWriter();
-  out.bytes(Uint8Array.from(MAGIC));
-  out.u8(2);
-  out.varint(body.length);
-  out.bytes(body.done());
-  out.u32(crc32(out.done()));
-  return out.done();
+  for (const value of numbersOf(stream, versionOf(all))) body.varint(value);
+}
+
+/** What follows the length of a stream. */
+function numbersOf({ kind, audio, vision }: StreamInfo, version: number): number[] {
+  if (audio) return [audio.sampleRate, audio.frameSize, audio.originalRate, audio.originalChannels];
+  if (!vision || kind === "alpha") return [];
+  const form = version >= 4 ? [vision.grey ? 1 : 0] : [];
+  return [vision.width, vision.height, ...vision.rate, vision.patch, vision.group, ...form];
 }
 
 function within(value: number, least: number, most: number, what: string): number {

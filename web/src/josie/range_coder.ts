@@ -6,10 +6,25 @@ const FULL = 2 ** 32;
 
 /** Frequencies of the symbols of a model are so many together: 2^15. */
 export const FREQUENCY_BITS = 15;
+const TOTAL = 2 ** FREQUENCY_BITS;
+
+/**
+ * Either direction of the coder, for syntaxes that are written down once: a decoder gives what it reads, an encoder
+ * what it is given.
+ */
+export interface BitCoder {
+  readonly range: number;
+  /** Codes whether something lies in the first `bound` of the range. */
+  lower(bound: number, inside?: boolean): boolean;
+  /** A number of up to 16 bits that are all equally likely. */
+  raw(bits: number, value?: number): number;
+  /** Codes whether something holds, as one of two symbols, the first of which has the frequency p. */
+  holds(p: number, value?: boolean): boolean;
+}
 
 /** Bytes in, symbols out. Missing bytes are zeros. */
-export class RangeDecoder {
-  private range = FULL - 1;
+export class RangeDecoder implements BitCoder {
+  range = FULL - 1;
   private code = 0;
   position = 4;
 
@@ -27,6 +42,39 @@ export class RangeDecoder {
     const step = Math.floor(this.range / 2 ** bits);
     this.code -= step * cumulative;
     this.range = step * frequency;
+    this.fill();
+  }
+
+  lower(bound: number): boolean {
+    const inside = this.code < bound;
+    if (inside) this.range = bound;
+    else {
+      this.code -= bound;
+      this.range -= bound;
+    }
+    this.fill();
+    return inside;
+  }
+
+  raw(bits: number): number {
+    if (!bits) return 0;
+    const value = this.peek(bits);
+    this.consume(value, 1, bits);
+    return value;
+  }
+
+  holds(p: number): boolean {
+    const found = this.peek(FREQUENCY_BITS) < p;
+    this.consume(found ? 0 : p, found ? p : TOTAL - p, FREQUENCY_BITS);
+    return found;
+  }
+
+  /** Whether all bytes have been read. */
+  get ended(): boolean {
+    return this.position >= this.data.length;
+  }
+
+  private fill(): void {
     while (this.range < TOP) {
       this.range *= 256;
       this.code = (this.code * 256 + (this.data[this.position++] ?? 0)) % FULL;
@@ -49,9 +97,9 @@ export class RangeDecoder {
 }
 
 /** Symbols in, bytes out. */
-export class RangeEncoder {
+export class RangeEncoder implements BitCoder {
   private low = 0;
-  private range = FULL - 1;
+  range = FULL - 1;
   private cache = 0;
   private pending = 1;
   private readonly out: number[] = [];
@@ -61,6 +109,30 @@ export class RangeEncoder {
     const step = Math.floor(this.range / 2 ** bits);
     this.low += step * cumulative;
     this.range = step * frequency;
+    this.fill();
+  }
+
+  lower(bound: number, inside: boolean): boolean {
+    if (inside) this.range = bound;
+    else {
+      this.low += bound;
+      this.range -= bound;
+    }
+    this.fill();
+    return inside;
+  }
+
+  raw(bits: number, value: number): number {
+    if (bits) this.encode(value, 1, bits);
+    return value;
+  }
+
+  holds(p: number, value: boolean): boolean {
+    this.encode(value ? 0 : p, value ? p : TOTAL - p, FREQUENCY_BITS);
+    return value;
+  }
+
+  private fill(): void {
     while (this.range < TOP) {
       this.range *= 256;
       this.shift();

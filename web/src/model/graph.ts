@@ -10,10 +10,10 @@ interface Description {
   memory: Record<string, number[]>;
 }
 
-/** Numbers of some shape. */
+/** Numbers of some shape; whole ones of 64 bits where a graph wants those. */
 export interface Values {
   shape: number[];
-  values: Float32Array;
+  values: Float32Array | BigInt64Array;
 }
 
 /** One direction of a codec: a step of a stream, whose memory goes in and comes out. */
@@ -43,9 +43,7 @@ export class Graph {
 
   /** What comes out, by name; `memory` is changed to that of the next step. */
   async run(inputs: Record<string, Values>, memory: Record<string, Tensor>): Promise<Record<string, Float32Array>> {
-    const given = Object.entries(inputs).map(
-      ([name, { shape, values }]) => [name, new Tensor("float32", values, shape)] as const,
-    );
+    const given = Object.entries(inputs).map(([name, { shape, values }]) => [name, tensorOf(values, shape)] as const);
     const found = await this.session.run({ ...Object.fromEntries(given), ...memory });
     const out: Record<string, Float32Array> = {};
     for (const [name, tensor] of Object.entries(found)) {
@@ -54,6 +52,10 @@ export class Graph {
     }
     return out;
   }
+}
+
+function tensorOf(values: Float32Array | BigInt64Array, shape: number[]): Tensor {
+  return values instanceof Float32Array ? new Tensor("float32", values, shape) : new Tensor("int64", values, shape);
 }
 
 function zeros(shape: number[]): Tensor {

@@ -1,4 +1,4 @@
-import { EntropyTables } from "../josie/audio_payload";
+import { EntropyTables } from "../josie/entropy_tables";
 import { JosieError } from "../josie/errors";
 import { floats, readTensors, type Tensor } from "../josie/safetensors";
 import type { EnvelopeConfig } from "../layers/envelope";
@@ -21,52 +21,37 @@ export interface AudioConfig {
   envelope?: EnvelopeConfig | null;
 }
 
-/** `models/index.json`. */
+/** One of the models in `models/index.json`. */
+interface Entry {
+  name: string;
+  kind: "audio" | "vision";
+  fingerprint: string;
+  encoder: { n_q?: number; beams?: number };
+}
+
+/** `models/index.json`: the models, and which ones encode. */
 export interface Index {
   default: string;
-  models: { name: string; fingerprint: string; encoder: { n_q?: number; beams?: number } }[];
+  pictures?: string;
+  models: Entry[];
+}
+
+/** What a file says of its model. */
+export interface Wanted {
+  fingerprint: string;
+  model: string;
 }
 
 /** A model's files, each got when it is needed. */
-export class ModelFiles {
+export class Files<Config> {
   private readonly waiting = new Map<string, Promise<unknown>>();
 
   constructor(
     readonly name: string,
     readonly fingerprint: string,
-    readonly config: AudioConfig,
-    readonly beams: number,
-    readonly defaultLevels: number,
+    readonly config: Config,
     private readonly fetcher: Fetcher,
   ) {}
-
-  /** The model of a fingerprint; that which encodes without one. */
-  static async find(fetcher: Fetcher, wanted?: { fingerprint: string; model: string }): Promise<ModelFiles> {
-    const index = JSON.parse(text(await fetcher("index.json"))) as Index;
-    const found = index.models.find((model) =>
-      wanted ? model.fingerprint === wanted.fingerprint : model.name === index.default,
-    );
-    if (!found) {
-      throw new JosieError(
-        `It was made by the model ${wanted?.model} (${wanted?.fingerprint.slice(0, 12)}), which this page does not have.`,
-      );
-    }
-    const whole = JSON.parse(text(await fetcher(`${found.name}/config.json`)));
-    const config = whole.config as AudioConfig;
-    const { encoder } = found;
-    const levels = encoder.n_q ?? 1 + config.quantizer.acoustic_levels;
-    return new ModelFiles(found.name, found.fingerprint, config, encoder.beams ?? 4, levels, fetcher);
-  }
-
-  get frameSize(): number {
-    const { hop, strides } = this.config.encoder;
-    return hop * strides.reduce((all, n) => all * n, 1);
-  }
-
-  /** Levels of the base; those after it are of other layers. */
-  get baseLevels(): number {
-    return 1 + this.config.quantizer.acoustic_levels;
-  }
 
   tables(): Promise<EntropyTables> {
     return this.once("tables", async () => new EntropyTables(await this.fetcher(`${this.name}/entropy.safetensors`)));
@@ -76,10 +61,17 @@ export class ModelFiles {
     return this.once("product", () => Product.open());
   }
 
+  /** Tensors as they are in a file: those of the base, or of the layers after it. */
+  tensors(part: "base" | "layers"): Promise<Map<string, Tensor>> {
+    return this.once(`tensors ${part}`, async () =>
+      readTensors(await this.fetcher(`${this.name}/${part}.safetensors`)),
+    );
+  }
+
   /** Weights of the base, or of the layers after it. */
   weights(part: "base" | "layers"): Promise<Weights> {
     return this.once(part, async () => {
-      const tensors = readTensors(await this.fetcher(`${this.name}/${part}.safetensors`));
+      const tensors = await this.tensors(part);
       return (name) => value(tensors.get(name));
     });
   }
@@ -104,6 +96,59 @@ export class ModelFiles {
     }
     return this.waiting.get(name) as Promise<T>;
   }
+}
+
+/** Those of a model of sound. */
+export class ModelFiles extends Files<AudioConfig> {
+  constructor(
+    name: string,
+    fingerprint: string,
+    config: AudioConfig,
+    readonly beams: number,
+    readonly defaultLevels: number,
+    fetcher: Fetcher,
+  ) {
+    super(name, fingerprint, config, fetcher);
+  }
+
+  /** The model of a fingerprint; that which encodes without one. */
+  static async find(fetcher: Fetcher, wanted?: Wanted): Promise<ModelFiles> {
+    const { entry, config } = await found<AudioConfig>(fetcher, "audio", wanted);
+    const levels = entry.encoder.n_q ?? 1 + config.quantizer.acoustic_levels;
+    return new ModelFiles(entry.name, entry.fingerprint, config, entry.encoder.beams ?? 4, levels, fetcher);
+  }
+
+  get frameSize(): number {
+    const { hop, strides } = this.config.encoder;
+    return hop * strides.reduce((all, n) => all * n, 1);
+  }
+
+  /** Levels of the base; those after it are of other layers. */
+  get baseLevels(): number {
+    return 1 + this.config.quantizer.acoustic_levels;
+  }
+}
+
+/** Which model is wanted, and its configuration; throws `JosieError` if the page does not have it. */
+export async function found<Config>(
+  fetcher: Fetcher,
+  kind: Entry["kind"],
+  wanted?: Wanted,
+): Promise<{ entry: Entry; config: Config }> {
+  const index = JSON.parse(text(await fetcher("index.json"))) as Index;
+  const usual = kind === "audio" ? index.default : index.pictures;
+  const entry = index.models.find(
+    (model) => model.kind === kind && (wanted ? model.fingerprint === wanted.fingerprint : model.name === usual),
+  );
+  if (!entry) {
+    throw new JosieError(
+      wanted
+        ? `It was made by the model ${wanted.model} (${wanted.fingerprint.slice(0, 12)}), which this page does not have.`
+        : "This page has no model that encodes it.",
+    );
+  }
+  const whole = JSON.parse(text(await fetcher(`${entry.name}/config.json`)));
+  return { entry, config: whole.config as Config };
 }
 
 function value(tensor: Tensor | undefined) {

@@ -157,7 +157,13 @@ function levelOf(codes: Float32Array, dim: number, scale: number): Level {
 }
 
 /** Where the `count` greatest of scores + offset are, in order, of the rows of one frame. */
-function greatest(scores: Float32Array, offsets: Float32Array, first: number, size: number, count: number): number[] {
+export function greatest(
+  scores: Float32Array,
+  offsets: Float32Array,
+  first: number,
+  size: number,
+  count: number,
+): number[] {
   const values = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
   const places = new Array<number>(count).fill(0);
   for (let row = 0; row < offsets.length; row++) {

@@ -11,6 +11,26 @@ export function offer(link: HTMLAnchorElement, data: Uint8Array<ArrayBuffer>, na
   link.hidden = false;
 }
 
+/** Fills a list of terms and what they are. */
+export function listFacts(id: string, rows: [string, string][]): void {
+  element(id).replaceChildren(
+    ...rows.map(([term, value]) => {
+      const row = document.createElement("div");
+      row.append(Object.assign(document.createElement("dt"), { textContent: term }));
+      row.append(Object.assign(document.createElement("dd"), { textContent: value }));
+      return row;
+    }),
+  );
+}
+
+/** Fills a list of remarks, which is not seen without any. */
+export function listNotes(id: string, notes: string[]): void {
+  element(id).replaceChildren(
+    ...notes.map((text) => Object.assign(document.createElement("li"), { textContent: text })),
+  );
+  element(id).hidden = !notes.length;
+}
+
 /** Numbers as people read them. */
 export function seconds(value: number): string {
   if (value < 60) return `${value.toFixed(1)} s`;

@@ -2,8 +2,12 @@
 import runtime from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import binary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import { env } from "onnxruntime-web/wasm";
+import { readJosie } from "../josie/blocks";
 import { JosieError } from "../josie/errors";
-import { ModelFiles } from "../model/model_files";
+import { ModelFiles, type Wanted } from "../model/model_files";
+import { PictureFiles } from "../picture/model";
+import { Picture } from "../picture/picture";
+import { writePng } from "../picture/png";
 import { Recording } from "../sound/recording";
 import { resample } from "../sound/resample";
 import type { Answer, Facts, Request } from "./messages";
@@ -17,7 +21,6 @@ const here = (address: string) => new URL(address, self.location.href).href;
 env.wasm.wasmPaths = { mjs: here(runtime), wasm: here(binary) };
 
 const MODELS = new URL("models/", new URL(self.name, self.location.origin));
-const kept = new Map<string, Promise<ModelFiles>>();
 let open: Recording | undefined;
 let size: number | undefined;
 
@@ -28,15 +31,20 @@ async function fetcher(path: string): Promise<Uint8Array> {
 }
 
 /** Models that were used stay loaded. */
-function find(wanted?: { fingerprint: string; model: string }): Promise<ModelFiles> {
-  const key = wanted?.fingerprint ?? "";
-  if (!kept.has(key)) {
-    const made = ModelFiles.find(fetcher, wanted);
-    made.catch(() => kept.delete(key));
-    kept.set(key, made);
-  }
-  return kept.get(key)!;
+function keeping<T>(make: (wanted?: Wanted) => Promise<T>): (wanted?: Wanted) => Promise<T> {
+  const kept = new Map<string, Promise<T>>();
+  return (wanted) => {
+    const key = wanted?.fingerprint ?? "";
+    if (!kept.has(key)) {
+      const made = make(wanted);
+      made.catch(() => kept.delete(key));
+      kept.set(key, made);
+    }
+    return kept.get(key)!;
+  };
 }
+const find = keeping((wanted) => ModelFiles.find(fetcher, wanted));
+const findPictures = keeping((wanted) => PictureFiles.find(fetcher, wanted));
 
 function facts(recording: Recording): Facts {
   return {
@@ -49,6 +57,14 @@ function facts(recording: Recording): Facts {
     bytes: size,
     problems: recording.problems,
   };
+}
+
+async function shown(id: number, picture: Picture, bytes: number, progress: (share: number) => void): Promise<Answer> {
+  progress(0);
+  const png = await writePng(await picture.draw(progress));
+  const { info, width, height, transparent, problems, file } = picture;
+  const facts = { model: info.model, width, height, transparent, grey: info.vision!.grey, bytes, problems };
+  return { id, kind: "picture", facts, png, file };
 }
 
 async function answer(id: number, request: Request): Promise<Answer> {
@@ -78,6 +94,14 @@ async function answer(id: number, request: Request): Promise<Answer> {
       progress(0);
       const { rate, channels } = await open!.decode(request.levels, progress);
       return { id, kind: "sound", rate, channels: channels as Float32Array<ArrayBuffer>[] };
+    }
+    case "openPicture":
+      return shown(id, await Picture.open(readJosie(request.data), findPictures), request.data.length, progress);
+    case "encodePicture": {
+      const { image, step } = request;
+      const files = await findPictures();
+      const picture = await Picture.encode(image, step, files, (share) => progress(0.7 * share));
+      return shown(id, picture, picture.file!.length, (share) => progress(0.7 + 0.3 * share));
     }
     case "file":
       return { id, kind: "file", data: await open!.toFile(request.levels) };

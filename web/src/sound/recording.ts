@@ -1,5 +1,6 @@
-import { decodeAudio, type EntropyTables, encodeAudio, needsTables } from "../josie/audio_payload";
+import { decodeAudio, encodeAudio, needsTables } from "../josie/audio_payload";
 import { type Block, blocksOf, type JosieFile, readJosie, writeJosie } from "../josie/blocks";
+import type { EntropyTables } from "../josie/entropy_tables";
 import { JosieError } from "../josie/errors";
 import { type StreamInfo, writeHeader } from "../josie/header";
 import { LayersDecoder } from "../layers/layers";
