@@ -125,7 +125,7 @@ def _decoded(
         if piece.seconds is not None:
             raise click.UsageError("--seconds: an image is one picture of a video, the one at --start")
         codec = models.to_decode_video(vision, data) if vision.rate else models.to_decode_picture(vision)
-        return "image", decode_image(codec, data, end, n_q, salvage, size, piece)
+        return "image", decode_image(codec, data, end, n_q, salvage, size, piece, progress)
     if size is not None:
         raise click.UsageError("--size is for image files")
     if vision is not None and suffix in WRITABLE_VIDEO:

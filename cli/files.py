@@ -195,7 +195,7 @@ class Encoding:
                 what = "; the sound of videos stays mono" if kind == "video" else ""
                 warnings.warn(f"{start}: --stereo is for audio files{what}", stacklevel=1)
             if kind == "image":
-                return _encode_image(known, start, out, self)
+                return _encode_image(known, start, out, self, progress)
             return _encode_video(known, start, out, self, progress)
 
 
@@ -239,11 +239,12 @@ def _encode_audio(models: Models, start: Path, out: Any, how: Encoding, progress
     }
 
 
-def _encode_image(models: Models, start: Path, out: Any, how: Encoding) -> Work:
+def _encode_image(models: Models, start: Path, out: Any, how: Encoding, progress: Progress) -> Work:
     from josiecodec.coding.image import encode_image
 
     codec = models.to_encode_picture()
-    done = encode_image(codec, str(start), out, rate=how.rate, settings=_settings(codec, how))
+    settings = _settings(codec, how)
+    done = encode_image(codec, str(start), out, rate=how.rate, settings=settings, progress=progress)
     bpp = 8 * done.size / done.pixels
     return {
         "kind": "image",

@@ -105,7 +105,7 @@ def encode_file(
     if stereo:
         warnings.warn(f"{source}: stereo is for audio files{MONO_VIDEO if kind == 'video' else ''}", stacklevel=2)
     if kind == "image":
-        return image.encode_image(vision, source, target, n_q, rate=rate, settings=settings)
+        return image.encode_image(vision, source, target, n_q, rate=rate, settings=settings, progress=progress)
     _needs_torch(f"{source}: encoding a video")
     from .coding import video
     from .media.video_reader import VideoReader
@@ -168,7 +168,7 @@ def decode_file(
     target = _target(source, target, suffix, overwrite)
     suffix, given = target.suffix.lower(), _by_kind(codecs)
     if pictures is not None and suffix in IMAGE_SUFFIXES:
-        return image.decode_image(_maker(given, pictures), source, target, n_q, salvage, size, stretch)
+        return image.decode_image(_maker(given, pictures), source, target, n_q, salvage, size, stretch, progress)
     if size is not None:
         raise CodecError(f"{target}: a preview is an image file")
     if pictures is not None and suffix in VIDEO_SUFFIXES:

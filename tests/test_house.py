@@ -39,8 +39,8 @@ LAYERS = {
         "bitstream kernels",
         "hub": "errors atomic config fingerprint weight_files shipped settings nn quantization audio vision entropy "
         "coding",
-        "runtime": "errors settings shipped weight_files fingerprint quantization media audio vision entropy bitstream "
-        "coding hub",
+        "runtime": "errors kernels settings shipped weight_files fingerprint quantization media audio vision entropy "
+        "bitstream coding hub",
         "page_files": "errors atomic fingerprint shipped runtime",
         "export_pictures": "nn vision",
         "export_runtime": "errors atomic nn audio vision coding hub runtime export_pictures",

@@ -9,8 +9,9 @@ from kit.vision import CONV, model, scene
 
 from josiecodec.bitstream import patch_payload
 from josiecodec.bitstream.josie_file import TokenFile
-from josiecodec.coding import heap, picture_base, picture_file, still_decoder
-from josiecodec.media.images import Picture
+from josiecodec.coding import heap, large_picture, picture_base, picture_file, still_decoder
+from josiecodec.coding.image import decode_image, encode_image
+from josiecodec.media.images import Picture, save_picture
 from josiecodec.media.pixels import rgb_bytes
 from josiecodec.settings import Rate
 from josiecodec.training.vision.detail_layer import add_detail_layer
@@ -36,6 +37,7 @@ def in_parts(monkeypatch):
             for module, name, value in (
                 (picture_base, "LARGE", 0),
                 (still_decoder, "LARGE", 0),
+                (large_picture, "TOGETHER", 3),
                 (tiling, "TILE", 3),
                 (network, "COARSE_TILE", 4),
                 (still_rows, "BAND", 3),
@@ -106,6 +108,42 @@ def test_bytes_stay_bytes(codec, in_parts, tmp_path):
         right = picture_file.read_picture(codec, reader).rgb
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(rgb_bytes(found), rgb_bytes(right))
+
+
+def test_what_is_kept_in_half_precision_hardly_counts(codec, in_parts, monkeypatch):
+    x = (scene(102, 70)[0, :, 0] * 255).round() / 255
+    exact = codec.compress(x, bpp=4.0)
+    in_parts()
+    monkeypatch.setattr(picture_base, "HALVED", 0)
+    monkeypatch.setattr(picture_base.PictureBase, "foresee", counted(picture_base.PictureBase.foresee, calls := []))
+    data = codec.compress(x, bpp=4.0)
+    assert calls
+    assert abs(len(data) / len(exact) - 1) < 0.02
+    errors = [float((codec.decompress(d) - x).square().mean()) for d in (data, exact)]
+    assert errors[0] < 1.03 * errors[1]
+
+
+def counted(function, calls):
+    def call(*given):
+        calls.append(given)
+        return function(*given)
+
+    return call
+
+
+def test_progress_of_a_large_picture_is_told(codec, in_parts, tmp_path):
+    in_parts()
+    save_picture(Picture(scene(102, 70)[0, :, 0]), tmp_path / "a.png")
+    for rate in (Rate(psnr=24.0), Rate(bpp=4.0)):
+        told: list[float] = []
+        encode_image(codec, tmp_path / "a.png", tmp_path / "a.josie", rate=rate, progress=told.append)
+        assert len(told) > 6
+        assert 0 < told[0] < 0.2 < max(told) <= 1
+        assert told == sorted(told)
+    told = []
+    decode_image(codec, tmp_path / "a.josie", tmp_path / "b.png", progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1
 
 
 def test_the_allocator_is_left_alone_for_small_pictures(monkeypatch):

@@ -13,7 +13,7 @@ from ..settings import EncoderSettings, Rate, fitting_rate
 from .picture_file import read_picture, write_quality
 from .picture_network import NetworkOwner
 from .preview import PreviewSize, resized
-from .result import Result
+from .result import Progress, Result, no_progress
 from .stretch import Stretch, seekable
 from .video_decoder import VideoCodec
 from .video_piece import VideoPiece
@@ -27,6 +27,7 @@ def encode_image(
     *,
     rate: Rate | None = None,
     settings: EncoderSettings | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """Encode an image file to a `.josie` file. Its alpha is kept without loss, and counts with `rate`.
 
@@ -37,6 +38,7 @@ def encode_image(
         n_q: levels of every patch; None for as many as each is worth, by `rate` or by lambda of the settings.
         rate: what the file may take, in place of `n_q`.
         settings: of the encoder; None for those of the model.
+        progress: is told the share that is done, now and then.
 
     Raises:
         CodecError: if both `n_q` and `rate` are given, or a rate that an image cannot have.
@@ -46,7 +48,7 @@ def encode_image(
     rate = fitting_rate("image", n_q, rate)
     picture = load_pixels(source, as_bytes=True)
     size = (picture.rgb.shape[-2], picture.rgb.shape[-1])
-    written, psnr = write_quality(codec, picture, target, rate, settings)
+    written, psnr = write_quality(codec, picture, target, rate, settings, progress or no_progress)
     return Result(0.0, written, pixels=size[0] * size[1], n_q=rate.n_q, psnr=psnr)
 
 
@@ -58,6 +60,7 @@ def decode_image(
     salvage: bool = False,
     size: int | tuple[int, int] | PreviewSize | None = None,
     stretch: Stretch | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """Decode the (first) picture of a `.josie` file to an image file, whose suffix says the format.
 
@@ -70,6 +73,7 @@ def decode_image(
         size: longest side of a preview in pixels, or width and height of the box that it has to fit in; None for the
             whole picture. Up to half the size of an image the detail layer is left out, which is quick.
         stretch: of a video, when the picture is shown.
+        progress: is told the share that is done of a large picture, now and then.
 
     Raises:
         CodecError: if `size` is not positive, or the stretch begins behind the end.
@@ -88,6 +92,7 @@ def decode_image(
             fitting = rgb.shape[1:] if size is None else PreviewSize.of(size).fitting(*rgb.shape[1:])
             picture = Pixels(resized(rgb, fitting))
         else:
-            picture = read_picture(codec, reader, n_q, salvage, None if size is None else PreviewSize.of(size), True)
+            fitting_size = None if size is None else PreviewSize.of(size)
+            picture = read_picture(codec, reader, n_q, salvage, fitting_size, True, progress or no_progress)
         save_pixels(picture, target)
         return Result(0.0, Path(target).stat().st_size, tuple(dict.fromkeys(reader.problems)))

@@ -15,6 +15,8 @@ from .detail import DetailCoder
 from .detail_decoder import filtered, in_grey, part_detail, put_in, screens_of
 from .picture_network import DecodingNetwork
 
+TOGETHER = 20  # rows of patches that are smoothed together, at least
+
 
 @dataclass(frozen=True)
 class _Rows:
@@ -48,30 +50,34 @@ def decoded_rows(network: DecodingNetwork, rows: PatchRows, grey: bool) -> Itera
     """
     layer, patch = network.detail, network.patch
     assert layer is not None
-    waiting = _unsmoothed(network, rows, grey)
     near: list[_Rows] = []  # what has been decoded and is still looked at
-    height = len(rows.counts)
-    done = 0
-    for here in waiting:
+    height, margin, done = len(rows.counts), layer.margin, 0
+    for here in _unsmoothed(network, rows, grey):
         near.append(here)
-        ready = [n for n in near if n.first >= done and (n.last + layer.margin <= here.last or here.last == height)]
-        for part in ready:
-            top, bottom = max(0, part.first - layer.margin), min(height, part.last + layer.margin)
-            around = [n for n in near if n.last > top and n.first < bottom]
-            begin = around[0].first
-            edge = slice((top - begin) * patch, (bottom - begin) * patch)
-            base, residual = (
-                np.concatenate([getattr(n, k) for n in around], 2)[:, :, edge] for k in ("base", "residual")
-            )
-            steps = [n.steps for n in around for _ in range(n.first, n.last)][top - begin : bottom - begin]
-            out = filtered(network, base, residual, steps)
-            out = out[:, :, (part.first - top) * patch : (part.last - top) * patch]
-            if part.screen is not None:
-                out = out.copy()
-                put_in(out, part.screen, patch)
-            yield part.first, (in_grey(out) if grey else out)[0].clip(0, 1)
-            done = part.last
-        near = [n for n in near if n.last > done - layer.margin]
+        ready = [n for n in near if n.first >= done and (n.last + margin <= here.last or here.last == height)]
+        if not ready or (ready[-1].last - done < TOGETHER and here.last < height):
+            continue
+        end = ready[-1].last
+        top, bottom = max(0, done - margin), min(height, end + margin)
+        out = _smoothed(network, [n for n in near if n.last > top and n.first < bottom], top, bottom)
+        out = out[:, :, (done - top) * patch : (end - top) * patch]
+        screens = [part for part in ready if part.screen is not None]
+        out = out.copy() if screens else out
+        for part in screens:
+            assert part.screen is not None
+            put_in(out[:, :, (part.first - done) * patch : (part.last - done) * patch], part.screen, patch)
+        yield done, (in_grey(out) if grey else out)[0].clip(0, 1)
+        done = end
+        near = [n for n in near if n.last > done - margin]
+
+
+def _smoothed(network: DecodingNetwork, around: list[_Rows], top: int, bottom: int) -> np.ndarray:
+    """The rows of patches from `top` to `bottom`, [1, 3, H, W], of what lies around."""
+    begin, patch = around[0].first, network.patch
+    edge = slice((top - begin) * patch, (bottom - begin) * patch)
+    base, residual = (np.concatenate([getattr(n, k) for n in around], 2)[:, :, edge] for k in ("base", "residual"))
+    steps = [n.steps for n in around for _ in range(n.first, n.last)][top - begin : bottom - begin]
+    return filtered(network, base, residual, steps)
 
 
 def _unsmoothed(network: DecodingNetwork, rows: PatchRows, grey: bool) -> Iterator[_Rows]:
@@ -90,8 +96,7 @@ def _unsmoothed(network: DecodingNetwork, rows: PatchRows, grey: bool) -> Iterat
     if reached < len(rows.counts):
         parts.append((DetailPart(reached, len(rows.counts) - reached, b""), None))
     for detail, screen in parts:
-        base = still.rows(detail.first, detail.last)
-        base = np.clip(base, 0, 1, out=base)
+        base = np.clip(still.rows(detail.first, detail.last), 0, 1)
         base = in_grey(base) if grey else base
         if screen is not None:
             put_in(base, screen, patch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import cached_property
 from typing import Any
@@ -29,6 +30,11 @@ LAST_STEP = 120  # that is tried
 MOST_DEAR = 12.0  # that a bit can be beside the average
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
 LARGE = 1 << 14  # patches above which no decoded picture is kept
+HALVED = 1 << 14  # patches above which what is wanted is kept in half precision, and shapes of blocks once for all
+LATENTS_SHARE, BASE_SHARE = 0.05, 0.2  # of all work, about, that is done when these are
+DETAIL_SHARES = (0.4, 0.8, 1.0)  # when each look at the whole picture begins, and when the last one ends
+STRETCHES = 3  # of a large picture, that sizes are estimated from
+CLOSE_STEP = 8  # steps by which shapes may have been chosen for another
 MIXED_GAIN = 0.976  # of bits of coefficients with mixed probabilities over those said, as a rule
 DEARER = 1.35  # by which the price of a bit is raised to see what it gives
 MAP_BYTES = 2  # of a patch, more than its mode and level count take
@@ -54,10 +60,13 @@ class PictureBase:
         self.sample = self.parts
         if stretches * SAMPLED_ROWS < height:
             starts = np.linspace(0, height - SAMPLED_ROWS, stretches).round().astype(int)
+            if self.counts.size > LARGE:  # a few, and not what is at the edges
+                starts = np.linspace(0, height - SAMPLED_ROWS, STRETCHES + 2).round().astype(int)[1:-1]
             self.sample = [(int(first), int(first) + SAMPLED_ROWS) for first in starts]
         # Of bits of the whole over those said of the sample.
         self.gain = MIXED_GAIN if tools.coder.dependent else 1.0
         self._wanted: dict[tuple[int, int], np.ndarray] = {}
+        self._rows_of: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         self._dear: dict[tuple[int, int], np.ndarray] = {}
         self._shapes: dict[tuple[tuple[int, int], int], np.ndarray] = {}  # of parts, and the step they were chosen for
         self._foreseen: Fineness | None = None
@@ -67,8 +76,10 @@ class PictureBase:
     def coded(tools: Tools, picture: np.ndarray, latent: Any, dearer: float = 1.0) -> PictureBase:
         """The base of a picture with latents [h, w, D], at the usual lambda times `dearer`."""
         rows = tools.rows_encoder()
-        parts = parts_of(*latent.shape[:2])
-        found = [rows.coded(latent[a:b], dearer * BASE_LAMBDA, tools.beams).rows for a, b in parts]
+        parts, found = parts_of(*latent.shape[:2]), []
+        for a, b in parts:
+            found.append(rows.coded(latent[a:b], dearer * BASE_LAMBDA, tools.beams).rows)
+            tools.progress(LATENTS_SHARE + (BASE_SHARE - LATENTS_SHARE) * b / len(latent))
         return PictureBase(tools, picture, PatchRows.joined(found, latent.shape[1]))
 
     def beside(self, screen: ScreenPicture) -> PictureBase:
@@ -83,8 +94,7 @@ class PictureBase:
             edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
             return self.decoded[..., edge, :]
         if self._decoded_last is None or self._decoded_last[0] != part:
-            decoded = self._base_rows.rows(*part)
-            decoded = np.clip(decoded, 0, 1, out=decoded)
+            decoded = np.clip(self._base_rows.rows(*part), 0, 1)
             self._decoded_last = part, in_grey(decoded) if self.tools.coder.grey else decoded
         return self._decoded_last[1]
 
@@ -132,13 +142,12 @@ class PictureBase:
         self, part: tuple[int, int], wanted: np.ndarray, at: Fineness, spread: np.ndarray | None = None
     ) -> ChosenDetail:
         first, last = part
-        here = self.latents[first:last], self.counts[first:last]
         price = at.bit_price * self._dearer(part)
         skipped = None if self.screen is None else blocks_of(self.screen.patches[first:last])
         steps = self.tools.steps(at.step)
         shapes = self._shapes_of(part, wanted, at.step, steps, price, skipped)
         wanted = self._shaped(wanted, shapes) / steps.sizes().astype(np.float32)
-        return self.tools.coder.choose(*here, wanted, steps, price, skipped, spread, shapes)
+        return self.tools.coder.choose(*self._here(part), wanted, steps, price, skipped, spread, shapes)
 
     def _dearer(self, part: tuple[int, int]) -> np.ndarray:
         """How much a bit of each coefficient costs beside the usual one, float32 [2 h, 2 w, 192]."""
@@ -168,13 +177,21 @@ class PictureBase:
         """Shapes of blocks, the same whenever a step is tried, so that a size once estimated holds."""
         if not self.tools.coder.shapes:
             return None
-        known = self._shapes.get((part, step))
+        close = (part, step)
+        if self.counts.size > HALVED and part not in self.sample:  # once is enough
+            close = next((key for key in self._shapes if key[0] == part and abs(key[1] - step) <= CLOSE_STEP), close)
+        known = self._shapes.get(close)
         if known is None:
-            here = self.latents[part[0] : part[1]], self.counts[part[0] : part[1]]
-            known = self.tools.coder.shapes_for(*here, wanted, steps, price, skipped)
+            known = self.tools.coder.shapes_for(*self._here(part), wanted, steps, price, skipped)
             assert known is not None
             self._shapes[part, step] = known
         return known
+
+    def _here(self, part: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Latents and level counts of some rows; the same arrays whenever they are asked for again."""
+        if part not in self._rows_of:
+            self._rows_of[part] = self.latents[part[0] : part[1]], self.counts[part[0] : part[1]]
+        return self._rows_of[part]
 
     @staticmethod
     def _shaped(wanted: np.ndarray, shapes: np.ndarray | None) -> np.ndarray:
@@ -194,9 +211,10 @@ class PictureBase:
                 if self.screen is not None:
                     decoded = self._beside_screen(part, original, decoded)
                 wanted -= self._added(part, decoded, wanted, self._foreseen)
-            if part in self.sample:
-                self._wanted[part] = wanted
-        return wanted
+            if self.counts.size > HALVED and part not in self.sample:
+                wanted = wanted.astype(np.float16)
+            self._wanted[part] = wanted
+        return wanted.astype(np.float32, copy=False)
 
     def foresee(self, at: Fineness) -> None:
         """From here on, want what is missing beside what the filter adds to detail of this fineness."""
@@ -278,8 +296,8 @@ class PictureBase:
         if self.tools.effort.foresees:
             self.foresee(at)
             at = self.fitting(bits, at.step) or at
-        for _ in range(2):
-            said, taken, details = self._packed(at)
+        for begin, end in itertools.pairwise(DETAIL_SHARES):
+            said, taken, details = self._packed(at, (begin, end))
             off = 0.0 if self.screen is None else self.screen.measure(at.rd_lambda)
             if self.sample != self.parts:
                 sampled = sum(last - first for first, last in self.sample)
@@ -297,8 +315,9 @@ class PictureBase:
             self.foresee(at)
         return self._rows(self._packed(at)[2])
 
-    def _packed(self, at: Fineness) -> tuple[float, float, list[DetailPart]]:
-        """Bits said and taken of the detail of all parts, and their bytes: part by part, for a picture may be large."""
+    def _packed(self, at: Fineness, share: tuple[float, float] = (0.0, 1.0)) -> tuple[float, float, list[DetailPart]]:
+        """Bits said and taken of the detail of all parts, and their bytes: part by part, for a picture may be large.
+        `share` is what of all work is done when this begins and ends."""
         said, taken, details = 0.0, 0.0, []
         waiting = self.parts[::-1]
         while waiting:
@@ -315,6 +334,7 @@ class PictureBase:
                 said += bits
                 taken += 8 * len(part.data) if self.tools.coder.dependent else bits
                 details.append(part)
+            self.tools.progress(share[0] + (share[1] - share[0]) * last / len(self.counts))
         return said, taken, details
 
     def _part(self, first: int, last: int, at: Fineness) -> tuple[float, DetailPart | None]:

@@ -24,6 +24,7 @@ from .detail_decoder import covered, in_grey, screens_of, with_detail
 from .picture_base import COARSEST, PictureBase, parts_of
 from .picture_network import PictureNetwork
 from .picture_tools import BASE_LAMBDA, Fineness, Tools
+from .result import Progress, no_progress
 from .screen import SAMPLED, ScreenPicture, likely_patches
 from .vision_writer import END_BYTES
 
@@ -65,6 +66,7 @@ class StillEncoder:
         self.settings, self.tables = settings or network.settings, tables
         self.levels = network.n_q if rate.n_q is None else checked_levels(rate.n_q, self.settings, network.n_q)
         self.overhead = 0.0  # bits that the rest of the file takes
+        self.progress: Progress = no_progress
         self.taken = 0
         self._pictures: list[np.ndarray] = []
 
@@ -112,9 +114,10 @@ class DetailEncoder(StillEncoder):
         self.tools = Tools.of(network, self.settings, tables, grey)
 
     def _coded(self, picture: np.ndarray, bits: float | None) -> PatchRows:
+        tools = replace(self.tools, progress=self.progress)
         if bits is None:
-            return _OnePicture(self.tools, picture).at(self.rate.rd_lambda or self.tools.settings.rd_lambda)
-        return _OnePicture(self.tools, picture).within(bits - self.overhead)
+            return _OnePicture(tools, picture).at(self.rate.rd_lambda or tools.settings.rd_lambda)
+        return _OnePicture(tools, picture).within(bits - self.overhead)
 
 
 def padded(x: np.ndarray, patch: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -20,6 +21,7 @@ from .picture_encoder import DetailEncoder, still_encoder
 from .picture_network import NetworkOwner
 from .preview import PreviewDecoder, PreviewSize, resized
 from .quality import with_psnr
+from .result import Progress, no_progress, rising
 from .still_decoder import StillDecoder
 from .vision_writer import write_pictures
 
@@ -47,15 +49,16 @@ def write_quality(
     target: str | Path | IO[bytes],
     rate: Rate,
     settings: EncoderSettings | None,
+    progress: Progress = no_progress,
 ) -> tuple[int, float | None]:
-    """`write_picture`, and its PSNR in dB on white if it was asked for."""
+    """`write_picture`, and its PSNR in dB on white if it was asked for; `progress` is told the share that is done."""
     if rate.psnr is None:
-        return _write(codec, picture, target, rate, settings), None
-    seen = _as_bytes(picture.on_white())
+        return _write(codec, picture, target, rate, settings, progress), None
+    seen, tries, told = _as_bytes(picture.on_white()), itertools.count(), rising(progress)
 
     def encode(bpp: float) -> bytes:
-        out = io.BytesIO()
-        _write(codec, picture, out, Rate(bpp=bpp), settings)
+        out, number = io.BytesIO(), next(tries)
+        _write(codec, picture, out, Rate(bpp=bpp), settings, lambda share: told((number + share) / (number + 3)))
         return out.getvalue()
 
     def measure(data: bytes) -> float:
@@ -81,12 +84,14 @@ def _write(
     target: str | Path | IO[bytes],
     rate: Rate,
     settings: EncoderSettings | None,
+    progress: Progress = no_progress,
 ) -> int:
     """A picture at a rate that is no PSNR."""
     rgb, alpha = picture.rgb, picture.alpha
     size = (rgb.shape[-2], rgb.shape[-1])
     keep_small(size[0] * size[1])
     encoder = still_encoder(codec.picture_network(), rate, size, settings, codec.tables, picture.grey)
+    encoder.progress = rising(progress)
     rgb = rgb if isinstance(encoder, DetailEncoder) else as_floats(rgb)
     info = codec.stream_info(size, encoder.levels, 1, grey=picture.grey)
     streams = [info] if alpha is None else [info, AlphaInfo.of(info)]
@@ -106,8 +111,10 @@ def read_picture(
     salvage: bool = False,
     size: PreviewSize | None = None,
     as_bytes: bool = False,
+    progress: Progress = no_progress,
 ) -> Pixels:
-    """The (first) picture of a file with its alpha, see `decode_image`; with `as_bytes` a large one may be of bytes."""
+    """The (first) picture of a file with its alpha, see `decode_image`. With `as_bytes` a large one may be of bytes, of
+    which `progress` is told the share that is done."""
     index = find_stream(reader.streams, "vision")
     beside = alpha_of(reader.streams, index)
     info = codec.check_stream(reader.streams[index])
@@ -122,6 +129,7 @@ def read_picture(
         decoder = PreviewDecoder(codec.picture_network(), info, n_q, salvage, fitting)
     else:
         decoder = StillDecoder(codec.picture_network(), info, n_q, salvage, as_bytes)
+        decoder.progress = progress
     alpha = None if beside is None else AlphaDecoder(_alpha(reader, beside), salvage)
     for block in reader.blocks(salvage):
         if block.stream == beside and alpha is not None:

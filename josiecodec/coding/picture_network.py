@@ -53,7 +53,8 @@ class BaseRows(Protocol):
     """The decoded base of a large picture, some rows of patches at a time."""
 
     def rows(self, first: int, last: int) -> np.ndarray:
-        """Rows as pixels [1, 3, H, W], not clipped to [0, 1] yet."""
+        """Rows as pixels [1, 3, H, W], not clipped to [0, 1] yet; best asked for from top to bottom. They are not to be
+        changed."""
 
 
 class DecodingNetwork(Protocol):

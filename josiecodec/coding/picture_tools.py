@@ -10,6 +10,7 @@ from ..vision.detail_steps import DetailSteps, step_size
 from .detail import DetailCoder
 from .effort import EFFORTS, PictureEffort
 from .picture_network import PictureNetwork, RowCoder
+from .result import Progress, no_progress
 
 BIT_PRICE = 0.125  # of a bit of the detail, in units of the step squared
 BASE_LAMBDA = 0.036  # of a base with detail, whatever the step
@@ -61,6 +62,7 @@ class Tools:
         tables: entropy tables that the file will be written with.
         coder: of the model's detail layer.
         tuning: what the detail is tuned for.
+        progress: is told the share that is done, now and then.
     """
 
     network: PictureNetwork
@@ -68,6 +70,7 @@ class Tools:
     tables: EntropyTables | None
     coder: DetailCoder
     tuning: Tuning
+    progress: Progress = no_progress
 
     @staticmethod
     def of(

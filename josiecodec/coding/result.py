@@ -8,6 +8,23 @@ from dataclasses import dataclass
 Progress = Callable[[float], None]
 
 
+def no_progress(share: float) -> None:
+    """Where nobody is told the share that is done."""
+
+
+def rising(progress: Progress) -> Progress:
+    """The same, which is not told less than before: of work whose steps are tried in several ways."""
+    most = 0.0
+
+    def tell(share: float) -> None:
+        nonlocal most
+        if share > most:
+            most = share
+            progress(share)
+
+    return tell
+
+
 @dataclass(frozen=True)
 class Result:
     """What became of a file.

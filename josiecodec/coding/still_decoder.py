@@ -11,7 +11,9 @@ from ..errors import CodesError, FormatError
 from .detail_decoder import covered, in_grey, screens_of, with_detail
 from .large_picture import decoded_rows
 from .picture_network import DecodingNetwork
+from .result import Progress, no_progress
 
+READ_SHARE = 0.1  # of all work, about: reading codes
 LARGE = 1 << 14  # patches above which a still picture with detail is decoded part by part
 
 
@@ -38,6 +40,7 @@ class StillDecoder:
             raise CodesError(f"at least one level must be used, not {n_q}")
         self.network, self.info, self.salvage, self.as_bytes = network, info, salvage, as_bytes
         self.n_q = None if n_q is None or n_q >= info.levels else n_q
+        self.progress: Progress = no_progress  # told of large pictures
         self._rows: list[PatchRows] = []
         self.reached = 0  # rows of patches
 
@@ -83,7 +86,7 @@ class StillDecoder:
 
     def drawn(self, rows: PatchRows) -> np.ndarray:
         """What rows look like."""
-        return still_pixels(self.network, rows, self.info, self.as_bytes)
+        return still_pixels(self.network, rows, self.info, self.as_bytes, self.progress)
 
     def _miss(self, row: int) -> None:
         """Fill up to a row of patches."""
@@ -92,14 +95,20 @@ class StillDecoder:
         self.reached = row
 
 
-def still_pixels(network: DecodingNetwork, rows: PatchRows, info: VisionInfo, as_bytes: bool = False) -> np.ndarray:
-    """The picture [3, H, W] of rows, in [0, 1]; a large one in bytes, if `as_bytes`.
+def still_pixels(
+    network: DecodingNetwork,
+    rows: PatchRows,
+    info: VisionInfo,
+    as_bytes: bool = False,
+    progress: Progress = no_progress,
+) -> np.ndarray:
+    """The picture [3, H, W] of rows, in [0, 1]; a large one in bytes, if `as_bytes`, with word of the share done.
 
     Raises:
         FormatError: if its detail is not in order.
     """
     if rows.details and rows.counts.size > LARGE and network.is_convolutional:
-        return _large(network, rows, info, as_bytes)
+        return _large(network, rows, info, as_bytes, progress)
     screens = screens_of(rows, network.patch)
     if covered(rows, screens):  # nothing of the base is seen
         height, width = (n * network.patch for n in rows.counts.shape)
@@ -112,7 +121,9 @@ def still_pixels(network: DecodingNetwork, rows: PatchRows, info: VisionInfo, as
     return x[0, :, : info.height, : info.width].clip(0, 1)
 
 
-def _large(network: DecodingNetwork, rows: PatchRows, info: VisionInfo, as_bytes: bool) -> np.ndarray:
+def _large(
+    network: DecodingNetwork, rows: PatchRows, info: VisionInfo, as_bytes: bool, progress: Progress
+) -> np.ndarray:
     """The same, part by part."""
     height, width, patch = info.height, info.width, network.patch
     out = np.empty((3, height, width), np.uint8 if as_bytes else np.float32)
@@ -120,4 +131,5 @@ def _large(network: DecodingNetwork, rows: PatchRows, info: VisionInfo, as_bytes
         here = out[:, first * patch : first * patch + pixels.shape[1]]
         pixels = pixels[:, : here.shape[1], :width]
         here[...] = np.rint(pixels * np.float32(255)) if as_bytes else pixels
+        progress(READ_SHARE + (1 - READ_SHARE) * min(first * patch + pixels.shape[1], height) / height)
     return out

@@ -11,7 +11,8 @@ from ..bitstream.patch_payload import PatchRows
 from ..vision.detail_layer import DetailLayer
 from ..vision.detail_steps import DetailSteps
 from ..vision.network import JovioNetwork
-from ..vision.still_rows import StillRows
+from ..vision.rows_ahead import RowsAhead
+from ..vision.still_rows import BAND, StillRows
 from ..vision.tiling import tiled
 from .reconstruct import base_codes, reconstruct
 
@@ -84,11 +85,12 @@ class TensorRows:
     """`StillRows` on NumPy arrays."""
 
     def __init__(self, still: StillRows):
-        self._still = still
+        height, patch = still.latent.shape[2], still.network.patch
+        self._pixels = RowsAhead(lambda first, last: as_array(still.rows(first, last)), height, BAND, 2, patch)
 
     def rows(self, first: int, last: int) -> np.ndarray:
         """See `BaseRows`."""
-        return as_array(self._still.rows(first, last))
+        return self._pixels.rows(first, last)
 
 
 def as_array(x: Tensor) -> np.ndarray:

@@ -26,6 +26,7 @@ __all__ = ["FAMILIES", "SWITCH", "compile_all", "family", "ready"]
 FAMILIES = (
     "detail",
     "detail_bits",
+    "detail_network",
     "detail_trellis",
     "index_map",
     "motion_field",
@@ -35,6 +36,7 @@ FAMILIES = (
     "motion_search",
     "motion_syntax",
     "motion_trellis",
+    "nearest",
     "range_symbols",
 )
 

@@ -26,12 +26,15 @@ class Graph:
         name: "encoder" or "decoder".
         weights: tensors of the model by their names in its file.
         threads: of the CPU; None for `OMP_NUM_THREADS`, or as many as the machine has.
+        one_arena: share memory with all other graphs that do, for large inputs: only one runs at a time.
 
     Raises:
         ModelError: if the weights are not those of this graph.
     """
 
-    def __init__(self, name: str, weights: Mapping[str, np.ndarray], threads: int | None = None):
+    def __init__(
+        self, name: str, weights: Mapping[str, np.ndarray], threads: int | None = None, one_arena: bool = False
+    ):
         import onnxruntime
 
         described = description(name)
@@ -44,6 +47,9 @@ class Graph:
         options.intra_op_num_threads = threads or usual_threads()
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if one_arena:
+            _share_memory()
+            options.add_session_config_entry("session.use_env_allocators", "1")
         bound = {full: weights[short].astype(np.float32) for full, (short, _) in described["weights"].items()}
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in bound.values()]
         options.add_external_initializers(list(bound), values)
@@ -57,10 +63,12 @@ class Graph:
         return {name: np.zeros(shape, np.float32) for name, shape in self._memory.items()}
 
     def __call__(
-        self, inputs: dict[str, np.ndarray], memory: dict[str, np.ndarray]
+        self, inputs: dict[str, np.ndarray], memory: dict[str, np.ndarray], returns_memory: bool = False
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """What comes out, by name, and the memory of the next step; `memory` itself stays as it is."""
-        values = dict(zip(self._outputs, self._session.run(None, inputs | memory)))
+        """What comes out, by name, and the memory of the next step; `memory` itself stays as it is. With
+        `returns_memory` the arena is emptied afterwards: pieces of ever other sizes would add up in it."""
+        options = _emptying() if returns_memory else None
+        values = dict(zip(self._outputs, self._session.run(None, inputs | memory, options)))
         return values, {name: values.pop("next." + name.removeprefix("past.")) for name in memory}
 
 
@@ -91,6 +99,27 @@ def usual_threads() -> int:
     """What `OMP_NUM_THREADS` says, whose first number counts, as in "4,2"; 0, all of the machine, if it is none."""
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) if first.isascii() and first.isdigit() and len(first) < 10 else 0
+
+
+@cache
+def _emptying() -> Any:
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
+@cache
+def _share_memory() -> None:
+    """Make an arena for all graphs of this process that ask for one, which grows by what they need and no more."""
+    import onnxruntime
+
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    as_requested = 1
+    onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(0, as_requested, -1, -1))
 
 
 @cache

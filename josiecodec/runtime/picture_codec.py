@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cached_property
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from ..vision.dependent_steps import HALF
 from ..vision.detail_network import LATENT, DetailNetwork
 from ..vision.detail_shapes import CODING, SHRINK, filter_margin, passes_of, shapes_of
 from ..vision.detail_steps import DetailSteps
+from ..vision.rows_ahead import RowsAhead
 from ..vision.tiling import tiled
 from ..vision.window_weights import window_weights
 from ..weight_files import WEIGHTS
@@ -33,7 +35,10 @@ from .model_files import Weights, vision_config, weights_of
 from .residual_search import Stack
 from .row_encoder import RowEncoder
 
-COARSE_TILE = 96  # patches a side, of what looks far
+# Patches down and across. Larger tiles have less around them that is computed twice, but do not fit into caches.
+COARSE_TILE = 96, 104  # of what looks far
+FINE_TILE = 48, 24  # of what does not
+RETURNED = 4096  # patches of a piece of a large picture, whose memory does not stay in the arena
 RESIDUAL_SCALE = np.float32(8)
 
 
@@ -135,7 +140,7 @@ class PictureCodec(VisionStreams):
     def base(self, rows: PatchRows) -> np.ndarray:
         """See `DecodingNetwork`."""
         latent, counts = self._latent(rows), rows.counts[None].astype(np.int64)
-        return self.pixels(latent, self.hidden(latent, counts))
+        return planes(self.pixels(latent, self.hidden(latent, counts)))
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of patches of a picture."""
@@ -162,30 +167,33 @@ class PictureCodec(VisionStreams):
         return self._reach[1]
 
     def hidden(self, latent: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Latents [1, D, h, w] and levels [1, h, w] -> the fine grid by patches, [1, 16 C, h, w]."""
-        graph = self._graph("picture_hidden")
+        """Latents [1, h, w, D] and levels [1, h, w] -> the fine grid by patches, [1, h, w, 16 C]."""
+        graph, large = self._graph("picture_hidden"), latent.shape[1] * latent.shape[2] > RETURNED
 
         def run(z: np.ndarray, levels: np.ndarray) -> np.ndarray:
-            inputs = {"latent": np.ascontiguousarray(z.transpose(0, 2, 3, 1)), "levels": np.ascontiguousarray(levels)}
-            return graph(inputs, {})[0]["hidden"].transpose(0, 3, 1, 2)
+            inputs = {"latent": np.ascontiguousarray(z), "levels": np.ascontiguousarray(levels[..., 0])}
+            return graph(inputs, {}, returns_memory=large)[0]["hidden"]
 
-        found: np.ndarray = tiled(run, (latent, counts), (1, 1), 1, self.margins[0], COARSE_TILE)
+        inputs = (latent, counts[..., None])
+        found: np.ndarray = tiled(run, inputs, (1, 1), 1, self.margins[0], COARSE_TILE, channels_last=True)
         return found
 
     def pixels(self, latent: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-        """Latents and what `hidden` gave -> pixels [1, 3, 16 h, 16 w]."""
+        """Latents and what `hidden` gave -> pixels [1, 16 h, 16 w, 3]."""
         graph, decoder = self._graph("picture_fine"), self.config.decoder
         assert isinstance(decoder, ConvConfig)
         weight = self.weights["decoder.linear.weight"].astype(np.float32).T
         bias = self.weights["decoder.linear.bias"].astype(np.float32) + np.float32(0.5)
 
         def run(z: np.ndarray, y: np.ndarray) -> np.ndarray:
-            fine = unmerge(y.transpose(0, 2, 3, 1), self.patch // decoder.fine)
+            fine = unmerge(y, self.patch // decoder.fine)
             change = unmerge(graph({"fine": fine}, {})[0]["change"], decoder.fine)[..., :3]
-            whole = unmerge(z.transpose(0, 2, 3, 1) @ weight + bias, self.patch) + change
-            return np.ascontiguousarray(whole.transpose(0, 3, 1, 2))
+            whole = unmerge(z, self.patch)
+            whole += change
+            return whole
 
-        found: np.ndarray = tiled(run, (latent, hidden), (1, 1), self.patch, self.margins[1])
+        inputs = (latent @ weight + bias, hidden)  # the product not in tiles, whose size its rounding depends on
+        found: np.ndarray = tiled(run, inputs, (1, 1), self.patch, self.margins[1], FINE_TILE, channels_last=True)
         return found
 
     def whole_latents(self, rows: PatchRows) -> np.ndarray:
@@ -228,16 +236,16 @@ class PictureCodec(VisionStreams):
         return window_weights(picture[0])
 
     def _latent(self, rows: PatchRows) -> np.ndarray:
-        """Quantized latents [1, D, h, w]."""
-        return self.stack.sums(_codes(rows)).reshape(1, *rows.counts.shape, -1).transpose(0, 3, 1, 2)
+        """Quantized latents [1, h, w, D]."""
+        return self.stack.sums(_codes(rows)).reshape(1, *rows.counts.shape, -1)
 
     def _graph(self, name: str) -> Graph:
         if name not in self._graphs:
-            self._graphs[name] = Graph(name, self.weights, self.threads)
+            self._graphs[name] = Graph(name, self.weights, self.threads, one_arena=True)
         return self._graphs[name]
 
 
-BAND = 48  # rows of patches that are drawn together
+BAND, STRIP = 48, 96  # rows of patches that are drawn together, and columns, at most
 
 
 class PictureRows:
@@ -245,35 +253,57 @@ class PictureRows:
 
     Args:
         codec: the model.
-        latent: quantized latents [1, D, h, w].
+        latent: quantized latents [1, h, w, D].
         counts: levels of each patch [1, h, w].
     """
 
     def __init__(self, codec: PictureCodec, latent: np.ndarray, counts: np.ndarray):
         self.codec, self.latent, self.counts = codec, latent, counts
-        self._bands: dict[int, np.ndarray] = {}
+        self.height, width = latent.shape[1:3]
+        self.strips = np.linspace(0, width, 1 + -(-width // STRIP)).round().astype(int).tolist()
+        self._pixels = RowsAhead(self._drawn, self.height, BAND, 2, codec.patch)
+        self._near: dict[int, tuple[int, np.ndarray]] = {}  # of strips, what lies above what comes next
 
     def rows(self, first: int, last: int) -> np.ndarray:
         """See `BaseRows`."""
-        far, near = self.codec.margins
-        height, patch = self.latent.shape[2], self.codec.patch
-        top, bottom = max(0, first - near), min(height, last + near)
-        numbers = range(top // BAND, -(-bottom // BAND))
-        hidden = np.concatenate([self._band(k, far) for k in numbers], 2)
-        hidden = hidden[:, :, top - numbers[0] * BAND : bottom - numbers[0] * BAND]
-        found = self.codec.pixels(self.latent[:, :, top:bottom], hidden)
-        return found[:, :, (first - top) * patch : (last - top) * patch]
+        return self._pixels.rows(first, last)
 
-    def _band(self, number: int, far: int) -> np.ndarray:
-        if number not in self._bands:
-            for other in [k for k in self._bands if abs(k - number) > 1]:
-                del self._bands[other]
-            height = self.latent.shape[2]
-            begin, end = number * BAND, min((number + 1) * BAND, height)
-            top, bottom = max(0, begin - far), min(height, end + far)
-            whole = self.codec.hidden(self.latent[:, :, top:bottom], self.counts[:, top:bottom])
-            self._bands[number] = whole[:, :, begin - top : end - top].copy()
-        return self._bands[number]
+    def _drawn(self, first: int, last: int) -> np.ndarray:
+        patch = self.codec.patch
+        out = np.empty((1, 3, (last - first) * patch, self.strips[-1] * patch), np.float32)
+        for left, right in itertools.pairwise(self.strips):
+            out[..., left * patch : right * patch] = self._strip(first, last, left, right).transpose(0, 3, 1, 2)
+        return out
+
+    def _strip(self, first: int, last: int, left: int, right: int) -> np.ndarray:
+        """Pixels [1, H, W, 3] of some columns of patches."""
+        near, patch = self.codec.margins[1], self.codec.patch
+        top, bottom = max(0, first - near), min(self.height, last + near)
+        west, east = max(0, left - near), min(self.strips[-1], right + near)
+        above = self._near.pop(left, None)
+        if above is None or not above[0] <= top <= above[0] + above[1].shape[1] <= bottom:
+            hidden = self._hidden(top, bottom, west, east)
+        else:
+            known = above[1][:, top - above[0] :]
+            hidden = np.concatenate([known, self._hidden(top + known.shape[1], bottom, west, east)], 1)
+        found = self.codec.pixels(self.latent[:, top:bottom, west:east], hidden)
+        tail = max(top, bottom - 2 * near)
+        self._near[left] = tail, hidden[:, tail - top :].copy()
+        rows, columns = ((a - b) * patch for a, b in ((first, top), (left, west)))
+        return found[:, rows : rows + (last - first) * patch, columns : columns + (right - left) * patch]
+
+    def _hidden(self, first: int, last: int, left: int, right: int) -> np.ndarray:
+        """The fine grid of a rectangle of patches."""
+        far = self.codec.margins[0]
+        top, bottom = max(0, first - far), min(self.height, last + far)
+        west, east = max(0, left - far), min(self.strips[-1], right + far)
+        found = self.codec.hidden(self.latent[:, top:bottom, west:east], self.counts[:, top:bottom, west:east])
+        return found[:, first - top : last - top, left - west : right - west]
+
+
+def planes(x: np.ndarray) -> np.ndarray:
+    """[B, H, W, C] -> [B, C, H, W]."""
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
 
 def _codes(rows: PatchRows) -> np.ndarray:

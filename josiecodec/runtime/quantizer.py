@@ -114,17 +114,18 @@ def _step(level: Level, rest: np.ndarray, beams: int) -> tuple[np.ndarray, np.nd
     return indices % size, indices // size
 
 
-def greatest(x: np.ndarray, offset: np.ndarray, count: int) -> np.ndarray:
+def greatest(x: np.ndarray, offset: np.ndarray, count: int, tops: np.ndarray | None = None) -> np.ndarray:
     """Where the `count` greatest numbers of each x[i] + offset[i] are, [n, m, s] and [n, m], in order.
 
-    Only the groups with the greatest maxima are looked at in full: the numbers wanted all lie there.
+    Only the groups with the greatest maxima are looked at in full: the numbers wanted all lie there. Those maxima of
+    each row, [n, m, s / `GROUP`], may be known.
     """
     n, m, size = x.shape
     count = min(count, m * size)
     width = size // GROUP
     if size % GROUP or m * width < 4 * count:
         return _top((x + offset[:, :, None]).reshape(n, -1), count)
-    tops = x.reshape(n, m, GROUP, width).max(2) + offset[:, :, None]
+    tops = (x.reshape(n, m, GROUP, width).max(2) if tops is None else tops) + offset[:, :, None]
     chosen = _top(tops.reshape(n, -1), count)
     row = chosen // width
     first = row * size + chosen % width

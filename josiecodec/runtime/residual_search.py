@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..kernels import family
 from ..quantization.config import ResidualQuantizerConfig
-from .quantizer import greatest
+from .quantizer import GROUP, greatest
 
 CHUNK = 128  # vectors compared with all codes together
 
@@ -146,10 +147,15 @@ class Stack:
             shifted = np.concatenate([shifted, more], -1)
             table = np.concatenate([table, np.float32(-0.5) * code_cost[None]])
         similarity = shifted.reshape(-1, shifted.shape[-1]) @ table
-        similarity += bias
-        size = similarity.shape[-1]
+        size, tops, kernels = similarity.shape[-1], None, family("nearest")
+        if kernels is not None and size % GROUP == 0:
+            tops = np.empty((len(similarity), size // GROUP), np.float32)
+            kernels.add_and_group(similarity, bias, tops)
+            tops = tops.reshape(*shifted.shape[:2], -1)
+        else:
+            similarity += bias
         values = similarity.reshape(*shifted.shape[:2], size)
-        indices = greatest(values, offset, beams)
+        indices = greatest(values, offset, beams, tops)
         rows = indices // size
         best = np.take_along_axis(values.reshape(len(values), -1), indices, 1) + np.take_along_axis(offset, rows, 1)
         return indices % size, rows, -2 * best

@@ -10,17 +10,21 @@ precision holds every sum of them exactly, in whatever order a library adds up: 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 
 from ..errors import ModelError
+from ..kernels import family, ready
+from .block_arrays import COEFFICIENTS
 from .block_shapes import averaged, places
 from .detail_steps import DetailSteps
 
 ACTIVATION = 64  # an activation is a whole number, in units of 1 / ACTIVATION
 WEIGHT = 256  # a weight, in units of 1 / WEIGHT
+UNIT = np.float32(1 / WEIGHT)
 LIMIT = 2047  # of the absolute value of activations
 EXACT = 1 << 24  # up to which single precision holds all whole numbers
 LATENT = 256  # quantized latents, in units of 1 / LATENT
@@ -29,6 +33,7 @@ LOGARITHMS = 1 << 16
 NEAR_WHOLE = 1e-6  # many times the error of a logarithm in double precision
 PER_SCALE = 32  # activation from one scale to the next
 NEAR, FAR = 4, 8  # symbols are seen up to so much, with their sign and without
+KEPT_BLOCKS = 1 << 15  # whose first layer is kept
 MAX_COUNT = 33  # greater level counts are taken as this one
 
 Array = np.ndarray
@@ -64,6 +69,7 @@ class DetailNetwork:
         self._matrix = tensors["matrix"].astype(np.float64)
         self._offset = tensors["offset"].astype(np.float64)
         self._logarithm = logarithms()
+        self._entered: list[tuple[Array, Array]] = []  # latents, and what the first layer makes of them
         for name, weight in tensors.items():
             if name.endswith("weight"):
                 w = np.abs(weight.astype(np.int64))
@@ -83,7 +89,8 @@ class DetailNetwork:
         """Go through the passes.
 
         Args:
-            latents: whole numbers [h, w, D], quantized latents of patches in units of 1 / `LATENT`.
+            latents: whole numbers [h, w, D], quantized latents of patches in units of 1 / `LATENT`. What the first
+                layer makes of them is kept for a while: the same array is to have the same numbers.
             counts: whole numbers [h, w], levels of each patch.
             steps: that coefficients are quantized with.
             shapes: of the blocks of each patch, whole numbers [h, w]; None for 8 x 8, or where there are no others.
@@ -94,14 +101,13 @@ class DetailNetwork:
             with their symbols before the next pass is asked for.
         """
         counts = np.minimum(counts.astype(np.int64), MAX_COUNT).repeat(2, 0).repeat(2, 1)
-        x = self._layer(self._features(latents), "input")
+        x = self._first_layer(latents)
         side = self._n["count"][counts] + self._n["step"][steps.known]
         if "strength" in self._n:
             side += self._n["strength"][steps.strength]
         if "shape" in self._n:
             side += self._n["shape"][0 if shapes is None else places(shapes)]
-        x += np.floor(side / WEIGHT)
-        x = x.clip(-LIMIT, LIMIT)
+        x = (x + np.floor(side / WEIGHT)).clip(-LIMIT, LIMIT)
         first = 0
         for number, count in enumerate(self.blocks):
             for index in range(first, first + count):
@@ -119,16 +125,38 @@ class DetailNetwork:
 
     def shaped(self, level: Array, shapes: Array | None, steps: DetailSteps, number: int) -> Array:
         """Scales of the coefficients of a pass, int64 [2 h, 2 w, n], from what its head gives."""
-        if shapes is not None and "offsets" in self._n:
-            level = averaged(level, shapes) + self._n["offsets"][:, self.passes[number]][places(shapes)]
-        scales = np.floor(level / PER_SCALE).astype(np.int64)
-        scales -= steps.shifts()[self.passes[number]]
+        members, kernels = self.passes[number], family("detail_network")
+        if shapes is None or "offsets" not in self._n:
+            return np.floor(level / PER_SCALE).astype(np.int64) - steps.shifts()[members]
+        offsets = self._n["offsets"][:, members]
+        if kernels is not None:
+            scales = np.empty(level.shape, np.int64)
+            here = ready(level, np.float32), ready(shapes, np.uint8), ready(offsets, np.float32)
+            kernels.scales(*here, ready(steps.shifts()[members], np.int64), PER_SCALE, scales)
+            return scales
+        scales = np.floor((averaged(level, shapes) + offsets[places(shapes)]) / PER_SCALE).astype(np.int64)
+        scales -= steps.shifts()[members]
         return scales
+
+    def _first_layer(self, latents: Array) -> Array:
+        for known, x in self._entered:
+            if known is latents:
+                return x
+        x = self._layer(self._features(latents), "input")
+        self._entered.append((latents, x))
+        while sum(x.shape[0] * x.shape[1] for _, x in self._entered) > KEPT_BLOCKS:
+            del self._entered[0]
+        return x
 
     def _features(self, latents: Array) -> Array:
         """Logarithms of the coefficients of the linear picture [2 h, 2 w, 192]."""
         h, w, d = latents.shape
         x = latents.reshape(-1, d).astype(np.float64) @ self._matrix  # large: changed in its place from here on
+        kernels = family("detail_network")
+        if kernels is not None and x.shape[-1] == 4 * COEFFICIENTS:
+            found = np.empty((2 * h, 2 * w, COEFFICIENTS), np.float32)
+            kernels.features(x.reshape(h, w, -1), self._offset, LEVEL / (LATENT * WEIGHT), self._logarithm, found)
+            return found
         x += self._offset
         x *= LEVEL / (LATENT * WEIGHT)
         x += 0.5
@@ -139,27 +167,43 @@ class DetailNetwork:
         found = self._logarithm[np.abs(levels)]
         return np.negative(found, out=found, where=levels < 0)
 
-    def _layer(self, x: Array, name: str) -> Array:
+    def _layer(self, x: Array, name: str, low: float = -math.inf, high: float = math.inf) -> Array:
+        """A layer, rounded down and within bounds."""
         weight, bias = self._n[f"{name}.weight"], self._n[f"{name}.bias"]
         y = x.reshape(-1, x.shape[-1]) @ weight.T
+        kernels = family("detail_network")
+        if kernels is not None:
+            kernels.finish(y, bias, UNIT, low, high)
+            return y.reshape(*x.shape[:-1], -1)
         y += bias
-        y *= np.float32(1 / WEIGHT)
-        return np.floor(y, out=y).reshape(*x.shape[:-1], -1)
+        y *= UNIT
+        np.floor(y, out=y)
+        return (y if math.isinf(high) else np.clip(y, low, high, out=y)).reshape(*x.shape[:-1], -1)
 
     def _block(self, x: Array, name: str) -> Array:
-        y = self._depthwise(x, f"{name}.depth").clip(-LIMIT, LIMIT)
-        y = self._layer(self._layer(y, f"{name}.expand").clip(0, LIMIT), f"{name}.contract")
+        y = self._layer(self._depthwise(x, f"{name}.depth"), f"{name}.expand", 0, LIMIT)
+        kernels, last = family("detail_network"), f"{name}.contract"
+        if kernels is not None:
+            y = y.reshape(-1, y.shape[-1]) @ self._n[f"{last}.weight"].T
+            kernels.finish_beside(y, self._n[f"{last}.bias"], UNIT, LIMIT, ready(x, np.float32).reshape(y.shape))
+            return y.reshape(x.shape)
+        y = self._layer(y, last)
         y += x
         return y.clip(-LIMIT, LIMIT, out=y)
 
     def _depthwise(self, x: Array, name: str) -> Array:
-        weight = self._n[f"{name}.weight"]  # [9, C]
+        weight, bias = self._n[f"{name}.weight"], self._n[f"{name}.bias"]  # [9, C]
         h, w, c = x.shape
+        kernels = family("detail_network")
+        if kernels is not None:
+            y = np.empty(x.shape, np.float32)
+            kernels.depthwise(ready(x, np.float32), weight, bias, UNIT, LIMIT, y)
+            return y
         around = np.zeros((h + 2, w + 2, c), np.float32)
         around[1:-1, 1:-1] = x
-        y = np.broadcast_to(self._n[f"{name}.bias"], x.shape).copy()
+        y = np.broadcast_to(bias, x.shape).copy()
         for place in range(9):
             i, j = divmod(place, 3)
             y += around[i : i + h, j : j + w] * weight[place]
-        y *= np.float32(1 / WEIGHT)
-        return np.floor(y, out=y)
+        y *= UNIT
+        return np.floor(y, out=y).clip(-LIMIT, LIMIT, out=y)

@@ -20,7 +20,9 @@ def tiled(
     scales: tuple[int, ...],
     out_scale: int,
     margin: int,
-    side: int | None = None,
+    side: int | tuple[int, int] | None = None,
+    *,
+    channels_last: bool = False,
 ) -> Any:
     """Apply `run` to tiles of `inputs` and put the results together.
 
@@ -30,25 +32,33 @@ def tiled(
         scales: places a patch has a side in each input.
         out_scale: the same of the result.
         margin: patches that the network looks beyond each patch.
-        side: patches a side of a tile; None for `TILE`.
+        side: patches a side of a tile, or down and across; None for `TILE`.
+        channels_last: whether the axes of the picture come before the last one, in inputs and result.
     """
     side = side or TILE
-    height, width = inputs[0].shape[-2] // scales[0], inputs[0].shape[-1] // scales[0]
-    if height <= side + 2 * margin and width <= side + 2 * margin:
+    tall, wide = side if isinstance(side, tuple) else (side, side)
+    rows, columns = (-3, -2) if channels_last else (-2, -1)
+    height, width = inputs[0].shape[rows] // scales[0], inputs[0].shape[columns] // scales[0]
+    if height <= tall + 2 * margin and width <= wide + 2 * margin:
         return run(*inputs)
+    tall, wide = (-(-size // -(-size // most)) for size, most in ((height, tall), (width, wide)))  # all about as large
+
+    def cut(x: Any, scale: int, down: tuple[int, int], across: tuple[int, int]) -> Any:
+        part = tuple(slice(first * scale, last * scale) for first, last in (down, across))
+        return x[(..., *part, slice(None))] if channels_last else x[(..., *part)]
+
     out: Any = None
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            bottom, right = min(top + side, height), min(left + side, width)
+    for top in range(0, height, tall):
+        for left in range(0, width, wide):
+            bottom, right = min(top + tall, height), min(left + wide, width)
             up, west = max(0, top - margin), max(0, left - margin)
             down, east = min(height, bottom + margin), min(width, right + margin)
-            parts = [x[..., up * s : down * s, west * s : east * s] for x, s in zip(inputs, scales)]
-            y = run(*parts)
-            s = out_scale
+            y = run(*(cut(x, s, (up, down), (west, east)) for x, s in zip(inputs, scales)))
             if out is None:
-                shape = (*y.shape[:-2], height * s, width * s)
+                shape = list(y.shape)
+                shape[rows], shape[columns] = height * out_scale, width * out_scale
                 out = np.empty(shape, y.dtype) if isinstance(y, np.ndarray) else y.new_empty(shape)
-            inner = y[..., (top - up) * s : (bottom - up) * s, (left - west) * s : (right - west) * s]
-            out[..., top * s : bottom * s, left * s : right * s] = inner
+            inner = cut(y, out_scale, (top - up, bottom - up), (left - west, right - west))
+            cut(out, out_scale, (top, bottom), (left, right))[...] = inner
     assert out is not None
     return out
