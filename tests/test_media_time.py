@@ -32,7 +32,7 @@ def events(path) -> tuple[VideoReader, int, list[float], list[float]]:
     """The reader, the number of pictures, and when flashes and beeps begin."""
     with VideoReader(path) as reader:
         levels = np.array([picture.mean() for picture in reader.bytes()])
-        parts = [] if reader.sound is None else [part.numpy() for part in reader.sound.mono(RATE)]
+        parts = [] if reader.sound is None else list(reader.sound.mono(RATE))
         sound = np.concatenate([np.zeros(0), *parts])
     beeps = [time + (reader.audio_offset or 0.0) for time in begins(np.abs(sound) > 0.1, RATE)]
     return reader, len(levels), begins(levels > 200, float(reader.rate)), beeps

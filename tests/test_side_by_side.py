@@ -46,7 +46,7 @@ def test_who_stops_listening_ends_all_processes(jobs):
     began = time.monotonic()
     with contextlib.closing(side_by_side(jobs, job, lambda *_: None, 4)) as outcomes:
         pid = next(outcomes).result["process"]
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 40
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert not jobs[3][1].exists()
