@@ -69,11 +69,8 @@ def adapt(
         recordings, held = hold_out(recordings)
     else:
         held = load_recordings(valid, codec.sample_rate)
-    import os
-
     click.echo(f"{recordings.seconds():.0f} s to learn from, {held.seconds():.0f} s to judge on")
-    if not os.environ.get("NOSPEED"):
-        recordings = at_other_speeds(recordings)
+    recordings = at_other_speeds(recordings)
     tonal = ""
     if getattr(config.model.decoder, "source", False):
         tonal = labels_file("auto", out, "pitch", label_recordings, recordings)

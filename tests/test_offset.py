@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,9 @@ from kit.audio import speechlike
 
 import josiecodec
 from josiecodec.audio.offset import SMALL, OffsetMemory, offsets
+from josiecodec.audio.stereo_image import find_image
+from josiecodec.media.audio_frames import Sound
+from josiecodec.media.audio_mix import MonoMix
 from josiecodec.runtime.audio_codec import AudioCodec
 from josiecodec.weight_files import WEIGHTS
 
@@ -75,3 +80,29 @@ def test_without_torch_it_is_the_same(codec, wave):
     x = wave + 0.05
     parts = [stream.encode(x[0, 0, first : first + 10000].numpy()) for first in range(0, x.shape[-1], 10000)]
     assert np.array_equal(np.concatenate([*parts, stream.flush()]), codec.encode(x, 9)[0].t().numpy())
+
+
+@pytest.mark.parametrize("length", [3000, 40000])
+def test_an_offset_does_not_move_a_stereo_image(length):
+    time = np.arange(length) / 24000
+    voice = (0.05 * np.sin(2 * np.pi * 220 * time) + 0.02 * np.sin(2 * np.pi * 1500 * time)).astype(np.float32)
+
+    def image(left, right):
+        pair = np.stack([voice + np.float32(left), voice + np.float32(right)])
+        return np.concatenate(list(find_image(np.split(pair, [1000, 2500], 1), 1920, 24000)))
+
+    plain = image(0, 0)
+    heard = [0, 3]  # bands with sound
+    assert len(plain) == -(-length // 1920)
+    assert np.array_equal(image(0.3, -0.2)[:, heard], plain[:, heard])
+
+
+def test_opposite_offsets_are_no_opposite_phase():
+    time = np.arange(12000) / 24000
+    voice = (0.05 * np.sin(2 * np.pi * 220 * time)).astype(np.float32)
+    sound = Sound(np.stack([voice + np.float32(0.3), voice - np.float32(0.3)], 1), np.full(2, 0.5, np.float32))
+    mix = MonoMix("talk.wav", 24000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mixed = np.concatenate([*mix(sound), *mix.finish()])
+    assert np.abs(mixed - voice).max() < 1e-6

@@ -42,13 +42,13 @@ def offsets(x: np.ndarray, frame_size: int, before: OffsetMemory) -> tuple[np.nd
         float32 [B, F * frame_size], or None where that is zero everywhere.
     """
     means = x.reshape(len(x), -1, frame_size).mean(-1, dtype=np.float64)
-    mean, frames, found = before.mean, before.frames, [_large(before.mean)]
+    mean, frames, found = before.mean, before.frames, [large(before.mean)]
     for row in means.T:
         frames = min(frames + 1, FRAMES)
         mean = mean + np.nan_to_num((row - mean) / frames, posinf=0.0, neginf=0.0)
         if frames == 1:
-            found[0] = _large(mean)  # known from the first sample on
-        found.append(_large(mean))
+            found[0] = large(mean)  # known from the first sample on
+        found.append(large(mean))
     memory = OffsetMemory(mean, frames)
     ends = np.stack([np.broadcast_to(row, len(x)) for row in found], 1)
     if not ends.any():
@@ -58,6 +58,6 @@ def offsets(x: np.ndarray, frame_size: int, before: OffsetMemory) -> tuple[np.nd
     return lines.reshape(len(x), -1).astype(np.float32), memory
 
 
-def _large(mean: np.ndarray) -> np.ndarray:
+def large(mean: np.ndarray) -> np.ndarray:
     """Offsets that are not small; 0 for those that are."""
     return mean * (np.abs(mean) > SMALL)

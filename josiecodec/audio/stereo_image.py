@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from .offset import OffsetMemory, large, offsets
+
 EDGES = (400.0, 800.0, 1400.0, 2200.0, 3500.0, 5500.0)  # Hz, between the bands
 BANDS = len(EDGES) + 1
 ANGLES = 7  # from all on the left to all on the right, 15 degrees apart
@@ -67,7 +69,8 @@ def find_image(blocks: Iterable[np.ndarray], frame_size: int, sample_rate: int) 
     windows = _Windows(2, frame_size)
     bands = np.eye(BANDS)[band_of_bins(windows.size, sample_rate)]
     last = np.full(BANDS, CENTRE, np.uint16)
-    waiting = np.zeros((0, 2, BANDS))
+    waiting, held = np.zeros((0, 2, BANDS)), np.zeros((2, 0), np.float32)
+    memory = OffsetMemory(np.zeros(2))
     length = frames = 0
 
     def energies(samples: np.ndarray) -> np.ndarray:
@@ -89,12 +92,20 @@ def find_image(blocks: Iterable[np.ndarray], frame_size: int, sample_rate: int) 
 
     for block in blocks:
         length += block.shape[1]
-        waiting = np.concatenate([waiting, energies(block)])
+        held = np.concatenate([held, block], 1)
+        ready = held.shape[1] // frame_size * frame_size
+        found, memory = offsets(held[:, :ready], frame_size, memory)
+        now, held = held[:, :ready], held[:, ready:]
+        waiting = np.concatenate([waiting, energies(now if found is None else now - found)])
         whole = len(waiting) // HOPS * HOPS
         if whole:
             yield angles(waiting[:whole])
             waiting = waiting[whole:]
-    waiting = np.concatenate([waiting, energies(np.zeros((2, 2 * frame_size), np.float32))])
+    if held.shape[1]:
+        mean = memory.mean if memory.frames else held.mean(1, dtype=np.float64)
+        held = held - large(mean)[:, None].astype(np.float32)
+    held = np.concatenate([held, np.zeros((2, 2 * frame_size), np.float32)], 1)
+    waiting = np.concatenate([waiting, energies(held)])
     missing = -(-length // frame_size) - frames
     if missing > 0:
         yield angles(waiting[: missing * HOPS])

@@ -38,7 +38,7 @@ class MonoMix:
         self._room = HELD_SECONDS * rate  # samples that may still be held back
         self._held: list[Sound] = []
         self._inverted = self._told = False
-        self._sum = self._difference = 0.0  # energies of two channels
+        self._moments = np.zeros((2, 2))  # sums and energies of the mix, and of half the difference of two channels
         self._count = 0
 
     def __call__(self, sound: Sound) -> Iterator[np.ndarray]:
@@ -61,7 +61,7 @@ class MonoMix:
             return
         mono = samples @ sound.weights
         if len(sound.weights) == 2:
-            self._weigh(mono, energy)
+            self._weigh(mono, _difference(sound))
             if self._looks_opposite() and not self._inverted and self._room > 0:
                 self._held.append(sound)
                 self._room -= len(samples)
@@ -87,17 +87,23 @@ class MonoMix:
                 stacklevel=2,
             )
 
-    def _weigh(self, mono: np.ndarray, energy: float) -> None:
-        mixed = float(np.vdot(mono, mono))
-        self._sum += mixed
-        self._difference += max(energy / 2 - mixed, 0.0)
+    def _weigh(self, mono: np.ndarray, difference: np.ndarray) -> None:
+        for row, x in zip(self._moments, (mono.astype(np.float64), difference.astype(np.float64))):
+            row += x.sum(), np.vdot(x, x)
         self._count += len(mono)
-        if self._inverted and self._sum > self._difference:
+        mixed, lost = self._energies()
+        if self._inverted and mixed > lost:
             self._inverted = False
             warnings.warn(f"{self.name}: its channels are no longer in opposite phase", stacklevel=2)
 
+    def _energies(self) -> tuple[float, float]:
+        """Of the mix and of half the difference so far, without constant offsets: nothing is heard of those."""
+        mixed, lost = self._moments[:, 1] - self._moments[:, 0] ** 2 / max(self._count, 1)
+        return float(mixed), float(lost)
+
     def _looks_opposite(self) -> bool:
-        return self._difference > max(OPPOSITE * self._sum, AUDIBLE * self._count)
+        mixed, lost = self._energies()
+        return lost > max(OPPOSITE * mixed, AUDIBLE * self._count)
 
     def _released(self) -> Iterator[np.ndarray]:
         """What was held back, once it is decided what becomes of it."""
