@@ -16,6 +16,8 @@ import dataclasses
 import importlib
 import json
 import logging
+import os
+import tempfile
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -97,31 +99,28 @@ def export_codec(
         "n_q": n_q,
     }
     runs: list[Run] = []
-    with torch.no_grad(), warnings.catch_warnings():
+    with tempfile.TemporaryDirectory(dir=folder) as place, torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        made = []
         for step in (EncoderStep(plain, n_q), DecoderStep(plain, n_q)):
-            path = folder / (step.name + SUFFIXES[to])
+            path = Path(place) / (step.name + SUFFIXES[to])
             _WRITERS[to](step, path)
             if precision != "fp32":
                 (store_int8 if precision == "int8" and step.name == "decoder" else store_half)(path)
             runs.append(_READERS[to](path))
             report[step.name] = {"file": path.name, "memory": step.described()}
-        report["check"] = compare(reference, n_q, runs[0], runs[1])
+            made.append(path)
+        check = report["check"] = compare(reference, n_q, runs[0], runs[1])
         if precision != "fp32":
             heard = _heard(reference, n_q, runs[0], runs[1])
             report |= {"precision": precision, "heard": heard.described()}
-    if precision != "fp32":
-        try:
             heard.check(precision)
-        except ModelError:
-            for name in ("encoder", "decoder"):
-                (folder / f"{name}{SUFFIXES[to]}").unlink()
-            raise
+        far = precision != "int8" and check["largest_difference"] > MAX_DIFFERENCE  # of which `heard` decides
+        if check["equal_codes"] < MIN_EQUAL or far:
+            raise ModelError(f"{folder}: the graphs are not the codec: {json.dumps(check)}")
+        for path in made:  # only now, so that what was there before is not lost to graphs that do not do
+            os.replace(path, folder / path.name)
     write_bytes(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())
-    check = report["check"]
-    far = precision != "int8" and check["largest_difference"] > MAX_DIFFERENCE  # of which `heard` decides
-    if check["equal_codes"] < MIN_EQUAL or far:
-        raise ModelError(f"{folder}: the graphs are not the codec: {json.dumps(check)}")
     return report
 
 
