@@ -43,6 +43,15 @@ test("channels of opposite phase do not cancel out", () => {
   expect(broken.notes.join()).toMatch(/2 samples/);
 });
 
+test("opposite offsets are no opposite phase", () => {
+  const [left, right] = [0.3, -0.3].map((offset) =>
+    Float32Array.from({ length: 800 }, (_, n) => offset + 0.1 * Math.sin(n)),
+  );
+  const { samples, notes } = toMono({ rate: 8000, channels: [left!, right!] });
+  expect(notes.join()).not.toMatch(/opposite/);
+  expect(samples[1]).toBeCloseTo(0.1 * Math.sin(1), 6);
+});
+
 test("rates of other formats", () => {
   const flac = new Uint8Array(64);
   flac.set([0x66, 0x4c, 0x61, 0x43]);

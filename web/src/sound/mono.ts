@@ -11,11 +11,17 @@ export function toMono(sound: Sound): { samples: Float32Array; notes: string[] }
   const notes: string[] = [];
   let signs = channels.map(() => 1);
   if (channels.length === 2) {
-    let [sum, difference] = [0, 0];
+    // Energies of sum and difference without constant offsets: nothing is heard of those.
+    let [sum, difference, ofSum, ofDifference] = [0, 0, 0, 0];
     for (let n = 0; n < length; n++) {
-      sum += (channels[0]![n]! + channels[1]![n]!) ** 2;
-      difference += (channels[0]![n]! - channels[1]![n]!) ** 2;
+      const [a, b] = [channels[0]![n]!, channels[1]![n]!];
+      ofSum += a + b;
+      ofDifference += a - b;
+      sum += (a + b) ** 2;
+      difference += (a - b) ** 2;
     }
+    sum -= ofSum ** 2 / Math.max(length, 1);
+    difference -= ofDifference ** 2 / Math.max(length, 1);
     if (difference > Math.max(OPPOSITE * sum, 4 * AUDIBLE * length)) {
       signs = [1, -1];
       notes.push("Its two channels are of opposite phase and would cancel out; the second one is inverted.");
