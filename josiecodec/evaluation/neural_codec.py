@@ -7,6 +7,7 @@ count of samples says how many frames there are.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..errors import CodecError
 from ..media.audio_reader import resample
 
 
-class NeuralCodec:
+class NeuralCodec(ABC):
     """A codec whose files are a head, empty for most, and codes of fixed length or latents of 16-bit floats.
 
     Subclasses give `codes_of` and `sound_of`.
@@ -38,13 +39,13 @@ class NeuralCodec:
         self.output_rate = output_rate or rate
         self.levels = 0
 
+    @abstractmethod
     def codes_of(self, x: Tensor) -> tuple[bytes, Tensor]:
         """Head and codes [K, F] (or latents) of samples [1, 1, T], T being a multiple of `frame`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sound_of(self, head: bytes, codes: Tensor) -> Tensor:
         """Samples [..., T] of codes [1, K, F] (or latents)."""
-        raise NotImplementedError
 
     def head_size(self, data: bytes) -> int:
         """Bytes of the head of a file."""
