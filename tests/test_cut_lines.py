@@ -54,6 +54,11 @@ def test_what_lhotse_writes_is_read(tmp_path):
         (cut(recording=None), "no single file"),
         (cut(recording={"sources": [{"type": "url", "source": "x"}]}), "no single file"),
         (cut(recording=cut()["recording"] | {"transforms": [{"name": "Speed"}]}), "changes its recording"),
+        (cut(recording={"sources": [3]}), "damaged MonoCut"),
+        (cut(recording={"sources": [{"type": "file", "source": "x", "channels": 3}]}), "damaged MonoCut"),
+        (cut(supervisions=[4]), "damaged MonoCut"),
+        (cut(supervisions={"a": 1}), "damaged MonoCut"),
+        (cut(custom=[1]), "damaged MonoCut"),
     ],
 )
 def test_cuts_that_are_no_part_of_a_file_are_named(line, text, tmp_path):

@@ -219,6 +219,35 @@ def test_what_cannot_be_imported_leaves_nothing(dataset, tmp_path):
         import_dataset(tmp_path / "out", tmp_path / "d")
 
 
+def test_a_damaged_line_behind_whole_shards_leaves_nothing(dataset, tmp_path):
+    export(dataset, tmp_path / "out", "jsonl")
+    last = sorted((tmp_path / "out").glob("*.jsonl"))[-1]
+    whole = last.read_bytes()
+    for behind in (b'\xff\xfe{"audio_codes": 1}', b'{"audio_codes": [[99999, 1, 1, 1]]}'):
+        last.write_bytes(whole + behind)
+        with pytest.raises(CodecError):
+            import_dataset(tmp_path / "out", tmp_path / "d", shard_clips=2)
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_damaged_arrays_are_named(dataset, tmp_path):
+    export(dataset, tmp_path / "npy", "npy")
+    export(dataset, tmp_path / "nemo", "nemo")
+    array, tensor = next((tmp_path / "npy").rglob("*.npy")), next((tmp_path / "nemo").rglob("*.pt"))
+    huge, other = io.BytesIO(), io.BytesIO()
+    np.lib.format.write_array_header_1_0(huge, {"descr": "<i8", "fortran_order": False, "shape": (1 << 42, 4)})
+    torch.save({"a": 1}, other)
+    damaged = [
+        ("npy", array, data) for data in (b"", huge.getvalue(), b"PK\x03\x04 no archive", array.read_bytes()[:-1])
+    ]
+    damaged += [("nemo", tensor, data) for data in (b"", tensor.read_bytes()[:300], other.getvalue())]
+    for folder, path, data in damaged:
+        path.write_bytes(data)
+        with pytest.raises(FormatError, match="no clip with codes"):
+            import_dataset(tmp_path / folder, tmp_path / "d")
+        assert not (tmp_path / "d").exists()
+
+
 def test_cuts_of_another_model_are_refused(dataset, tmp_path):
     pytest.importorskip("lhotse")
     export(dataset, tmp_path / "out", "lhotse")

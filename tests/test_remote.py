@@ -86,6 +86,29 @@ def test_a_stream_goes_on_where_it_was(url, frames):
         assert [key(next(source)) for _ in range(60 - at)] == whole[at:]
 
 
+def test_workers_that_do_not_persist_are_told_the_epoch(local):
+    stream = ShardStream(f"file://{local.folder}")
+    loader = DataLoader(stream, batch_size=None, num_workers=1)
+    passes = []
+    for epoch in range(2):
+        stream.set_epoch(epoch)
+        passes.append(ids(loader))
+    here = ShardStream(f"file://{local.folder}")
+    assert passes == [ids(here), ids(here)]
+    assert passes[0] != passes[1]
+
+
+def test_what_gives_nothing_is_not_repeated_for_ever(url):
+    with pytest.raises(CodesError, match="nothing to repeat"):
+        next(iter(ShardStream(url, frames=1000, repeat=True)))
+    with pytest.raises(CodesError, match="nothing to repeat"):
+        next(iter(ShardStream(url, rank=8, world_size=9, repeat=True)))
+    stream = ShardStream(url, held=8, repeat=True)
+    stream.load_state_dict({"seed": 0, "epoch": 0, "group": 0, "given": 40})  # nothing is left of this epoch
+    next(iter(stream))
+    assert stream.epoch == 1
+
+
 def test_what_is_wrong_is_one_error(url):
     with pytest.raises(CodecError, match="nowhere"):
         Storage("nowhere://x")

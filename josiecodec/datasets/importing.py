@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,12 @@ _OF_CUTS = (CODES, "codes_pad", "codec", "fingerprint", "n_frames", "seconds", "
 
 
 def import_dataset(source: str | Path, target: str | Path, shard_clips: int = SHARD_CLIPS) -> int:
-    """Write what `source` holds as a dataset in the new folder `target`. Returns the number of clips.
+    """Write what `source` holds as a dataset in the new folder `target`, which appears only when complete. Returns the
+    number of clips.
 
     Raises:
-        CodecError: if the target exists, or a package is not installed.
+        CodecError: if the target exists or cannot be written, or a package is not installed.
+        CodesError: if codes are not those of a clip of this model.
         FormatError: if nothing can be read there, or a line is damaged.
         ModelError: if codes were made by another model than `dataset.json` says.
     """
@@ -42,10 +46,21 @@ def import_dataset(source: str | Path, target: str | Path, shard_clips: int = SH
     first = next(shards, None)  # before the folder is made
     if first is None:
         raise FormatError(f"{source}: no clips with codes")
-    writer = ShardWriter(target, info)
-    for number, clips in enumerate(itertools.chain([first], shards)):
-        writer.write(number, iter(clips))
-    return len(TokenDataset(target))
+    made = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made.mkdir()
+        try:
+            writer = ShardWriter(made, info)
+            for number, clips in enumerate(itertools.chain([first], shards)):
+                writer.write(number, iter(clips))
+            count = len(TokenDataset(made))
+            made.rename(target)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    except OSError as error:
+        raise CodecError(f"{target}: cannot be written ({error.strerror})") from None
+    return count
 
 
 def _open(source: Path) -> tuple[DatasetInfo, Iterator[Row]]:
@@ -84,7 +99,7 @@ def _of_shar(folder: Path, info: DatasetInfo) -> Iterator[Row]:
 
 
 def _of_lines(path: Path, info: DatasetInfo) -> Iterator[Row]:
-    with open(path, encoding="utf-8") as lines:
+    with open(path, "rb") as lines:
         for number, text in enumerate(lines, 1):
             if not text.strip():
                 continue
@@ -98,7 +113,7 @@ def _of_lines(path: Path, info: DatasetInfo) -> Iterator[Row]:
                 meta.setdefault("duration", len(codes) * info.frame_rate[1] / info.frame_rate[0])
                 if not meta.get("text", True):
                     del meta["text"]  # NeMo wants one of every clip
-            except (ValueError, TypeError, KeyError, OSError, RecursionError, StopIteration) as error:
+            except (ValueError, TypeError, KeyError, OSError, RecursionError, StopIteration, OverflowError) as error:
                 raise FormatError(f"{path}, line {number}: no clip with codes ({error})") from None
             yield codes, meta
 
@@ -111,7 +126,8 @@ def _listed(folder: Path, codes: Any) -> np.ndarray:
 
 
 def _saved(folder: Path, name: str) -> np.ndarray:
-    return np.asarray(np.load(folder / name, allow_pickle=False))
+    # Mapped, for a header may claim more than there is; then copied, as every map holds a file open.
+    return np.array(np.lib.format.open_memmap(folder / name, mode="r"))
 
 
 def _tensor(folder: Path, name: str) -> np.ndarray:
@@ -119,7 +135,15 @@ def _tensor(folder: Path, name: str) -> np.ndarray:
 
     moved = folder / CODES / Path(name).parent.name / Path(name).name  # beside the manifest, wherever that is now
     path = moved if moved.is_file() else folder / name
-    return np.ascontiguousarray(torch.load(path, map_location="cpu", weights_only=True).numpy().T)
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # whatever unpickling and the archive's reader raise
+        raise ValueError(f"{path.name}: {type(error).__name__}") from None
+    if not isinstance(found, torch.Tensor) or found.layout != torch.strided or found.is_quantized:
+        raise ValueError(f"{path.name} is no tensor of codes")
+    return np.ascontiguousarray(found.numpy().T)
 
 
 _READERS: dict[str, Callable[[Path, Any], np.ndarray]] = {

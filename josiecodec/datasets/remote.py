@@ -105,7 +105,7 @@ class ShardStream(IterableDataset):
     Raises:
         FormatError: if there is no dataset.
         CodecError: if it cannot be listed, or a package is not installed.
-        CodesError: if the arguments make no sense.
+        CodesError: if the arguments make no sense, or there is nothing to repeat.
     """
 
     def __init__(
@@ -147,10 +147,23 @@ class ShardStream(IterableDataset):
         self.seed, self.epoch = int(state["seed"]), int(state["epoch"])
         self._group, self._given = int(state["group"]), int(state["given"])
 
+    def set_epoch(self, epoch: int) -> None:
+        """Begin there with the next `iter`. Workers of a `DataLoader` that do not persist are copies of the stream as
+        it is here, which does not count what they read: without this each pass gives them the same order."""
+        self.epoch, self._group, self._given = epoch, 0, 0
+
     def __iter__(self) -> Iterator[Any]:
         while True:
-            yield from self._epoch()
-            self.epoch, self._group, self._given = self.epoch + 1, 0, 0
+            begins, given = not (self._group or self._given), 0
+            for sample in self._epoch():
+                given += 1
+                yield sample
+            if self.repeat and begins and not given:
+                raise CodesError(
+                    f"{self.url}: nothing to repeat: no clip is long enough, or there are fewer shards than processes"
+                    f" and workers ({len(self.shards)})"
+                )
+            self.set_epoch(self.epoch + 1)
             if not self.repeat:
                 return
 

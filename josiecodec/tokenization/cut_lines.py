@@ -19,7 +19,10 @@ def our_keys(values: dict[str, Any]) -> dict[str, Any]:
         ValueError: if it is a cut of Lhotse that is no part of a file.
     """
     if values.get("type") in _CUTS:
-        return _of_cut(values)
+        try:
+            return _of_cut(values)
+        except (TypeError, AttributeError, KeyError):  # of values of other kinds than a cut has
+            raise ValueError(f"a damaged {values['type']} of Lhotse") from None
     nemo = "audio_filepath" in values or "audio_filename" in values
     line = {_KEY_ALIASES.get(key) or key: value for key, value in values.items()}
     if nemo and isinstance(line.get("path"), str):

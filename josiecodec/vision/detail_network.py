@@ -143,9 +143,10 @@ class DetailNetwork:
             if known is latents:
                 return x
         x = self._layer(self._features(latents), "input")
-        self._entered.append((latents, x))
-        while sum(x.shape[0] * x.shape[1] for _, x in self._entered) > KEPT_BLOCKS:
-            del self._entered[0]
+        entered = [*self._entered, (latents, x)]  # a new list: other threads may go through the one before
+        while sum(known.shape[0] * known.shape[1] for _, known in entered) > KEPT_BLOCKS:
+            del entered[0]
+        self._entered = entered
         return x
 
     def _features(self, latents: Array) -> Array:
