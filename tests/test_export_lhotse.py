@@ -257,6 +257,20 @@ def test_cuts_of_another_model_are_refused(dataset, tmp_path):
         import_dataset(tmp_path / "out", tmp_path / "d")
 
 
+def test_pictures_are_imported_with_their_level_counts(tmp_path):
+    writer = ShardWriter(tmp_path / "v", VISION_INFO)
+    codes = np.array([[1, 2, -1], [3, -1, -1], [4, 5, 6], [-1, -1, -1]])
+    writer.write(0, [(codes, {"id": "a", "source": "a.png", "start": 0.0, "grid": [1, 2, 2], "rate": [0, 1]})])
+    export(TokenDataset(tmp_path / "v"), tmp_path / "out", "npy")
+    assert import_dataset(tmp_path / "out", tmp_path / "d") == 1
+    assert np.array_equal(TokenDataset(tmp_path / "d")[0].signed, codes)
+    assert TokenDataset(tmp_path / "d")[0].meta == TokenDataset(tmp_path / "v")[0].meta
+    (path,) = (tmp_path / "out").rglob("*.levels.npy")
+    np.save(path, np.zeros(3, np.uint8))
+    with pytest.raises(FormatError, match="does not fit the codes"):
+        import_dataset(tmp_path / "out", tmp_path / "e")
+
+
 def test_pictures_are_refused(tmp_path):
     writer = ShardWriter(tmp_path / "v", VISION_INFO)
     writer.write(0, [])

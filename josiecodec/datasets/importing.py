@@ -110,7 +110,10 @@ def _of_lines(path: Path, info: DatasetInfo) -> Iterator[Row]:
                 meta.setdefault("id", f"{path.stem}-{number}")
                 meta.setdefault("source", line.get("audio_filepath", meta["id"]))
                 meta.setdefault("start", line.get("offset") or 0.0)
-                meta.setdefault("duration", len(codes) * info.frame_rate[1] / info.frame_rate[0])
+                if info.frame_rate[0]:
+                    meta.setdefault("duration", len(codes) * info.frame_rate[1] / info.frame_rate[0])
+                if info.is_vision:
+                    codes = _with_levels(codes, path.parent / line["file"])
                 if not meta.get("text", True):
                     del meta["text"]  # NeMo wants one of every clip
             except (ValueError, TypeError, KeyError, OSError, RecursionError, StopIteration, OverflowError) as error:
@@ -128,6 +131,14 @@ def _listed(folder: Path, codes: Any) -> np.ndarray:
 def _saved(folder: Path, name: str) -> np.ndarray:
     # Mapped, for a header may claim more than there is; then copied, as every map holds a file open.
     return np.array(np.lib.format.open_memmap(folder / name, mode="r"))
+
+
+def _with_levels(codes: np.ndarray, path: Path) -> np.ndarray:
+    """Codes of patches, -1 where one has no further level: how many it has is in a file beside theirs."""
+    levels = _saved(path.parent, f"{path.stem}.levels.npy")
+    if codes.ndim != 2 or levels.shape != codes.shape[:1] or levels.dtype.kind not in "iu":
+        raise ValueError(f"{path.stem}.levels.npy does not fit the codes")
+    return np.where(np.arange(codes.shape[1]) < levels[:, None], codes.astype(np.int64), -1)
 
 
 def _tensor(folder: Path, name: str) -> np.ndarray:
