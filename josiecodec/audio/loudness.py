@@ -19,8 +19,8 @@ from functools import cache
 
 import numpy as np
 
-USUAL = (-35.0, -15.0)  # LUFS: outside, speech loses PESQ or mel distance (benchmarks/results/audio_training.md)
-TARGET = -26.0  # LUFS
+USUAL = (-42.0, -15.0)  # LUFS: outside, speech loses PESQ or mel distance (benchmarks/results/audio_training.md)
+TARGET = -30.0  # LUFS
 ABSOLUTE_GATE, RELATIVE_GATE = -70.0, -10.0  # LUFS, LU
 WINDOW = 0.4  # seconds; the next one begins half of that later
 OFFSET = -0.691  # LUFS of a mean square of 1 after the weighting
@@ -54,9 +54,8 @@ class LoudnessMeter:
         hop, window = self.size // 2, np.hanning(self.size + 1)[:-1]
         first = 0
         while first + self.size <= len(self._rest):
-            self._powers.append(
-                _power(self._rest[first : first + self.size] * window, self._rate) / (0.375 * self.size)
-            )
+            part = self._rest[first : first + self.size] * window
+            self._powers.append(_power(part, self.size, self._rate) / (0.375 * self.size))
             first += hop
         self._rest = self._rest[first:]
 
@@ -64,7 +63,7 @@ class LoudnessMeter:
         """Of all samples so far in LUFS; minus infinity of silence. Less than a window is measured as it is."""
         powers = np.array(self._powers)
         if not len(powers):
-            powers = np.array([_power(self._rest, self._rate) / max(len(self._rest), 1)])
+            powers = np.array([_power(self._rest, self.size, self._rate) / max(len(self._rest), 1)])
         powers = powers[powers > 10 ** ((ABSOLUTE_GATE - OFFSET) / 10)]
         if not len(powers):
             return -math.inf
@@ -103,19 +102,16 @@ def amplified(blocks: Iterable[np.ndarray], gain: int) -> Iterator[np.ndarray]:
     return (block * factor(gain) if gain else block for block in blocks)
 
 
-def _power(x: np.ndarray, sample_rate: int) -> float:
-    """Sum of the squares of samples [n] after the K-weighting."""
-    size = len(x)
-    if not size:
-        return 0.0
-    spectrum = np.fft.rfft(x.astype(np.float64))
+def _power(x: np.ndarray, size: int, sample_rate: int) -> float:
+    """Sum of the squares of at most `size` samples after the K-weighting."""
+    spectrum = np.fft.rfft(x.astype(np.float64), size)
     energy = (spectrum.real**2 + spectrum.imag**2) * _weights(size, sample_rate)
     return float(energy.sum() / size)
 
 
 @cache
 def _weights(size: int, sample_rate: int) -> np.ndarray:
-    """Squared magnitudes of the K-weighting at the bins of a spectrum of real samples, those that stand for two doubled.
+    """Squared magnitudes of the K-weighting at the bins of a real spectrum, doubled where a bin stands for two.
 
     Both filters are those of BS.1770, from their analog prototypes by the bilinear transform.
     """
@@ -128,11 +124,8 @@ def _weights(size: int, sample_rate: int) -> np.ndarray:
     response = np.polyval(shelf[::-1], z) / np.polyval(low[::-1], z)
     frequency, quality = HIGH_PASS
     k = math.tan(math.pi * min(frequency / sample_rate, 0.49))
-    response = (
-        response * (1 - z) ** 2 / np.polyval((1 - k / quality + k * k, 2 * (k * k - 1), 1 + k / quality + k * k), z)
-    )
+    low = (1 + k / quality + k * k, 2 * (k * k - 1), 1 - k / quality + k * k)
+    response = response * low[0] * (1 - z) ** 2 / np.polyval(low[::-1], z)
     double = np.full(size // 2 + 1, 2.0)
-    double[0] = 1.0
-    if not size % 2:
-        double[-1] = 1.0
+    double[[0, -1]] = 1.0
     return double * np.abs(response) ** 2

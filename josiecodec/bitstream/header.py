@@ -105,6 +105,11 @@ class AudioInfo(StreamInfo):
         """Bits per second of the codes alone, in fixed-length code words."""
         return self.levels * code_bits(self.codebook_size) * self.sample_rate / self.frame_size
 
+    @property
+    def scale(self) -> float:
+        """What decoded samples are multiplied by to undo the gain."""
+        return float(10 ** (-self.gain / 20))
+
 
 @dataclass(frozen=True)
 class VisionInfo(StreamInfo):
@@ -195,8 +200,7 @@ def write_header(streams: Sequence[StreamInfo]) -> bytes:
     body = b""
     for s in streams:
         check_limits(s)
-    _check_images(streams)
-    _check_alpha(streams)
+    _check_companions(streams)
     version = _version(streams)
     for s in streams:
         name = s.model.encode()
@@ -261,8 +265,7 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
         raise FormatError("the header is damaged") from None
     if not 1 <= len(streams) <= MAX_STREAMS:
         raise FormatError(f"{len(streams)} streams")
-    _check_images(streams)
-    _check_alpha(streams)
+    _check_companions(streams)
     return streams, end + 4
 
 
@@ -286,35 +289,20 @@ def image_of(streams: Sequence[StreamInfo], index: int) -> int | None:
     return index + 1 if index + 1 < len(streams) and is_image(streams[index + 1]) else None
 
 
-def _check_images(streams: Sequence[StreamInfo]) -> None:
-    """Make sure that each stereo image follows a stream of audio that it fits.
+def _check_companions(streams: Sequence[StreamInfo]) -> None:
+    """Make sure that each stereo image follows a stream of audio that it fits, and each stream of alpha an image.
 
     Raises:
         FormatError: if it does not.
     """
-    for index, image in enumerate(streams):
-        if not isinstance(image, AudioInfo) or not image.image:
-            continue
-        sound = streams[index - 1] if index else None
-        fits = isinstance(sound, AudioInfo) and not sound.image
-        for name in ("length", "sample_rate", "frame_size"):
-            fits = fits and getattr(sound, name) == getattr(image, name)
-        if not fits:
-            raise FormatError("a stereo image does not follow a stream of audio that it fits")
-
-
-def _check_alpha(streams: Sequence[StreamInfo]) -> None:
-    """Make sure that each stream of alpha follows an image that it fits.
-
-    Raises:
-        FormatError: if it does not.
-    """
-    for index, alpha in enumerate(streams):
-        if isinstance(alpha, AlphaInfo):
-            image = streams[index - 1] if index else None
-            size = (alpha.width, alpha.height, alpha.length)
-            fits = isinstance(image, VisionInfo) and not image.rate
-            if not fits or not isinstance(image, VisionInfo) or size != (image.width, image.height, image.length):
+    for before, own in zip([None, *streams], streams):
+        if isinstance(own, AudioInfo) and own.image:
+            same = all(getattr(before, n, -1) == getattr(own, n) for n in ("length", "sample_rate", "frame_size"))
+            if not isinstance(before, AudioInfo) or before.image or not same:
+                raise FormatError("a stereo image does not follow a stream of audio that it fits")
+        elif isinstance(own, AlphaInfo):
+            same = all(getattr(before, n, -1) == getattr(own, n) for n in ("width", "height", "length"))
+            if not isinstance(before, VisionInfo) or before.rate or not same:
                 raise FormatError("alpha does not follow an image that it fits")
 
 

@@ -7,9 +7,7 @@ import io
 import shutil
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +15,6 @@ import numpy as np
 
 from ..atomic import write_bytes
 from ..audio.config import CHUNK_FRAMES
-from ..audio.loudness import amplified, gain_of
 from ..bitstream.container import TokenReader, TokenWriter
 from ..bitstream.header import AudioInfo, find_stream, image_of
 from ..bitstream.marks import Mark
@@ -29,6 +26,7 @@ from .audio_coder import AudioCoder
 from .audio_piece import AudioPiece
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .layer_rate import Fitted
+from .level import Level
 from .result import Progress, Result
 from .sample_decoder import SampleDecoder
 from .stereo import placed_blocks
@@ -50,8 +48,8 @@ def encode_file(
 ) -> Result:
     """Encode an audio file to a `.josie` file of one channel, block by block; `audio_stereo.py` makes those of two.
 
-    A recording that is much quieter or louder than others is coded at the usual level, for which it is read once more; the
-    header says so, and it comes back as loud as it was.
+    A recording that is much quieter or louder than others is coded at the usual level, for which it is read once more;
+    the header says so, and it comes back as loud as it was.
 
     With a rate in kbit/s the file is made with as many levels as fit it: of models by frame in one more pass through
     the audio (two if it is longer than 20 minutes), of others in one to three.
@@ -130,44 +128,6 @@ def _encode(
                 progress(min(length / expected, 1.0))
         writer.close([length])
     return Result(length / codec.sample_rate, writer.size, n_q=n_q)
-
-
-@dataclass(frozen=True)
-class Level:
-    """How loud a recording is coded.
-
-    Attributes:
-        scale: factor for all samples that decoders do not undo.
-        gain: decibels that they do undo, see `audio/loudness.py`.
-    """
-
-    scale: float = 1.0
-    gain: int = 0
-
-    @classmethod
-    def of(cls, codec: AudioCoder, reopen: Callable[[], SampleReader], reading: Reading | None) -> Level:
-        """What brings a recording to the usual level of a codec; it is read once for that, or twice to normalize it."""
-        scale = normalizing_gain(reopen) if reading and reading.normalize else 1.0
-        if not codec.config.has_usual_level:
-            return cls(scale)
-        with reopen() as reader, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # reading it again will say the same
-            return cls(scale, gain_of(reader.mono_samples(codec.sample_rate, gain=scale), codec.sample_rate))
-
-    def samples(self, reader: SampleReader, sample_rate: int, seconds: float | None = None) -> Iterator[np.ndarray]:
-        """The beginning of a recording, or all of it, as it is coded."""
-        return amplified(reader.mono_samples(sample_rate, 0.0, seconds, gain=self.scale), self.gain)
-
-    def put(self, info: AudioInfo) -> AudioInfo:
-        """The header of a stream, with this gain."""
-        return replace(info, gain=self.gain)
-
-
-def normalizing_gain(reopen: Callable[[], SampleReader]) -> float:
-    """The factor that brings the highest sample of a recording to full scale; 1 if it is silent."""
-    with reopen() as reader:
-        peak = reader.peak()
-    return 1.0 / peak if peak > 0 else 1.0
 
 
 @contextlib.contextmanager

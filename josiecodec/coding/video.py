@@ -23,10 +23,11 @@ from ..media.audio_open import Reading, SampleReader
 from ..media.video_reader import VideoReader
 from ..media.video_sound import FilmSound
 from ..settings import EncoderSettings, Rate, fitting_rate
-from .audio import Level, Marker, encode_blocks
+from .audio import Marker, encode_blocks
 from .heap import return_freed
 from .jodio import Jodio
 from .jovio import Jovio
+from .level import Level
 from .motion_codec import KEY_SECONDS, moves, video_encoder
 from .motion_encoder import MotionEncoder
 from .result import Progress, Result

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..audio.loudness import amplified, factor, gain_of
 from ..coding.audio import encode_blocks
 from ..coding.audio_coder import AudioCoder
+from ..coding.level import level_gain, louder
 from ..errors import CodecError, MediaError
 from ..media.apart import ApartPool, shared_pool
 from ..media.audio_open import clip_blocks, clip_samples
@@ -60,7 +60,7 @@ def encode_loaded_audio(
     """The same of clips that were read already, somewhere else; too long ones are read here."""
     readers = shared_pool()
     for window in _windows(clips, WINDOW_BATCHES * settings.batch_seconds * codec.sample_rate):
-        gains = {n: _gain(codec, [clip.wave]) for n, clip in enumerate(window) if clip.wave is not None}
+        gains = {n: level_gain(codec, [clip.wave]) for n, clip in enumerate(window) if clip.wave is not None}
         codes = _encode_window(codec, window, settings, gains)
         for number, clip in enumerate(window):
             if clip.error is not None:
@@ -117,21 +117,12 @@ def _windows(clips: Iterable[LoadedClip], samples: float) -> Iterator[list[Loade
         yield window
 
 
-def _gain(codec: AudioCoder, blocks: Iterable[np.ndarray]) -> int:
-    """What brings a clip to the usual level of the codec, in decibels."""
-    return gain_of(blocks, codec.sample_rate) if codec.config.has_usual_level else 0
-
-
-def _amplified(wave: np.ndarray, gain: int) -> np.ndarray:
-    return wave * factor(gain) if gain else wave
-
-
 def _encode_window(
     codec: AudioCoder, window: list[LoadedClip], settings: Settings, gains: dict[int, int]
 ) -> dict[int, np.ndarray]:
     """Codes of all clips that were read, by their index in the window, amplified by so many decibels."""
     codes: dict[int, np.ndarray] = {}
-    waves = {n: _amplified(clip.wave, gains[n]) for n, clip in enumerate(window) if clip.wave is not None}
+    waves = {n: next(louder([clip.wave], gains[n])) for n, clip in enumerate(window) if clip.wave is not None}
     lengths = {n: len(wave) for n, wave in waves.items()}
     for batch in batches(lengths, settings.batch_seconds * codec.sample_rate if codec.config.causal else 0):
         for n, rows in zip(batch, codec.encode_batch([waves[n] for n in batch], settings.n_q)):
@@ -157,9 +148,9 @@ def _encode_long(readers: ApartPool, codec: AudioCoder, item: Item, n_q: int) ->
     samples = 0
     part = (item.start, item.duration, item.channel, item.audio_track)
     try:
-        gain = _gain(codec, readers.stream(clip_blocks, item.path, codec.sample_rate, *part))
+        gain = level_gain(codec, readers.stream(clip_blocks, item.path, codec.sample_rate, *part))
         blocks = readers.stream(clip_blocks, item.path, codec.sample_rate, *part)
-        for taken, codes in encode_blocks(codec, amplified(blocks, gain), n_q):
+        for taken, codes in encode_blocks(codec, louder(blocks, gain), n_q):
             samples += taken
             parts.append(codes.astype(np.uint16))
     except (CodecError, OSError) as error:
