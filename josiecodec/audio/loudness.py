@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 
 USUAL = (-42.0, -15.0)  # LUFS: outside, speech loses PESQ or mel distance (benchmarks/results/audio_training.md)
-TARGET = -30.0  # LUFS
+TARGET = -25.0  # LUFS
 ABSOLUTE_GATE, RELATIVE_GATE = -70.0, -10.0  # LUFS, LU
 WINDOW = 0.4  # seconds; the next one begins half of that later
 OFFSET = -0.691  # LUFS of a mean square of 1 after the weighting

@@ -2,7 +2,7 @@ import { RealFourier } from "../model/fourier";
 
 /** LUFS between which a recording is left as it is, and what others are brought to: as josiecodec/audio/loudness.py. */
 const USUAL: [number, number] = [-42, -15];
-const TARGET = -30;
+const TARGET = -25;
 const ABSOLUTE_GATE = -70;
 const RELATIVE_GATE = -10;
 const WINDOW = 0.4;
