@@ -298,7 +298,7 @@ def test_a_damaged_shar_is_one_error(dataset, tmp_path):
     ):
         whole = path.read_bytes()
         path.unlink() if data is None else path.write_bytes(data)
-        with pytest.raises(FormatError, match="shar: (damaged Shar|cut)"):
+        with pytest.raises(FormatError, match=r"shar: (damaged Shar|cut)"):
             import_dataset(tmp_path / "out", tmp_path / "d", shard_clips=2)
         assert [p.name for p in tmp_path.iterdir()] == ["out"]
         path.write_bytes(whole)
