@@ -121,9 +121,11 @@ def test_samples_that_are_not_finite_are_told(tmp_path, stereo):
     wave = np.stack([WAVE[:RATE], -0.3 * WAVE[:RATE]], 1)
     wave[100:103, 0], wave[200] = np.nan, np.inf
     soundfile.write(tmp_path / "a.wav", wave, RATE, subtype="FLOAT")
-    with SampleReader(tmp_path / "a.wav") as reader, pytest.warns(UserWarning, match="5 samples that are not finite"):
+    with SampleReader(tmp_path / "a.wav") as reader:
         parts = stereo_blocks(reader, RATE) if stereo else reader.mono_samples(RATE)
-        found = np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts], 1)
+        with pytest.warns(UserWarning, match="5 samples that are not finite"):
+            parts = list(parts)
+    found = np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts], 1)
     right = np.nan_to_num(wave.T, nan=0.0, posinf=0.0).astype(np.float32)
     assert np.allclose(found, right if stereo else right.mean(0, keepdims=True), atol=1e-6)
 
