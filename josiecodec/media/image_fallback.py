@@ -21,20 +21,21 @@ _PSD_GREY, _PSD_RGB, _PSD_PROFILE = 1, 3, 1039
 _MAX_RESOURCES = 10_000
 
 
-def deep_picture(file: IO[bytes], head: bytes, name: str) -> Image.Image | None:
+def deep_picture(file: IO[bytes], head: bytes, name: str, most: int) -> Image.Image | None:
     """A picture that Pillow does not open; None if it is none of these.
 
     Args:
         file: of the picture.
         head: its first bytes.
         name: for messages.
+        most: pixels that it may have.
 
     Raises:
         ValueError: if it is one whose numbers cannot be read.
     """
     if head.startswith(_TIFF_STARTS):
         return _tiff(file, head, name)
-    return _photoshop(file, head) if head.startswith(b"8BPS") else None
+    return _photoshop(file, head, most) if head.startswith(b"8BPS") else None
 
 
 def _tiff(file: IO[bytes], head: bytes, name: str) -> Image.Image | None:
@@ -74,12 +75,15 @@ def _described(kind: str, profile: bytes | None, orientation: int = 1) -> Image.
     return out
 
 
-def _photoshop(file: IO[bytes], head: bytes) -> Image.Image | None:
+def _photoshop(file: IO[bytes], head: bytes, most: int) -> Image.Image | None:
     """A file of Photoshop with 16 bits: the picture of all layers together."""
     from PIL import Image
 
     version, depth, mode = (int.from_bytes(head[at : at + 2], "big") for at in (4, 22, 24))
+    height, width = (int.from_bytes(head[at : at + 4], "big") for at in (14, 18))
     values = None
+    if height * width > most:
+        raise ValueError(f"{width} x {height} pixels are too many")
     if version == 1 and depth == 16 and mode in (_PSD_GREY, _PSD_RGB):
         profile = _photoshop_profile(file)
         values = decoded(file, _PSD_FORMS)

@@ -97,7 +97,7 @@ def _open(file: IO[bytes], suffix: str, head: bytes, name: str) -> Image.Image:
             warnings.simplefilter("ignore")  # large images are judged by the caller
             return Image.open(file, formats=formats)
     except UnidentifiedImageError:
-        found = deep_picture(file, head, name)
+        found = deep_picture(file, head, name, MAX_PIXELS)
         if found is None:
             raise
         return found

@@ -18,6 +18,7 @@ _D50: Point = (0.34570, 0.35854)
 _WHITE = (0.9642, 1.0, 0.8249)  # the same as XYZ
 _SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 _NEAR = 2e-3
+_LEAST_AREA, _LEAST_GAMMA, _MOST_GAMMA = 1e-3, 0.1, 10.0  # of primaries and curves that can be meant
 
 
 def hdr_numbers(profile: bytes | None) -> tuple[int, int] | None:
@@ -41,6 +42,9 @@ def matrix_numbers(profile: bytes | None) -> tuple[Points, int | float] | None:
     if curves or curve is None or any(abs(a - b) > _NEAR for a, b in zip(white, _WHITE)):
         return None
     red, green, blue = ((x / (x + y + z), y / (x + y + z)) for x, y, z in columns)
+    area = (green[0] - red[0]) * (blue[1] - red[1]) - (blue[0] - red[0]) * (green[1] - red[1])
+    if abs(area) < _LEAST_AREA or not (isinstance(curve, int) or _LEAST_GAMMA < curve < _MOST_GAMMA):
+        return None
     return (red, green, blue, _D50), curve
 
 
