@@ -1,6 +1,7 @@
 """Films that are not shown as they are stored: crop marks, sound that breaks off, pictures that are late."""
 
 import struct
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,6 +48,18 @@ def test_clean_aperture(tmp_path, turn):
     upright = np.rot90(whole, -1) if turn else whole
     right = upright[8:-16, 10:-6]
     np.testing.assert_array_equal(first_picture(path), np.rot90(right) if turn else right)
+
+
+@pytest.mark.parametrize(("profile", "told"), [(5, True), (8, False)])
+def test_dolby_vision_without_colors_for_others_is_told(tmp_path, profile, told):
+    path = film(tmp_path / "a.mp4", form="yuv444p", sound=None, flashes=(), seconds=0.2)
+    mark = struct.pack(">I4sBBB21x", 32, b"dvcC", 1, 0, profile << 1)
+    boxes = [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"]
+    path.write_bytes(put_into(path.read_bytes(), boxes, mark))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        first_picture(path)
+    assert ["Dolby Vision" in str(warning.message) for warning in caught] == [True] * told
 
 
 @pytest.mark.parametrize(("codec", "form"), [("libx264", "h264"), ("libx265", "hevc")])

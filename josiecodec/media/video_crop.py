@@ -83,6 +83,17 @@ def _inside(file: Any, start: int, end: int, *names: bytes) -> Iterator[tuple[in
 
 
 def _clean_aperture(file: Any, track: int, width: int, height: int) -> Crop:
+    data = _of_entry(file, track, b"clap")
+    if data is None:
+        return Crop()
+    numbers = struct.unpack(">IIIIiIiI", data[:32])
+    wide, high, right, down = (Fraction(*numbers[n : n + 2]) for n in (0, 2, 4, 6))
+    left, top = round((width - wide) / 2 + right), round((height - high) / 2 + down)
+    return Crop(left, width - left - round(wide), top, height - top - round(high))
+
+
+def _of_entry(file: Any, track: int, *names: bytes) -> bytes | None:
+    """What the first box of some names holds, at most 32 bytes, in the sample entry of a track of pictures of MP4."""
     for start, end in _inside(file, 0, os.fstat(file.fileno()).st_size, b"moov", b"trak"):
         head = next(_inside(file, start, end, b"tkhd"), None)
         if head is None:
@@ -93,13 +104,24 @@ def _clean_aperture(file: Any, track: int, width: int, height: int) -> Crop:
             continue
         for first, last in _inside(file, start, end, b"mdia", b"minf", b"stbl", b"stsd"):
             entry = first + 8
-            for place, _ in _inside(file, entry + _ENTRY, min(last, entry + MAX_ENTRY), b"clap"):
-                file.seek(place)
-                numbers = struct.unpack(">IIIIiIiI", file.read(32))
-                wide, high, right, down = (Fraction(*numbers[n : n + 2]) for n in (0, 2, 4, 6))
-                left, top = round((width - wide) / 2 + right), round((height - high) / 2 + down)
-                return Crop(left, width - left - round(wide), top, height - top - round(high))
-    return Crop()
+            for name, place, _ in _boxes(file, entry + _ENTRY, min(last, entry + MAX_ENTRY)):
+                if name in names:
+                    file.seek(place)
+                    return bytes(file.read(32))
+    return None
+
+
+def dolby_vision(path: str | Path, container: Any, stream: Any) -> int | None:
+    """The profile of Dolby Vision that a track of MP4 or MOV is coded in ("Dolby Vision Streams Within the ISO Base
+    Media File Format", 3.2); None if it is in none, or another container."""
+    if not container.format.name.startswith("mov"):
+        return None
+    try:
+        with open(path, "rb") as file:
+            data = _of_entry(file, stream.id, b"dvcC", b"dvvC", b"dvwC")
+    except (OSError, struct.error, IndexError):
+        return None
+    return data[2] >> 1 if data is not None and len(data) > 2 else None
 
 
 def _elements(file: Any, start: int, end: int) -> Iterator[tuple[int, int, int]]:

@@ -16,13 +16,14 @@ from .image_open import frame_count, opened
 from .mp4_index import without_index
 from .video_animation import animation_frames
 from .video_color import Colors, colors_of, on_white, to_rgb
-from .video_crop import crop_of, cut
+from .video_crop import crop_of, cut, dolby_vision
 from .video_file import Decoder, film_count, film_stream, open_film, packets, without_delay
 from .video_frames import Deinterlacer, Stamps, StorageOrder, orientation, square_size, turned
 from .video_rate import believable, choose_rate
 from .video_sound import sound_stream
 
 CLAIMED_STILL = 10.0  # seconds that a last picture without a length of its own stays, if the file claims to go on
+WITHOUT_BASE = (4, 5)  # profiles of Dolby Vision whose pictures are in no colours that other players know
 _INVISIBLE_VP8 = 0x10  # bit of the first byte of a packet that is not set if its picture is not shown
 
 
@@ -115,6 +116,12 @@ class Film:
         self._streams = [stream] if track is None else [stream, track]
         self._decoder = Decoder(stream)
         self.crop = crop_of(path, self.container, stream)
+        if dolby_vision(path, self.container, stream) in WITHOUT_BASE:
+            warnings.warn(
+                f"{self.name}: Dolby Vision of a profile whose colours mean nothing without metadata that are not "
+                "read: they come out wrong; convert it to HDR10 or SDR first",
+                stacklevel=3,
+            )
         self.sound_end: float | None = None
         self.picture_end: float | None = None
         self.colors: Colors | None = None
