@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..bitstream.motion_syntax import UNIT, MotionPicture
-from ..entropy.adaptive_bits import Contexts
+from ..bitstream.motion_syntax import UNIT, LevelChances, MotionPicture
 from ..vision.motion_field import MotionField, cells_of
 from ..vision.motion_planes import Planes
 from ..vision.motion_residual import add_residual, sizes_of, step_size, to_blocks, transform
@@ -67,7 +66,7 @@ def choose_motion(
     return MotionField(cells_of(motions[..., 0].astype(np.uint8)), field), vectors
 
 
-def quantized(difference: np.ndarray, step: int, offsets: np.ndarray, contexts: Contexts) -> np.ndarray:
+def quantized(difference: np.ndarray, step: int, offsets: np.ndarray, chances: LevelChances) -> np.ndarray:
     """Levels int16 [h, w, 6, 64] of what a prediction leaves over, blocks int16 [h, w, 6, 8, 8], by error and bits.
 
     `offsets` [h, w] are those of `add_residual`; errors of a patch count as much as its step says.
@@ -83,7 +82,7 @@ def quantized(difference: np.ndarray, step: int, offsets: np.ndarray, contexts: 
     for kind, (part, price) in enumerate(zip((slice(0, 4), slice(4, 6)), prices)):
         large = np.zeros(x.shape[:3], bool)
         large[:, :, part] = x[:, :, part].max(-1) > WORTH
-        levels[large], over = choose_levels(x[large], BlockBits.of(contexts, kind), price)
+        levels[large], over = choose_levels(x[large], BlockBits.of(chances, kind), price)
         gain[large] = np.maximum(over - PATTERN_BITS * price, 0) * (LAMBDA / price)
     levels[gain <= 0] = 0
     levels[gain.sum(-1) <= PATCH_BITS * LAMBDA] = 0
@@ -91,12 +90,12 @@ def quantized(difference: np.ndarray, step: int, offsets: np.ndarray, contexts: 
 
 
 def code_picture(
-    picture: Seen, prediction: Planes, motion: MotionPicture, step: int, offsets: np.ndarray, contexts: Contexts
+    picture: Seen, prediction: Planes, motion: MotionPicture, step: int, offsets: np.ndarray, chances: LevelChances
 ) -> Planes:
     """Choose the levels of a picture whose prediction is known, and put them into `motion`; what a decoder will see."""
     motion.varied = True
     over = difference(picture.planes, prediction)
-    motion.levels = quantized(over, step, UNIT * offsets, contexts)
+    motion.levels = quantized(over, step, UNIT * offsets, chances)
     offsets = code_flats(picture.planes, over, step, offsets, motion.levels, not motion.layer)
     motion.offsets = np.where(motion.levels.any((2, 3)), offsets, 0).astype(np.int8)
     return add_residual(prediction, motion.levels, step, UNIT * motion.offsets.astype(int))

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from ..bitstream.container import MAX_PAYLOAD
-from ..bitstream.motion_payload import MotionPayload, MotionRows, PictureHead
-from ..bitstream.motion_syntax import MAX_OFFSET, UNIT, MotionPicture, PictureSyntax
+from ..bitstream.motion_mixed import syntax_of
+from ..bitstream.motion_payload import MIXED, MotionPayload, MotionRows, PictureHead
+from ..bitstream.motion_syntax import MAX_OFFSET, UNIT, MotionPicture
 from ..bitstream.patch_payload import PatchRows, pack_rows
 from ..entropy.adaptive_bits import BitEncoder
 from ..entropy.code_tables import EntropyTables
@@ -39,6 +40,7 @@ from .motion_rate import EVEN, LEAST, MOST, OFF, Course, Forecast
 from .rate_control import RowEncoder
 from .vision_door import VisionDoor
 
+TOOLS = MIXED  # of all videos
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
 WINDOW = 256  # pictures, at most
 KEY_SECONDS = 10.0
@@ -244,12 +246,12 @@ class MotionEncoder:
         price = 8 * LAMBDA * (step_size(step, False) / 16) ** 2  # of a byte
         tried = []
         for base, coded, parities, prediction in bases:
-            syntax, picture = PictureSyntax(*self._grid), MotionPicture.empty(0, 0, *self._grid)
+            syntax, picture = syntax_of(*self._grid, TOOLS), MotionPicture.empty(0, 0, *self._grid)
             fine, own = within_reach(seen.planes, prediction, step, offsets, True)
-            planes = code_picture(seen, prediction, picture, fine, own, syntax.contexts[0])
+            planes = code_picture(seen, prediction, picture, fine, own, syntax.level_chances(0))
             encoder = BitEncoder()
-            syntax.code(encoder, picture)
-            head = PictureHead(0, fine, base=base, coded=coded, parities=parities, varied=True)
+            syntax.code(encoder, picture, fine)
+            head = PictureHead(0, fine, base=base, coded=coded, parities=parities, varied=True, tools=TOOLS)
             payload = MotionPayload(head, encoder.finish())
             cost = squared_error(seen.planes, planes) + price * len(payload.to_bytes())
             tried.append((wrong_flats(seen.planes, planes, True).sum(), cost, payload, planes, syntax))
@@ -296,11 +298,11 @@ class MotionEncoder:
         picture.uses, picture.vectors = motion.uses, motion.vectors
         prediction = compensate([r.planes.reference for r in known], motion)
         step, offsets = within_reach(seen.planes, prediction, step, offsets, False)
-        planes = code_picture(seen, prediction, picture, step, offsets, state.syntax.contexts[planned.layer])
+        planes = code_picture(seen, prediction, picture, step, offsets, state.syntax.level_chances(planned.layer))
         encoder = BitEncoder()
-        state.syntax.code(encoder, picture)
+        state.syntax.code(encoder, picture, step)
         away = tuple(r - shown for r in references)
-        head = PictureHead(planned.layer, step, shown - state.coded, away, varied=True)
+        head = PictureHead(planned.layer, step, shown - state.coded, away, varied=True, tools=0)
         state.keep(shown, planes, planned.layer)
         return MotionPayload(head, encoder.finish())
 

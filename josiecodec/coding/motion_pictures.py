@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..bitstream.motion_mixed import MixedSyntax, Syntax, syntax_of
 from ..bitstream.motion_payload import MOST_KEPT, MotionPayload
-from ..bitstream.motion_syntax import UNIT, MotionPicture, PictureSyntax
+from ..bitstream.motion_syntax import UNIT, MotionPicture
 from ..bitstream.patch_payload import unpack_rows
 from ..entropy.adaptive_bits import BitDecoder
 from ..entropy.code_tables import EntropyTables
@@ -31,7 +32,7 @@ class Decoded:
         coded: pictures so far, those before the first included.
     """
 
-    syntax: PictureSyntax | None = None
+    syntax: Syntax | None = None
     kept: dict[int, Planes] = field(default_factory=dict)
     coded: int = 0
 
@@ -80,15 +81,16 @@ class PictureDecoder:
             raise FormatError(f"a step of {head.step}")
         shown = state.coded + head.later
         if payload.key:
-            state.syntax, state.kept = PictureSyntax(self.h, self.w), {}
+            state.syntax, state.kept = syntax_of(self.h, self.w, head.tools), {}
             references, prediction = [], self._base(payload)
         else:
-            if state.syntax is None or any(shown + n not in state.kept for n in head.references):
+            known = state.syntax is not None and isinstance(state.syntax, MixedSyntax) == (head.tools is not None)
+            if not known or any(shown + n not in state.kept for n in head.references):
                 raise FormatError(f"picture {shown} is predicted from one that is not there")
             references, prediction = [state.kept[shown + n] for n in head.references], None
         picture = MotionPicture.empty(head.layer, len(references), self.h, self.w, head.varied)
         decoder = BitDecoder(payload.bits)
-        state.syntax.code(decoder, picture)
+        state.syntax.code(decoder, picture, head.step)
         check_end(decoder)
         if prediction is None:
             prediction = compensate([r.reference for r in references], MotionField(picture.uses, picture.vectors))
