@@ -18,7 +18,8 @@ MAX_AWAY = 64  # pictures between a picture and those that it is predicted from,
 MAX_BASE = 1 << 19  # bytes
 MIXED = 1  # tools: probabilities mixed from several guesses, see `motion_mixed.py`
 SHAPES = 2  # patches whose luma is one block of 16 x 16
-TOOLS = MIXED | SHAPES  # all that are known
+ENHANCED = 8  # pictures that are filtered, see `vision/motion_enhance.py`
+TOOLS = MIXED | SHAPES | ENHANCED  # all that are known
 MOST_KEPT = 8  # decoded pictures that later ones may refer to
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..bitstream.motion_mixed import MixedSyntax, Syntax, syntax_of
-from ..bitstream.motion_payload import MOST_KEPT, MotionPayload
+from ..bitstream.motion_payload import ENHANCED, MOST_KEPT, MotionPayload
 from ..bitstream.motion_syntax import UNIT, MotionPicture
 from ..bitstream.patch_payload import unpack_rows
 from ..entropy.adaptive_bits import BitDecoder
 from ..entropy.code_tables import EntropyTables
 from ..entropy.range_coder import check_end
 from ..errors import FormatError
+from ..vision.motion_enhance import copied_blocks, enhanced
 from ..vision.motion_field import MotionField, compensate
 from ..vision.motion_planes import Planes
 from ..vision.motion_residual import MAX_STEP, add_residual
@@ -30,15 +31,17 @@ class Decoded:
         syntax: with contexts as they have adapted; None before the first key picture.
         kept: the latest pictures that others may be predicted from, by when they are shown.
         coded: pictures so far, those before the first included.
+        tools: that the last key picture names.
     """
 
     syntax: Syntax | None = None
     kept: dict[int, Planes] = field(default_factory=dict)
     coded: int = 0
+    tools: int = 0
 
     def copy(self) -> Decoded:
         """The same, to go on by itself."""
-        return Decoded(None if self.syntax is None else self.syntax.copy(), dict(self.kept), self.coded)
+        return Decoded(None if self.syntax is None else self.syntax.copy(), dict(self.kept), self.coded, self.tools)
 
     def keep(self, shown: int, planes: Planes, layer: int) -> None:
         """Note a picture that was decoded."""
@@ -52,6 +55,12 @@ class Decoded:
 def grey(h: int, w: int) -> Planes:
     """A picture of h x w patches that shows nothing."""
     return Planes(*(np.full((h * n, w * n), GREY, np.uint8) for n in (16, 8, 8)))
+
+
+def filtered(planes: Planes, step: int, picture: MotionPicture) -> Planes:
+    """A decoded picture, filtered as it is shown and predicted from."""
+    copied = copied_blocks(picture.uses, picture.vectors, picture.levels, picture.shapes)
+    return enhanced(planes, step, UNIT * picture.offsets.astype(int), picture.layer, copied)
 
 
 class PictureDecoder:
@@ -81,7 +90,7 @@ class PictureDecoder:
             raise FormatError(f"a step of {head.step}")
         shown = state.coded + head.later
         if payload.key:
-            state.syntax, state.kept = syntax_of(self.h, self.w, head.tools), {}
+            state.syntax, state.kept, state.tools = syntax_of(self.h, self.w, head.tools), {}, head.tools or 0
             references, prediction = [], self._base(payload)
         else:
             known = state.syntax is not None and isinstance(state.syntax, MixedSyntax) == (head.tools is not None)
@@ -95,6 +104,8 @@ class PictureDecoder:
         if prediction is None:
             prediction = compensate([r.reference for r in references], MotionField(picture.uses, picture.vectors))
         planes = add_residual(prediction, picture.levels, head.step, UNIT * picture.offsets.astype(int))
+        if state.tools & ENHANCED:
+            planes = filtered(planes, head.step, picture)
         state.keep(shown, planes, head.layer)
         return shown, planes
 

@@ -32,6 +32,7 @@ FAMILIES = (
     "detail_network",
     "detail_trellis",
     "index_map",
+    "motion_enhance",
     "motion_field",
     "motion_merge",
     "motion_mixed",
