@@ -61,8 +61,8 @@ CONTEXTS = sum(sum(sizes) for _, sizes in ELEMENTS.values())
 ROWS = sum(sets for sets, _ in ELEMENTS.values())
 
 
-def zigzag(size: int) -> np.ndarray:
-    """Places 16 x down + across, or 8 x, of a block in scan order."""
+def _zigzag(size: int) -> np.ndarray:
+    """Places `size` x down + across of a block in scan order."""
     order = sorted((i + j, i if (i + j) % 2 else j, i, j) for i in range(size) for j in range(size))
     return np.array([size * i + j for _, _, i, j in order])
 
@@ -72,7 +72,7 @@ def tables() -> tuple[np.ndarray, ...]:
     """See `tables` of the kernel."""
     places, near = [], []
     for size in (8, 8, 16):
-        scan = zigzag(size)
+        scan = _zigzag(size)
         back = {int(place): k for k, place in enumerate(scan)}
         for place in scan.tolist():
             down, across = divmod(place, size)
@@ -81,18 +81,17 @@ def tables() -> tuple[np.ndarray, ...]:
             for up, left in ((1, 0), (0, 1), (1, 1), (2, 0), (0, 2)):
                 inside = down >= up and across >= left
                 near.append(back[size * (down - up) + across - left] if inside else -1)
-    return np.array(places), np.array(near), np.array([0, 64, 128]), np.array([64, 64, 256]), fold()
+    return np.array(places), np.array(near), np.array([0, 64, 128]), np.array([64, 64, 256]), _fold()
 
 
-@cache
-def fold() -> np.ndarray:
+def _fold() -> np.ndarray:
     """Where coefficients of 16 x 16, in scan order, are kept among those of four blocks: 64 x block + place [256].
 
     Coefficient (i, j) is in block 2 (i mod 2) + j mod 2, at (floor(i / 2), floor(j / 2)): there it has about the
     frequency of the one that it stands for.
     """
-    back = np.argsort(zigzag(8))
-    down, across = np.divmod(zigzag(16), 16)
+    back = np.argsort(_zigzag(8))
+    down, across = np.divmod(_zigzag(16), 16)
     found: np.ndarray = 64 * (2 * (down % 2) + across % 2) + back[8 * (down // 2) + across // 2]
     return found
 
@@ -128,7 +127,7 @@ class MixedSyntax:
 
     def code(self, coder: Coder, picture: MotionPicture, step: int) -> None:
         """Write a picture with a step, or read one into an empty one."""
-        reading, layer = isinstance(coder, BitDecoder), picture.layer
+        layer = picture.layer
         if isinstance(coder, BitDecoder):
             state, data = (
                 [coder.code, coder.range, 0, 0, coder.position, 1],
@@ -138,28 +137,32 @@ class MixedSyntax:
             state, data = [coder.low, coder.range, coder.cache, coder.pending, 0, 0], np.empty(1 << 16, np.uint8)
         compiled = family("motion_mixed")
         kernels = compiled or interpreted("motion_mixed")
-        made: Any = np.array if compiled else list
+
+        def made(x: np.ndarray) -> Any:
+            return x if compiled else x.tolist()
+
         given = picture.uses, picture.vectors, picture.levels, picture.offsets, picture.shapes
         if picture.shapes is None:
             given = (*given[:4], np.zeros((self.h, self.w), np.uint8))
         arrays = [ready(x, t) for x, t in zip(given, (np.uint8, np.int16, np.int16, np.int8, np.uint8))]
-        adapting = [made(x[layer].ravel().tolist()) for x in (self.chances, self.counts, self.weights)]
-        known = (layout().ravel(), probabilities(), logits(), rates(LIMIT), np.zeros(8, int), np.zeros(8, int))
-        room = tuple(made([0] * n) for n in (256, 256, 6))
-        state = made(state)
+        own = self.chances[layer], self.counts[layer], self.weights[layer]
+        adapting = [made(x) for x in own]
+        fixed = layout().ravel(), probabilities(), logits(), rates(LIMIT)
+        room = tuple(made(np.zeros(n, np.int64)) for n in (8, 8, 256, 256, 6))
+        numbers: Any = made(np.array(state))
         error, data = kernels.code(
-            state, data, (*adapting, *(made(x.tolist()) for x in known)), tuple(made(x.tolist()) for x in tables()),
-            made([MAX_LEVEL, MAX_OFFSET, MAX_VECTOR, UNIT]), layer, picture.references, step, picture.varied,
-            bool(self.tools & SHAPES), *arrays, self.past, self.offsets, room,
+            numbers, data, (*adapting, *map(made, fixed), *room[:2]), tuple(map(made, tables())),
+            made(np.array([MAX_LEVEL, MAX_OFFSET, MAX_VECTOR, UNIT])), layer, picture.references, step, picture.varied,
+            bool(self.tools & SHAPES), *arrays, self.past, self.offsets, room[2:],
         )  # fmt: skip
         if error:
             raise FormatError(_ERRORS[error])
-        for x, own in zip((self.chances, self.counts, self.weights), adapting):
-            x[layer] = np.asarray(own).reshape(x[layer].shape)
+        for x, filled in zip(own, adapting):
+            x[:] = filled
         for x, filled in zip(given, arrays):
             if x is not filled:
                 x[:] = filled
-        numbers = [int(x) for x in state]
+        numbers = [int(x) for x in numbers]
         if isinstance(coder, BitDecoder):
             coder.code, coder.range, _, _, coder.position, _ = numbers
         else:
@@ -168,6 +171,11 @@ class MixedSyntax:
 
 
 Syntax = PictureSyntax | MixedSyntax
+
+
+def shaped(syntax: Syntax) -> bool:
+    """Whether luma of patches may be one block."""
+    return isinstance(syntax, MixedSyntax) and bool(syntax.tools & SHAPES)
 
 
 def syntax_of(h: int, w: int, tools: int | None) -> Syntax:

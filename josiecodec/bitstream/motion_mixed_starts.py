@@ -8,4 +8,5 @@ def starts():
     for n, (sets, sizes) in enumerate(ELEMENTS.values()):
         b = layout()[n, 0]
         w[:, b : b + sets, : len(sizes)] = int(65536 / len(sizes) * 1.0)
+    w = w.reshape(LAYERS, -1)
     return np.full((LAYERS, CONTEXTS), 32768, np.int64), np.zeros((LAYERS, CONTEXTS), np.int64), w

@@ -99,8 +99,8 @@ class MotionPicture:
     shapes: np.ndarray | None = None
 
     @staticmethod
-    def empty(layer: int, references: int, h: int, w: int, varied: bool = False) -> MotionPicture:
-        """One of which nothing is known yet."""
+    def empty(layer: int, references: int, h: int, w: int, varied: bool = False, shaped: bool = False) -> MotionPicture:
+        """One of which nothing is known yet; `shaped` if it may have shapes."""
         return MotionPicture(
             layer,
             references,
@@ -109,6 +109,7 @@ class MotionPicture:
             np.zeros((h, w, BLOCKS, SIZE), np.int16),
             np.zeros((h, w), np.int8),
             varied,
+            np.zeros((h, w), np.uint8) if shaped else None,
         )
 
 

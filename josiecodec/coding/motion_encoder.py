@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from ..bitstream.container import MAX_PAYLOAD
-from ..bitstream.motion_mixed import syntax_of
-from ..bitstream.motion_payload import ENHANCED, MIXED, MotionPayload, MotionRows, PictureHead
+from ..bitstream.motion_mixed import shaped, syntax_of
+from ..bitstream.motion_payload import ENHANCED, MIXED, SHAPES, MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MAX_OFFSET, UNIT, MotionPicture
 from ..bitstream.patch_payload import PatchRows, pack_rows
 from ..entropy.adaptive_bits import BitEncoder
@@ -40,7 +40,7 @@ from .motion_rate import EVEN, LEAST, MOST, OFF, Course, Forecast
 from .rate_control import RowEncoder
 from .vision_door import VisionDoor
 
-TOOLS = MIXED | ENHANCED  # of all videos
+TOOLS = MIXED | SHAPES | ENHANCED  # of all videos
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
 WINDOW = 256  # pictures, at most
 KEY_SECONDS = 10.0
@@ -246,10 +246,10 @@ class MotionEncoder:
         price = 8 * LAMBDA * (step_size(step, False) / 16) ** 2  # of a byte
         tried = []
         for base, coded, parities, prediction in bases:
-            syntax, picture = syntax_of(*self._grid, TOOLS), MotionPicture.empty(0, 0, *self._grid)
+            syntax, picture = syntax_of(*self._grid, TOOLS), MotionPicture.empty(0, 0, *self._grid, shaped=bool(TOOLS & SHAPES))
             fine, own = within_reach(seen.planes, prediction, step, offsets, True)
             planes = code_picture(seen, prediction, picture, fine, own, syntax.level_chances(0))
-            planes = filtered(planes, fine, picture)
+            planes = filtered(planes, fine, picture) if TOOLS & ENHANCED else planes
             encoder = BitEncoder()
             syntax.code(encoder, picture, fine)
             head = PictureHead(0, fine, base=base, coded=coded, parities=parities, varied=True, tools=TOOLS)
@@ -295,7 +295,7 @@ class MotionEncoder:
             motion, found = choose_motion(seen, known, hints, sizes, had, motion is not None)
             self._vectors.update({(shown, r): v for r, v in zip(references, found)})
             self._fields[shown] = motion, step
-        picture = MotionPicture.empty(planned.layer, len(references), *self._grid)
+        picture = MotionPicture.empty(planned.layer, len(references), *self._grid, shaped=shaped(state.syntax))
         picture.uses, picture.vectors = motion.uses, motion.vectors
         prediction = compensate([r.planes.reference for r in known], motion)
         step, offsets = within_reach(seen.planes, prediction, step, offsets, False)

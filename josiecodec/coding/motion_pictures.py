@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..bitstream.motion_mixed import MixedSyntax, Syntax, syntax_of
+from ..bitstream.motion_mixed import MixedSyntax, Syntax, shaped, syntax_of
 from ..bitstream.motion_payload import ENHANCED, MOST_KEPT, MotionPayload
 from ..bitstream.motion_syntax import UNIT, MotionPicture
 from ..bitstream.patch_payload import unpack_rows
@@ -97,13 +97,13 @@ class PictureDecoder:
             if not known or any(shown + n not in state.kept for n in head.references):
                 raise FormatError(f"picture {shown} is predicted from one that is not there")
             references, prediction = [state.kept[shown + n] for n in head.references], None
-        picture = MotionPicture.empty(head.layer, len(references), self.h, self.w, head.varied)
+        picture = MotionPicture.empty(head.layer, len(references), self.h, self.w, head.varied, shaped(state.syntax))
         decoder = BitDecoder(payload.bits)
         state.syntax.code(decoder, picture, head.step)
         check_end(decoder)
         if prediction is None:
             prediction = compensate([r.reference for r in references], MotionField(picture.uses, picture.vectors))
-        planes = add_residual(prediction, picture.levels, head.step, UNIT * picture.offsets.astype(int))
+        planes = add_residual(prediction, picture.levels, head.step, UNIT * picture.offsets.astype(int), picture.shapes)
         if state.tools & ENHANCED:
             planes = filtered(planes, head.step, picture)
         state.keep(shown, planes, head.layer)

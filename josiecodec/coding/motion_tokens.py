@@ -11,7 +11,7 @@ import numpy as np
 
 from ..bitstream.header import VisionInfo
 from ..bitstream.josie_file import TokenFile
-from ..bitstream.motion_mixed import syntax_of
+from ..bitstream.motion_mixed import shaped, syntax_of
 from ..bitstream.motion_payload import MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MotionPicture
 from ..bitstream.patch_payload import PatchRows, pack_rows, unpack_rows
@@ -40,6 +40,7 @@ class PictureTokens:
         offsets: int8 [h, w], the steps of patches less `step`, in units of 4; None if they are all the same.
         tools: of a key picture, what it and those behind it are coded with (`motion_payload.py`); 0 of those; None in a
             video without.
+        shapes: uint8 [h, w], 1 where the luma of a patch is one block of 16 x 16; None in a video that has no such.
     """
 
     shown: int
@@ -53,6 +54,7 @@ class PictureTokens:
     parities: bytes = b""
     offsets: np.ndarray | None = None
     tools: int | None = None
+    shapes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def tokens_of(codec: VisionFiles, info: VisionInfo, payloads: Iterable[MotionPay
             if head.base:
                 tables = codec.tables if head.coded else None
                 base = unpack_rows(head.base, h, w, info.levels, codec.codebook_size, head.coded, tables)
-        picture = MotionPicture.empty(head.layer, len(head.references), h, w, head.varied)
+        picture = MotionPicture.empty(head.layer, len(head.references), h, w, head.varied, shaped(syntax))
         decoder = BitDecoder(payload.bits)
         syntax.code(decoder, picture, head.step)
         check_end(decoder)
@@ -112,7 +114,7 @@ def tokens_of(codec: VisionFiles, info: VisionInfo, payloads: Iterable[MotionPay
         codes = to_codes(picture.levels)
         offsets = picture.offsets if head.varied else None
         kinds = shown, head.layer, head.step, references
-        yield PictureTokens(*kinds, picture.uses, picture.vectors, codes, base, head.parities, offsets, head.tools)
+        yield PictureTokens(*kinds, picture.uses, picture.vectors, codes, base, head.parities, offsets, head.tools, picture.shapes)
 
 
 def from_motion_tokens(
@@ -157,7 +159,7 @@ def payloads_of(codec: VisionFiles, pictures: Iterable[PictureTokens]) -> Iterat
         varied = p.offsets is not None
         offsets = np.zeros((h, w), np.int8) if p.offsets is None else p.offsets
         levels = from_codes(p.codes)
-        picture = MotionPicture(p.layer, len(p.references), p.uses, p.vectors, levels, offsets, varied)
+        picture = MotionPicture(p.layer, len(p.references), p.uses, p.vectors, levels, offsets, varied, p.shapes)
         syntax.code(encoder, picture, p.step)
         references = tuple(r - p.shown for r in p.references)
         head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded, p.parities, varied, p.tools)

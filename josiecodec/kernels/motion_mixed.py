@@ -327,7 +327,7 @@ def _motion(s, data, m, limits, cells, i, j, refs, wanted, residual, known, kind
     `wanted` is [4, 5], only what an encoder is given; `kinds` of the patches of this picture, `past` [4, h, w].
     """
     h, w = kinds.shape
-    index, layer = m[8], 2 if refs > 1 else 1
+    index = m[8]
     count = _candidates(cells, i, j, refs, known)
     reads = s[_READS] != 0
     whole = not reads and _same(wanted[0], wanted[1]) and _same(wanted[0], wanted[2]) and _same(wanted[0], wanted[3])

@@ -25,3 +25,4 @@ BANKS = (
         "14fefe0009fefffc0301"
     ),
 )
+BANKS = BANKS + BANKS

@@ -71,13 +71,15 @@ def pair_differences(plane: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return out
 
 
-def copied_blocks(uses: np.ndarray, vectors: np.ndarray, levels: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+def copied_blocks(
+    uses: np.ndarray, vectors: np.ndarray, levels: np.ndarray, shapes: np.ndarray | None
+) -> np.ndarray:
     """Which blocks [h, w, 6] of patches are copies of what was filtered before: without levels, moved by whole pixels.
 
     Args:
         uses, vectors: of the field, as of `MotionField`.
         levels: int16 [h, w, 6, 64].
-        shapes: uint8 [h, w], 1 where luma is one block.
+        shapes: uint8 [h, w], 1 where luma is one block; None if it never is.
     """
     moved = uses == 0
     for r, field in enumerate(vectors):
@@ -85,7 +87,8 @@ def copied_blocks(uses: np.ndarray, vectors: np.ndarray, levels: np.ndarray, sha
     h, w = levels.shape[:2]
     four = ~moved.reshape(h, 2, w, 2).transpose(0, 2, 1, 3).reshape(h, w, 4)
     coded: np.ndarray = levels.any(-1)
-    coded[..., :4] |= ((shapes > 0) & coded[..., :4].any(-1))[..., None]
+    if shapes is not None:
+        coded[..., :4] |= ((shapes > 0) & coded[..., :4].any(-1))[..., None]
     return np.concatenate([four, np.repeat(four.all(-1)[..., None], 2, -1)], -1) & ~coded
 
 
