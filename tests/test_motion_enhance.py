@@ -1,0 +1,102 @@
+"""The filter of decoded pictures: compiled and in NumPy, what it leaves alone, and files that name it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kit.vision import CONV, model, scene
+
+from josiecodec import kernels
+from josiecodec.bitstream.josie_file import TokenFile
+from josiecodec.bitstream.motion_payload import ENHANCED, MotionRows
+from josiecodec.coding import motion_encoder, motion_pictures
+from josiecodec.settings import Rate
+from josiecodec.vision.enhance_bank import BANKS
+from josiecodec.vision.motion_enhance import LEVELS, PAIRS, copied_blocks, enhanced
+from josiecodec.vision.motion_planes import Planes
+from josiecodec.vision.motion_residual import MAX_STEP
+
+
+def planes(h: int, w: int, seed: int, smooth: int = 3) -> Planes:
+    random = np.random.default_rng(seed)
+    made = []
+    for n in (16, 8, 8):
+        x = random.integers(0, 256, (n * h, n * w))
+        for _ in range(smooth):
+            x = (x + np.roll(x, 1, 0) + np.roll(x, 1, 1) + np.roll(x, 2, 1)) // 4
+        made.append(x.astype(np.uint8))
+    return Planes(*made)
+
+
+def same(a: Planes, b: Planes) -> bool:
+    return all(np.array_equal(getattr(a, n), getattr(b, n)) and getattr(a, n).dtype == np.uint8 for n in "yuv")
+
+
+def test_banks_have_all_classes():
+    assert [len(bank) for bank in BANKS] == [5 * (len(LEVELS) + 1) * len(PAIRS)] * 4
+
+
+@pytest.mark.parametrize(("h", "w", "smooth"), [(1, 1, 0), (3, 5, 0), (4, 3, 3), (2, 4, 9)])
+def test_compiled_as_in_numpy(monkeypatch, h, w, smooth):
+    pytest.importorskip("numba")
+    random = np.random.default_rng(h)
+    picture = planes(h, w, h + w, smooth)
+    for layer, step in enumerate((0, 90, MAX_STEP)):
+        offsets, copied = 4 * random.integers(-12, 13, (h, w)), random.random((h, w, 6)) < 0.3
+        found = []
+        for switch in ("on", "off"):
+            monkeypatch.setenv(kernels.SWITCH, switch)
+            found.append(enhanced(picture, step, offsets, layer, copied))
+        assert same(*found)
+
+
+@pytest.mark.parametrize("shade", [0, 128, 255])
+def test_one_colour_and_copies_stay(shade):
+    flat = Planes(*(np.full((n * 2, n * 3), shade, np.uint8) for n in (16, 8, 8)))
+    none = np.zeros((2, 3), int)
+    assert same(enhanced(flat, 100, none, 1, np.zeros((2, 3, 6), bool)), flat)
+    busy = planes(2, 3, 1)
+    assert same(enhanced(busy, 100, none, 1, np.ones((2, 3, 6), bool)), busy)
+    assert not same(enhanced(busy, 100, none, 1, np.zeros((2, 3, 6), bool)), busy)
+
+
+def test_copies_are_what_has_no_levels_and_moves_by_whole_pixels():
+    uses, vectors = np.full((4, 4), 3, np.uint8), np.zeros((2, 4, 4, 2), np.int16)
+    levels = np.zeros((2, 2, 6, 64), np.int16)
+    vectors[0, 0, 1] = 4, -8
+    vectors[1, 2, 2] = 1, 0
+    uses[:2, 2:] = 0
+    levels[1, 0, 2, 5] = 1
+    copied = copied_blocks(uses, vectors, levels, None)
+    assert copied[0, 0].all()
+    assert not copied[0, 1].any()
+    assert copied[1, 0].tolist() == [True, True, False, True, True, True]
+    assert copied[1, 1].tolist() == [False, True, True, True, False, False]
+    whole = copied_blocks(uses, vectors, levels, np.array([[0, 0], [1, 0]], np.uint8))
+    assert whole[1, 0].tolist() == [False] * 4 + [True] * 2
+
+
+def test_files_with_and_without(monkeypatch):
+    codec, pictures = model(CONV), scene(8, 48, 64)
+    shown = {}
+    for tools in (motion_encoder.TOOLS, motion_encoder.TOOLS & ~ENHANCED):
+        monkeypatch.setattr(motion_encoder, "TOOLS", tools)
+        data = codec.compress(pictures, rate=Rate(kbps=60), pictures_per_second=25)
+        file = TokenFile.from_bytes(data) if hasattr(TokenFile, "from_bytes") else None
+        if file is not None:
+            rows = file.streams[0].blocks[0].codes
+            assert isinstance(rows, MotionRows)
+            assert rows.pictures[0].head.tools == tools
+        kept = []
+        decode = motion_pictures.PictureDecoder.decode
+
+        def noted(self, payload, kept=kept, decode=decode):
+            kept.append(decode(self, payload))
+            return kept[-1]
+
+        monkeypatch.setattr(motion_pictures.PictureDecoder, "decode", noted)
+        shown[tools] = codec.decompress(data).numpy()
+        monkeypatch.setattr(motion_pictures.PictureDecoder, "decode", decode)
+        assert len(kept) == 8
+    first, second = shown.values()
+    assert not np.array_equal(first, second)
