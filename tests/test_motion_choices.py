@@ -8,8 +8,8 @@ import numpy as np
 from kit.vision import scene
 
 from josiecodec.bitstream import motion_syntax
-from josiecodec.bitstream.motion_syntax import LevelChances
 from josiecodec.bitstream.motion_starts import STARTS
+from josiecodec.bitstream.motion_syntax import LevelChances
 from josiecodec.coding.motion_choice import Seen
 from josiecodec.coding.motion_lookahead import COARSEST, TUNINGS, Lookahead
 from josiecodec.coding.motion_plan import plan

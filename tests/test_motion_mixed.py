@@ -24,7 +24,7 @@ from josiecodec.vision.motion_planes import Planes
 from josiecodec.vision.motion_residual import add_residual, transform_whole
 
 TOOLS = MIXED | SHAPES
-SWITCHES = ("off", "on") if kernels.family("motion_mixed") else ("off",)
+SWITCHES = ("off", "on") if kernels.family("motion_levels") else ("off",)
 
 
 def picture_of(seed: int, h: int, w: int, refs: int, tools: int = TOOLS) -> MotionPicture:

@@ -1,8 +1,8 @@
-"""How one predicted picture is written with mixed probabilities: what `motion_syntax.py` has, in the same order.
+"""How one picture is written with mixed probabilities: what `motion_syntax.py` has.
 
-Every bit has guesses by several contexts, which count what they see, and mixes them as `entropy/mixing.py` says: by what
-stands beside it in its block, in the blocks around and in the pictures before. Nothing depends on decoded pixels.
-`kernels/motion_mixed.py` specifies which context a guess has; here is how many there are, and where they begin.
+Every bit has guesses by several contexts, mixed as `entropy/mixing.py` says: by what stands beside it, in its block,
+around that and in the pictures before. Nothing depends on decoded pixels. How all patches are predicted comes first,
+then all levels. `kernels/motion_modes.py` and `motion_levels.py` specify which context a guess has.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .motion_mixed_starts import starts
 from .motion_payload import SHAPES
 from .motion_syntax import MAX_LEVEL, MAX_OFFSET, MAX_VECTOR, UNIT, LevelChances, MotionPicture, PictureSyntax
 
-LIMIT = 255  # bits that a context counts
+LIMIT = 127  # bits that a context counts
 LAYERS = 3  # sets of contexts: of key pictures, of pictures others are predicted from, of all others
 PLACES = 12
 # by element: sets of weights, and contexts of each guess
@@ -30,8 +30,8 @@ ELEMENTS = {
     "which": (1, (3, 15, 18, 27)),
     "uses": (1, (9, 144)),
     "split": (1, (1, 12)),
-    "coded": (1, (3, 24, 12, 12, 24)),
     "vector": (2, (40, 200, 80, 100)),
+    "coded": (1, (3, 24, 12, 12, 24)),
     "pattern": (3, (9, 72, 192, 18, 36)),
     "shape": (1, (3, 18, 24)),
     "finer": (1, (5, 25, 125)),
@@ -45,7 +45,7 @@ _ERRORS = "", "a step that differs too much", "a vector that is too long", "a co
 
 @cache
 def layout() -> np.ndarray:
-    """Where the weights of each element begin, in rows, and the contexts of each of its guesses: int64 [elements, 8]."""
+    """Where the weights of each element begin, in rows, and contexts of each guess: int64 [elements, 8]."""
     found = np.zeros((len(ELEMENTS), 8), np.int64)
     row = context = 0
     for n, (sets, sizes) in enumerate(ELEMENTS.values()):
@@ -69,7 +69,7 @@ def _zigzag(size: int) -> np.ndarray:
 
 @cache
 def tables() -> tuple[np.ndarray, ...]:
-    """See `tables` of the kernel."""
+    """See `tables` of `kernels/motion_levels.py`."""
     places, near = [], []
     for size in (8, 8, 16):
         scan = _zigzag(size)
@@ -106,7 +106,7 @@ class MixedSyntax:
 
     def __init__(self, h: int, w: int, tools: int, begin: tuple[np.ndarray, ...] | None = None):
         self.h, self.w, self.tools = h, w, tools
-        self.chances, self.counts, self.weights = (x.copy() for x in begin or starts())
+        self.chances, self.counts, self.weights = (x.copy() for x in begin or starts(CONTEXTS, 8 * ROWS))
         self.past, self.offsets = np.zeros((LAYERS + 1, h, w), np.uint8), np.zeros((h, w), np.int8)
 
     def copy(self) -> MixedSyntax:
@@ -135,8 +135,8 @@ class MixedSyntax:
             )
         else:
             state, data = [coder.low, coder.range, coder.cache, coder.pending, 0, 0], np.empty(1 << 16, np.uint8)
-        compiled = family("motion_mixed")
-        kernels = compiled or interpreted("motion_mixed")
+        compiled = family("motion_modes") is not None and family("motion_levels") is not None
+        modes, levels = ((family if compiled else interpreted)(f"motion_{name}") for name in ("modes", "levels"))
 
         def made(x: np.ndarray) -> Any:
             return x if compiled else x.tolist()
@@ -149,12 +149,18 @@ class MixedSyntax:
         adapting = [made(x) for x in own]
         fixed = layout().ravel(), probabilities(), logits(), rates(LIMIT)
         room = tuple(made(np.zeros(n, np.int64)) for n in (8, 8, 256, 256, 6))
-        numbers: Any = made(np.array(state))
-        error, data = kernels.code(
-            numbers, data, (*adapting, *map(made, fixed), *room[:2]), tuple(map(made, tables())),
-            made(np.array([MAX_LEVEL, MAX_OFFSET, MAX_VECTOR, UNIT])), layer, picture.references, step, picture.varied,
-            bool(self.tools & SHAPES), *arrays, self.past, self.offsets, room[2:],
-        )  # fmt: skip
+        mixing = (*adapting, *map(made, fixed), *room[:2])
+        limits, numbers = made(np.array([MAX_LEVEL, MAX_OFFSET, MAX_VECTOR, UNIT])), made(np.array(state))
+        kinds, error = np.zeros((self.h, self.w), np.uint8), 0
+        if picture.references:
+            error, data = modes.code(
+                numbers, data, mixing, limits, layer, picture.references, *arrays[:3], self.past, kinds
+            )
+        if not error:
+            error, data = levels.code(
+                numbers, data, mixing, tuple(map(made, tables())), limits, layer, step, picture.varied,
+                bool(self.tools & SHAPES), *arrays[2:], self.past, self.offsets, kinds, room[2:],
+            )  # fmt: skip
         if error:
             raise FormatError(_ERRORS[error])
         for x, filled in zip(own, adapting):

@@ -64,7 +64,7 @@ class LevelChances:
     Attributes:
         significant: [kinds, 12, n] of a coefficient that is not zero, by place and density of what came before.
         last: [kinds, 12, 2] of the last one, by place and whether there was one before.
-        large: [kinds, 2, 2, 6] of sizes, by whether there was one before, whether the place is one of the first, and bit.
+        large: [kinds, 2, 2, 6] of sizes, by whether there was one before, whether the place is a low one, and bit.
     """
 
     significant: np.ndarray

@@ -246,7 +246,10 @@ class MotionEncoder:
         price = 8 * LAMBDA * (step_size(step, False) / 16) ** 2  # of a byte
         tried = []
         for base, coded, parities, prediction in bases:
-            syntax, picture = syntax_of(*self._grid, TOOLS), MotionPicture.empty(0, 0, *self._grid, shaped=bool(TOOLS & SHAPES))
+            syntax, picture = (
+                syntax_of(*self._grid, TOOLS),
+                MotionPicture.empty(0, 0, *self._grid, shaped=bool(TOOLS & SHAPES)),
+            )
             fine, own = within_reach(seen.planes, prediction, step, offsets, True)
             planes = code_picture(seen, prediction, picture, fine, own, syntax.level_chances(0))
             planes = filtered(planes, fine, picture) if TOOLS & ENHANCED else planes

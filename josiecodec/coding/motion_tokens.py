@@ -114,7 +114,9 @@ def tokens_of(codec: VisionFiles, info: VisionInfo, payloads: Iterable[MotionPay
         codes = to_codes(picture.levels)
         offsets = picture.offsets if head.varied else None
         kinds = shown, head.layer, head.step, references
-        yield PictureTokens(*kinds, picture.uses, picture.vectors, codes, base, head.parities, offsets, head.tools, picture.shapes)
+        yield PictureTokens(
+            *kinds, picture.uses, picture.vectors, codes, base, head.parities, offsets, head.tools, picture.shapes
+        )
 
 
 def from_motion_tokens(

@@ -34,8 +34,9 @@ FAMILIES = (
     "index_map",
     "motion_enhance",
     "motion_field",
+    "motion_levels",
     "motion_merge",
-    "motion_mixed",
+    "motion_modes",
     "motion_planes",
     "motion_residual",
     "motion_search",
@@ -66,7 +67,8 @@ def interpreted(name: str) -> ModuleType:
     own = f"{__name__}.interpreted.{name}"
     if own not in sys.modules:
         spec = importlib.util.spec_from_file_location(own, Path(__file__).parent / f"{name}.py")
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         sys.modules[own] = module
