@@ -7,9 +7,10 @@ import pytest
 from kit.vision import CONV, model, scene
 
 from josiecodec import kernels
-from josiecodec.bitstream.josie_file import TokenFile
-from josiecodec.bitstream.motion_payload import ENHANCED, MotionRows
-from josiecodec.coding import motion_encoder, motion_pictures
+from josiecodec.bitstream.motion_payload import ENHANCED
+from josiecodec.coding import motion_encoder
+from josiecodec.coding.motion_pictures import Decoded
+from josiecodec.coding.motion_tokens import motion_tokens
 from josiecodec.settings import Rate
 from josiecodec.vision.enhance_bank import BANKS
 from josiecodec.vision.motion_enhance import LEVELS, PAIRS, copied_blocks, enhanced
@@ -76,27 +77,31 @@ def test_copies_are_what_has_no_levels_and_moves_by_whole_pixels():
     assert whole[1, 0].tolist() == [False] * 4 + [True] * 2
 
 
-def test_files_with_and_without(monkeypatch):
-    codec, pictures = model(CONV), scene(8, 48, 64)
-    shown = {}
-    for tools in (motion_encoder.TOOLS, motion_encoder.TOOLS & ~ENHANCED):
+def test_files_name_the_filter(monkeypatch):
+    codec, pictures = model(CONV), scene(48, 64, 8)
+    with_it, without = motion_encoder.TOOLS, motion_encoder.TOOLS & ~ENHANCED
+    shown = []
+    for tools in (with_it, without):
         monkeypatch.setattr(motion_encoder, "TOOLS", tools)
         data = codec.compress(pictures, rate=Rate(kbps=60), pictures_per_second=25)
-        file = TokenFile.from_bytes(data) if hasattr(TokenFile, "from_bytes") else None
-        if file is not None:
-            rows = file.streams[0].blocks[0].codes
-            assert isinstance(rows, MotionRows)
-            assert rows.pictures[0].head.tools == tools
-        kept = []
-        decode = motion_pictures.PictureDecoder.decode
+        assert next(iter(motion_tokens(codec, data))).tools == tools
+        shown.append(codec.decompress(data).numpy())
+    assert not np.array_equal(*shown)
 
-        def noted(self, payload, kept=kept, decode=decode):
-            kept.append(decode(self, payload))
-            return kept[-1]
 
-        monkeypatch.setattr(motion_pictures.PictureDecoder, "decode", noted)
-        shown[tools] = codec.decompress(data).numpy()
-        monkeypatch.setattr(motion_pictures.PictureDecoder, "decode", decode)
-        assert len(kept) == 8
-    first, second = shown.values()
-    assert not np.array_equal(first, second)
+def test_decoder_shows_what_its_encoder_predicts_from(monkeypatch):
+    codec, pictures = model(CONV), scene(48, 64, 20)
+    kept: list[dict[int, Planes]] = [{}, {}]
+    keep = Decoded.keep
+
+    def noted(self, shown, planes, layer):
+        kept[-1][shown] = planes
+        keep(self, shown, planes, layer)
+
+    monkeypatch.setattr(Decoded, "keep", noted)
+    data = codec.compress(pictures, rate=Rate(rd_lambda=1e-4), pictures_per_second=25)
+    encoded = kept.pop()
+    kept.append({})
+    codec.decompress(data)
+    assert encoded.keys() == kept[-1].keys() == set(range(20))
+    assert all(same(planes, kept[-1][n]) for n, planes in encoded.items())
