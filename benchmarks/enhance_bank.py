@@ -2,9 +2,9 @@
 
     python benchmarks/enhance_bank.py OUT CLIP... [--steps 76 92 100 108] [--pictures 17] [--add FILE]
 
-Clips are coded at two of the steps each, in turn, with the weights that there are, and what the filter was given is held
-against the originals, in units of the step. Of pictures that none is predicted from every fourth is taken. `--add` keeps
-sums in a file and adds to those that are there, so that clips can be taken a few at a time.
+Clips are coded at two of the steps each, in turn, with the weights that there are, and what the filter was given is
+held against the originals, in units of the step. Of pictures that none is predicted from every fourth is taken. `--add`
+keeps sums in a file and adds to those that are there, so that clips can be taken a few at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from video import read
 
 import josiecodec
-from josiecodec.coding import motion_encoder, motion_pictures
+from josiecodec.coding import motion_pictures
 from josiecodec.coding.motion_choice import LAMBDA
 from josiecodec.settings import Rate
 from josiecodec.vision.motion_enhance import LEVELS, PAIRS, cell_kinds, pair_differences
@@ -71,9 +71,9 @@ def learn(codec: Any, clip: Path, step: int, pictures: int, sums: Sums) -> None:
     given: list[Any] = []
     usual = motion_pictures.filtered
 
-    def watched(planes: Planes, own_step: int, picture: Any) -> Planes:
+    def watched(planes: Planes, own_step: int, picture: Any, strength: int) -> Planes:
         given.append((planes, own_step, 4 * picture.offsets.astype(int), picture.layer))
-        return usual(planes, own_step, picture)
+        return usual(planes, own_step, picture, strength)
 
     shown = []
     decode = motion_pictures.PictureDecoder.decode
@@ -121,7 +121,6 @@ def main() -> None:
     parser.add_argument("--add", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    assert motion_encoder.TOOLS & 8, "videos are not filtered"
     codec, sums = josiecodec.load("jovio-16"), Sums()
     if args.add and args.add.exists():
         with np.load(args.add) as known:

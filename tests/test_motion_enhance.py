@@ -7,9 +7,11 @@ import pytest
 from kit.vision import CONV, model, scene
 
 from josiecodec import kernels
-from josiecodec.bitstream.motion_payload import ENHANCED
-from josiecodec.coding import motion_encoder
-from josiecodec.coding.motion_pictures import Decoded
+from josiecodec.bitstream.motion_payload import FILTER, MIXED, WEAK, MotionPayload, PictureHead
+from josiecodec.bitstream.motion_syntax import MotionPicture
+from josiecodec.coding.motion_filter import best_filtered
+from josiecodec.coding.motion_pictures import Decoded, filtered
+from josiecodec.coding.motion_sequence import Vocabulary, from_sequence, to_sequence
 from josiecodec.coding.motion_tokens import motion_tokens
 from josiecodec.settings import Rate
 from josiecodec.vision.enhance_bank import BANKS
@@ -47,7 +49,7 @@ def test_compiled_as_in_numpy(monkeypatch, h, w, smooth):
         found = []
         for switch in ("on", "off"):
             monkeypatch.setenv(kernels.SWITCH, switch)
-            found.append(enhanced(picture, step, offsets, layer, copied))
+            found.append(enhanced(picture, step, offsets, layer, copied, 1 + layer))
         assert same(*found)
 
 
@@ -77,16 +79,35 @@ def test_copies_are_what_has_no_levels_and_moves_by_whole_pixels():
     assert whole[1, 0].tolist() == [False] * 4 + [True] * 2
 
 
-def test_files_name_the_filter(monkeypatch):
-    codec, pictures = model(CONV), scene(48, 64, 8)
-    with_it, without = motion_encoder.TOOLS, motion_encoder.TOOLS & ~ENHANCED
-    shown = []
-    for tools in (with_it, without):
-        monkeypatch.setattr(motion_encoder, "TOOLS", tools)
-        data = codec.compress(pictures, rate=Rate(kbps=60), pictures_per_second=25)
-        assert next(iter(motion_tokens(codec, data))).tools == tools
-        shown.append(codec.decompress(data).numpy())
-    assert not np.array_equal(*shown)
+def test_heads_say_how_strongly():
+    for strength in range(4):
+        key = PictureHead(0, 50, tools=MIXED | strength * WEAK)
+        other = PictureHead(1, 50, 3, (-4,), tools=strength * WEAK)
+        for head in (key, other):
+            back = MotionPayload.from_bytes(MotionPayload(head, b"bits").to_bytes())
+            assert back.head == head
+            assert back.head.strength == strength
+
+
+@pytest.mark.parametrize("strength", range(4))
+def test_strength_that_comes_nearest(strength):
+    before, picture = planes(3, 4, 0), MotionPicture.empty(0, 0, 3, 4)
+    wanted = filtered(before, 100, picture, strength)
+    back, chosen = best_filtered(wanted, before, 100, picture)
+    assert chosen == strength
+    assert same(back, wanted)
+    assert best_filtered(before, before, 100, picture)[1] == 0
+
+
+def test_files_and_sequences_keep_strengths():
+    codec, pictures = model(CONV), scene(48, 64, 10)
+    data = codec.compress(pictures, rate=Rate(rd_lambda=3e-4), pictures_per_second=25)
+    tokens = list(motion_tokens(codec, data))
+    assert any(t.tools & FILTER for t in tokens)
+    vocabulary = Vocabulary(codec.codebook_size)
+    parts = [to_sequence(t, n, vocabulary) for n, t in enumerate(tokens)]
+    back = from_sequence(np.concatenate(parts), *tokens[0].codes.shape[1:], vocabulary, [tokens[0].parities])
+    assert [t.tools for t in back] == [t.tools for t in tokens]
 
 
 def test_decoder_shows_what_its_encoder_predicts_from(monkeypatch):

@@ -18,8 +18,9 @@ MAX_AWAY = 64  # pictures between a picture and those that it is predicted from,
 MAX_BASE = 1 << 19  # bytes
 MIXED = 1  # tools: probabilities mixed from several guesses, see `motion_mixed.py`
 SHAPES = 2  # patches whose luma is one block of 16 x 16
-ENHANCED = 8  # pictures that are filtered, see `vision/motion_enhance.py`
-TOOLS = MIXED | SHAPES | ENHANCED  # all that are known
+WEAK = 8  # that a picture is filtered, see `vision/motion_enhance.py`: this is half the strength, twice it all
+FILTER = 3 * WEAK  # all bits of that, which every picture has
+TOOLS = MIXED | SHAPES | FILTER  # all that are known
 MOST_KEPT = 8  # decoded pictures that later ones may refer to
 
 
@@ -36,8 +37,8 @@ class PictureHead:
         coded: whether the codes of the base are range coded.
         parities: of the base, see `exact_rounding.py`; empty in older files.
         varied: whether steps of patches vary.
-        tools: of a key picture, those that it and the pictures behind it are coded with; 0 of other pictures of such a
-            video; None in a video without (codings 6 and 11).
+        tools: of a key picture, those that it and the pictures behind it are coded with; of all pictures of such a
+            video how strongly they are filtered (`FILTER`); None in a video without (codings 6 and 11).
     """
 
     layer: int
@@ -49,6 +50,11 @@ class PictureHead:
     parities: bytes = b""
     varied: bool = False
     tools: int | None = None
+
+    @property
+    def strength(self) -> int:
+        """How strongly the picture is filtered, in halves of the weights."""
+        return ((self.tools or 0) & FILTER) // WEAK
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,8 @@ class MotionPayload:
         """Its part of the payload of a block."""
         h = self.head
         kind = h.layer | len(h.references) << 2 | h.coded << 4 | bool(h.parities) << 5 | h.varied << 6
+        if h.layer:
+            kind |= h.strength << 4
         out = bytes([kind | (h.tools is not None) << 7, h.step])
         if self.key:
             out += b"" if h.tools is None else bytes([h.tools])
@@ -89,6 +97,8 @@ class MotionPayload:
             raise FormatError("a picture without a head")
         layer, references, coded, protected = data[0] & 3, data[0] >> 2 & 3, data[0] >> 4 & 1, data[0] >> 5 & 1
         varied, tools = bool(data[0] >> 6 & 1), 0 if data[0] >> 7 else None
+        if layer and tools is not None:
+            tools, coded, protected = WEAK * (data[0] >> 4 & 3), 0, 0
         wrong = layer and (coded or protected)
         if layer > 2 or references > 2 or (layer == 0) != (references == 0) or wrong:
             raise FormatError(f"a picture of unknown kind {data[0]}")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..bitstream.container import MAX_PAYLOAD
 from ..bitstream.motion_mixed import shaped, syntax_of
-from ..bitstream.motion_payload import ENHANCED, MIXED, SHAPES, MotionPayload, MotionRows, PictureHead
+from ..bitstream.motion_payload import MIXED, SHAPES, WEAK, MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MAX_OFFSET, UNIT, MotionPicture
 from ..bitstream.patch_payload import PatchRows, pack_rows
 from ..entropy.adaptive_bits import BitEncoder
@@ -32,15 +32,16 @@ from ..vision.motion_residual import MAX_STEP, sizes_of, step_size
 from ..vision.motion_search import coarse
 from .motion_base import protected_base
 from .motion_choice import LAMBDA, Seen, choose_motion, code_picture, squared_error
+from .motion_filter import best_filtered
 from .motion_flat import flat_patches, within_reach, wrong_flats
 from .motion_lookahead import TUNINGS, Lookahead, Vectors, near_vectors
-from .motion_pictures import Decoded, filtered, grey
+from .motion_pictures import Decoded, grey
 from .motion_plan import DISTANCE, Planned, plan
 from .motion_rate import EVEN, LEAST, MOST, OFF, Course, Forecast
 from .rate_control import RowEncoder
 from .vision_door import VisionDoor
 
-TOOLS = MIXED | SHAPES | ENHANCED  # of all videos
+TOOLS = MIXED | SHAPES  # of all videos
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
 WINDOW = 256  # pictures, at most
 KEY_SECONDS = 10.0
@@ -234,7 +235,7 @@ class MotionEncoder:
             trial = state.copy()
             payload = (self._between if planned.references else self._key)(trial, planned, step, offsets)
             if len(payload.to_bytes()) <= MAX_PICTURE or step == MAX_STEP:
-                state.syntax, state.kept, state.coded, state.tools = trial.syntax, trial.kept, trial.coded, trial.tools
+                state.syntax, state.kept, state.coded = trial.syntax, trial.kept, trial.coded
                 return payload
             step = min(step + COARSER, MAX_STEP)
 
@@ -252,15 +253,15 @@ class MotionEncoder:
             )
             fine, own = within_reach(seen.planes, prediction, step, offsets, True)
             planes = code_picture(seen, prediction, picture, fine, own, syntax.level_chances(0))
-            planes = filtered(planes, fine, picture) if TOOLS & ENHANCED else planes
+            planes, strength = best_filtered(seen.planes, planes, fine, picture)
             encoder = BitEncoder()
             syntax.code(encoder, picture, fine)
-            head = PictureHead(0, fine, base=base, coded=coded, parities=parities, varied=True, tools=TOOLS)
+            head = PictureHead(0, fine, base=base, coded=coded, parities=parities, varied=True, tools=TOOLS | strength * WEAK)
             payload = MotionPayload(head, encoder.finish())
             cost = squared_error(seen.planes, planes) + price * len(payload.to_bytes())
             tried.append((wrong_flats(seen.planes, planes, True).sum(), cost, payload, planes, syntax))
         *_, payload, planes, syntax = min(tried, key=lambda t: t[:2])
-        state.syntax, state.kept, state.tools = syntax, {}, TOOLS
+        state.syntax, state.kept = syntax, {}
         state.keep(planned.shown, planes, 0)
         return payload
 
@@ -303,12 +304,11 @@ class MotionEncoder:
         prediction = compensate([r.planes.reference for r in known], motion)
         step, offsets = within_reach(seen.planes, prediction, step, offsets, False)
         planes = code_picture(seen, prediction, picture, step, offsets, state.syntax.level_chances(planned.layer))
-        if state.tools & ENHANCED:
-            planes = filtered(planes, step, picture)
+        planes, strength = best_filtered(seen.planes, planes, step, picture)
         encoder = BitEncoder()
         state.syntax.code(encoder, picture, step)
         away = tuple(r - shown for r in references)
-        head = PictureHead(planned.layer, step, shown - state.coded, away, varied=True, tools=0)
+        head = PictureHead(planned.layer, step, shown - state.coded, away, varied=True, tools=strength * WEAK)
         state.keep(shown, planes, planned.layer)
         return MotionPayload(head, encoder.finish())
 

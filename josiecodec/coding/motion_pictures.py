@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..bitstream.motion_mixed import MixedSyntax, Syntax, shaped, syntax_of
-from ..bitstream.motion_payload import ENHANCED, MOST_KEPT, MotionPayload
+from ..bitstream.motion_payload import MOST_KEPT, MotionPayload
 from ..bitstream.motion_syntax import UNIT, MotionPicture
 from ..bitstream.patch_payload import unpack_rows
 from ..entropy.adaptive_bits import BitDecoder
@@ -31,17 +31,15 @@ class Decoded:
         syntax: with contexts as they have adapted; None before the first key picture.
         kept: the latest pictures that others may be predicted from, by when they are shown.
         coded: pictures so far, those before the first included.
-        tools: that the last key picture names.
     """
 
     syntax: Syntax | None = None
     kept: dict[int, Planes] = field(default_factory=dict)
     coded: int = 0
-    tools: int = 0
 
     def copy(self) -> Decoded:
         """The same, to go on by itself."""
-        return Decoded(None if self.syntax is None else self.syntax.copy(), dict(self.kept), self.coded, self.tools)
+        return Decoded(None if self.syntax is None else self.syntax.copy(), dict(self.kept), self.coded)
 
     def keep(self, shown: int, planes: Planes, layer: int) -> None:
         """Note a picture that was decoded."""
@@ -57,10 +55,12 @@ def grey(h: int, w: int) -> Planes:
     return Planes(*(np.full((h * n, w * n), GREY, np.uint8) for n in (16, 8, 8)))
 
 
-def filtered(planes: Planes, step: int, picture: MotionPicture) -> Planes:
+def filtered(planes: Planes, step: int, picture: MotionPicture, strength: int) -> Planes:
     """A decoded picture, filtered as it is shown and predicted from."""
+    if not strength:
+        return planes
     copied = copied_blocks(picture.uses, picture.vectors, picture.levels, picture.shapes)
-    return enhanced(planes, step, UNIT * picture.offsets.astype(int), picture.layer, copied)
+    return enhanced(planes, step, UNIT * picture.offsets.astype(int), picture.layer, copied, strength)
 
 
 class PictureDecoder:
@@ -90,7 +90,7 @@ class PictureDecoder:
             raise FormatError(f"a step of {head.step}")
         shown = state.coded + head.later
         if payload.key:
-            state.syntax, state.kept, state.tools = syntax_of(self.h, self.w, head.tools), {}, head.tools or 0
+            state.syntax, state.kept = syntax_of(self.h, self.w, head.tools), {}
             references, prediction = [], self._base(payload)
         else:
             known = state.syntax is not None and isinstance(state.syntax, MixedSyntax) == (head.tools is not None)
@@ -104,8 +104,7 @@ class PictureDecoder:
         if prediction is None:
             prediction = compensate([r.reference for r in references], MotionField(picture.uses, picture.vectors))
         planes = add_residual(prediction, picture.levels, head.step, UNIT * picture.offsets.astype(int), picture.shapes)
-        if state.tools & ENHANCED:
-            planes = filtered(planes, head.step, picture)
+        planes = filtered(planes, head.step, picture, head.strength)
         state.keep(shown, planes, head.layer)
         return shown, planes
 

@@ -1,6 +1,6 @@
 """Videos with motion as one sequence of tokens, as language models read them and datasets store them.
 
-    picture: kind, step, (tools of a key picture,) (how much later it is shown,) references; then its patches, left to
+    picture: kind, step, (tools,) (how much later it is shown,) references; then its patches, left to
              right, top to bottom
     patch:   motion: as that of the patch before, or one or four sets of vectors; (offset of its step;) codes of the
              base; (that its luma is one block;) codes of the levels
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..bitstream.motion_payload import MAX_AWAY, MIXED, TOOLS
+from ..bitstream.motion_payload import FILTER, MAX_AWAY, MIXED, TOOLS
 from ..bitstream.motion_syntax import MAX_OFFSET, MAX_VECTOR
 from ..bitstream.patch_payload import PatchRows
 from ..errors import CodesError
@@ -73,7 +73,7 @@ class Vocabulary:
 
     @property
     def tools(self) -> int:
-        """Behind the step of a key picture: what it and those behind it are coded with; a number follows."""
+        """Behind the step: what a key picture and those behind it are coded with, how others are filtered; a number."""
         return self.zero + MAX_VECTOR + 1
 
     @property
@@ -235,10 +235,10 @@ def _picture(
     step = reader.number(0, MAX_STEP, "the step of a picture")
     shown, references = number, []
     tools = None if before_tools is None or not layer else 0
-    if not layer and reader.now == v.tools:
+    if (not layer or tools is not None) and reader.now == v.tools:
         reader.take()
         tools = reader.number(1, TOOLS, "a number of tools")
-        if not tools & MIXED:
+        if (tools & ~FILTER) if layer else not tools & MIXED:
             raise CodesError(f"tools {tools}, which no video has")
     if layer:
         shown += reader.number(-MAX_AWAY, MAX_AWAY, "when a picture is shown")

@@ -38,8 +38,8 @@ class PictureTokens:
         base: of a key picture, the frame group below the levels, in codes of the model; None for grey.
         parities: of the base, see `bitstream/exact_rounding.py`.
         offsets: int8 [h, w], the steps of patches less `step`, in units of 4; None if they are all the same.
-        tools: of a key picture, what it and those behind it are coded with (`motion_payload.py`); 0 of those; None in a
-            video without.
+        tools: of a key picture, what it and those behind it are coded with (`motion_payload.py`); of all how strongly
+            they are filtered; None in a video without.
         shapes: uint8 [h, w], 1 where the luma of a patch is one block of 16 x 16; None in a video that has no such.
     """
 

@@ -48,7 +48,7 @@ def _most(builder, a, b):
 
 
 @intrinsic
-def _row(typing, padded, at, away, weights, limit, out):
+def _row(typing, padded, at, away, weights, limit, strength, out):
     """Eight filtered pixels, not yet clipped, into `out` int32 [8]; places are not checked."""
 
     def generate(context, builder, signature, arguments):
@@ -56,7 +56,7 @@ def _row(typing, padded, at, away, weights, limit, out):
         place = arguments[1]
         own, high = load(place), _everywhere(builder, arguments[4])
         low = builder.neg(high)
-        total = ir.Constant(_WIDE, [64] * SIDE)
+        total = ir.Constant(_WIDE, [0] * SIDE)
         for k in range(TAPS):
             step = _item(context, builder, signature, arguments, 2, k)
             weight = _everywhere(builder, _item(context, builder, signature, arguments, 3, k))
@@ -65,14 +65,15 @@ def _row(typing, padded, at, away, weights, limit, out):
                 difference = _most(builder, low, _least(builder, high, builder.sub(load(other), own)))
                 both = difference if both is None else builder.add(both, difference)
             total = builder.add(total, builder.mul(both, weight))
-        seven = ir.Constant(_WIDE, [7] * SIDE)
-        result = builder.add(own, builder.ashr(total, seven))
-        array = context.make_array(signature.args[5])(context, builder, arguments[5])
+        total = builder.mul(total, _everywhere(builder, arguments[5]))
+        total = builder.add(total, ir.Constant(_WIDE, [128] * SIDE))
+        result = builder.add(own, builder.ashr(total, ir.Constant(_WIDE, [8] * SIDE)))
+        array = context.make_array(signature.args[6])(context, builder, arguments[6])
         kept = builder.store(result, builder.bitcast(array.data, _WIDE.as_pointer()))
         kept.align = 4
         return context.get_dummy_value()
 
-    return types.void(padded, types.int64, away, weights, types.int64, out), generate
+    return types.void(padded, types.int64, away, weights, types.int64, types.int64, out), generate
 
 
 @intrinsic
@@ -120,9 +121,10 @@ def _kind(sums, size, levels):
 
 
 @compiled(
-    "uint8[:, ::1](uint8[:, ::1], boolean[:, ::1], int64[:, ::1], int64[:, ::1], int64[::1], int64, int64[:, ::1])"
+    "uint8[:, ::1](uint8[:, ::1], boolean[:, ::1], int64[:, ::1], int64[:, ::1], int64[::1], int64, int64[:, ::1], "
+    "int64)"
 )
-def enhance(plane, copied, sizes, bank, levels, limit, pairs):
+def enhance(plane, copied, sizes, bank, levels, limit, pairs, strength):
     """A plane of whole cells, filtered.
 
     Args:
@@ -133,6 +135,7 @@ def enhance(plane, copied, sizes, bank, levels, limit, pairs):
         levels: [L], of slopes beside the step, in 256ths.
         limit: of differences, beside the step, in 4096ths.
         pairs: [12, 2], down and right, which pixels a weight is for; also those on the other side; at most 3.
+        strength: halves of the weights.
     """
     height, width = plane.shape
     out = np.empty((height, width), np.uint8)
@@ -171,7 +174,7 @@ def enhance(plane, copied, sizes, bank, levels, limit, pairs):
             weights = bank[_kind(sums, size, levels)]
             most = max((size * limit + 2048) >> 12, 1)
             for y in range(SIDE):
-                _row(padded, first + y * columns, away, weights, most, line)
+                _row(padded, first + y * columns, away, weights, most, strength, line)
                 for x in range(SIDE):
                     out[SIDE * i + y, SIDE * j + x] = min(max(line[x], 0), 255)
     return out

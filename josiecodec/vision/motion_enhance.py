@@ -1,7 +1,7 @@
 """A filter of decoded pictures, whose result is shown and predicted from (cf. the adaptive loop filter of H.266).
 
-Each cell of 8 x 8 samples of a plane belongs to a class, by how busy it is beside the step that it was quantized with, and
-by the way its edges lead. Each class has weights for pairs of pixels around, for differences that are no larger than
+Each cell of 8 x 8 samples of a plane belongs to a class, by how busy it is beside the step that it was quantized
+with, and by the way its edges lead. Each class has weights for pairs of pixels around, for differences that are no larger than
 some part of the step: what is larger is no error of coding. The weights follow from least squares over clips of the
 training set (`benchmarks/enhance_bank.py`). All of it is integer arithmetic.
 """
@@ -19,13 +19,12 @@ PAIRS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0), (1, 2), (2, 1), (2, -1
 LEVELS = (31, 82, 164, 307, 614)  # of slopes beside the step, where the next class begins, in 256ths
 LIMIT = 38  # of differences, beside the step, in 4096ths
 _PAIRS, _LEVELS = np.array(PAIRS), np.array(LEVELS)
-_BITS = 7  # of the fraction of weights
-_BANKS = [
-    np.frombuffer(bank, np.int8).astype(np.int64).reshape(5 * (len(LEVELS) + 1), len(PAIRS)) for bank in BANKS
-]
+_BANKS = [np.frombuffer(bank, np.int8).astype(np.int64).reshape(5 * (len(LEVELS) + 1), len(PAIRS)) for bank in BANKS]
 
 
-def enhanced(picture: Planes, step: int, offsets: np.ndarray, layer: int, copied: np.ndarray) -> Planes:
+def enhanced(
+    picture: Planes, step: int, offsets: np.ndarray, layer: int, copied: np.ndarray, strength: int = 2
+) -> Planes:
     """A decoded picture, filtered.
 
     Args:
@@ -34,11 +33,12 @@ def enhanced(picture: Planes, step: int, offsets: np.ndarray, layer: int, copied
         offsets: [h, w], what is added to the steps of patches.
         layer: of the picture; key pictures have weights of their own.
         copied: bool [h, w, 6], which blocks of patches stay as they are.
+        strength: halves of the weights.
     """
     luma, chroma = sizes_of(step, offsets)
     banks = _BANKS[0 if layer == 0 else 1], _BANKS[2 if layer == 0 else 3]
-    y = _filtered(picture.y, _halves(luma), cells_of(copied[..., :4]), banks[0])
-    u, v = (_filtered(p, chroma, copied[..., 4 + n], banks[1]) for n, p in enumerate((picture.u, picture.v)))
+    y = _filtered(picture.y, _halves(luma), cells_of(copied[..., :4]), banks[0], strength)
+    u, v = (_filtered(p, chroma, copied[..., 4 + n], banks[1], strength) for n, p in enumerate((picture.u, picture.v)))
     return Planes(y, u, v)
 
 
@@ -47,16 +47,16 @@ def _halves(sizes: np.ndarray) -> np.ndarray:
     return sizes.repeat(PATCH // CELL, 0).repeat(PATCH // CELL, 1)
 
 
-def _filtered(plane: np.ndarray, sizes: np.ndarray, copied: np.ndarray, bank: np.ndarray) -> np.ndarray:
+def _filtered(plane: np.ndarray, sizes: np.ndarray, copied: np.ndarray, bank: np.ndarray, strength: int) -> np.ndarray:
     """A plane [8 H, 8 W] with sizes of steps and what stays as it is [H, W]."""
     kernels = family("motion_enhance")
     if kernels is not None:
         given = ready(plane, np.uint8), ready(copied, np.bool_), ready(sizes, np.int64)
-        return np.asarray(kernels.enhance(*given, bank, _LEVELS, LIMIT, _PAIRS))
+        return np.asarray(kernels.enhance(*given, bank, _LEVELS, LIMIT, _PAIRS, strength))
     weights = bank[cell_kinds(plane, sizes)].repeat(CELL, 0).repeat(CELL, 1)
-    total = (weights * pair_differences(plane, sizes)).sum(-1) + (1 << _BITS - 1)
+    total = strength * (weights * pair_differences(plane, sizes)).sum(-1) + 128
     stays = copied.repeat(CELL, 0).repeat(CELL, 1)
-    return np.where(stays, plane, np.clip(plane + (total >> _BITS), 0, 255)).astype(np.uint8)
+    return np.where(stays, plane, np.clip(plane + (total >> 8), 0, 255)).astype(np.uint8)
 
 
 def pair_differences(plane: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -71,9 +71,7 @@ def pair_differences(plane: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return out
 
 
-def copied_blocks(
-    uses: np.ndarray, vectors: np.ndarray, levels: np.ndarray, shapes: np.ndarray | None
-) -> np.ndarray:
+def copied_blocks(uses: np.ndarray, vectors: np.ndarray, levels: np.ndarray, shapes: np.ndarray | None) -> np.ndarray:
     """Which blocks [h, w, 6] of patches are copies of what was filtered before: without levels, moved by whole pixels.
 
     Args:
