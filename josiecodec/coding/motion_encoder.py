@@ -256,7 +256,9 @@ class MotionEncoder:
             planes, strength = best_filtered(seen.planes, planes, fine, picture)
             encoder = BitEncoder()
             syntax.code(encoder, picture, fine)
-            head = PictureHead(0, fine, base=base, coded=coded, parities=parities, varied=True, tools=TOOLS | strength * WEAK)
+            head = PictureHead(
+                0, fine, base=base, coded=coded, parities=parities, varied=True, tools=TOOLS | strength * WEAK
+            )
             payload = MotionPayload(head, encoder.finish())
             cost = squared_error(seen.planes, planes) + price * len(payload.to_bytes())
             tried.append((wrong_flats(seen.planes, planes, True).sum(), cost, payload, planes, syntax))

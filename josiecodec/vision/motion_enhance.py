@@ -1,9 +1,9 @@
 """A filter of decoded pictures, whose result is shown and predicted from (cf. the adaptive loop filter of H.266).
 
 Each cell of 8 x 8 samples of a plane belongs to a class, by how busy it is beside the step that it was quantized
-with, and by the way its edges lead. Each class has weights for pairs of pixels around, for differences that are no larger than
-some part of the step: what is larger is no error of coding. The weights follow from least squares over clips of the
-training set (`benchmarks/enhance_bank.py`). All of it is integer arithmetic.
+with, and by the way its edges lead. Each class has weights for pairs of pixels around, for differences that are no
+larger than some part of the step: what is larger is no error of coding. The weights follow from least squares over
+clips of the training set (`benchmarks/enhance_bank.py`). All of it is integer arithmetic.
 """
 
 from __future__ import annotations
