@@ -79,7 +79,7 @@ def copied_blocks(uses: np.ndarray, vectors: np.ndarray, levels: np.ndarray, sha
         levels: int16 [h, w, 6, 64].
         shapes: uint8 [h, w], 1 where luma is one block; None if it never is.
     """
-    moved = uses == 0
+    moved: np.ndarray = uses == 0
     for r, field in enumerate(vectors):
         moved |= ((field & 3) != 0).any(-1) & ((uses >> r & 1) > 0)
     h, w = levels.shape[:2]
