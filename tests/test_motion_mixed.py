@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -211,6 +213,22 @@ def test_tools_in_sequences_that_are_none(codec, data):
     for wrong in (2, 0, 64, -1):
         with pytest.raises(CodesError):
             list(from_sequence([*tokens[:3], v.zero + wrong, *tokens[4:]], 3, 4, v))
+
+
+def test_tokens_that_fit_no_tools(codec, data):
+    key, other = itertools.islice(motion_tokens(codec, data), 2)
+    for wrong in (
+        [replace(key, tools=0)],
+        [replace(key, tools=64)],
+        [replace(key, tools=MIXED, shapes=np.ones((3, 4), np.uint8))],
+        [replace(key, shapes=np.ones((2, 4), np.uint8))],
+        [replace(key, offsets=np.zeros((3, 5), np.int8))],
+        [key, replace(other, tools=None)],
+        [key, replace(other, tools=TOOLS)],
+        [replace(key, tools=None, shapes=None), other],
+    ):
+        with pytest.raises(CodesError):
+            from_motion_tokens(codec, wrong)
 
 
 def test_pictures_of_both_kinds_do_not_mix(codec, data):

@@ -136,14 +136,14 @@ class MixedSyntax:
         else:
             state, data = [coder.low, coder.range, coder.cache, coder.pending, 0, 0], np.empty(1 << 16, np.uint8)
         compiled = family("motion_modes") is not None and family("motion_levels") is not None
-        modes, levels = ((family if compiled else interpreted)(f"motion_{name}") for name in ("modes", "levels"))
+        take: Any = family if compiled else interpreted
+        modes, levels = take("motion_modes"), take("motion_levels")
 
         def made(x: np.ndarray) -> Any:
             return x if compiled else x.tolist()
 
-        given = picture.uses, picture.vectors, picture.levels, picture.offsets, picture.shapes
-        if picture.shapes is None:
-            given = (*given[:4], np.zeros((self.h, self.w), np.uint8))
+        shapes = np.zeros((self.h, self.w), np.uint8) if picture.shapes is None else picture.shapes
+        given = picture.uses, picture.vectors, picture.levels, picture.offsets, shapes
         arrays = [ready(x, t) for x, t in zip(given, (np.uint8, np.int16, np.int16, np.int8, np.uint8))]
         own = self.chances[layer], self.counts[layer], self.weights[layer]
         adapting = [made(x) for x in own]

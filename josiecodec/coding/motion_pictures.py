@@ -97,6 +97,7 @@ class PictureDecoder:
             if not known or any(shown + n not in state.kept for n in head.references):
                 raise FormatError(f"picture {shown} is predicted from one that is not there")
             references, prediction = [state.kept[shown + n] for n in head.references], None
+        assert state.syntax is not None
         picture = MotionPicture.empty(head.layer, len(references), self.h, self.w, head.varied, shaped(state.syntax))
         decoder = BitDecoder(payload.bits)
         state.syntax.code(decoder, picture, head.step)

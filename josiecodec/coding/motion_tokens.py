@@ -12,7 +12,7 @@ import numpy as np
 from ..bitstream.header import VisionInfo
 from ..bitstream.josie_file import TokenFile
 from ..bitstream.motion_mixed import shaped, syntax_of
-from ..bitstream.motion_payload import MotionPayload, MotionRows, PictureHead
+from ..bitstream.motion_payload import MIXED, SHAPES, TOOLS, MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MotionPicture
 from ..bitstream.patch_payload import PatchRows, pack_rows, unpack_rows
 from ..bitstream.picture_times import PictureTimes
@@ -144,6 +144,7 @@ def payloads_of(codec: VisionFiles, pictures: Iterable[PictureTokens]) -> Iterat
         CodesError: if pictures are of different sizes, or the first is no key picture.
     """
     h = w = 0
+    tools: int | None = None
     syntax = syntax_of(0, 0, None)
     for number, p in enumerate(pictures):
         if not number:
@@ -152,6 +153,10 @@ def payloads_of(codec: VisionFiles, pictures: Iterable[PictureTokens]) -> Iterat
                 raise CodesError("a video with motion begins with a key picture")
         if p.codes.shape[1:] != (h, w) or p.uses.shape != (2 * h, 2 * w) or len(p.vectors) != len(p.references):
             raise CodesError(f"picture {number} does not fit the first one")
+        if any(x is not None and x.shape != (h, w) for x in (p.offsets, p.shapes)):
+            raise CodesError(f"offsets or shapes of picture {number} are not of its {h} x {w} patches")
+        tools = p.tools if not p.layer else tools
+        _check_tools(p, number, tools)
         base, coded = b"", False
         if not p.layer:
             syntax = syntax_of(h, w, p.tools)
@@ -166,6 +171,16 @@ def payloads_of(codec: VisionFiles, pictures: Iterable[PictureTokens]) -> Iterat
         references = tuple(r - p.shown for r in p.references)
         head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded, p.parities, varied, p.tools)
         yield MotionPayload(head, encoder.finish())
+
+
+def _check_tools(picture: PictureTokens, number: int, tools: int | None) -> None:
+    """Refuse a picture that cannot be written with the tools of its key picture."""
+    known = tools is None or (tools & MIXED and not tools & ~TOOLS)
+    own = picture.tools if picture.layer else (None if tools is None else 0)
+    if not known or (own is None) != (tools is None) or own:
+        raise CodesError(f"picture {number}: tools that no video has, or others than those of its key picture")
+    if picture.shapes is not None and picture.shapes.any() and not (tools or 0) & SHAPES:
+        raise CodesError(f"picture {number}: luma of patches as one block, without that tool")
 
 
 def _moving(stream: object) -> bool:

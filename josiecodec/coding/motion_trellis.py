@@ -77,7 +77,7 @@ def _size_bits(own: np.ndarray, which: np.ndarray) -> np.ndarray:
     That is behind three flags, by bits [2, kinds, 6] and which kind it is [K, 9].
     """
     table = own[0] @ _ZEROS.T + own[1] @ _ONES.T + _RAW
-    return np.ascontiguousarray(table.T[:, which])
+    return np.take(np.ascontiguousarray(table.T), which, axis=1)
 
 
 def _escapes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
