@@ -12,7 +12,7 @@ import numpy as np
 from ..bitstream.header import VisionInfo
 from ..bitstream.josie_file import TokenFile
 from ..bitstream.motion_mixed import shaped, syntax_of
-from ..bitstream.motion_payload import MIXED, SHAPES, TOOLS, MotionPayload, MotionRows, PictureHead
+from ..bitstream.motion_payload import FILTER, MIXED, SHAPES, TOOLS, MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MotionPicture
 from ..bitstream.patch_payload import PatchRows, pack_rows, unpack_rows
 from ..bitstream.picture_times import PictureTimes
@@ -177,7 +177,7 @@ def _check_tools(picture: PictureTokens, number: int, tools: int | None) -> None
     """Refuse a picture that cannot be written with the tools of its key picture."""
     known = tools is None or (tools & MIXED and not tools & ~TOOLS)
     own = picture.tools if picture.layer else (None if tools is None else 0)
-    if not known or (own is None) != (tools is None) or own:
+    if not known or (own is None) != (tools is None) or (own or 0) & ~FILTER:
         raise CodesError(f"picture {number}: tools that no video has, or others than those of its key picture")
     if picture.shapes is not None and picture.shapes.any() and not (tools or 0) & SHAPES:
         raise CodesError(f"picture {number}: luma of patches as one block, without that tool")

@@ -79,12 +79,13 @@ def copied_blocks(uses: np.ndarray, vectors: np.ndarray, levels: np.ndarray, sha
         levels: int16 [h, w, 6, 64].
         shapes: uint8 [h, w], 1 where luma is one block; None if it never is.
     """
-    moved: np.ndarray = uses == 0
+    moved = np.zeros(uses.shape, bool)
     for r, field in enumerate(vectors):
-        moved |= ((field & 3) != 0).any(-1) & ((uses >> r & 1) > 0)
+        moved |= np.any(field & 3, axis=-1) & ((uses >> r & 1) > 0)
+    moved |= uses == 0
     h, w = levels.shape[:2]
     four = ~moved.reshape(h, 2, w, 2).transpose(0, 2, 1, 3).reshape(h, w, 4)
-    coded: np.ndarray = levels.any(-1)
+    coded: np.ndarray = np.any(levels, axis=-1)
     if shapes is not None:
         coded[..., :4] |= ((shapes > 0) & coded[..., :4].any(-1))[..., None]
     return np.concatenate([four, np.repeat(four.all(-1)[..., None], 2, -1)], -1) & ~coded
