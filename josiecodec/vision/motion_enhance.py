@@ -88,7 +88,7 @@ def copied_blocks(uses: np.ndarray, vectors: np.ndarray, levels: np.ndarray, sha
     coded: np.ndarray = np.any(levels, axis=-1)
     if shapes is not None:
         coded[..., :4] |= ((shapes > 0) & coded[..., :4].any(-1))[..., None]
-    return np.concatenate([four, np.repeat(four.all(-1)[..., None], 2, -1)], -1) & ~coded
+    return np.concatenate([four, np.repeat(np.all(four, axis=-1, keepdims=True), 2, -1)], -1) & ~coded
 
 
 def _moved(padded: np.ndarray, down: int, right: int) -> np.ndarray:
