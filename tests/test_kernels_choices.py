@@ -10,11 +10,11 @@ pytest.importorskip("numba")
 from kit.vision import CONV, model, scene
 
 from josiecodec import kernels
-from josiecodec.bitstream import motion_syntax
-from josiecodec.bitstream.motion_starts import STARTS
+from josiecodec.bitstream.motion_mixed import MixedSyntax
+from josiecodec.bitstream.motion_payload import MIXED, SHAPES
+from josiecodec.bitstream.motion_syntax import PictureSyntax
 from josiecodec.coding.motion_merge import saturated, settle
 from josiecodec.coding.motion_trellis import BlockBits, choose_levels
-from josiecodec.entropy.adaptive_bits import Contexts
 from josiecodec.settings import Rate
 from josiecodec.vision.motion_planes import Planes, to_planes
 
@@ -53,12 +53,12 @@ def test_errors_that_are_saturated():
     np.testing.assert_allclose(saturated(errors, scales), scales * np.log1p(errors / scales), rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize("kind", [0, 1, 2])
 def test_levels_are_chosen_alike(monkeypatch, kind):
     random = np.random.default_rng(0)
-    contexts = Contexts(motion_syntax.CONTEXTS, STARTS[1].ljust(motion_syntax.CONTEXTS, b"\x80"))
-    bits = BlockBits.of(contexts, kind)
-    x = np.abs(random.laplace(0, 1, (400, 64)) * np.exp(-np.arange(64) / 10)).astype(np.float32)
+    syntax = PictureSyntax(1, 1) if kind < 2 else MixedSyntax(1, 1, MIXED | SHAPES)
+    bits, size = BlockBits.of(syntax.level_chances(1), kind), 256 if kind == 2 else 64
+    x = np.abs(random.laplace(0, 1, (400, size)) * np.exp(-np.arange(size) / 10)).astype(np.float32)
     x *= random.choice([0.3, 1, 3, 40, 3000], (400, 1)).astype(np.float32)
     x[random.random(x.shape) < 0.3] = 0
     x[:50] = np.rint(2 * x[:50]) / 2  # where costs are equal

@@ -259,6 +259,10 @@ def test_damaged_pictures_are_errors_or_whole(codec, data):
         b"\x00\x05\x7f",
         b"\x05\x05\x00\x00",
         b"\x15\x05\x00\x01",
+        b"\x80\x05",
+        b"\x80\x05\x00\x00",
+        b"\x80\x05\x02\x00",
+        b"\x80\x05\x81\x00",
     ],
 )
 def test_heads_that_are_wrong(raw):
@@ -278,7 +282,7 @@ def test_a_reference_that_is_not_there_is_an_error(codec):
 
 
 def test_blocks_of_motion_have_whole_pictures(data):
-    place = data.index(b"B\x06")
+    place = data.index(b"B\x0c")
     raw = bytearray(data)
     assert raw[place + 2] == 0  # the first row
     raw[place + 3] -= 1  # a row less

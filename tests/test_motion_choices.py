@@ -9,6 +9,7 @@ from kit.vision import scene
 
 from josiecodec.bitstream import motion_syntax
 from josiecodec.bitstream.motion_starts import STARTS
+from josiecodec.bitstream.motion_syntax import LevelChances
 from josiecodec.coding.motion_choice import Seen
 from josiecodec.coding.motion_lookahead import COARSEST, TUNINGS, Lookahead
 from josiecodec.coding.motion_plan import plan
@@ -43,12 +44,18 @@ def cost(contexts: Contexts, x: np.ndarray, levels: np.ndarray) -> float:
     return float(((x - levels) ** 2).sum() + PRICE * counter.bits)
 
 
+def chances_of(contexts: Contexts) -> LevelChances:
+    syntax = motion_syntax.PictureSyntax(1, 1)
+    syntax.contexts[1] = contexts
+    return syntax.level_chances(1)
+
+
 def test_no_change_of_one_level_is_better():
     random = np.random.default_rng(0)
     contexts = Contexts(motion_syntax.CONTEXTS, STARTS[1].ljust(motion_syntax.CONTEXTS, b"\x80"))
     x = np.abs(random.laplace(0, 1.2, (12, 64)) * np.exp(-np.arange(64) / 14)).astype(np.float32)
     x[0, 0], x[1, 63] = 90.0, 3.0
-    levels, gain = choose_levels(x, BlockBits.of(contexts, 0), PRICE)
+    levels, gain = choose_levels(x, BlockBits.of(chances_of(contexts), 0), PRICE)
     for own, chosen, saved in zip(x, levels, gain):
         total = cost(contexts, own, chosen)
         assert abs(total - float((own**2).sum() - saved)) < 0.15

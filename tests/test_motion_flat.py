@@ -47,7 +47,7 @@ def test_only_flat_patches_are_coded_anew():
     picture.y[:, 16:] = np.random.default_rng(0).integers(0, 255, (16, 16))
     assert flat_patches(picture).tolist() == [[True, False]]
     levels, difference = np.zeros((1, 2, 6, 64), np.int16), np.full((1, 2, 6, 8, 8), 12, np.int16)
-    offsets = code_flats(picture, difference, 80, np.zeros((1, 2), np.int8), levels, True)
+    offsets = code_flats(picture, difference, 80, np.zeros((1, 2), np.int8), levels, np.ones((1, 2), np.uint8), True)
     assert not levels[0, 1].any()
     assert levels[0, 0, 0, 0] == 12
     assert 80 + 4 * offsets[0, 0] == SHADE

@@ -82,7 +82,7 @@ def test_tokens_from_python_are_those_of_the_file(codec, video, tokens):
 
 def test_sequences_come_back(codec, tokens, sequence):
     v = Vocabulary(codec.codebook_size)
-    assert 0 <= sequence.min() <= sequence.max() < v.size == codec.codebook_size + 10262
+    assert 0 <= sequence.min() <= sequence.max() < v.size == codec.codebook_size + 10264
     parities = [p.parities for p in tokens.pictures if p.base is not None]
     back = from_sequence(sequence.tolist(), 3, 4, v, parities)
     expected = from_motion_tokens(codec, tokens.pictures)

@@ -30,13 +30,12 @@ from .marks import MARK_BYTES, Mark
 from .model_tables import tables_for
 from .motion_payload import MotionRows, may_move
 from .patch_payload import MAX_BLOCK_UNITS, PatchRows
-from .payload_codings import CODINGS, FIXED_LENGTH, MOTION, TIMED_MOTION, UNMARKED, WITH_TABLES, unpack_patches
+from .payload_codings import CODINGS, FIXED_LENGTH, MOVING, UNMARKED, WITH_TABLES, unpack_patches
 from .varint import get_varint
 from .writer import BLOCK_FRAMES, BLOCK_START, MAX_PAYLOAD, TokenWriter
 
 __all__ = ["BLOCK_FRAMES", "MAX_PAYLOAD", "Block", "TokenReader", "TokenWriter"]
 
-MOVING = (MOTION, TIMED_MOTION)
 CUT_OFF = "the file is cut off: its end record is missing"
 _MAX_SEARCH = 1 << 31  # bytes of checksums at which the search for the next whole block is given up
 _MAX_BLOCK = 32 + MAX_PAYLOAD  # bytes that a block can take
@@ -235,7 +234,7 @@ class TokenReader:
         codes: np.ndarray | PatchRows | MotionRows
         if coding in MOVING:
             assert isinstance(info, VisionInfo)
-            codes = MotionRows.from_bytes(payload, units, info.rows, coding == TIMED_MOTION)
+            codes = MotionRows.from_bytes(payload, units, info.rows, *MOVING[coding])
         elif isinstance(info, VisionInfo):
             codes = unpack_patches(coding, payload, units, info, tables)
         elif isinstance(info, AlphaInfo):

@@ -16,6 +16,11 @@ from .varint import get_varint, put_varint
 
 MAX_AWAY = 64  # pictures between a picture and those that it is predicted from, and its place among the coded ones
 MAX_BASE = 1 << 19  # bytes
+MIXED = 1  # tools: probabilities mixed from several guesses, see `motion_mixed.py`
+SHAPES = 2  # patches whose luma is one block of 16 x 16
+WEAK = 8  # that a picture is filtered, see `vision/motion_enhance.py`: this is half the strength, twice it all
+FILTER = 3 * WEAK  # all bits of that, which every picture has
+TOOLS = MIXED | SHAPES | FILTER  # all that are known
 MOST_KEPT = 8  # decoded pictures that later ones may refer to
 
 
@@ -32,6 +37,8 @@ class PictureHead:
         coded: whether the codes of the base are range coded.
         parities: of the base, see `exact_rounding.py`; empty in older files.
         varied: whether steps of patches vary.
+        tools: of a key picture, those that it and the pictures behind it are coded with; of all pictures of such a
+            video how strongly they are filtered (`FILTER`); None in a video without (codings 6 and 11).
     """
 
     layer: int
@@ -42,6 +49,12 @@ class PictureHead:
     coded: bool = False
     parities: bytes = b""
     varied: bool = False
+    tools: int | None = None
+
+    @property
+    def strength(self) -> int:
+        """How strongly the picture is filtered, in halves of the weights."""
+        return ((self.tools or 0) & FILTER) // WEAK
 
 
 @dataclass(frozen=True)
@@ -64,8 +77,12 @@ class MotionPayload:
     def to_bytes(self) -> bytes:
         """Its part of the payload of a block."""
         h = self.head
-        out = bytes([h.layer | len(h.references) << 2 | h.coded << 4 | bool(h.parities) << 5 | h.varied << 6, h.step])
+        kind = h.layer | len(h.references) << 2 | h.coded << 4 | bool(h.parities) << 5 | h.varied << 6
+        if h.layer:
+            kind |= h.strength << 4
+        out = bytes([kind | (h.tools is not None) << 7, h.step])
         if self.key:
+            out += b"" if h.tools is None else bytes([h.tools])
             return out + b"".join(_sized(part) for part in (h.base, h.parities)[: 1 + bool(h.parities)]) + self.bits
         return out + b"".join(put_varint(_unsigned(n)) for n in (h.later, *h.references)) + self.bits
 
@@ -79,16 +96,23 @@ class MotionPayload:
         if len(data) < 2:
             raise FormatError("a picture without a head")
         layer, references, coded, protected = data[0] & 3, data[0] >> 2 & 3, data[0] >> 4 & 1, data[0] >> 5 & 1
-        varied = bool(data[0] >> 6 & 1)
+        varied, tools = bool(data[0] >> 6 & 1), 0 if data[0] >> 7 else None
+        if layer and tools is not None:
+            tools, coded, protected = WEAK * (data[0] >> 4 & 3), 0, 0
         wrong = layer and (coded or protected)
-        if layer > 2 or references > 2 or data[0] > 127 or (layer == 0) != (references == 0) or wrong:
+        if layer > 2 or references > 2 or (layer == 0) != (references == 0) or wrong:
             raise FormatError(f"a picture of unknown kind {data[0]}")
         if layer == 0:
-            base, at = _part(data, 2)
+            at = 2
+            if tools is not None:
+                tools, at = data[2] if len(data) > 2 else 0, 3
+                if not tools & MIXED or tools & ~TOOLS:
+                    raise FormatError(f"a video with tools that this version does not know ({tools})")
+            base, at = _part(data, at)
             parities, at = _part(data, at) if protected else (b"", at)
             if protected and not (base and parities):
                 raise FormatError("parities of nothing")
-            head = PictureHead(0, data[1], base=base, coded=bool(coded), parities=parities, varied=varied)
+            head = PictureHead(0, data[1], base=base, coded=bool(coded), parities=parities, varied=varied, tools=tools)
             return MotionPayload(head, data[at:])
         numbers, at = [], 2
         for _ in range(1 + references):
@@ -96,7 +120,8 @@ class MotionPayload:
             numbers.append(_signed(number))
         if 0 in numbers[1:]:
             raise FormatError("a picture that is predicted from itself")
-        return MotionPayload(PictureHead(layer, data[1], numbers[0], tuple(numbers[1:]), varied=varied), data[at:])
+        head = PictureHead(layer, data[1], numbers[0], tuple(numbers[1:]), varied=varied, tools=tools)
+        return MotionPayload(head, data[at:])
 
 
 @dataclass(frozen=True)
@@ -144,7 +169,7 @@ class MotionRows:
         return times + b"".join(_sized(p.to_bytes()) for p in self.pictures)
 
     @staticmethod
-    def from_bytes(data: bytes, units: int, rows: int, timed: bool = False) -> MotionRows:
+    def from_bytes(data: bytes, units: int, rows: int, tooled: bool = False, timed: bool = False) -> MotionRows:
         """The inverse of `to_bytes`.
 
         Raises:
@@ -159,6 +184,8 @@ class MotionRows:
             if at + size > len(data):
                 raise FormatError("a picture is cut off")
             pictures.append(MotionPayload.from_bytes(data[at : at + size]))
+            if (pictures[-1].head.tools is not None) != tooled:
+                raise FormatError(f"a picture of unknown kind {data[at]}")
             at += size
         if at != len(data):
             raise FormatError("bytes behind the last picture of a block")

@@ -57,6 +57,21 @@ class BlockContexts:
 _OF = tuple(BlockContexts.of(kind) for kind in (0, 1))
 
 
+@dataclass(frozen=True)
+class LevelChances:
+    """How likely bits of levels are 1, by kind of block: luma, chroma, luma of 16 x 16 (if there is that).
+
+    Attributes:
+        significant: [kinds, 12, n] of a coefficient that is not zero, by place and density of what came before.
+        last: [kinds, 12, 2] of the last one, by place and whether there was one before.
+        large: [kinds, 2, 2, 6] of sizes, by whether there was one before, whether the place is a low one, and bit.
+    """
+
+    significant: np.ndarray
+    last: np.ndarray
+    large: np.ndarray
+
+
 @dataclass
 class MotionPicture:
     """What a picture says of its patches [h, w] and cells [2 h, 2 w].
@@ -70,6 +85,8 @@ class MotionPicture:
         offsets: int8 [h, w], in units of `UNIT` by how much the steps of patches are larger than that of the picture; 0
             of patches without levels, and of all patches where steps do not vary.
         varied: whether steps vary.
+        shapes: uint8 [h, w], 1 of patches whose luma is one block of 16 x 16, the levels of which are in those of the
+            four blocks as `motion_residual.FOLD` says; None where there are none.
     """
 
     layer: int
@@ -79,10 +96,11 @@ class MotionPicture:
     levels: np.ndarray
     offsets: np.ndarray
     varied: bool = False
+    shapes: np.ndarray | None = None
 
     @staticmethod
-    def empty(layer: int, references: int, h: int, w: int, varied: bool = False) -> MotionPicture:
-        """One of which nothing is known yet."""
+    def empty(layer: int, references: int, h: int, w: int, varied: bool = False, shaped: bool = False) -> MotionPicture:
+        """One of which nothing is known yet; `shaped` if it may have shapes."""
         return MotionPicture(
             layer,
             references,
@@ -91,6 +109,7 @@ class MotionPicture:
             np.zeros((h, w, BLOCKS, SIZE), np.int16),
             np.zeros((h, w), np.int8),
             varied,
+            np.zeros((h, w), np.uint8) if shaped else None,
         )
 
 
@@ -112,8 +131,17 @@ class PictureSyntax:
         new.contexts = [c.copy() for c in self.contexts]
         return new
 
-    def code(self, coder: Coder, picture: MotionPicture) -> None:
-        """Write a picture, or read one into an empty one."""
+    def level_chances(self, layer: int) -> LevelChances:
+        """What a trellis has to know."""
+        contexts = self.contexts[layer]
+        ones = (np.array(contexts.fast) + np.array(contexts.slow)) / (1 << 17)
+        large = ones[_LARGE:_FINER].reshape(2, 2, 2, 6).swapaxes(1, 2)
+        return LevelChances(
+            ones[_SIGNIFICANT:_LAST].reshape(2, 12, 3), ones[_LAST:_LARGE].reshape(2, 12, 2), large
+        )  # fmt: skip
+
+    def code(self, coder: Coder, picture: MotionPicture, step: int = 0) -> None:
+        """Write a picture, or read one into an empty one; its step does not matter."""
         kernels = family("motion_syntax") if type(coder) in (BitEncoder, BitDecoder) else None
         if kernels is not None:
             return _compiled(kernels, coder, self.contexts[picture.layer], picture)

@@ -15,6 +15,7 @@ MOTION = 6  # pictures of a video with motion
 FIXED_LENGTH_SCREEN, RANGE_CODED_SCREEN = 7, 8  # of patches, with a part of a detail layer and patches of few colours
 FIXED_LENGTH_MARKED, RANGE_CODED_MARKED = 9, 10  # of audio, with the place of the decoder
 TIMED_MOTION = 11  # pictures of a video with motion that come at no even rate, and their times
+TOOLED_MOTION, TIMED_TOOLED_MOTION = 12, 13  # the same two, with what key pictures name (`motion_payload.Tools`)
 MARKED = {FIXED_LENGTH: FIXED_LENGTH_MARKED, RANGE_CODED: RANGE_CODED_MARKED}
 UNMARKED = {marked: coding for coding, marked in MARKED.items()}
 CODINGS = {
@@ -26,10 +27,18 @@ CODINGS = {
         RANGE_CODED_DETAIL,
         MOTION,
         TIMED_MOTION,
+        TOOLED_MOTION,
+        TIMED_TOOLED_MOTION,
         FIXED_LENGTH_SCREEN,
         RANGE_CODED_SCREEN,
     ),
     "alpha": (FIXED_LENGTH,),
+}
+MOVING = {  # by whether there are tools, and times
+    MOTION: (False, False),
+    TIMED_MOTION: (False, True),
+    TOOLED_MOTION: (True, False),
+    TIMED_TOOLED_MOTION: (True, True),
 }
 WITH_TABLES = (RANGE_CODED, RANGE_CODED_PATCHES, RANGE_CODED_DETAIL, RANGE_CODED_SCREEN)
 

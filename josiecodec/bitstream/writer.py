@@ -23,7 +23,7 @@ from .marks import Mark
 from .model_tables import find_tables
 from .motion_payload import MotionRows, may_move
 from .patch_payload import BLOCK_PATCHES, MAX_BLOCK_UNITS, PatchRows, block_parts
-from .payload_codings import FIXED_LENGTH, MARKED, MOTION, RANGE_CODED, TIMED_MOTION, pack_patches
+from .payload_codings import FIXED_LENGTH, MARKED, MOVING, RANGE_CODED, pack_patches
 from .varint import put_varint
 
 BLOCK_FRAMES = 100  # of audio, in a block
@@ -122,7 +122,9 @@ class TokenWriter:
         if not isinstance(info, VisionInfo) or pictures.rows != info.rows or not may_move(info, info.rows):
             raise CodesError(f"pictures of a video with motion do not fit stream {stream}")
         for part in pictures.split(MAX_BLOCK_UNITS, BLOCK_PATCHES, info.columns, MAX_PAYLOAD):
-            self._put(stream, MOTION if part.times is None else TIMED_MOTION, part.units, part.to_bytes())
+            kind = part.pictures[0].head.tools is not None, part.times is not None
+            coding = next(coding for coding, other in MOVING.items() if other == kind)
+            self._put(stream, coding, part.units, part.to_bytes())
 
     def add_alpha(self, stream: int, alpha: np.ndarray) -> None:
         """Append rows of pixels, uint8 [rows, width], to a stream of alpha that they fit; else `CodesError`."""

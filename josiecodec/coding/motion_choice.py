@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..bitstream.motion_syntax import UNIT, MotionPicture
-from ..entropy.adaptive_bits import Contexts
+from ..bitstream.motion_syntax import UNIT, LevelChances, MotionPicture
 from ..vision.motion_field import MotionField, cells_of
 from ..vision.motion_planes import Planes
-from ..vision.motion_residual import add_residual, sizes_of, step_size, to_blocks, transform
+from ..vision.motion_residual import FOLD, add_residual, sizes_of, step_size, to_blocks, transform, transform_whole
 from ..vision.motion_search import refine, search
 from .motion_flat import code_flats
 from .motion_merge import settle
@@ -19,6 +18,8 @@ from .motion_trellis import WORTH, BlockBits, choose_levels
 
 LAMBDA = 0.09  # of squared error over squared step
 PRICE = 0.25  # of absolute error over step
+WHOLE_BITS = 1.5  # of a patch whose luma is one block
+WHOLE_WORTH = 0.9  # of a coefficient in steps, for such a block to be tried where four have no levels
 PATTERN_BITS, PATCH_BITS = 1.5, 3.0  # of a block that has levels beside one that has none, and of a patch
 CHROMA_WEIGHT = 3.8  # squared errors of RGB that one of chroma makes
 
@@ -67,10 +68,20 @@ def choose_motion(
     return MotionField(cells_of(motions[..., 0].astype(np.uint8)), field), vectors
 
 
-def quantized(difference: np.ndarray, step: int, offsets: np.ndarray, contexts: Contexts) -> np.ndarray:
-    """Levels int16 [h, w, 6, 64] of what a prediction leaves over, blocks int16 [h, w, 6, 8, 8], by error and bits.
+def quantized(
+    difference: np.ndarray, step: int, offsets: np.ndarray, chances: LevelChances, shaped: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Levels of what a prediction leaves over, blocks int16 [h, w, 6, 8, 8], by error and bits.
 
-    `offsets` [h, w] are those of `add_residual`; errors of a patch count as much as its step says.
+    Args:
+        difference: see there.
+        step: of the picture.
+        offsets: [h, w], those of `add_residual`; errors of a patch count as much as its step says.
+        chances: of the coder's contexts.
+        shaped: whether luma may be one block of 16 x 16.
+
+    Returns:
+        int16 [h, w, 6, 64], and uint8 [h, w], 1 where it is.
     """
     coefficients = transform(difference)
     luma, chroma = sizes_of(step, offsets)
@@ -83,23 +94,50 @@ def quantized(difference: np.ndarray, step: int, offsets: np.ndarray, contexts: 
     for kind, (part, price) in enumerate(zip((slice(0, 4), slice(4, 6)), prices)):
         large = np.zeros(x.shape[:3], bool)
         large[:, :, part] = x[:, :, part].max(-1) > WORTH
-        levels[large], over = choose_levels(x[large], BlockBits.of(contexts, kind), price)
+        levels[large], over = choose_levels(x[large], BlockBits.of(chances, kind), price)
         gain[large] = np.maximum(over - PATTERN_BITS * price, 0) * (LAMBDA / price)
     levels[gain <= 0] = 0
+    shapes = np.zeros(x.shape[:2], np.uint8)
+    if shaped:
+        whole = transform_whole(difference[:, :, :4])
+        x = np.abs(whole) / sizes[:, :, :1]
+        large = x.max(-1) > np.where(gain[:, :, :4].any(-1), WORTH, WHOLE_WORTH)
+        found, over = choose_levels(x[large], BlockBits.of(chances, 2), LAMBDA)
+        over = np.maximum(over - WHOLE_BITS * LAMBDA, 0)
+        better = over > gain[large][:, :4].sum(-1)
+        shapes[large] = better
+        folded = np.zeros((int(better.sum()), 256), np.int16)
+        folded[:, FOLD] = found[better]
+        levels[shapes > 0, :4] = folded.reshape(-1, 4, 64)
+        coefficients[shapes > 0, :4] = _folded(whole[shapes > 0])
+        gain[shapes > 0, :4] = over[better, None] / 4
     levels[gain.sum(-1) <= PATCH_BITS * LAMBDA] = 0
-    return (levels * np.sign(coefficients)).astype(np.int16)
+    shapes[~levels[:, :, :4].any((2, 3))] = 0
+    return (levels * np.sign(coefficients)).astype(np.int16), shapes
+
+
+def _folded(whole: np.ndarray) -> np.ndarray:
+    """Coefficients [N, 256] as they are kept [N, 4, 64]."""
+    found = np.empty_like(whole)
+    found[:, FOLD] = whole
+    return found.reshape(-1, 4, 64)
 
 
 def code_picture(
-    picture: Seen, prediction: Planes, motion: MotionPicture, step: int, offsets: np.ndarray, contexts: Contexts
+    picture: Seen, prediction: Planes, motion: MotionPicture, step: int, offsets: np.ndarray, chances: LevelChances
 ) -> Planes:
-    """Choose the levels of a picture whose prediction is known, and put them into `motion`; what a decoder will see."""
+    """Choose the levels of a picture whose prediction is known, and put them into `motion`; what a decoder will see.
+
+    Luma may be one block where `motion` has shapes.
+    """
     motion.varied = True
     over = difference(picture.planes, prediction)
-    motion.levels = quantized(over, step, UNIT * offsets, contexts)
-    offsets = code_flats(picture.planes, over, step, offsets, motion.levels, not motion.layer)
+    shaped = motion.shapes is not None
+    motion.levels, shapes = quantized(over, step, UNIT * offsets, chances, shaped)
+    offsets = code_flats(picture.planes, over, step, offsets, motion.levels, shapes, not motion.layer)
     motion.offsets = np.where(motion.levels.any((2, 3)), offsets, 0).astype(np.int8)
-    return add_residual(prediction, motion.levels, step, UNIT * motion.offsets.astype(int))
+    motion.shapes = shapes if shaped else None
+    return add_residual(prediction, motion.levels, step, UNIT * motion.offsets.astype(int), shapes)
 
 
 def difference(picture: Planes, prediction: Planes) -> np.ndarray:

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from ..bitstream.container import MAX_PAYLOAD
-from ..bitstream.motion_payload import MotionPayload, MotionRows, PictureHead
-from ..bitstream.motion_syntax import MAX_OFFSET, UNIT, MotionPicture, PictureSyntax
+from ..bitstream.motion_mixed import shaped, syntax_of
+from ..bitstream.motion_payload import MIXED, SHAPES, WEAK, MotionPayload, MotionRows, PictureHead
+from ..bitstream.motion_syntax import MAX_OFFSET, UNIT, MotionPicture
 from ..bitstream.patch_payload import PatchRows, pack_rows
 from ..entropy.adaptive_bits import BitEncoder
 from ..entropy.code_tables import EntropyTables
@@ -31,6 +32,7 @@ from ..vision.motion_residual import MAX_STEP, sizes_of, step_size
 from ..vision.motion_search import coarse
 from .motion_base import protected_base
 from .motion_choice import LAMBDA, Seen, choose_motion, code_picture, squared_error
+from .motion_filter import best_filtered
 from .motion_flat import flat_patches, within_reach, wrong_flats
 from .motion_lookahead import TUNINGS, Lookahead, Vectors, near_vectors
 from .motion_pictures import Decoded, grey
@@ -39,6 +41,7 @@ from .motion_rate import EVEN, LEAST, MOST, OFF, Course, Forecast
 from .rate_control import RowEncoder
 from .vision_door import VisionDoor
 
+TOOLS = MIXED | SHAPES  # of all videos
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
 WINDOW = 256  # pictures, at most
 KEY_SECONDS = 10.0
@@ -244,12 +247,18 @@ class MotionEncoder:
         price = 8 * LAMBDA * (step_size(step, False) / 16) ** 2  # of a byte
         tried = []
         for base, coded, parities, prediction in bases:
-            syntax, picture = PictureSyntax(*self._grid), MotionPicture.empty(0, 0, *self._grid)
+            syntax, picture = (
+                syntax_of(*self._grid, TOOLS),
+                MotionPicture.empty(0, 0, *self._grid, shaped=bool(TOOLS & SHAPES)),
+            )
             fine, own = within_reach(seen.planes, prediction, step, offsets, True)
-            planes = code_picture(seen, prediction, picture, fine, own, syntax.contexts[0])
+            planes = code_picture(seen, prediction, picture, fine, own, syntax.level_chances(0))
+            planes, strength = best_filtered(seen.planes, planes, fine, picture)
             encoder = BitEncoder()
-            syntax.code(encoder, picture)
-            head = PictureHead(0, fine, base=base, coded=coded, parities=parities, varied=True)
+            syntax.code(encoder, picture, fine)
+            head = PictureHead(
+                0, fine, base=base, coded=coded, parities=parities, varied=True, tools=TOOLS | strength * WEAK
+            )
             payload = MotionPayload(head, encoder.finish())
             cost = squared_error(seen.planes, planes) + price * len(payload.to_bytes())
             tried.append((wrong_flats(seen.planes, planes, True).sum(), cost, payload, planes, syntax))
@@ -292,15 +301,16 @@ class MotionEncoder:
             motion, found = choose_motion(seen, known, hints, sizes, had, motion is not None)
             self._vectors.update({(shown, r): v for r, v in zip(references, found)})
             self._fields[shown] = motion, step
-        picture = MotionPicture.empty(planned.layer, len(references), *self._grid)
+        picture = MotionPicture.empty(planned.layer, len(references), *self._grid, shaped=shaped(state.syntax))
         picture.uses, picture.vectors = motion.uses, motion.vectors
         prediction = compensate([r.planes.reference for r in known], motion)
         step, offsets = within_reach(seen.planes, prediction, step, offsets, False)
-        planes = code_picture(seen, prediction, picture, step, offsets, state.syntax.contexts[planned.layer])
+        planes = code_picture(seen, prediction, picture, step, offsets, state.syntax.level_chances(planned.layer))
+        planes, strength = best_filtered(seen.planes, planes, step, picture)
         encoder = BitEncoder()
-        state.syntax.code(encoder, picture)
+        state.syntax.code(encoder, picture, step)
         away = tuple(r - shown for r in references)
-        head = PictureHead(planned.layer, step, shown - state.coded, away, varied=True)
+        head = PictureHead(planned.layer, step, shown - state.coded, away, varied=True, tools=strength * WEAK)
         state.keep(shown, planes, planned.layer)
         return MotionPayload(head, encoder.finish())
 

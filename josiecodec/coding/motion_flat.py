@@ -51,7 +51,13 @@ def within_reach(
 
 
 def code_flats(
-    picture: Planes, difference: np.ndarray, step: int, offsets: np.ndarray, levels: np.ndarray, key: bool
+    picture: Planes,
+    difference: np.ndarray,
+    step: int,
+    offsets: np.ndarray,
+    levels: np.ndarray,
+    shapes: np.ndarray,
+    key: bool,
 ) -> np.ndarray:
     """Code anew the patches that are flat, and predicted too far off to leave them so.
 
@@ -60,7 +66,7 @@ def code_flats(
         difference: int16 [h, w, 6, 8, 8], what the prediction leaves over.
         step: of the picture.
         offsets: of patches [h, w], in units of `UNIT`.
-        levels: int16 [h, w, 6, 64], which are changed.
+        levels, shapes: int16 [h, w, 6, 64] and uint8 [h, w], which are changed.
         key: whether it is a key picture.
 
     Returns:
@@ -80,7 +86,7 @@ def code_flats(
         sizes = np.array([luma] * 4 + [chroma] * 2, np.float32)[:, None] / 16
         coefficients = transform(difference[wrong])
         nearest = np.clip(np.rint(coefficients / sizes), -MAX_MAGNITUDE, MAX_MAGNITUDE)
-        levels[wrong], offsets[wrong] = nearest.astype(np.int16), offset
+        levels[wrong], shapes[wrong], offsets[wrong] = nearest.astype(np.int16), 0, offset
         wrong[wrong] = _far(inverse(coefficients - nearest * sizes), key)
     return offsets
 

@@ -18,6 +18,8 @@ from ..vision.motion_search import LONGEST
 TAKEN_OVER = np.array([0.3, 1.6, 2.8, 3.6])  # bits of the first, second ... candidate
 NEW, OF_TWO = 3.5, 1.0  # bits of a motion that is not taken over, and of saying which references it uses
 SATURATION = 16.0  # coefficients of a patch that take the bits when errors are large
+ROUNDS, NEAR_BY = np.array([2, 1, 1]), 8.0  # quarters of a pixel that two vectors are moved by; bits beside the best
+_AROUND = np.array([(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)])
 _BITS = np.array([1.0] + [2.0 * np.floor(np.log2(n)) + 2.7 for n in range(1, 8 * LONGEST + 8)])
 
 
@@ -42,7 +44,8 @@ def settle(
         vectors = np.stack([np.asarray(v, np.int32) for v in found])
         limits = np.ascontiguousarray(SATURATION * sizes * sizes), np.ascontiguousarray(prices)
         bit_costs = TAKEN_OVER, _BITS, NEW + (refs > 1) * OF_TWO
-        kernels.settle(ready(picture.y, np.uint8), *near_and_far, vectors, *limits, *bit_costs, PAD, out)
+        moves = _AROUND, ROUNDS, NEAR_BY, LONGEST
+        kernels.settle(ready(picture.y, np.uint8), *near_and_far, vectors, *limits, *bit_costs, *moves, PAD, out)
         return out
     blocks = picture.y.reshape(h, PATCH, w, PATCH).transpose(0, 2, 1, 3).astype(np.int16)
     squares = [windows(r.reference.y, PATCH) for r in references]
@@ -80,9 +83,40 @@ def settle(
         own = fresh[i, j]
         bits = NEW + (refs > 1) * OF_TWO + _vector_bits(own, near, refs)
         costs = np.concatenate([costs, fresh_errors[i, j] + price * bits], 1)
+        if refs > 1:
+            tried = np.nonzero(costs[:, -1] < costs[:, :-1].min(1) + NEAR_BY * price[:, 0])[0]
+            of = i[tried], j[tried], near[tried], scales[i[tried], j[tried]], price[tried]
+            own[tried, 2], costs[tried, -1] = _improved(blocks, squares, *of, own[tried, 2], costs[tried, -1])
         choices = np.concatenate([near, own], 1)
         motions[i, j] = choices[np.arange(len(i)), costs.argmin(1)]
     return motions
+
+
+def _improved(
+    blocks: np.ndarray,
+    squares: Sequence[np.ndarray],
+    i: np.ndarray,
+    j: np.ndarray,
+    near: np.ndarray,
+    scale: np.ndarray,
+    price: np.ndarray,
+    motions: np.ndarray,
+    costs: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Motions [n, 5] of two vectors, which are moved, one after the other, while that makes costs [n] less."""
+    for size in ROUNDS:
+        for r in range(2):
+            part = slice(1 + 2 * r, 3 + 2 * r)
+            moved = motions[:, None].repeat(len(_AROUND), 1)
+            moved[:, :, part] = np.clip(moved[:, :, part] + size * _AROUND, -LONGEST, LONGEST)
+            errors = _errors(blocks, squares, i[:, None], j[:, None], moved, scale[:, None])
+            found = errors + price * (NEW + OF_TWO + _vector_bits(moved, near, 2))
+            best = found.argmin(1)
+            rows = np.arange(len(best))
+            better = found[rows, best] < costs
+            motions = np.where(better[:, None], moved[rows, best], motions)
+            costs = np.where(better, found[rows, best], costs)
+    return motions, costs
 
 
 def _motions(use: int, found: Sequence[np.ndarray]) -> np.ndarray:

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..bitstream.motion_mixed import MixedSyntax, Syntax, shaped, syntax_of
 from ..bitstream.motion_payload import MOST_KEPT, MotionPayload
-from ..bitstream.motion_syntax import UNIT, MotionPicture, PictureSyntax
+from ..bitstream.motion_syntax import UNIT, MotionPicture
 from ..bitstream.patch_payload import unpack_rows
 from ..entropy.adaptive_bits import BitDecoder
 from ..entropy.code_tables import EntropyTables
 from ..entropy.range_coder import check_end
 from ..errors import FormatError
+from ..vision.motion_enhance import copied_blocks, enhanced
 from ..vision.motion_field import MotionField, compensate
 from ..vision.motion_planes import Planes
 from ..vision.motion_residual import MAX_STEP, add_residual
@@ -31,7 +33,7 @@ class Decoded:
         coded: pictures so far, those before the first included.
     """
 
-    syntax: PictureSyntax | None = None
+    syntax: Syntax | None = None
     kept: dict[int, Planes] = field(default_factory=dict)
     coded: int = 0
 
@@ -51,6 +53,14 @@ class Decoded:
 def grey(h: int, w: int) -> Planes:
     """A picture of h x w patches that shows nothing."""
     return Planes(*(np.full((h * n, w * n), GREY, np.uint8) for n in (16, 8, 8)))
+
+
+def filtered(planes: Planes, step: int, picture: MotionPicture, strength: int) -> Planes:
+    """A decoded picture, filtered as it is shown and predicted from."""
+    if not strength:
+        return planes
+    copied = copied_blocks(picture.uses, picture.vectors, picture.levels, picture.shapes)
+    return enhanced(planes, step, UNIT * picture.offsets.astype(int), picture.layer, copied, strength)
 
 
 class PictureDecoder:
@@ -80,19 +90,22 @@ class PictureDecoder:
             raise FormatError(f"a step of {head.step}")
         shown = state.coded + head.later
         if payload.key:
-            state.syntax, state.kept = PictureSyntax(self.h, self.w), {}
+            state.syntax, state.kept = syntax_of(self.h, self.w, head.tools), {}
             references, prediction = [], self._base(payload)
         else:
-            if state.syntax is None or any(shown + n not in state.kept for n in head.references):
+            known = state.syntax is not None and isinstance(state.syntax, MixedSyntax) == (head.tools is not None)
+            if not known or any(shown + n not in state.kept for n in head.references):
                 raise FormatError(f"picture {shown} is predicted from one that is not there")
             references, prediction = [state.kept[shown + n] for n in head.references], None
-        picture = MotionPicture.empty(head.layer, len(references), self.h, self.w, head.varied)
+        assert state.syntax is not None
+        picture = MotionPicture.empty(head.layer, len(references), self.h, self.w, head.varied, shaped(state.syntax))
         decoder = BitDecoder(payload.bits)
-        state.syntax.code(decoder, picture)
+        state.syntax.code(decoder, picture, head.step)
         check_end(decoder)
         if prediction is None:
             prediction = compensate([r.reference for r in references], MotionField(picture.uses, picture.vectors))
-        planes = add_residual(prediction, picture.levels, head.step, UNIT * picture.offsets.astype(int))
+        planes = add_residual(prediction, picture.levels, head.step, UNIT * picture.offsets.astype(int), picture.shapes)
+        planes = filtered(planes, head.step, picture, head.strength)
         state.keep(shown, planes, head.layer)
         return shown, planes
 

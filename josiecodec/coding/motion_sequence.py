@@ -1,8 +1,9 @@
 """Videos with motion as one sequence of tokens, as language models read them and datasets store them.
 
-    picture: kind, step, (how much later it is shown,) references; then its patches, left to right, top to bottom
+    picture: kind, step, (tools,) (how much later it is shown,) references; then its patches, left to
+             right, top to bottom
     patch:   motion: as that of the patch before, or one or four sets of vectors; (offset of its step;) codes of the
-             base; codes of the levels
+             base; (that its luma is one block;) codes of the levels
     run:     so many patches whose motion is that of the patch before, and which have no codes
 
 Every picture stands for itself: nothing is a difference to another picture's tokens. See docs/datasets.md.
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..bitstream.motion_payload import MAX_AWAY
+from ..bitstream.motion_payload import FILTER, MAX_AWAY, MIXED, TOOLS
 from ..bitstream.motion_syntax import MAX_OFFSET, MAX_VECTOR
 from ..bitstream.patch_payload import PatchRows
 from ..errors import CodesError
@@ -72,9 +73,19 @@ class Vocabulary:
         return self.run + 1 + MAX_VECTOR
 
     @property
+    def tools(self) -> int:
+        """Behind the step: what a key picture and those behind it are coded with, how others are filtered; a number."""
+        return self.zero + MAX_VECTOR + 1
+
+    @property
+    def whole(self) -> int:
+        """The luma of a patch is one block."""
+        return self.tools + 1
+
+    @property
     def size(self) -> int:
         """Number of tokens."""
-        return self.zero + MAX_VECTOR + 1
+        return self.whole + 1
 
 
 def to_sequence(picture: PictureTokens, number: int, vocabulary: Vocabulary) -> np.ndarray:
@@ -86,6 +97,8 @@ def to_sequence(picture: PictureTokens, number: int, vocabulary: Vocabulary) -> 
     v, refs = vocabulary, len(picture.references)
     kind = _PICTURES.index((picture.layer, refs, picture.base is not None))
     out = [v.pictures + 2 * kind + (picture.offsets is not None), v.zero + picture.step]
+    if picture.tools:
+        out += [v.tools, v.zero + picture.tools]
     if picture.layer:
         out.append(v.zero + picture.shown - number)
         out += [v.zero + r - picture.shown for r in picture.references]
@@ -95,6 +108,7 @@ def to_sequence(picture: PictureTokens, number: int, vocabulary: Vocabulary) -> 
     codes = picture.codes.reshape(-1, h * w).T
     counts = (codes >= 0).sum(1).tolist()
     offsets = [0] * (h * w) if picture.offsets is None else picture.offsets.ravel().tolist()
+    shapes = [0] * (h * w) if picture.shapes is None else picture.shapes.ravel().tolist()
     before: tuple[int, ...] = (0,) * (1 + 8 * refs)
     run = 0
 
@@ -117,6 +131,8 @@ def to_sequence(picture: PictureTokens, number: int, vocabulary: Vocabulary) -> 
         if offsets[n]:
             out.append(v.zero + offsets[n])
         out += base[n]
+        if shapes[n] and counts[n]:
+            out.append(v.whole)
         out += (codes[n, : counts[n]] + v.levels).tolist()
     end_run()
     return np.array(out, np.int32)
@@ -166,9 +182,11 @@ def from_sequence(
         CodesError: if the tokens are in no order that means something, or end within a picture.
     """
     reader, protected = _Reader(tokens, vocabulary), iter(parities)
-    number = 0
+    number, tools = 0, None
     while reader.now is not None:
-        yield _picture(reader, number, h, w, protected)
+        picture = _picture(reader, number, h, w, protected, tools)
+        tools = picture.tools
+        yield picture
         number += 1
 
 
@@ -209,19 +227,27 @@ class _Reader:
         return least + self.one_of(self.v.zero + least, most - least + 1, what)
 
 
-def _picture(reader: _Reader, number: int, h: int, w: int, parities: Iterator[bytes]) -> PictureTokens:
+def _picture(
+    reader: _Reader, number: int, h: int, w: int, parities: Iterator[bytes], before_tools: int | None
+) -> PictureTokens:
     v = reader.v
     kind, varied = divmod(reader.one_of(v.pictures, 2 * len(_PICTURES), "a picture"), 2)
     layer, refs, has_base = _PICTURES[kind]
     step = reader.number(0, MAX_STEP, "the step of a picture")
     shown, references = number, []
+    tools = None if before_tools is None or not layer else 0
+    if (not layer or tools is not None) and reader.now == v.tools:
+        reader.take()
+        tools = reader.number(1, TOOLS, "a number of tools")
+        if (tools & ~FILTER) if layer else not tools & MIXED:
+            raise CodesError(f"tools {tools}, which no video has")
     if layer:
         shown += reader.number(-MAX_AWAY, MAX_AWAY, "when a picture is shown")
         references = [shown + reader.number(-MAX_AWAY, MAX_AWAY, "a reference") for _ in range(refs)]
         if shown in references:
             raise CodesError(f"picture {shown} is predicted from itself")
     motions = np.zeros((h * w, 1 + 8 * refs), np.int16)
-    offsets, counts = np.zeros(h * w, np.int8), np.zeros(h * w, np.uint8)
+    offsets, counts, shapes = np.zeros(h * w, np.int8), np.zeros(h * w, np.uint8), np.zeros(h * w, np.uint8)
     base: list[int] = []
     codes: list[list[int]] = []
     before = motions[0] if h * w else np.zeros(1 + 8 * refs, np.int16)
@@ -248,6 +274,9 @@ def _picture(reader: _Reader, number: int, h: int, w: int, parities: Iterator[by
             base.append(reader.one_of(0, v.codebook_size, "a code"))
             counts[n] += 1
         own: list[int] = []
+        if tools is not None and reader.now == v.whole:
+            reader.take()
+            shapes[n] = 1
         while reader.within(v.levels, CODES):
             own.append(reader.one_of(v.levels, CODES, "a code"))
             if len(own) > MAX_CODES:
@@ -268,6 +297,8 @@ def _picture(reader: _Reader, number: int, h: int, w: int, parities: Iterator[by
         rows,
         next(parities, b"") if has_base else b"",
         offsets.reshape(h, w) if varied else None,
+        tools,
+        shapes.reshape(h, w) if tools is not None else None,
     )
 
 

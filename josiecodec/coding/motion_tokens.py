@@ -11,8 +11,9 @@ import numpy as np
 
 from ..bitstream.header import VisionInfo
 from ..bitstream.josie_file import TokenFile
-from ..bitstream.motion_payload import MotionPayload, MotionRows, PictureHead
-from ..bitstream.motion_syntax import MotionPicture, PictureSyntax
+from ..bitstream.motion_mixed import shaped, syntax_of
+from ..bitstream.motion_payload import FILTER, MIXED, SHAPES, TOOLS, MotionPayload, MotionRows, PictureHead
+from ..bitstream.motion_syntax import MotionPicture
 from ..bitstream.patch_payload import PatchRows, pack_rows, unpack_rows
 from ..bitstream.picture_times import PictureTimes
 from ..entropy.adaptive_bits import BitDecoder, BitEncoder
@@ -37,6 +38,9 @@ class PictureTokens:
         base: of a key picture, the frame group below the levels, in codes of the model; None for grey.
         parities: of the base, see `bitstream/exact_rounding.py`.
         offsets: int8 [h, w], the steps of patches less `step`, in units of 4; None if they are all the same.
+        tools: of a key picture, what it and those behind it are coded with (`motion_payload.py`); of all how strongly
+            they are filtered; None in a video without.
+        shapes: uint8 [h, w], 1 where the luma of a patch is one block of 16 x 16; None in a video that has no such.
     """
 
     shown: int
@@ -49,6 +53,8 @@ class PictureTokens:
     base: PatchRows | None
     parities: bytes = b""
     offsets: np.ndarray | None = None
+    tools: int | None = None
+    shapes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -91,24 +97,26 @@ def tokens_of(codec: VisionFiles, info: VisionInfo, payloads: Iterable[MotionPay
         FormatError: on damaged data.
     """
     h, w = info.rows, info.columns
-    syntax = PictureSyntax(h, w)
+    syntax = syntax_of(h, w, None)
     for number, payload in enumerate(payloads):
         head, base = payload.head, None
         if payload.key:
-            syntax = PictureSyntax(h, w)
+            syntax = syntax_of(h, w, head.tools)
             if head.base:
                 tables = codec.tables if head.coded else None
                 base = unpack_rows(head.base, h, w, info.levels, codec.codebook_size, head.coded, tables)
-        picture = MotionPicture.empty(head.layer, len(head.references), h, w, head.varied)
+        picture = MotionPicture.empty(head.layer, len(head.references), h, w, head.varied, shaped(syntax))
         decoder = BitDecoder(payload.bits)
-        syntax.code(decoder, picture)
+        syntax.code(decoder, picture, head.step)
         check_end(decoder)
         shown = number + head.later
         references = tuple(shown + n for n in head.references)
         codes = to_codes(picture.levels)
         offsets = picture.offsets if head.varied else None
         kinds = shown, head.layer, head.step, references
-        yield PictureTokens(*kinds, picture.uses, picture.vectors, codes, base, head.parities, offsets)
+        yield PictureTokens(
+            *kinds, picture.uses, picture.vectors, codes, base, head.parities, offsets, head.tools, picture.shapes
+        )
 
 
 def from_motion_tokens(
@@ -136,7 +144,8 @@ def payloads_of(codec: VisionFiles, pictures: Iterable[PictureTokens]) -> Iterat
         CodesError: if pictures are of different sizes, or the first is no key picture.
     """
     h = w = 0
-    syntax = PictureSyntax(0, 0)
+    tools: int | None = None
+    syntax = syntax_of(0, 0, None)
     for number, p in enumerate(pictures):
         if not number:
             h, w = p.codes.shape[1:]
@@ -144,20 +153,34 @@ def payloads_of(codec: VisionFiles, pictures: Iterable[PictureTokens]) -> Iterat
                 raise CodesError("a video with motion begins with a key picture")
         if p.codes.shape[1:] != (h, w) or p.uses.shape != (2 * h, 2 * w) or len(p.vectors) != len(p.references):
             raise CodesError(f"picture {number} does not fit the first one")
+        if any(x is not None and x.shape != (h, w) for x in (p.offsets, p.shapes)):
+            raise CodesError(f"offsets or shapes of picture {number} are not of its {h} x {w} patches")
+        tools = p.tools if not p.layer else tools
+        _check_tools(p, number, tools)
         base, coded = b"", False
         if not p.layer:
-            syntax = PictureSyntax(h, w)
+            syntax = syntax_of(h, w, p.tools)
             if p.base is not None:
                 base, coded = pack_rows(p.base, codec.n_q, codec.codebook_size, codec.tables)
         encoder = BitEncoder()
         varied = p.offsets is not None
         offsets = np.zeros((h, w), np.int8) if p.offsets is None else p.offsets
         levels = from_codes(p.codes)
-        picture = MotionPicture(p.layer, len(p.references), p.uses, p.vectors, levels, offsets, varied)
-        syntax.code(encoder, picture)
+        picture = MotionPicture(p.layer, len(p.references), p.uses, p.vectors, levels, offsets, varied, p.shapes)
+        syntax.code(encoder, picture, p.step)
         references = tuple(r - p.shown for r in p.references)
-        head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded, p.parities, varied)
+        head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded, p.parities, varied, p.tools)
         yield MotionPayload(head, encoder.finish())
+
+
+def _check_tools(picture: PictureTokens, number: int, tools: int | None) -> None:
+    """Refuse a picture that cannot be written with the tools of its key picture."""
+    known = tools is None or (tools & MIXED and not tools & ~TOOLS)
+    own = picture.tools if picture.layer else (None if tools is None else 0)
+    if not known or (own is None) != (tools is None) or (own or 0) & ~FILTER:
+        raise CodesError(f"picture {number}: tools that no video has, or others than those of its key picture")
+    if picture.shapes is not None and picture.shapes.any() and not (tools or 0) & SHAPES:
+        raise CodesError(f"picture {number}: luma of patches as one block, without that tool")
 
 
 def _moving(stream: object) -> bool:

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..bitstream.motion_syntax import PLACES, BlockContexts
-from ..entropy.adaptive_bits import Contexts
+from ..bitstream.motion_mixed import tables
+from ..bitstream.motion_syntax import LevelChances
 from ..kernels import family, ready
 from ..vision.motion_residual import MAX_MAGNITUDE
 
 FEW = 64  # sizes whose bits are in tables; larger ones take two bits more for each doubling
 WORTH = 0.58  # of a coefficient in steps: blocks that have none so large get no levels
 _STATES = [(0, 0)] + [(b, c) for c in (1, 2) for b in range(4)]  # density of the last levels, levels so far
-_DENSITY = np.array([min(b, 2) for b, _ in _STATES])
+_DENSITY = np.array([b for b, _ in _STATES])
 _COUNT = np.array([c for _, c in _STATES])
 
 
@@ -39,12 +39,12 @@ _EXTRA = (2 * np.log2(np.maximum(np.arange(MAX_MAGNITUDE + 1), FEW) / FEW)).asty
 
 @dataclass(frozen=True)
 class BlockBits:
-    """What the parts of a block take, in bits, as the contexts stand.
+    """What the parts of a block of K coefficients take, in bits, as the contexts stand.
 
     Attributes:
-        significant: [2, 64, 9] of a coefficient that is zero or not, by place and state before.
-        last: [2, 64, 9] of one that is not the last, or is, by place and state before.
-        size: [`FEW` + 1, 64, 9] of sizes with their sign, by place and state before.
+        significant: [2, K, 9] of a coefficient that is zero or not, by place and state before.
+        last: [2, K, 9] of one that is not the last, or is, by place and state before.
+        size: [`FEW` + 1, K, 9] of sizes with their sign, by place and state before.
     """
 
     significant: np.ndarray
@@ -52,29 +52,32 @@ class BlockBits:
     size: np.ndarray
 
     @staticmethod
-    def of(contexts: Contexts, kind: int) -> BlockBits:
-        """Of luma (kind 0) or chroma (1)."""
-        ones = (np.array(contexts.fast) + np.array(contexts.slow)) / (1 << 17)
-        bits = -np.log2(np.clip(np.stack([1 - ones, ones]), 2.0**-11, 1.0)).astype(np.float32)
-        where = BlockContexts.of(kind)
-        place = np.array(PLACES)[:, None]
-        significant = bits[:, where.significant + 3 * place + _DENSITY]
+    def of(chances: LevelChances, kind: int) -> BlockBits:
+        """Of luma (kind 0), chroma (1), or luma of 16 x 16 (2)."""
+        places, _, first, length, _ = tables()
+        place = places[first[kind] : first[kind] + length[kind]]
+        significant = _bits(chances.significant[kind])
+        significant = significant[:, place][:, :, np.minimum(_DENSITY, significant.shape[2] - 1)]
         significant[:, -1] = [[0], [0]]  # there is one in the last place, or the block would have ended
-        last = bits[:, where.last + 2 * place + (_COUNT > 0)]
+        last = _bits(chances.last[kind])[:, place][:, :, np.minimum(_COUNT, 1)]
         last[:, -1] = [[1e9], [0]]
-        large = where.large + 6 * (np.minimum(_COUNT, 1) + 2 * (place < 3))
-        return BlockBits(significant, last, _size_bits(bits, large))
+        large = 2 * np.minimum(_COUNT, 1) + (place < 3)[:, None]
+        return BlockBits(significant, last, _size_bits(_bits(chances.large[kind].reshape(4, 6)), large))
 
 
-def _size_bits(bits: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Bits of sizes 1 to `FEW` with their sign [`FEW` + 1, 64, 9], as `adaptive_bits.escape` codes them.
+def _bits(ones: np.ndarray) -> np.ndarray:
+    """Bits of a zero and of a one [2, ...], by how likely ones are."""
+    found: np.ndarray = -np.log2(np.clip(np.stack([1 - ones, ones]), 2.0**-11, 1.0)).astype(np.float32)
+    return found
 
-    That is behind three flags; the contexts of the first are `index` [64, 9].
+
+def _size_bits(own: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Bits of sizes 1 to `FEW` with their sign [`FEW` + 1, K, 9], as `adaptive_bits.escape` codes them.
+
+    That is behind three flags, by bits [2, kinds, 6] and which kind it is [K, 9].
     """
-    kinds, which = np.unique(index, return_inverse=True)
-    own = bits[:, kinds[:, None] + np.arange(6)]  # [2, kinds, 6]
     table = own[0] @ _ZEROS.T + own[1] @ _ONES.T + _RAW
-    return np.ascontiguousarray(table.T[:, which.reshape(index.shape)])
+    return np.take(np.ascontiguousarray(table.T), which, axis=1)
 
 
 def _escapes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -102,19 +105,19 @@ def choose_levels(x: np.ndarray, bits: BlockBits, price: float) -> tuple[np.ndar
     """The levels that make squared error + price x bits least.
 
     Args:
-        x: sizes of coefficients in steps, float32 [N, 64].
+        x: sizes of coefficients in steps, float32 [N, K].
         bits: of all of these blocks.
         price: of a bit, in squared steps.
 
     Returns:
-        Levels int16 [N, 64], and what is gained over none at all, [N] in squared steps; below 0 if none is better.
+        Levels int16 [N, K], and what is gained over none at all, [N] in squared steps; below 0 if none is better.
     """
     count, states = len(x), len(_STATES)
     if not count:
-        return np.zeros((0, 64), np.int16), np.zeros(0, np.float32)
+        return np.zeros(x.shape, np.int16), np.zeros(0, np.float32)
     kernels = family("motion_trellis")
     if kernels is not None:
-        levels, gain = np.zeros((count, 64), np.int16), np.empty(count, np.float32)
+        levels, gain = np.zeros(x.shape, np.int16), np.empty(count, np.float32)
         given = [ready(a, np.float32) for a in (x, bits.significant, bits.last, bits.size)]
         kernels.choose_levels(*given, _EXTRA, _INCOMING, np.float32(price), levels, gain)
         return levels, gain
@@ -147,7 +150,7 @@ def choose_levels(x: np.ndarray, bits: BlockBits, price: float) -> tuple[np.ndar
         which = into.argmin(2)
         back[k] = _INCOMING[np.arange(states), which]
         cost = np.take_along_axis(into, which[..., None], 2)[..., 0]
-    return _traced(length, best_at, best_way, back, more), -best
+    return _traced(x.shape[1], length, best_at, best_way, back, more), -best
 
 
 def _larger(value: np.ndarray, high: np.ndarray, size: np.ndarray, price: float) -> tuple[np.ndarray, np.ndarray]:
@@ -161,10 +164,10 @@ def _larger(value: np.ndarray, high: np.ndarray, size: np.ndarray, price: float)
     return np.where(lower, costs[1], costs[0]), (high[:, None] - lower).astype(np.int16)
 
 
-def _traced(length: int, at: np.ndarray, way: np.ndarray, back: np.ndarray, more: np.ndarray) -> np.ndarray:
+def _traced(size: int, length: int, at: np.ndarray, way: np.ndarray, back: np.ndarray, more: np.ndarray) -> np.ndarray:
     """Levels along the best paths, which end at a place by a way."""
     count = len(at)
-    levels = np.zeros((count, 64), np.int16)
+    levels = np.zeros((count, size), np.int16)
     rows = np.arange(count)
     state = np.zeros(count, int)
     for k in range(length - 1, -1, -1):

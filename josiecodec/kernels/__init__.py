@@ -1,7 +1,8 @@
 """Compiled loops over whole numbers (numba), each beside NumPy code that gives the very same.
 
 `family` gives a module of this folder, or None where the NumPy code is to be used: where numba is not installed, or
-with `JOSIECODEC_KERNELS=off` in the environment. All functions of a module are compiled when it is imported, or read
+with `JOSIECODEC_KERNELS=off` in the environment; code that NumPy could not help, bit by bit, is not written twice, but
+interpreted there (`interpreted`). All functions of a module are compiled when it is imported, or read
 from numba's cache: beside the module, or in the user's cache folder where that cannot be written. That cache watches
 only the file a function stands in, so a module holds all that its functions call and imports none of the others;
 numbers that formats define are arguments.
@@ -13,15 +14,17 @@ whatever their numbers are, and release the interpreter's lock.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-__all__ = ["FAMILIES", "SWITCH", "compile_all", "family", "ready"]
+__all__ = ["FAMILIES", "SWITCH", "compile_all", "family", "interpreted", "ready"]
 
 FAMILIES = (
     "detail",
@@ -29,8 +32,11 @@ FAMILIES = (
     "detail_network",
     "detail_trellis",
     "index_map",
+    "motion_enhance",
     "motion_field",
+    "motion_levels",
     "motion_merge",
+    "motion_modes",
     "motion_planes",
     "motion_residual",
     "motion_search",
@@ -54,6 +60,19 @@ def family(name: str) -> ModuleType | None:
             if name not in _loaded:
                 _loaded[name] = _load(name)
     return _loaded[name]
+
+
+def interpreted(name: str) -> ModuleType:
+    """The same functions without a compiler, for kernels that are written so that Python understands them as well."""
+    own = f"{__name__}.interpreted.{name}"
+    if own not in sys.modules:
+        spec = importlib.util.spec_from_file_location(own, Path(__file__).parent / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[own] = module
+    return sys.modules[own]
 
 
 def compile_all() -> bool:

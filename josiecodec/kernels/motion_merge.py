@@ -89,6 +89,40 @@ def _expected(near, n, r):
 
 
 @part
+def _bits_of(motion, near, bits):
+    """Bits of the vectors of a motion beside what neighbours make likely."""
+    total, many = 0.0, len(bits) - 1
+    for r in range(2):
+        if motion[0] >> r & 1:
+            down = abs(motion[1 + 2 * r] - _expected(near, 0, r))
+            right = abs(motion[2 + 2 * r] - _expected(near, 1, r))
+            total += bits[min(down, many)] + bits[min(right, many)]
+    return total
+
+
+@part
+def _improved(picture, first, second, i, j, motion, near, scale, price, bits, new, moves, rounds, longest, pad, least):
+    """Move both vectors of a motion, in place, one after the other, while it costs less than `least`; what it costs."""
+    for size in rounds:
+        for r in range(2):
+            down, right, best = motion[1 + 2 * r], motion[2 + 2 * r], -1
+            for n in range(len(moves) + 1):
+                at = n if n < len(moves) else best
+                if at < 0:
+                    motion[1 + 2 * r], motion[2 + 2 * r] = down, right
+                    break
+                motion[1 + 2 * r] = min(max(down + size * moves[at, 0], -longest), longest)
+                motion[2 + 2 * r] = min(max(right + size * moves[at, 1], -longest), longest)
+                if n == len(moves):
+                    break
+                error = np.float64(_error(picture, first, second, i, j, motion, 2, pad))
+                cost = saturated(error, scale) + price * (new + _bits_of(motion, near, bits))
+                if cost < least:
+                    best, least = n, cost
+    return least
+
+
+@part
 def _same(a, b):
     for n in range(5):  # noqa: SIM110
         if a[n] != b[n]:
@@ -98,9 +132,11 @@ def _same(a, b):
 
 @compiled(
     "void(uint8[:, ::1], uint8[:, :, ::1], uint8[:, :, ::1], int32[:, :, :, ::1], float64[:, ::1], float64[:, ::1], "
-    "float64[::1], float64[::1], float64, int64, int32[:, :, ::1])"
+    "float64[::1], float64[::1], float64, int64[:, ::1], int64[::1], float64, int64, int64, int32[:, :, ::1])"
 )
-def settle(picture, first, second, found, scales, prices, taken_over, bits, new, pad, motions):
+def settle(
+    picture, first, second, found, scales, prices, taken_over, bits, new, moves, rounds, near_by, longest, pad, motions
+):
     """Motions of all patches, in `motions`.
 
     Args:
@@ -112,6 +148,10 @@ def settle(picture, first, second, found, scales, prices, taken_over, bits, new,
         taken_over: bits of the first, second ... candidate.
         bits: of components of differences.
         new: bits of a motion that is not taken over.
+        moves: [8, 2], which ways the two vectors of a motion are moved.
+        rounds: by how much, one after the other.
+        near_by: bits within which such a motion must be of the best, to be tried.
+        longest: component of a vector.
         pad: of the references.
         motions: [h, w, 1 + 2 R].
     """
@@ -122,7 +162,6 @@ def settle(picture, first, second, found, scales, prices, taken_over, bits, new,
         return
     known = np.zeros((h, w, 5), np.int64)
     choices, near = np.zeros((7, 5), np.int64), np.zeros((3, 5), np.int64)
-    many = len(bits) - 1
     for i in range(h):
         for j in range(w):
             corner = j + 1 if j + 1 < w else max(j - 1, 0)
@@ -154,17 +193,16 @@ def settle(picture, first, second, found, scales, prices, taken_over, bits, new,
                 else:
                     use = c - count + 1
                     motion[0] = use
-                    total = 0.0
                     for r in range(2):
                         for n in range(2):
                             motion[1 + 2 * r + n] = found[r, i, j, n] if use >> r & 1 else 0
-                        if use >> r & 1:
-                            down = abs(motion[1 + 2 * r] - _expected(near, 0, r))
-                            right = abs(motion[2 + 2 * r] - _expected(near, 1, r))
-                            total += bits[min(down, many)] + bits[min(right, many)]
-                    cost = prices[i, j] * (new + total)
+                    cost = prices[i, j] * (new + _bits_of(motion, near, bits))
                 error = _error(picture, first, second, i, j, motion, refs, pad)
                 cost = saturated(np.float64(error), scales[i, j]) + cost
+                if c == count + 2 and cost < least + near_by * prices[i, j]:
+                    beside = near, scales[i, j], prices[i, j], bits, new
+                    how = moves, rounds, longest, pad
+                    cost = _improved(picture, first, second, i, j, motion, *beside, *how, cost)
                 if cost < least:
                     best, least = c, cost
             for n in range(5):

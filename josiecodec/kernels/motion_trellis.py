@@ -12,10 +12,10 @@ from .compiling import compiled
     "float32, int16[:, ::1], float32[::1])"
 )
 def choose_levels(x, significant, last, size, extra, incoming, price, levels, gain):
-    """Levels [N, 64] of coefficients, and what is gained over none at all [N].
+    """Levels [N, K] of coefficients, and what is gained over none at all [N].
 
     Args:
-        x: sizes of coefficients in steps [N, 64].
+        x: sizes of coefficients in steps [N, K].
         significant, last, size: bits, see `BlockBits`.
         extra: bits of levels beyond those of the last in `size`, by level.
         incoming: [9, W], by next state the ways to it, 9 x kind + state before; 27 is no way.
@@ -25,12 +25,12 @@ def choose_levels(x, significant, last, size, extra, incoming, price, levels, ga
     states, few = 9, len(size) - 1
     cost, after = np.empty(9, np.float32), np.empty(9, np.float32)
     ways = np.empty(28, np.float32)
-    back, more = np.empty((64, 9), np.int8), np.empty((64, 9), np.int16)
+    back, more = np.empty((x.shape[1], 9), np.int8), np.empty((x.shape[1], 9), np.int16)
     infinite = np.float32(np.inf)
     zero, half, one = np.float32(0), np.float32(0.5), np.float32(1)
     for row in range(len(x)):
         length = 0
-        for k in range(64):
+        for k in range(x.shape[1]):
             if x[row, k] + half >= one:
                 length = k + 1
         for n in range(states):

@@ -22,17 +22,37 @@ _UNIT = 16  # steps are multiples of 1 / _UNIT
 _BITS = 12  # of the fraction of the transform's numbers
 
 
-def _zigzag() -> np.ndarray:
-    order = sorted((i + j, i if (i + j) % 2 else j, i, j) for i in range(8) for j in range(8))
-    return np.array([8 * i + j for _, _, i, j in order])
+def _zigzag(size: int) -> np.ndarray:
+    order = sorted((i + j, i if (i + j) % 2 else j, i, j) for i in range(size) for j in range(size))
+    return np.array([size * i + j for _, _, i, j in order])
 
 
-SCAN = _zigzag()
-_COSINES = np.array(
-    [[np.cos((2 * x + 1) * k * np.pi / 16) / (8**0.5 if k == 0 else 2) for x in range(8)] for k in range(8)]
-)
-_BASIS = np.ascontiguousarray(np.kron(_COSINES, _COSINES)[SCAN].T.astype(np.float32))  # both directions at once
-_INTEGER = np.rint(_COSINES * (1 << _BITS))  # whole numbers as float64: exact, and fast to multiply
+def _cosines(size: int) -> np.ndarray:
+    k, x = np.arange(size)[:, None], np.arange(size)[None]
+    found: np.ndarray = np.cos((2 * x + 1) * k * np.pi / (2 * size)) * np.where(k, 2, 2**0.5) / (2 * size) ** 0.5
+    return found
+
+
+def _basis(size: int) -> np.ndarray:
+    """Both directions at once."""
+    return np.ascontiguousarray(np.kron(_cosines(size), _cosines(size))[_zigzag(size)].T.astype(np.float32))
+
+
+def _fold() -> np.ndarray:
+    """Where coefficients of 16 x 16, in scan order, are kept among those of four blocks: 64 x block + place [256].
+
+    Coefficient (i, j) is in block 2 (i mod 2) + j mod 2, at (floor(i / 2), floor(j / 2)).
+    """
+    back = np.argsort(_zigzag(8))
+    down, across = np.divmod(_zigzag(16), 16)
+    found: np.ndarray = 64 * (2 * (down % 2) + across % 2) + back[8 * (down // 2) + across // 2]
+    return found
+
+
+SCAN, LARGE_SCAN, FOLD = _zigzag(8), _zigzag(16), _fold()
+_BASIS, _LARGE_BASIS = _basis(8), _basis(16)
+_INTEGER = np.rint(_cosines(8) * (1 << _BITS))  # whole numbers as float64: exact, and fast to multiply
+_LARGE_INTEGER = np.rint(_cosines(16) * (1 << _BITS)).astype(np.int64)
 
 
 def step_size(step: int, chroma: bool) -> int:
@@ -65,17 +85,33 @@ def transform(blocks: np.ndarray) -> np.ndarray:
     return (blocks.reshape(-1, SIZE).astype(np.float32) @ _BASIS).reshape(*blocks.shape[:-2], SIZE)
 
 
+def transform_whole(blocks: np.ndarray) -> np.ndarray:
+    """Orthonormal coefficients float32 [..., 256] of luma as one block, of its four blocks [..., 4, 8, 8]."""
+    square = blocks.reshape(-1, 2, 2, 8, 8).swapaxes(2, 3).reshape(-1, 256).astype(np.float32)
+    return (square @ _LARGE_BASIS).reshape(*blocks.shape[:-3], 256)
+
+
 def inverse(coefficients: np.ndarray) -> np.ndarray:
     """Blocks float32 [..., 8, 8] of coefficients [..., 64] in scan order; decoders do it in integers."""
     return (coefficients @ _BASIS.T).reshape(*coefficients.shape[:-1], 8, 8).astype(np.float32)
 
 
-def add_residual(prediction: Planes, levels: np.ndarray, step: int, offsets: np.ndarray | None = None) -> Planes:
+def add_residual(
+    prediction: Planes,
+    levels: np.ndarray,
+    step: int,
+    offsets: np.ndarray | None = None,
+    shapes: np.ndarray | None = None,
+) -> Planes:
     """A prediction and levels int16 [h, w, 6, 64] in scan order -> the decoded picture.
 
-    `offsets` [h, w] are added to the steps of patches, within 0 .. `MAX_STEP`.
+    `offsets` [h, w] are added to the steps of patches, within 0 .. `MAX_STEP`; luma of patches with 1 in `shapes`
+    [h, w] is one block of 16 x 16, whose coefficients are kept as `FOLD` says.
     """
     coded: np.ndarray = np.any(levels, axis=-1)
+    if shapes is None:
+        shapes = np.zeros(coded.shape[:2], np.uint8)
+    coded[..., :4] |= ((shapes > 0) & coded[..., :4].any(-1))[..., None]
     if not coded.any():
         return prediction
     luma_sizes, chroma_sizes = sizes_of(step, np.zeros(coded.shape[:2], int) if offsets is None else offsets)
@@ -83,12 +119,16 @@ def add_residual(prediction: Planes, levels: np.ndarray, step: int, offsets: np.
     if kernels is not None:
         y, u, v = (np.array(p) for p in (prediction.y, prediction.u, prediction.v))
         levels, shift = ready(levels, np.int16), 2 * _BITS + _UNIT.bit_length() - 1
-        kernels.add_levels(y, u, v, levels, luma_sizes, chroma_sizes, SCAN, _INTEGER.astype(np.int64), shift)
+        shapes = ready(shapes, np.uint8)
+        scans = SCAN, _INTEGER.astype(np.int64), FOLD, LARGE_SCAN, _LARGE_INTEGER
+        kernels.add_levels(y, u, v, levels, shapes, luma_sizes, chroma_sizes, *scans, shift)
         cells, sizes = np.ascontiguousarray(cells_of(coded[..., :4])), luma_sizes.repeat(2, 0).repeat(2, 1)
-        kernels.smooth_edges(y, cells, sizes, np.array(EDGES))
+        kernels.smooth_edges(y, cells, shapes, sizes, np.array(EDGES))
         return Planes(y, u, v)
     blocks = to_blocks(prediction.y, prediction.u, prediction.v)
-    where = np.nonzero(coded)
+    small = coded.copy()
+    small[shapes > 0, :4] = False
+    where = np.nonzero(small)
     size = np.where(where[2] < 4, luma_sizes[where[:2]], chroma_sizes[where[:2]])
     coefficients = np.zeros((len(size), SIZE))
     coefficients[:, SCAN] = levels[where].astype(np.float64) * size[:, None]
@@ -97,8 +137,16 @@ def add_residual(prediction: Planes, levels: np.ndarray, step: int, offsets: np.
     scale = 2.0 ** (2 * _BITS) * _UNIT
     residual = np.floor(whole / scale + 0.5).astype(np.int32)
     blocks[where] = np.clip(blocks[where] + residual, 0, 255).astype(np.uint8)
+    i, j = np.nonzero((shapes > 0) & coded[..., 0])
+    if len(i):
+        coefficients = np.zeros((len(i), 256), np.int64)
+        coefficients[:, LARGE_SCAN] = levels[i, j, :4].reshape(-1, 256)[:, FOLD].astype(np.int64)
+        square = coefficients.reshape(-1, 16, 16) * luma_sizes[i, j][:, None, None]
+        large = (_LARGE_INTEGER.T @ square @ _LARGE_INTEGER) + (1 << 2 * _BITS + 3) >> 2 * _BITS + 4
+        four = large.reshape(-1, 2, 8, 2, 8).swapaxes(2, 3).reshape(-1, 4, 8, 8)
+        blocks[i, j, :4] = np.clip(blocks[i, j, :4] + four, 0, 255).astype(np.uint8)
     y, u, v = (np.ascontiguousarray(p) for p in from_blocks(blocks))
-    _smooth_edges(y, cells_of(coded[..., :4]), luma_sizes.repeat(2, 0).repeat(2, 1))
+    _smooth_edges(y, cells_of(coded[..., :4]), shapes > 0, luma_sizes.repeat(2, 0).repeat(2, 1))
     return Planes(y, u, v)
 
 
@@ -114,14 +162,17 @@ def cells_of(luma: np.ndarray) -> np.ndarray:
     return luma.reshape(h, w, 2, 2).transpose(0, 2, 1, 3).reshape(2 * h, 2 * w)
 
 
-def _smooth_edges(plane: np.ndarray, coded: np.ndarray, sizes: np.ndarray) -> None:
+def _smooth_edges(plane: np.ndarray, coded: np.ndarray, whole: np.ndarray, sizes: np.ndarray) -> None:
     """Take small jumps off the edges between cells one of which has levels; upright edges first, then level ones.
 
-    By the sizes of the steps of cells; where the two beside an edge differ, by the smaller one.
+    By the sizes of the steps of cells; where the two beside an edge differ, by the smaller one. Patches that
+    are `whole` [H / 2, W / 2] have no edges inside.
     """
-    for x, has, size in ((plane.T, coded.T, sizes.T), (plane, coded, sizes)):
+    for x, has, one, size in ((plane.T, coded.T, whole.T, sizes.T), (plane, coded, whole, sizes)):
         rows = x.reshape(len(x) // 8, 8, -1)
-        near = (has[:-1] | has[1:]).repeat(8, 1)
+        between = has[:-1] | has[1:]
+        between[::2] &= ~one.repeat(2, 1)
+        near = between.repeat(8, 1)
         jump, flat, most = (np.minimum(size[:-1], size[1:]).repeat(8, 1) * n >> 8 for n in EDGES)
         b, a, c, d = (r.astype(np.int32) for r in (rows[:-1, 6], rows[:-1, 7], rows[1:, 0], rows[1:, 1]))
         step_across = c - a

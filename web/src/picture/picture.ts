@@ -15,7 +15,7 @@ import { trimmed } from "./network";
 import { type Progress, StillCodec } from "./still";
 import { COLORS, PATCH } from "./transform";
 
-const MOTION = [6, 11];
+const MOTION = [6, 11, 12, 13];
 const OPAQUE = 255;
 const [ALPHA_PIXELS, ALPHA_ROWS] = [2 ** 20, 1024];
 /** Bits per pixel up to which few colours are taken as they are, whatever the quality. */

@@ -1,0 +1,1 @@
+"""Kernels without a compiler: their code as it stands, see `kernels.interpreted`."""
