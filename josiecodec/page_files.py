@@ -26,6 +26,7 @@ from .runtime.choose import model_reason, picture_reason
 from .runtime.graphs import GRAPHS
 from .runtime.model_files import Weights
 from .shipped import WEIGHTS, available, fingerprint_of, model_kind
+from .weight_files import tables_file
 
 BUILT = Path(__file__).parents[1] / "web" / "dist"
 INDEX = "index.html"
@@ -83,7 +84,7 @@ class Page:
         folder = self.models[parts[1]]
         if parts[2] in (BASE_FILE, LAYERS_FILE):
             return part_of_weights(folder, parts[2] == LAYERS_FILE)
-        return (folder / parts[2]).read_bytes()
+        return (tables_file(folder) if parts[2] == TABLES_FILE else folder / parts[2]).read_bytes()
 
     def _index(self) -> bytes:
         models = [
@@ -132,6 +133,8 @@ def _has(folder: Path, file: str) -> bool:
     """Whether a model has one of the files that it can have."""
     if file == BASE_FILE:
         return True
+    if file == TABLES_FILE:
+        return tables_file(folder).is_file()
     return model_kind(folder) == "audio" if file == LAYERS_FILE else (folder / file).is_file()
 
 

@@ -24,7 +24,7 @@ from ..errors import CodecError, ModelError
 from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE, of_tensors
 from ..nn.conv import fold_weight_norm, restore_weight_norm
 from ..shipped import find_local, fingerprint_of
-from ..weight_files import WEIGHTS_FILE, weights_bytes
+from ..weight_files import WEIGHTS_FILE, tables_file, weights_bytes
 from .allocation import AllocationLimit
 from .config_files import (
     TYPES,
@@ -83,7 +83,7 @@ def load(name: str | Path = "jodio-24k-v4", device: str | torch.device = "cpu", 
     model, _, origin = _read(place)
     fold_weight_norm(model)
     model.origin = origin
-    tables = place / TABLES_FILE
+    tables = tables_file(place)
     if tables.is_file():
         model.tables = read_tables(tables)
     model.saved_fingerprint = _fingerprint(model, place)
@@ -222,7 +222,8 @@ def copy(name: str | Path, folder: str | Path, layout: Layout = "josiecodec") ->
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(folder / WEIGHTS_FILE, weights_bytes(place))
     for file in (TABLES_FILE, ENCODER_FILE, CONFIG_FILE):
-        _write_or_remove(folder / file, (place / file).read_bytes() if (place / file).is_file() else None)
+        source = tables_file(place) if file == TABLES_FILE else place / file
+        _write_or_remove(folder / file, source.read_bytes() if source.is_file() else None)
     return folder, model.fingerprint
 
 
