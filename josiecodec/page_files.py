@@ -33,7 +33,7 @@ INDEX = "index.html"
 MODELS = "models"
 BASE_FILE, LAYERS_FILE = "base.safetensors", "layers.safetensors"
 USED = ("encoder", "decoder", "waveform", "filter", "envelope")  # graphs of sound
-PICTURES = ("picture_encoder", "picture_hidden", "picture_fine", "picture_filter")
+PICTURES = ("picture_encoder", "picture_hidden", "picture_fine", "picture_filter", "picture_filter_8")
 LAYERS = ("waveform_layer.", "envelope_layer.")
 
 

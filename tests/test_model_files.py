@@ -36,6 +36,7 @@ SHIPPED = {
     "jovio-16-v4": "image_matrix",
     "jovio-16-v5": "image_shapes",
     "jovio-16-v6": "image_dependent",
+    "jovio-16-v7": "image_smoothed",
 }
 
 

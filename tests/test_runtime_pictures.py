@@ -34,7 +34,7 @@ from josiecodec.vision.detail_network import ACTIVATION, LATENT, LEVEL, logarith
 from josiecodec.vision.visual_weights import window_weights
 from josiecodec.weight_files import WEIGHTS
 
-NAME = "jovio-16-v6"
+NAME = "jovio-16-v7"
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from ..vision.block_shapes import from_shapes
 from ..vision.config import ConvConfig, DetailConfig
 from ..vision.dependent_steps import HALF
 from ..vision.detail_network import LATENT, DetailNetwork
-from ..vision.detail_shapes import CODING, SHRINK, filter_margin, passes_of, shapes_of
+from ..vision.detail_shapes import CODING, SHRINK, filter_graph, filter_margin, passes_of, shapes_of
 from ..vision.detail_steps import DetailSteps
 from ..vision.rows_ahead import RowsAhead
 from ..vision.tiling import tiled
@@ -212,7 +212,7 @@ class PictureCodec(VisionStreams):
     def smoothed(self, base: np.ndarray, residual: np.ndarray, steps: DetailSteps) -> np.ndarray:
         """See `DecodingNetwork`."""
         assert self.detail is not None
-        graph, fine = self._graph("picture_filter"), self.detail.config.fine
+        graph, fine = self._graph(filter_graph(self.detail.config)), self.detail.config.fine
         known = self.weights["detail.step_embedding.weight"][steps.known].astype(np.float32)
         if self.detail.config.strengths > 1:
             known = known + self.weights["detail.strength_embedding.weight"][steps.strength].astype(np.float32)
