@@ -53,7 +53,9 @@ EXTRACTOR = {
     "return_attention_mask": True,
 }
 ShippedAudio = Literal["jodio-24k-v4", "jodio-24k-v3", "jodio-24k-v2", "jodio-24k"]
-ShippedVision = Literal["jovio-16-v7", "jovio-16-v6", "jovio-16-v5", "jovio-16-v4", "jovio-16-v3", "jovio-16-v2", "jovio-16"]
+ShippedVision = Literal[
+    "jovio-16-v7", "jovio-16-v6", "jovio-16-v5", "jovio-16-v4", "jovio-16-v3", "jovio-16-v2", "jovio-16"
+]
 CODECS: dict[str, type[TokenCodec]] = {"jodio": Jodio, "jovio": Jovio}
 
 

@@ -19,7 +19,7 @@ DECISIONS, CLASSES, GUESSES, BANDS = (
     8,
 )  # of coefficients that are coded bit by bit, see `coding/detail_bits.py`
 CODING = ("frequencies", "decisions", "chances", "mixing")  # numbers that are not the network's
-USUAL_DEPTH = 4  # blocks of a filter
+FILTER_DEPTHS = (4, 8)  # blocks of the filters that there are graphs of
 KNOWN_STEPS = -(-STEPS // PER_KNOWN)
 
 
@@ -72,8 +72,8 @@ def filter_margin(config: DetailConfig) -> int:
 
 
 def filter_graph(config: DetailConfig) -> str:
-    """The graph that runs the filter without torch; there is one for each depth."""
-    return "picture_filter" + (f"_{config.filter_blocks}" if config.filter_blocks != USUAL_DEPTH else "")
+    """The graph that runs the filter without torch, by its depth."""
+    return "picture_filter" + (f"_{config.filter_blocks}" if config.filter_blocks != FILTER_DEPTHS[0] else "")
 
 
 def _linear(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:

@@ -105,7 +105,9 @@ export class PictureEncoder {
     const [original, decoded] = [piece(this.picture).values, piece(this.decoded!).values];
     for (let i = 0; i < missing.values.length; i++) missing.values[i] = 255 * (original[i] - decoded[i]);
     const from = 4 * first * columns * COEFFICIENTS;
-    const price = this.dearer.subarray(from, from + missing.values.length).map((dear) => BIT_PRICES[Number(this.detail.dependent)] * dear);
+    const price = this.dearer
+      .subarray(from, from + missing.values.length)
+      .map((dear) => BIT_PRICES[Number(this.detail.dependent)] * dear);
     const wish = { steps: this.steps, price, grey: this.manner.grey, leftOut: undefined };
     const patches: Patches = { rows, columns, counts, latents: this.codec.stack.wholeSums(block.codes, counts) };
     let shapes: Uint8Array | undefined;
