@@ -115,7 +115,7 @@ def filter_body(codec: JovioNetwork, depth: int) -> PictureBody:
     return PictureBody(codec, {"merged": 1, "known": 0}, (1, 0), ("change",), work, (example, known))
 
 
-PICTURE_BODIES = {
+PICTURE_BODIES: dict[str, Callable[[JovioNetwork], PictureBody]] = {
     "picture_encoder": encoder_body,
     "picture_hidden": hidden_body,
     "picture_fine": fine_body,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from .config import to_dict
 from .weight_files import TABLES_FILE as TABLES_FILE
-from .weight_files import WEIGHTS_FILE, tables_file, weights_bytes
+from .weight_files import WEIGHTS_FILE, weights_bytes
+from .weight_files import tables_file as tables_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

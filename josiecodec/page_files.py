@@ -21,12 +21,11 @@ import safetensors.numpy
 
 from .atomic import write_bytes
 from .errors import CodecError, ModelError
-from .fingerprint import CONFIG_FILE, ENCODER_FILE, FINGERPRINT_DIGITS, TABLES_FILE
+from .fingerprint import CONFIG_FILE, ENCODER_FILE, FINGERPRINT_DIGITS, TABLES_FILE, tables_file
 from .runtime.choose import model_reason, picture_reason
 from .runtime.graphs import GRAPHS
 from .runtime.model_files import Weights
 from .shipped import WEIGHTS, available, fingerprint_of, model_kind
-from .weight_files import tables_file
 
 BUILT = Path(__file__).parents[1] / "web" / "dist"
 INDEX = "index.html"

@@ -8,9 +8,8 @@ from pathlib import Path
 from ..entropy.code_tables import EntropyTables
 from ..entropy.tables_file import Tables, read_tables
 from ..errors import ModelError
-from ..fingerprint import same_fingerprint
+from ..fingerprint import same_fingerprint, tables_file
 from ..shipped import find_shipped
-from ..weight_files import tables_file
 from .header import StreamInfo
 
 

@@ -108,7 +108,7 @@ def grown_layer(codec: Jovio, name: str, filter_blocks: int, bases: bool) -> Jov
     made = Jovio(dataclasses.replace(codec.config, name=name, detail=config))
     made.load_state_dict(codec.state_dict(), strict=False)
     made.settings, made.tables = codec.settings, codec.tables
-    for block in layer_of(made).filter_blocks[layer_of(codec).config.filter_blocks :]:
+    for block in list(layer_of(made).filter_blocks.children())[layer_of(codec).config.filter_blocks :]:
         assert isinstance(block, ConvNeXtBlock2d)
         nn.init.zeros_(block.contract.weight)
         nn.init.zeros_(block.contract.bias)
