@@ -5,7 +5,7 @@
 #
 # Steps: the base (its decoder, on the codes of the search) for BASE_MINUTES, in pieces of at most PIECE minutes that
 # checkpoint and resume, and entropy tables for it; the detail layer, in pieces of at most PIECE minutes; scores of both
-# models. Run it again after an interruption: what is done is not done again. OUT/jovio-16-v7 is the finished model.
+# models. Run it again after an interruption: what is done is not done again. OUT/jovio-16-v8 is the finished model.
 #
 # Environment, with what it defaults to:
 #   DATA=../shared/data/vision/train_images  to learn from     VALID=../shared/data/vision/valid/images  to judge on
@@ -42,22 +42,22 @@ base() {
   done_once entropy josiecodec train entropy "$out/run/model" --data "$data" --from jovio-16 \
     --minutes "${ENTROPY_MINUTES:-10}"
 }
-model=jovio-16-v6
+model=jovio-16-v7
 if [ "${BASE_MINUTES:-0}" != 0 ]; then
   base
   model=$out/run/model
 fi
 for number in $(seq "${PIECES:-2}"); do
   done_once "detail$number" fresh "$out/detail$number" josiecodec train detail "$model" "$out/detail$number" \
-    --data "$data" --device "$device" --minutes "${MINUTES:-8}" --crops "$crops" --name jovio-16-v7
+    --data "$data" --device "$device" --minutes "${MINUTES:-8}" --crops "$crops" --name jovio-16-v8
   model=$out/detail$number
 done
-done_once filter fresh "$out/jovio-16-v7" josiecodec train detail "$model" "$out/jovio-16-v7" --data "$data" \
-  --device "$device" --minutes 0 --filter-minutes "${FILTER_MINUTES:-8}" --crops "$crops" --name jovio-16-v7
+done_once filter fresh "$out/jovio-16-v8" josiecodec train detail "$model" "$out/jovio-16-v8" --data "$data" \
+  --device "$device" --minutes 0 --filter-minutes "${FILTER_MINUTES:-8}" --crops "$crops" --name jovio-16-v8
 if [ -n "${PARTS:-}" ]; then
   mkdir -p "$out/parts"
-  tar -C "$out" -c jovio-16-v7 | xz -T0 | split -b 16000000 - "$out/parts/jovio-16-v7.tar.xz."
+  tar -C "$out" -c jovio-16-v8 | xz -T0 | split -b 16000000 - "$out/parts/jovio-16-v8.tar.xz."
 fi
-for judged in jovio-16-v6 "$out/jovio-16-v7"; do
+for judged in jovio-16-v7 "$out/jovio-16-v8"; do
   josiecodec eval vision "$valid" --model "$judged" --bpp 0.1,0.2,0.4,0.8 --json | tee -a "$out/scores.jsonl"
 done

@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=8)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    codec, loading = timed(lambda: josiecodec.load("jovio-16-v6"))
+    codec, loading = timed(lambda: josiecodec.load("jovio-16-v7"))
     assert isinstance(codec, josiecodec.Jovio)
     every = sorted(p for p in given.folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     files = every[:: max(1, len(every) // given.limit)][: given.limit]

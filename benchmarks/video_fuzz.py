@@ -1,6 +1,6 @@
 """Damaged videos with motion: each must give a typed error or whole pictures, and salvaged as many as the file says.
 
-    python benchmarks/video_fuzz.py FILE.josie [--count 20000] [--seed 0] [--model jovio-16-v6] [--out RESULT.md]
+    python benchmarks/video_fuzz.py FILE.josie [--count 20000] [--seed 0] [--model jovio-16-v7] [--out RESULT.md]
 
 Every other file has damage that checksums do not catch, for they are made right again: in pictures inside of blocks, or
 in their order. The others are damaged as files are: bytes changed (in blocks with and without the right checksum),
@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--count", type=int, default=20000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model", default="jovio-16-v6")
+    parser.add_argument("--model", default="jovio-16-v7")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)

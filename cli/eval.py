@@ -178,7 +178,7 @@ def audio(
 
 @eval_group.command("vision")
 @click.argument("folder", type=Path_)
-@click.option("--model", default="jovio-16-v6", show_default=True, help="Name of a model, or its folder.")
+@click.option("--model", default="jovio-16-v7", show_default=True, help="Name of a model, or its folder.")
 @click.option("--n-q", "levels", help="Numbers of levels, equal in all patches, like 1,4,16.")
 @click.option("--bpp", "rates", help="Bits per pixel, with adaptive levels, like 0.1,0.4.")
 @click.option("--kbps", "bitrates", help="Of a folder of videos alone: kbit/s, like 85,250.")

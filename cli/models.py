@@ -25,7 +25,7 @@ class Models:
         runtime: "auto", "torch" or "onnx", see `josiecodec.runtime.choose`.
     """
 
-    DEFAULTS = {"audio": "jodio-24k-v4", "vision": "jovio-16-v6"}  # noqa: RUF012
+    DEFAULTS = {"audio": "jodio-24k-v4", "vision": "jovio-16-v7"}  # noqa: RUF012
 
     def __init__(self, names: tuple[str, ...], device: str, threads: int | None = None, runtime: Runtime = "auto"):
         self.device, self.threads, self.runtime = device, threads, runtime

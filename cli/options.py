@@ -73,9 +73,10 @@ def manner_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def given_tables(folders: tuple[Path, ...]) -> Tables:
     """Entropy tables of models that did not come with the package, from their folders."""
     from josiecodec.entropy.tables_file import read_tables
-    from josiecodec.fingerprint import TABLES_FILE, of_codes
+    from josiecodec.fingerprint import of_codes
+    from josiecodec.weight_files import tables_file
 
-    return {of_codes(f): read_tables(f / TABLES_FILE) for f in folders if (f / TABLES_FILE).is_file()}
+    return {of_codes(f): read_tables(path) for f in folders if (path := tables_file(f)).is_file()}
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,6 +17,8 @@ from .options import Path_, use_device
 @click.option(
     "--filter-minutes", type=click.FloatRange(0), default=0.0, help="Train the filter for so long after that."
 )
+@click.option("--filter-blocks", type=click.IntRange(0), help="Give the filter so many blocks.")
+@click.option("--bases", is_flag=True, help="Let the filter smooth bases without coefficients, too.")
 @click.option("--crops", type=click.IntRange(20), default=2000, show_default=True, help="Crops to learn from.")
 @click.option("--name", default="", help="Of the new model; that of the folder OUT if none is given.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, ...")
@@ -27,6 +29,8 @@ def detail(
     data: tuple[Path, ...],
     minutes: float,
     filter_minutes: float,
+    filter_blocks: int | None,
+    bases: bool,
     crops: int,
     name: str,
     device: str,
@@ -46,6 +50,8 @@ def detail(
     from josiecodec.training.vision.detail_layer import (
         add_detail_layer,
         count_symbols,
+        grown_layer,
+        layer_of,
         train_filter,
         train_network,
     )
@@ -61,6 +67,9 @@ def detail(
     codec = codec.eval().requires_grad_(False)
     if codec.detail is None:
         codec = add_detail_layer(codec, DetailConfig(), name or out.name)
+    if filter_blocks is not None or bases:
+        blocks = layer_of(codec).config.filter_blocks if filter_blocks is None else filter_blocks
+        codec = grown_layer(codec, name or out.name, blocks, bases)
     codec = codec.to(place)
     found = detail_crops(codec, Pictures(*data, videos=False), DataConfig(), crops, report=click.echo)
     if minutes:

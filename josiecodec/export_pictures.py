@@ -4,6 +4,7 @@ picture_encoder   pixels [1, 3, 16 h, 16 w] -> latents [1, h, w, D]
 picture_hidden    latents [1, h, w, D], levels of each patch [1, h, w] -> [1, h, w, 16 C], the fine grid by patches
 picture_fine      the fine grid [1, 4 h, 4 w, C] -> what is added to the linear picture, by places of that grid
 picture_filter    decoded base and residual by places of a grid, how they were quantized [C] -> what smooths them
+picture_filter_8  the same with 8 blocks
 
 Pixels and places of grids are put in order outside, in NumPy: exported, the reshaping would hold for some sizes alone.
 """
@@ -11,6 +12,7 @@ Pixels and places of grids are put in order outside, in NumPy: exported, the res
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -98,14 +100,14 @@ def fine_body(codec: JovioNetwork) -> PictureBody:
     return PictureBody(codec, {"fine": 1}, (1,), ("change",), work, (example,))
 
 
-def filter_body(codec: JovioNetwork) -> PictureBody:
-    """The filter of the detail layer."""
+def filter_body(codec: JovioNetwork, depth: int) -> PictureBody:
+    """The filter of the detail layer, with its first `depth` blocks."""
     layer = codec.detail
     assert layer is not None
 
     def work(merged: Tensor, known: Tensor) -> tuple[Tensor, ...]:
         y = layer.input_proj(merged) + known
-        return (layer.output_proj(layer.norm(layer.filter_blocks(y))),)
+        return (layer.output_proj(layer.norm(layer.filter_blocks[:depth](y))),)
 
     places = codec.patch // layer.config.fine
     example = torch.randn(1, places * EXAMPLE[0], places * EXAMPLE[1], layer.input_proj.in_features)
@@ -113,9 +115,10 @@ def filter_body(codec: JovioNetwork) -> PictureBody:
     return PictureBody(codec, {"merged": 1, "known": 0}, (1, 0), ("change",), work, (example, known))
 
 
-PICTURE_BODIES = {
+PICTURE_BODIES: dict[str, Callable[[JovioNetwork], PictureBody]] = {
     "picture_encoder": encoder_body,
     "picture_hidden": hidden_body,
     "picture_fine": fine_body,
-    "picture_filter": filter_body,
+    "picture_filter": partial(filter_body, depth=4),
+    "picture_filter_8": partial(filter_body, depth=8),
 }

@@ -41,7 +41,7 @@ from .vision.network import JovioNetwork
 
 OPSET = 20
 MODEL = "jodio-24k-v3"
-PICTURE_MODEL = "jovio-16-v6"
+PICTURE_MODEL = "jovio-16-v7"
 EXAMPLE_FRAMES = 3
 
 

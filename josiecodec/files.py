@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".josie"
 MONO_VIDEO = "; the sound of videos stays mono"
-DEFAULTS = {"audio": "jodio-24k-v4", "vision": "jovio-16-v6"}
+DEFAULTS = {"audio": "jodio-24k-v4", "vision": "jovio-16-v7"}
 
 
 def encode_file(

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .config import to_dict
+from .weight_files import TABLES_FILE as TABLES_FILE
 from .weight_files import WEIGHTS_FILE, weights_bytes
+from .weight_files import tables_file as tables_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 CONFIG_FILE = "config.json"
-TABLES_FILE = "entropy.safetensors"
 ENCODER_FILE = "encoder.json"  # how codes are looked for: never part of a fingerprint
 FINGERPRINT_DIGITS = 16  # hex digits of a fingerprint that a file carries
 
@@ -28,9 +29,9 @@ def same_fingerprint(a: str, b: str) -> bool:
 def of_folder(folder: Path) -> str:
     """sha256 (hex) over the bytes of a model's configuration, weights, and tables if it has any."""
     digest = hashlib.sha256()
-    for name in (CONFIG_FILE, WEIGHTS_FILE, TABLES_FILE):
-        if name != TABLES_FILE or (folder / name).is_file():
-            _update(digest, folder / name, lambda: weights_bytes(folder))
+    for path in (folder / CONFIG_FILE, folder / WEIGHTS_FILE, tables_file(folder)):
+        if path.name != TABLES_FILE or path.is_file():
+            _update(digest, path, lambda: weights_bytes(folder))
     return digest.hexdigest()
 
 

@@ -21,7 +21,7 @@ import safetensors.numpy
 
 from .atomic import write_bytes
 from .errors import CodecError, ModelError
-from .fingerprint import CONFIG_FILE, ENCODER_FILE, FINGERPRINT_DIGITS, TABLES_FILE
+from .fingerprint import CONFIG_FILE, ENCODER_FILE, FINGERPRINT_DIGITS, TABLES_FILE, tables_file
 from .runtime.choose import model_reason, picture_reason
 from .runtime.graphs import GRAPHS
 from .runtime.model_files import Weights
@@ -32,7 +32,7 @@ INDEX = "index.html"
 MODELS = "models"
 BASE_FILE, LAYERS_FILE = "base.safetensors", "layers.safetensors"
 USED = ("encoder", "decoder", "waveform", "filter", "envelope")  # graphs of sound
-PICTURES = ("picture_encoder", "picture_hidden", "picture_fine", "picture_filter")
+PICTURES = ("picture_encoder", "picture_hidden", "picture_fine", "picture_filter", "picture_filter_8")
 LAYERS = ("waveform_layer.", "envelope_layer.")
 
 
@@ -83,7 +83,7 @@ class Page:
         folder = self.models[parts[1]]
         if parts[2] in (BASE_FILE, LAYERS_FILE):
             return part_of_weights(folder, parts[2] == LAYERS_FILE)
-        return (folder / parts[2]).read_bytes()
+        return (tables_file(folder) if parts[2] == TABLES_FILE else folder / parts[2]).read_bytes()
 
     def _index(self) -> bytes:
         models = [
@@ -132,6 +132,8 @@ def _has(folder: Path, file: str) -> bool:
     """Whether a model has one of the files that it can have."""
     if file == BASE_FILE:
         return True
+    if file == TABLES_FILE:
+        return tables_file(folder).is_file()
     return model_kind(folder) == "audio" if file == LAYERS_FILE else (folder / file).is_file()
 
 

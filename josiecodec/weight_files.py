@@ -2,7 +2,7 @@
 
 A model of the package may hold only the tensors in which it differs from another one, in `shared.safetensors`, whose
 metadata say which one that is and how the whole file begins. The whole file comes out byte for byte, so its fingerprint
-is that of the file that was shared out.
+is that of the file that was shared out. Where the metadata name "tables", its entropy tables are that model's, too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .errors import ModelError
 WEIGHTS = Path(__file__).parent / "weights"  # the models of the package
 WEIGHTS_FILE = "model.safetensors"
 SHARED_FILE = "shared.safetensors"
+TABLES_FILE = "entropy.safetensors"
 MAX_HEADER = 1 << 24  # bytes
 
 
@@ -65,6 +66,22 @@ def weights_files(folder: Path) -> list[Path]:
         raise ModelError(f"{folder}: its weights cannot be read ({error})") from None
 
 
+def tables_file(folder: Path) -> Path:
+    """The file of a model's entropy tables, which is not there if it has none: a model of the package may share them.
+
+    Raises:
+        ModelError: if what says so cannot be read, or what it shares is not there.
+    """
+    own, shared = folder / TABLES_FILE, folder / SHARED_FILE
+    if own.is_file() or (folder / WEIGHTS_FILE).is_file() or not has_weights(folder):
+        return own
+    try:
+        name = _header(shared)["__metadata__"].get("tables")
+        return own if name is None else _base_of(folder, name).parent / TABLES_FILE
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise ModelError(f"{folder}: its weights cannot be read ({error})") from None
+
+
 def shared_names(path: Path) -> list[str]:
     """Names of all tensors of a model that shares weights, from its own file.
 
@@ -107,7 +124,8 @@ def _header(path: Path) -> dict:
 
 
 def share(folder: Path, base: str) -> Path:
-    """Put `shared.safetensors` in place of a model's weights: the tensors that `base`, of the package, has not.
+    """Put `shared.safetensors` in place of a model's weights: the tensors that `base`, of the package, has not. Entropy
+    tables are left out if they are those of `base`.
 
     Returns:
         the new file. It must stand in the folder of the package before it can be read.
@@ -128,7 +146,11 @@ def share(folder: Path, base: str) -> Path:
 
     kept = {key: value for key, value in header.items() if key != "__metadata__" and not same(key)}
     size = struct.unpack("<Q", whole[:8])[0]
-    entries: dict[str, object] = {"__metadata__": {"base": base, "header": whole[8 : 8 + size].decode()}}
+    metadata = {"base": base, "header": whole[8 : 8 + size].decode()}
+    own_tables, tables = tables_file(folder), tables_file(WEIGHTS / base)
+    if own_tables.is_file() and tables.is_file() and own_tables.read_bytes() == tables.read_bytes():
+        metadata["tables"] = tables.parent.name
+    entries: dict[str, object] = {"__metadata__": metadata}
     parts, at = [], 0
     for key, value in kept.items():
         first, last = value["data_offsets"]
@@ -140,6 +162,8 @@ def share(folder: Path, base: str) -> Path:
     target = folder / SHARED_FILE
     target.write_bytes(struct.pack("<Q", len(own)) + own + b"".join(parts))
     (folder / WEIGHTS_FILE).unlink()
+    if "tables" in metadata:
+        (folder / TABLES_FILE).unlink(missing_ok=True)
     return target
 
 

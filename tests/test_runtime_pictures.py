@@ -34,7 +34,7 @@ from josiecodec.vision.detail_network import ACTIVATION, LATENT, LEVEL, logarith
 from josiecodec.vision.visual_weights import window_weights
 from josiecodec.weight_files import WEIGHTS
 
-NAME = "jovio-16-v6"
+NAME = "jovio-16-v7"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_files_and_pixels_are_those_of_torch(ours, light, source, tmp_path, rate
     a, b = ((tmp_path / f"{name}.josie").read_bytes() for name in ("torch", "onnx"))
     same = TokenFile.from_bytes(a).streams[0].codes, TokenFile.from_bytes(b).streams[0].codes
     np.testing.assert_array_equal(same[0].counts, same[1].counts)
-    assert (same[0].codes == same[1].codes).mean() > 0.99
+    assert (same[0].codes != same[1].codes).sum() <= 0.01 * len(same[0].codes)  # there may be none
     assert abs(len(a) - len(b)) <= 4
     first, second = (np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in ("torch", "onnx"))
     assert np.abs(first - second).max() <= 1

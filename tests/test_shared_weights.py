@@ -11,7 +11,7 @@ import josiecodec.weight_files as weight_files
 from josiecodec.errors import ModelError
 from josiecodec.fingerprint import of_folder
 from josiecodec.hub.store import copy, load, save
-from josiecodec.weight_files import SHARED_FILE, WEIGHTS_FILE, share, weights_bytes
+from josiecodec.weight_files import SHARED_FILE, TABLES_FILE, WEIGHTS_FILE, share, tables_file, weights_bytes
 
 
 @pytest.fixture
@@ -71,6 +71,24 @@ def test_models_of_the_package_are_hashed_once_by_any_path(package, monkeypatch)
     assert len({shipped.fingerprint_of(way) for way in ways}) == 1
     assert len(hashed) == 1
     shipped._shipped_fingerprint.cache_clear()
+
+
+def test_tables_are_shared_too(package, tmp_path):
+    for name in ("old", "new"):
+        (package / name / TABLES_FILE).write_bytes(b"tables")
+    before = of_folder(package / "old")
+    share(package / "old", "new")
+    assert not (package / "old" / TABLES_FILE).exists()
+    assert tables_file(package / "old") == package / "new" / TABLES_FILE
+    assert of_folder(package / "old") == before
+
+
+def test_tables_of_its_own_stay(package):
+    (package / "new" / TABLES_FILE).write_bytes(b"tables")
+    share(package / "old", "new")
+    assert not tables_file(package / "old").is_file()
+    (package / "old" / TABLES_FILE).write_bytes(b"others")
+    assert tables_file(package / "old").read_bytes() == b"others"
 
 
 @pytest.mark.parametrize("damage", ["base", "cut", "empty"])

@@ -17,11 +17,13 @@ from josiecodec.training.vision.detail_layer import (
     DetailTraining,
     add_detail_layer,
     count_symbols,
+    grown_layer,
     layer_of,
     train_filter,
     train_network,
 )
 from josiecodec.vision.config import DetailConfig
+from josiecodec.vision.detail_steps import STEPS, DetailSteps
 
 SMALL = DetailConfig(channels=16, blocks=(1, 1, 1), filter_channels=8, filter_blocks=1)
 QUICK = DetailTraining(batch=2, lr=5e-3, warmup=5, average=0.9, crop=64)
@@ -70,6 +72,19 @@ def test_what_is_learned_takes_fewer_bits(codec, crops):
     gained = train_filter(codec, crops, symbols, steps, shapes, MINUTES, QUICK, said.append)
     same = all(torch.equal(value, kept[name]) for name, value in layer_of(codec).state_dict().items())
     assert same == (gained <= 0)  # a filter that makes pictures worse is not kept
+
+
+def test_a_filter_can_grow(codec, crops):
+    grown = grown_layer(codec, "grown", 3, bases=True)
+    before, after = layer_of(codec), layer_of(grown)
+    assert (after.config.filter_blocks, after.config.bases) == (3, True)
+    x, steps = crops.floats()[0][:1], DetailSteps(20)
+    assert torch.equal(before.smoothed(x, 0.1 * x, steps), after.smoothed(x, 0.1 * x, steps))
+    symbols, steps_of, _ = count_symbols(grown, crops, QUICK, lambda _: None)
+    alone = [each.index == STEPS - 1 and not symbols[n].any() for n, each in enumerate(steps_of)]
+    assert sum(alone[2::3]) == len(alone) // 3  # crops of bases alone
+    with pytest.raises(ModelError, match="blocks"):
+        grown_layer(grown, "smaller", 2, bases=True)
 
 
 def test_only_models_that_fit_get_a_layer(codec):

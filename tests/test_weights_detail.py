@@ -15,7 +15,7 @@ from josiecodec.shipped import WEIGHTS
 
 @pytest.fixture(scope="module")
 def codec():
-    return josiecodec.load("jovio-16-v6")
+    return josiecodec.load("jovio-16-v7")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,9 @@ def mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-@pytest.mark.parametrize("name", ["jovio-16-v2", "jovio-16-v3", "jovio-16-v4", "jovio-16-v5", "jovio-16-v6"])
+@pytest.mark.parametrize(
+    "name", ["jovio-16-v2", "jovio-16-v3", "jovio-16-v4", "jovio-16-v5", "jovio-16-v6", "jovio-16-v7"]
+)
 def test_what_ships(name):
     folder, codec = WEIGHTS / name, josiecodec.load(name)
     assert sum(path.stat().st_size for path in folder.iterdir()) < 9e6  # what it shares is stored once

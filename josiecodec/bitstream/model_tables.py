@@ -8,7 +8,7 @@ from pathlib import Path
 from ..entropy.code_tables import EntropyTables
 from ..entropy.tables_file import Tables, read_tables
 from ..errors import ModelError
-from ..fingerprint import TABLES_FILE, same_fingerprint
+from ..fingerprint import same_fingerprint, tables_file
 from ..shipped import find_shipped
 from .header import StreamInfo
 
@@ -19,7 +19,8 @@ def find_tables(info: StreamInfo, given: Tables | None) -> EntropyTables | None:
         if same_fingerprint(fingerprint, info.fingerprint):
             return tables
     folder = find_shipped(info.fingerprint, info.model)
-    return None if folder is None or not (folder / TABLES_FILE).is_file() else read_once(folder / TABLES_FILE)
+    path = None if folder is None else tables_file(folder)
+    return None if path is None or not path.is_file() else read_once(path)
 
 
 def tables_for(info: StreamInfo, given: Tables | None) -> EntropyTables:

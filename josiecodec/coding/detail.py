@@ -2,7 +2,8 @@
 
 Coefficients whose expected scale is below the first one are zero without being coded. Payload: one byte with the index
 of the step, one with the strength of the matrix if the layer knows some, then the range coder's bytes, which begin with
-the shapes of blocks if the layer knows several. With dependent quantization coefficients are chosen by
+the shapes of blocks if the layer knows several. A layer that smooths bases, too, has nothing but the first bytes where
+there are no coefficients. With dependent quantization coefficients are chosen by
 `detail_trellis.py` and coded by `detail_bits.py`.
 """
 
@@ -79,7 +80,7 @@ class DetailCoder:
         self.network: DetailNetwork = layer.network()
         self.passes, self.strengths = layer.passes, layer.config.strengths
         self.shapes = layer.config.shapes if layer.config.shapes > 1 else 0
-        self.dependent = layer.config.states > 1
+        self.dependent, self.bases = layer.config.states > 1, layer.config.bases
         self._head = 1 if self.strengths == 1 else 2  # bytes before those of the range coder
         if self.dependent:
             self.scales = layer.config.scales
@@ -220,6 +221,10 @@ class DetailCoder:
             encoder.encode_symbols(rest.tolist(), [1] * len(rest), REST_BITS)
         return bytes(head) + encoder.finish()
 
+    def without(self, steps: DetailSteps) -> bytes:
+        """The bytes of no coefficients, of a layer that smooths bases."""
+        return bytes([steps.index, steps.strength][: self._head])
+
     def unpack(
         self, latents: np.ndarray, counts: np.ndarray, data: bytes, skipped: np.ndarray | None = None
     ) -> tuple[DetailSteps, np.ndarray, np.ndarray | None]:
@@ -233,6 +238,8 @@ class DetailCoder:
         steps, decoder = DetailSteps(*data[: self._head]), RangeDecoder(data[self._head :])
         h, w = counts.shape
         levels = np.zeros((2 * h, 2 * w, COEFFICIENTS), np.int16)
+        if self.bases and len(data) == self._head:
+            return steps, levels, np.zeros(counts.shape, np.uint8) if self.shapes else None
         coder = CoefficientBits(self.coding, levels.shape[:2]) if self.dependent else None
         shapes = decode_shapes(decoder, counts, _patches(skipped)) if self.shapes else None
         passes: Iterator[tuple[np.ndarray, np.ndarray]] = self.network.scales(latents, counts, steps, shapes)

@@ -21,7 +21,7 @@ from ..vision.window_weights import band_weights
 from .detail import ChosenDetail
 from .detail_decoder import blocks_of, in_grey
 from .picture_network import BaseRows
-from .picture_tools import BASE_LAMBDA, BIT_PRICE, Fineness, Tools
+from .picture_tools import BASE_LAMBDA, Fineness, Tools
 from .screen import ScreenPicture
 from .vision_writer import END_BYTES
 
@@ -266,11 +266,11 @@ class PictureBase:
         low, high = -1, LAST_STEP + 1  # too many bits, too few
         points: list[tuple[int, float]] = []
         while high - low > 1 and len(points) < self.tools.effort.tries:
-            points.append((step, math.log(self.estimated_bits(Fineness(step)) / max(bits, 1.0))))
+            points.append((step, math.log(self.estimated_bits(self.tools.fineness(step)) / max(bits, 1.0))))
             off = points[-1][1]
             low, high = (step, high) if off > 0 else (low, step)
             if abs(off) < self.tools.effort.close:
-                return Fineness(step)
+                return self.tools.fineness(step)
             slope = -0.025
             if len(points) > 1:
                 measured = (off - points[-2][1]) / (step - points[-2][0])
@@ -282,14 +282,14 @@ class PictureBase:
         # The finer of two neighbours, and each bit a little dearer.
         finer = [(off, step) for step, off in points if off > 0]
         if not finer:
-            return Fineness(max(min(points, key=lambda point: abs(point[1]))[0], 0))
+            return self.tools.fineness(max(min(points, key=lambda point: abs(point[1]))[0], 0))
         off, step = min(finer)
-        dearer = Fineness(step, DEARER * BIT_PRICE)
+        dearer = self.tools.fineness(step, DEARER)
         gained = off - math.log(self.estimated_bits(dearer) / max(bits, 1.0))
         share = off / max(gained, 1e-6)
         if share > 1.5 and high <= LAST_STEP:  # dearer bits do not save enough
-            return Fineness(high)
-        return Fineness(step, BIT_PRICE * DEARER ** min(share, 2.0))
+            return self.tools.fineness(high)
+        return self.tools.fineness(step, DEARER ** min(share, 2.0))
 
     def corrected(self, bits: float, at: Fineness) -> PatchRows:
         """The rows with detail at this fineness, or at a better one where estimates have misled."""
@@ -329,7 +329,7 @@ class PictureBase:
                 continue
             for step in range(at.step + PER_OCTAVE, STEPS, PER_OCTAVE):
                 if part is None:  # a row of thousands of patches
-                    bits, part = self._part(first, last, Fineness(step))
+                    bits, part = self._part(first, last, self.tools.fineness(step))
             if part is not None:
                 said += bits
                 taken += 8 * len(part.data) if self.tools.coder.dependent else bits

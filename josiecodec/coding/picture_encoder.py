@@ -21,7 +21,7 @@ from ..media.pixels import as_floats
 from ..settings import EncoderSettings, Rate, checked_levels
 from ..vision.detail_steps import FINEST, PER_OCTAVE, STEPS
 from .detail_decoder import covered, in_grey, screens_of, with_detail
-from .picture_base import COARSEST, PictureBase, parts_of
+from .picture_base import COARSEST, LARGE, PictureBase, parts_of
 from .picture_network import PictureNetwork
 from .picture_tools import BASE_LAMBDA, Fineness, Tools
 from .result import Progress, no_progress
@@ -34,6 +34,7 @@ FINER = 24  # steps by which patches of few colours make a picture finer, to beg
 MOSTLY = 0.8  # share of patches that must look like few colours, for all of them to be tried
 GOOD_ENOUGH = 1e-4  # mean squared error at which nothing else is tried then
 SLACK = 1.05  # of a budget, by which ways may miss it
+SMOOTHED_BYTES = 4  # of a part whose base is smoothed, and no more
 USUAL_SLOPE = 1.7  # of the logarithm of lambda over that of bits
 
 
@@ -152,10 +153,10 @@ class _OnePicture:
         """At a lambda of a base alone."""
         step = step_for(rd_lambda)
         if step <= COARSEST:
-            base, at = self._base(), Fineness(step)
+            base, at = self._base(), self.tools.fineness(step)
             screen = self._screen(base, at)
             return (base if screen is None else base.beside(screen)).with_detail(at)
-        return self.tools.rows_encoder().with_lambda([self.latent], rd_lambda)[0].rows
+        return self._smoothed(self.tools.rows_encoder().with_lambda([self.latent], rd_lambda)[0].rows)
 
     def within(self, bits: float) -> PatchRows:
         """In a number of bits, about."""
@@ -202,11 +203,24 @@ class _OnePicture:
     def _alone(self, base: PictureBase, bits: float) -> PatchRows:
         alone = self.tools.rows_encoder()
         alone.rd_lambda = BASE_LAMBDA * max(base.bits / max(bits, 1.0), 1.0) ** USUAL_SLOPE  # to be tried first
-        return alone.within([self.latent], bits)[0].rows
+        if self.tools.coder.bases:
+            bits -= 8 * SMOOTHED_BYTES * len(base.parts)
+        return self._smoothed(alone.within([self.latent], bits)[0].rows)
+
+    def _smoothed(self, rows: PatchRows) -> PatchRows:
+        """A base without coefficients, smoothed if the layer can do that, and the picture is better so."""
+        if not self.tools.coder.bases:
+            return rows
+        data = self.tools.coder.without(self.tools.steps(STEPS - 1))
+        parts = parts_of(*rows.counts.shape)
+        smooth = replace(rows, details=tuple(DetailPart(a, b - a, data) for a, b in parts))
+        if rows.counts.size > LARGE:  # whose whole errors would take much memory
+            return smooth
+        return smooth if self._error(_Way(smooth)) < self._error(_Way(rows)) else rows
 
     def _with_screen(self, base: PictureBase, bits: float, step: int) -> _Way | None:
         """With patches of few colours beside others, chosen at about this step; None if that does not pay."""
-        at = Fineness(step)
+        at = self.tools.fineness(step)
         screen = self._screen(base, at)
         if screen is None or screen.patches.all():
             return None

@@ -13,7 +13,13 @@ from .picture_network import PictureNetwork, RowCoder
 from .result import Progress, no_progress
 
 BIT_PRICE = 0.125  # of a bit of the detail, in units of the step squared
+DEPENDENT_PRICE = 0.105  # the same with dependent quantization
 BASE_LAMBDA = 0.036  # of a base with detail, whatever the step
+
+
+def usual_price(dependent: bool) -> float:
+    """Of a bit of the detail, in units of the step squared, with dependent quantization or without."""
+    return DEPENDENT_PRICE if dependent else BIT_PRICE
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,10 @@ class Tools:
     def steps(self, index: int) -> DetailSteps:
         """The steps with an index."""
         return DetailSteps(index, min(self.tuning.strength, self.coder.strengths - 1))
+
+    def fineness(self, step: int, dearer: float = 1.0) -> Fineness:
+        """A step, with the usual price of a bit times `dearer`."""
+        return Fineness(step, dearer * usual_price(self.coder.dependent))
 
     @property
     def effort(self) -> PictureEffort:

@@ -24,7 +24,7 @@ from ..errors import CodecError, ModelError
 from ..fingerprint import CONFIG_FILE, ENCODER_FILE, TABLES_FILE, of_tensors
 from ..nn.conv import fold_weight_norm, restore_weight_norm
 from ..shipped import find_local, fingerprint_of
-from ..weight_files import WEIGHTS_FILE, weights_bytes
+from ..weight_files import WEIGHTS_FILE, tables_file, weights_bytes
 from .allocation import AllocationLimit
 from .config_files import (
     TYPES,
@@ -53,7 +53,9 @@ EXTRACTOR = {
     "return_attention_mask": True,
 }
 ShippedAudio = Literal["jodio-24k-v4", "jodio-24k-v3", "jodio-24k-v2", "jodio-24k"]
-ShippedVision = Literal["jovio-16-v6", "jovio-16-v5", "jovio-16-v4", "jovio-16-v3", "jovio-16-v2", "jovio-16"]
+ShippedVision = Literal[
+    "jovio-16-v7", "jovio-16-v6", "jovio-16-v5", "jovio-16-v4", "jovio-16-v3", "jovio-16-v2", "jovio-16"
+]
 CODECS: dict[str, type[TokenCodec]] = {"jodio": Jodio, "jovio": Jovio}
 
 
@@ -83,7 +85,7 @@ def load(name: str | Path = "jodio-24k-v4", device: str | torch.device = "cpu", 
     model, _, origin = _read(place)
     fold_weight_norm(model)
     model.origin = origin
-    tables = place / TABLES_FILE
+    tables = tables_file(place)
     if tables.is_file():
         model.tables = read_tables(tables)
     model.saved_fingerprint = _fingerprint(model, place)
@@ -222,7 +224,8 @@ def copy(name: str | Path, folder: str | Path, layout: Layout = "josiecodec") ->
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(folder / WEIGHTS_FILE, weights_bytes(place))
     for file in (TABLES_FILE, ENCODER_FILE, CONFIG_FILE):
-        _write_or_remove(folder / file, (place / file).read_bytes() if (place / file).is_file() else None)
+        source = tables_file(place) if file == TABLES_FILE else place / file
+        _write_or_remove(folder / file, source.read_bytes() if source.is_file() else None)
     return folder, model.fingerprint
 
 

@@ -19,10 +19,9 @@ from ..coding.layer_search import LayerSearch
 from ..entropy.code_tables import EntropyTables
 from ..entropy.tables_file import read_tables
 from ..errors import ModelError
-from ..fingerprint import TABLES_FILE
 from ..settings import EncoderSettings
 from ..shipped import fingerprint_of
-from ..weight_files import WEIGHTS
+from ..weight_files import WEIGHTS, tables_file
 from .audio_decoder import Decoder, EnteredDecoder
 from .audio_encoder import Encoder
 from .graphs import Graph, Graphs
@@ -59,7 +58,7 @@ class AudioCodec(AudioIdentity):
     @cached_property
     def tables(self) -> EntropyTables | None:  # type: ignore[override]
         """Read when they are needed; of a model of the package once."""
-        path = self.folder / TABLES_FILE
+        path = tables_file(self.folder)
         if not path.is_file():
             return None
         return read_once(path) if path.parent.parent == WEIGHTS else read_tables(path)

@@ -15,7 +15,7 @@ from ..audio.layer_configs import EnvelopeLayerConfig, LowBandFilterConfig, Wave
 from ..audio.network_configs import SpectralDecoderConfig, SpectralEncoderConfig
 from ..bitstream.header import AudioInfo
 from ..errors import CodecError
-from ..vision.detail_shapes import KNOWN_STEPS, shapes_of
+from ..vision.detail_shapes import KNOWN_STEPS, filter_graph, shapes_of
 from .audio_codec import AudioCodec
 from .graphs import misfits, unlike
 from .layers import needed_graphs, needed_weights
@@ -109,7 +109,7 @@ def picture_reason(folder: Path) -> str | None:
         shapes["rvq.size"] = [q.levels]
     graphs, whole = ["picture_encoder", "picture_hidden", "picture_fine"], {}
     if config.detail is not None:
-        graphs.append("picture_filter")
+        graphs.append(filter_graph(config.detail))
         width = config.detail.filter_channels
         shapes["detail.step_embedding.weight"] = [KNOWN_STEPS, width]
         if config.detail.strengths > 1:

@@ -14,6 +14,7 @@ from ..audio.config import JodioConfig
 from ..errors import ModelError
 from ..hub.config_files import layout_of, read_config
 from ..vision.config import DetailConfig, JovioConfig
+from ..vision.detail_shapes import FILTER_DEPTHS
 from ..vision.presets import JOVIO_16
 from ..weight_files import shared_names, weights_files
 
@@ -97,5 +98,8 @@ def _usual(config: JovioConfig) -> bool:
     if detail is None:
         return True
     # Of the network of whole numbers and of what its symbols are coded with.
-    free = {"splits", "channels", "expansion", "blocks", "scales", "strengths", "shapes", "states"}
+    free = {"splits", "channels", "expansion", "blocks", "scales", "strengths", "shapes", "states", "bases"}
+    if detail.filter_blocks not in FILTER_DEPTHS:
+        return False
+    free.add("filter_blocks")
     return all(getattr(detail, f.name) == getattr(plain, f.name) for f in fields(detail) if f.name not in free)

@@ -15,7 +15,6 @@ from ..coding.vision_identity import VisionStreams
 from ..entropy.code_tables import EntropyTables
 from ..entropy.tables_file import Tables, read_tables
 from ..errors import ModelError
-from ..fingerprint import TABLES_FILE
 from ..media.pixels import as_floats
 from ..settings import EncoderSettings, checked_levels
 from ..shipped import fingerprint_of
@@ -24,12 +23,12 @@ from ..vision.block_shapes import from_shapes
 from ..vision.config import ConvConfig, DetailConfig
 from ..vision.dependent_steps import HALF
 from ..vision.detail_network import LATENT, DetailNetwork
-from ..vision.detail_shapes import CODING, SHRINK, filter_margin, passes_of, shapes_of
+from ..vision.detail_shapes import CODING, SHRINK, filter_graph, filter_margin, passes_of, shapes_of
 from ..vision.detail_steps import DetailSteps
 from ..vision.rows_ahead import RowsAhead
 from ..vision.tiling import tiled
 from ..vision.window_weights import window_weights
-from ..weight_files import WEIGHTS
+from ..weight_files import WEIGHTS, tables_file
 from .graphs import Graph
 from .model_files import Weights, vision_config, weights_of
 from .residual_search import Stack
@@ -101,7 +100,7 @@ class PictureCodec(VisionStreams):
     @cached_property
     def tables(self) -> EntropyTables | None:
         """Read when they are needed; of a model of the package once."""
-        path = self.folder / TABLES_FILE
+        path = tables_file(self.folder)
         if not path.is_file():
             return None
         return read_once(path) if path.parent.parent == WEIGHTS else read_tables(path)
@@ -213,7 +212,7 @@ class PictureCodec(VisionStreams):
     def smoothed(self, base: np.ndarray, residual: np.ndarray, steps: DetailSteps) -> np.ndarray:
         """See `DecodingNetwork`."""
         assert self.detail is not None
-        graph, fine = self._graph("picture_filter"), self.detail.config.fine
+        graph, fine = self._graph(filter_graph(self.detail.config)), self.detail.config.fine
         known = self.weights["detail.step_embedding.weight"][steps.known].astype(np.float32)
         if self.detail.config.strengths > 1:
             known = known + self.weights["detail.strength_embedding.weight"][steps.strength].astype(np.float32)

@@ -89,6 +89,7 @@ class DetailConfig:
         strengths: quantization matrices that the layer knows, see `vision/detail_steps.py`; 1 for none.
         shapes: of blocks that the layer knows, see `vision/block_shapes.py`; 1 for 8 x 8 alone.
         states: of the machine of dependent quantization, see `vision/dependent_steps.py`; 1 for none.
+        bases: whether a base without coefficients can be smoothed, too.
         fine: pixels a side of a place of the filter's grid.
         filter_channels, filter_blocks, filter_kernel: widths, depth and kernels of the filter.
     """
@@ -101,6 +102,7 @@ class DetailConfig:
     strengths: int = 1
     shapes: int = 1
     states: int = 1
+    bases: bool = False
     fine: int = 4
     filter_channels: int = 64
     filter_blocks: int = 4

@@ -19,6 +19,7 @@ DECISIONS, CLASSES, GUESSES, BANDS = (
     8,
 )  # of coefficients that are coded bit by bit, see `coding/detail_bits.py`
 CODING = ("frequencies", "decisions", "chances", "mixing")  # numbers that are not the network's
+FILTER_DEPTHS = (4, 8)  # blocks of the filters that there are graphs of
 KNOWN_STEPS = -(-STEPS // PER_KNOWN)
 
 
@@ -68,6 +69,11 @@ def filter_margin(config: DetailConfig) -> int:
     """Patches that the filter looks beyond each patch."""
     reach = config.filter_blocks * (config.filter_kernel // 2) * config.fine
     return -(-reach // (2 * SIDE))
+
+
+def filter_graph(config: DetailConfig) -> str:
+    """The graph that runs the filter without torch, by its depth."""
+    return "picture_filter" + (f"_{config.filter_blocks}" if config.filter_blocks != FILTER_DEPTHS[0] else "")
 
 
 def _linear(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:

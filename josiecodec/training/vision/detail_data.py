@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...coding.jovio import Jovio
 from ...coding.picture_base import MOST_DEAR
-from ...coding.picture_tools import BIT_PRICE
+from ...coding.picture_tools import usual_price
 from ...coding.rate_control import RowEncoder
 from ...coding.reconstruct import base_codes
 from ...vision.block_transform import to_coefficients
@@ -65,14 +65,14 @@ class DetailCrops:
         pictures, bases = self.floats()
         return 255 * to_coefficients(pictures - bases)
 
-    def prices(self, weighting: Tensor) -> Tensor:
+    def prices(self, weighting: Tensor, dependent: bool = False) -> Tensor:
         """Of a bit of each coefficient, in units of its step squared, as an encoder has them that weighs errors with
-        these powers [N]: float [N, S / 8, S / 8, 192]."""
+        these powers [N], and quantizes dependently or not: float [N, S / 8, S / 8, 192]."""
         bands = torch.from_numpy(band_weights()).to(self.windows)
         weights = torch.einsum("njhw,jk->nhwk", self.windows, bands).log()
         lighter = weights.mean((1, 2, 3), keepdim=True) - weights
         dearer = (weighting.to(weights).view(-1, 1, 1, 1) * lighter).exp()
-        return BIT_PRICE * dearer.clamp(1 / MOST_DEAR, MOST_DEAR)
+        return usual_price(dependent) * dearer.clamp(1 / MOST_DEAR, MOST_DEAR)
 
 
 @torch.no_grad()

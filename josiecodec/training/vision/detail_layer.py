@@ -21,6 +21,8 @@ from ...coding.detail_bits import size_chances
 from ...coding.jovio import Jovio
 from ...coding.shape_map import USUAL_BITS
 from ...errors import ModelError
+from ...nn.convnext2d import ConvNeXtBlock2d
+from ...vision.block_arrays import COEFFICIENTS
 from ...vision.block_shapes import to_shapes
 from ...vision.config import DetailConfig
 from ...vision.convnet import ConvDecoder
@@ -39,6 +41,7 @@ from .detail_network import (
 )
 from .detail_shapes import best_shapes, in_their_shapes, shape_places
 
+BASES = 3  # every so many-th crop is one of a base alone
 HELD_OUT = 20  # every so many-th crop is judged on
 LEARNED_FROM = 400  # crops that contexts learn from
 PRIOR = 20.0  # symbols of each scale that are assumed before any are counted
@@ -92,6 +95,26 @@ def add_detail_layer(codec: Jovio, config: DetailConfig, name: str) -> Jovio:
     return made.eval().requires_grad_(False)
 
 
+def grown_layer(codec: Jovio, name: str, filter_blocks: int, bases: bool) -> Jovio:
+    """The same codec with a filter of so many blocks, new ones idle at first, that smooths bases, too, if asked to.
+
+    Raises:
+        ModelError: if the model has no detail layer, or more blocks.
+    """
+    config = layer_of(codec).config
+    if filter_blocks < config.filter_blocks:
+        raise ModelError(f"the filter has {config.filter_blocks} blocks, which is more than {filter_blocks}")
+    config = dataclasses.replace(config, filter_blocks=filter_blocks, bases=bases or config.bases)
+    made = Jovio(dataclasses.replace(codec.config, name=name, detail=config))
+    made.load_state_dict(codec.state_dict(), strict=False)
+    made.settings, made.tables = codec.settings, codec.tables
+    for block in list(layer_of(made).filter_blocks.children())[layer_of(codec).config.filter_blocks :]:
+        assert isinstance(block, ConvNeXtBlock2d)
+        nn.init.zeros_(block.contract.weight)
+        nn.init.zeros_(block.contract.bias)
+    return made.eval().requires_grad_(False)
+
+
 def layer_of(codec: Jovio) -> DetailLayer:
     """The detail layer of a model.
 
@@ -113,7 +136,7 @@ def train_network(
 ) -> float:
     """Train the network that says what symbols to expect; bits a pixel of crops that are held out."""
     config, layer = config or DetailTraining(), layer_of(codec)
-    scales = layer.config.scales
+    scales, dependent = layer.config.scales, layer.config.states > 1
     network = TrainedNetwork(codec, layer.config, tensors(layer))
     network.start_from(layer)
     network.to(codec.device)
@@ -126,7 +149,7 @@ def train_network(
         wanted, latents = part.missing() / steps.sizes, part.latents.float()
         with torch.no_grad():
             first = (wanted.abs() + 0.38).floor() * wanted.sign()
-            found, price, shapes = kept(latents, part.counts, steps, first), part.prices(weighting), None
+            found, price, shapes = kept(latents, part.counts, steps, first), part.prices(weighting, dependent), None
             if layer.config.shapes > 1:
                 shapes = _shapes(kept, part, steps, found, price)
                 wanted = in_their_shapes(part.missing(), shapes) / steps.sizes
@@ -163,7 +186,8 @@ def count_symbols(
     codec: Jovio, crops: DetailCrops, config: DetailTraining | None = None, report: Report = print
 ) -> tuple[Tensor, list[DetailSteps], list[np.ndarray | None]]:
     """Choose symbols for all crops at random steps, and make the tables of what was chosen; levels int8
-    [N, S / 8, S / 8, 192], the steps of each, and the shapes of its blocks."""
+    [N, S / 8, S / 8, 192], the steps of each, and the shapes of its blocks. Where bases are smoothed, too, every
+    `BASES`-th crop has no coefficients, and the last step."""
     config, layer = config or DetailTraining(), layer_of(codec)
     random = torch.Generator().manual_seed(1)
     steps, weighting = _drawn(config, layer, len(crops), random), _weighting(config, len(crops), random)
@@ -171,10 +195,15 @@ def count_symbols(
     coder, found = DetailCoder(layer), []
     shapes: list[np.ndarray | None] = []
     for number, each in enumerate(steps):
+        if layer.config.bases and number % BASES == BASES - 1:
+            steps[number] = DetailSteps(STEPS - 1, each.strength)
+            found.append(torch.zeros(*(2 * n for n in crops.counts.shape[1:]), COEFFICIENTS, dtype=torch.int8))
+            shapes.append(None)
+            continue
         crop = crops.chosen(torch.tensor([number]))
         wanted = crop.missing()[0].cpu().numpy()
         base = crop.latents[0].cpu().numpy().astype(np.int64), crop.counts[0].cpu().numpy()
-        price = crop.prices(weighting[number : number + 1])[0].cpu().numpy()
+        price = crop.prices(weighting[number : number + 1], coder.dependent)[0].cpu().numpy()
         shaped = coder.shapes_for(*base, wanted, each, price)
         wanted = wanted if shaped is None else to_shapes(wanted, shaped)
         chosen = coder.choose(*base, wanted / each.sizes(), each, price, shapes=shaped)

@@ -52,12 +52,15 @@ export class DetailCoder {
   /** Whether coefficients are quantized dependently. */
   readonly dependent: boolean;
   private readonly strengths: number;
+  /** Whether bases without coefficients are smoothed, too. */
+  private readonly bases: boolean;
 
   constructor(
     readonly network: DetailNetwork,
     readonly numbers: (name: string) => Float64Array,
-    { strengths, states }: DetailConfig,
+    { strengths, states, bases }: DetailConfig,
   ) {
+    this.bases = bases ?? false;
     this.strengths = strengths ?? 1;
     this.dependent = (states ?? 1) > 1;
   }
@@ -80,14 +83,12 @@ export class DetailCoder {
     const head = this.strengths > 1 ? 2 : 1;
     const steps = { index: data[0] ?? STEPS, strength: head > 1 ? (data[1] ?? this.strengths) : 0 };
     check(steps.index < STEPS && steps.strength < this.strengths, "a detail layer without a step that there is");
-    const decoder = new RangeDecoder(data.subarray(head));
-    let shapes: Uint8Array | undefined;
-    if (this.network.several) {
-      shapes = new Uint8Array(patches.counts.length);
-      codeShapes(decoder, shapes, patches.counts, patches.columns, leftOut);
-    }
-    const coder = this.passes(patches);
     const all = new Int16Array(4 * patches.counts.length * COEFFICIENTS);
+    const shapes = this.network.several ? new Uint8Array(patches.counts.length) : undefined;
+    if (this.bases && data.length === head) return { steps, levels: all, parts: this.parts, shapes };
+    const decoder = new RangeDecoder(data.subarray(head));
+    if (shapes) codeShapes(decoder, shapes, patches.counts, patches.columns, leftOut);
+    const coder = this.passes(patches);
     await this.network.run({ ...patches, steps, shapes }, (scales, members, number) => {
       leaveOut(scales, members, patches.columns, grey, leftOut);
       const { symbols, levels } = coder.decode(decoder, number, members, scales);

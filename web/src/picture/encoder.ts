@@ -15,8 +15,8 @@ const BASE_LAMBDA = 0.036;
 const MASKING = 0.3;
 /** Hypotheses of the search for codes; fewer in large pictures, which take long enough. */
 const [BEAMS, FEW_BEAMS, LARGE] = [16, 4, 4096];
-/** Of a bit of the detail, in units of the step squared. */
-const BIT_PRICE = 0.125;
+/** Of a bit, in units of the step squared, without and with dependent quantization. */
+const BIT_PRICES = [0.125, 0.105];
 const STRENGTH = 1;
 /** Power of the weight that an error has in structural similarity, which bits are cheaper by, and bounds of that. */
 const [WEIGHTING, MOST_DEAR] = [0.2, 12];
@@ -105,7 +105,9 @@ export class PictureEncoder {
     const [original, decoded] = [piece(this.picture).values, piece(this.decoded!).values];
     for (let i = 0; i < missing.values.length; i++) missing.values[i] = 255 * (original[i] - decoded[i]);
     const from = 4 * first * columns * COEFFICIENTS;
-    const price = this.dearer.subarray(from, from + missing.values.length).map((dear) => BIT_PRICE * dear);
+    const price = this.dearer
+      .subarray(from, from + missing.values.length)
+      .map((dear) => BIT_PRICES[Number(this.detail.dependent)] * dear);
     const wish = { steps: this.steps, price, grey: this.manner.grey, leftOut: undefined };
     const patches: Patches = { rows, columns, counts, latents: this.codec.stack.wholeSums(block.codes, counts) };
     let shapes: Uint8Array | undefined;

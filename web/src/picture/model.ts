@@ -21,6 +21,7 @@ export interface DetailConfig {
   strengths?: number;
   shapes?: number;
   states?: number;
+  bases?: boolean;
   fine: number;
   filter_blocks: number;
   filter_kernel: number;

@@ -97,11 +97,11 @@ export class PictureNetwork {
 
   /** Base and residual put together and smoothed. */
   async smoothed(base: Grid, residual: Grid, steps: Steps): Promise<Grid> {
-    const graph = await this.files.graph("picture_filter", "base");
+    const { fine, filter_blocks: blocks, filter_kernel: kernel } = this.files.config.detail!;
+    const graph = await this.files.graph(blocks === 4 ? "picture_filter" : `picture_filter_${blocks}`, "base");
     const { steps: embedding, strengths, width } = this.filter!;
     const known = embedding.slice(knownStep(steps) * width, (knownStep(steps) + 1) * width);
     if (strengths) for (let c = 0; c < width; c++) known[c] += strengths[steps.strength * width + c];
-    const { fine, filter_blocks: blocks, filter_kernel: kernel } = this.files.config.detail!;
     const margin = Math.ceil((blocks * Math.floor(kernel / 2) * fine) / PATCH);
     const inputs = [base, residual].map((x) => ({ x, scale: PATCH }));
     return tiled(inputs, PATCH, margin, TILE, async (b, r) => {
