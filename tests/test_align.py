@@ -96,7 +96,9 @@ def test_words_get_times_in_a_manifest(folder):
 
 def test_a_manifest_is_replaced_in_place_and_read_by_tokenize(folder):
     cut = {"type": "MonoCut", "id": "c", "start": 0, "duration": 4.0, "channel": 0, "custom": None}
-    cut |= {"recording": {"id": "r", "sources": [{"type": "file", "source": "a.wav", "channels": [0]}], "duration": 4.0}}
+    cut |= {
+        "recording": {"id": "r", "sources": [{"type": "file", "source": "a.wav", "channels": [0]}], "duration": 4.0}
+    }
     cut["supervisions"] = [{"text": "good morning", "language": "en"}]
     source = manifest(folder, cut, {"path": "a.wav", "text": "hello"}, name="cuts.jsonl")
     result = align_manifest(source, source, language="en")

@@ -53,7 +53,8 @@ LAYERS = {
         "metrics": "errors nn media",
         "hearing": "errors atomic config nn media hub",
         "tokenization": "errors atomic settings media bitstream coding hub datasets hearing",
-        "evaluation": "errors atomic fingerprint shipped settings display nn media bitstream coding hub metrics hearing",
+        "evaluation": "errors atomic fingerprint shipped settings display nn media bitstream coding hub metrics "
+        "hearing",
         "training.core": "errors atomic config shipped nn quantization media coding hub",
         "training.audio": "errors atomic config settings nn quantization media audio coding hub panels metrics "
         "training.core",
@@ -61,7 +62,7 @@ LAYERS = {
         "metrics training.core",
         "training.entropy": "errors atomic fingerprint quantization entropy bitstream audio vision coding hub "
         "training.core training.audio training.vision",
-        "training.hearing": "errors media hearing training.core training.audio",
+        "training.hearing": "errors media coding hearing training.audio",
         "__init__": "errors settings media bitstream coding hub runtime files datasets hearing",
     },
     "josielm": {

@@ -1,4 +1,4 @@
-"""When each letter of a text is said: the best way through the letters, frame by frame, found by dynamic programming."""
+"""When each letter of a text is said: the best way through the letters, found by dynamic programming."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -86,6 +87,6 @@ class SpeakerEncoder(nn.Module):
         mel = self.mel(wave[None, : len(wave) // HOP * HOP])
         count = max(1, round(mel.shape[2] / PIECE))
         edges = [round(i * mel.shape[2] / count) for i in range(count + 1)]
-        pieces = torch.cat([self(mel[:, :, a:b]) for a, b in zip(edges, edges[1:])])
-        lengths = torch.tensor([b - a for a, b in zip(edges, edges[1:])], device=pieces.device)
+        pieces = torch.cat([self(mel[:, :, a:b]) for a, b in pairwise(edges)])
+        lengths = torch.tensor([b - a for a, b in pairwise(edges)], device=pieces.device)
         return F.normalize((pieces * lengths[:, None]).sum(0), dim=0)

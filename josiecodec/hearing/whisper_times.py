@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,9 @@ def load_whisper(name: str) -> Any:
         return WhisperModel(name, device="cpu", compute_type="float32", cpu_threads=1)
     except Exception as error:  # whatever ctranslate2 or the hub says
         first = (str(error) or type(error).__name__).splitlines()[0]
-        raise CodecError(f"whisper {name}: neither a folder of a CTranslate2 model nor one to be had: {first}") from None
+        raise CodecError(
+            f"whisper {name}: neither a folder of a CTranslate2 model nor one to be had: {first}"
+        ) from None
 
 
 def check_language(name: str, language: str) -> None:
@@ -82,4 +85,4 @@ def whisper_times(wave: np.ndarray, words: Sequence[str], language: str, name: s
     times = np.maximum.accumulate(np.where(times < 0, 0, times))
     times[-1] = max(times[-1], times[-2])
     begins = np.cumsum([0, *map(len, tokens)])
-    return [(float(times[a]), float(times[b])) for a, b in zip(begins, begins[1:])]
+    return [(float(times[a]), float(times[b])) for a, b in pairwise(begins)]

@@ -99,7 +99,7 @@ class Disturbance:
 
 
 def disturbed(mel: Tensor, noise: Tensor, how: Disturbance, random: torch.Generator) -> Tensor:
-    """Logarithms of mel bands [B, T, 80] after noise [B, T, 80], a microphone, a band limit and a room of random kind."""
+    """Logarithms of mel bands [B, T, 80] with noise [B, T, 80], a microphone, a band limit and a room at random."""
     count, frames, bands = mel.shape
 
     def drawn(*shape: int) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from ...hearing.mel import HOP
 from .features import Bands, Disturbance, disturbed, played
 
 Report = Callable[[str], None]
+SOUND = -11.0  # mean logarithm of bands above which there is sound
 UNKNOWN = -100  # a frame whose letter nobody knows
 PER_FRAME = STEP // HOP
 
@@ -78,7 +79,9 @@ class LetterTraining:
     align: tuple[float, ...] = (0.25, 0.5, 0.75)
     slack: int = 3
     speeds: tuple[float, float] = (0.92, 1.08)
-    disturbance: Disturbance = Disturbance(noise=0.3, noise_db=(8.0, 30.0), tilt=0.4, limit=0.2, room=0.15)
+    disturbance: Disturbance = field(
+        default_factory=lambda: Disturbance(noise=0.3, noise_db=(8.0, 30.0), tilt=0.4, limit=0.2, room=0.15)
+    )
     bf16: bool = True
     seed: int = 0
 
@@ -187,7 +190,7 @@ def train_letters(
     check: Callable[[], dict[str, float]] | None = None,
     report: Report = print,
 ) -> None:
-    """Train a conformer in place, for `config.minutes` of processor time; the labels of `items` are made better, too."""
+    """Train a conformer in place, for `config.minutes` of processor time; labels of `items` are made better, too."""
     batches = Batches(items, noise, config, network.config.delay)
     parameters = list(network.parameters())
     optimizer = torch.optim.AdamW(parameters, config.lr, (0.9, 0.98), weight_decay=config.weight_decay, fused=True)
@@ -217,6 +220,14 @@ def train_letters(
     network.eval()
     figures = check() if check is not None else {}
     report(f"step {step}, the end: frames {means[0]:.3f} ctc {means[1]:.3f} " + _listed(figures))
+
+
+def fit_bands(network: Conformer, bands: Bands) -> None:
+    """Let a conformer know how loud bands are where there is sound, and how much that differs."""
+    frames = bands.frames[:: max(1, len(bands.frames) // 50000)].float()
+    frames = frames[frames.mean(1) > SOUND]
+    network.band_mean.copy_(frames.mean(0))
+    network.band_scale.copy_(frames.std(0))
 
 
 @torch.inference_mode()

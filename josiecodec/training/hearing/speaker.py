@@ -1,11 +1,11 @@
-"""Training the speaker encoder: voices told apart by an additive angular margin (Deng et al. 2019, arXiv 1801.07698)."""
+"""Training the speaker encoder: voices are told apart by an angular margin (Deng et al. 2019, arXiv 1801.07698)."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +30,8 @@ class SpeakerTraining:
         margin, scale: of the loss; the margin grows from 0 in the first third.
         weight_decay: of AdamW.
         speeds: of tapes that a voice is played from; each makes another voice of it.
+        teaching: weight of what a teacher says of a piece, where there is one.
+        decoded: how much more often than from recordings pieces are drawn from what a codec decoded.
         disturbance: what is done to the pieces.
         bf16: matrix products in bfloat16.
         seed: of everything random.
@@ -45,7 +47,9 @@ class SpeakerTraining:
     scale: float = 30.0
     weight_decay: float = 0.02
     speeds: tuple[float, ...] = (1.0, 0.9, 1.1)
-    disturbance: Disturbance = Disturbance()
+    teaching: float = 20.0
+    decoded: float = 2.0
+    disturbance: Disturbance = field(default_factory=Disturbance)
     bf16: bool = True
     seed: int = 0
 
@@ -103,6 +107,44 @@ class Voices:
         return bands.piece(segment, int(torch.randint(room, (), generator=self.random)), frames)
 
 
+class Lessons:
+    """Random pieces with what another speaker encoder says of them, centred: unlike voices are far apart then.
+
+    Args:
+        bands: where the pieces are.
+        places: segment and first and last frame of each.
+        embeddings: of the pieces [N, D].
+    """
+
+    def __init__(
+        self,
+        bands: Bands,
+        places: list[tuple[int, int, int]],
+        embeddings: Tensor,
+        noise: tuple[Bands, list[int]],
+        config: SpeakerTraining,
+    ):
+        self.bands, self.places, self.noise, self.config = bands, places, noise, config
+        self.targets = F.normalize(embeddings - embeddings.mean(0), dim=1)
+        self.random = torch.Generator().manual_seed(config.seed + 1)
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Bands [B, 80, T] and what is to be said of them [B, D]."""
+        config = self.config
+        frames = int(torch.randint(config.frames[0], config.frames[1] + 1, (), generator=self.random))
+        picks = torch.randint(len(self.places), (config.batch,), generator=self.random)
+        pieces, under = [], []
+        noises, segments = self.noise
+        for segment, first, last in (self.places[i] for i in picks.tolist()):
+            late = int(torch.randint(max(1, last - first - frames), (), generator=self.random))
+            pieces.append(self.bands.piece(segment, first + late, frames))
+            pick = segments[int(torch.randint(len(segments), (), generator=self.random))]
+            late = int(torch.randint(max(1, noises.length(pick) - frames), (), generator=self.random))
+            under.append(noises.piece(pick, late, frames))
+        mel = disturbed(torch.stack(pieces), torch.stack(under), config.disturbance, self.random)
+        return mel.transpose(1, 2), self.targets[picks]
+
+
 class MarginLoss(nn.Module):
     """Cross-entropy of cosines to the centres of voices, where the true one has to be nearer by an angle."""
 
@@ -124,12 +166,14 @@ def train_speakers(
     encoder: SpeakerEncoder,
     voices: Voices,
     config: SpeakerTraining,
+    lessons: Lessons | None = None,
     check: Callable[[], dict[str, float]] | None = None,
     report: Report = print,
 ) -> None:
     """Train an encoder in place, for `config.minutes` of processor time.
 
     Args:
+        lessons: of a teacher, one batch after each batch of voices.
         check: figures for the report, asked after each quarter of the time, with the encoder in evaluation mode.
     """
     loss_of = MarginLoss(encoder.config.size, len(voices.names) * len(config.speeds), config.scale)
@@ -145,6 +189,11 @@ def train_speakers(
         with torch.autocast("cpu", torch.bfloat16, config.bf16):
             embeddings = encoder(mel)
         loss = loss_of(embeddings, labels, config.margin * min(1.0, 3 * done))
+        if lessons is not None:
+            mel, targets = lessons.batch()
+            with torch.autocast("cpu", torch.bfloat16, config.bf16):
+                said = encoder(mel)
+            loss = loss + config.teaching * (1 - (said * targets).sum(1).mean())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 5.0)
