@@ -20,14 +20,13 @@ LEFT_OUT = click.option("--left-out", type=Path_, help="File of what is not lear
 @click.command()
 @DATA
 @OUT
-@MINUTES
 @LEFT_OUT
 @SEED
-def speaker(data: Path, out: Path, minutes: float, left_out: Path | None, seed: int) -> None:
-    """Train a speaker encoder on the voices of a folder.
+def speaker(data: Path, out: Path, left_out: Path | None, seed: int) -> None:
+    """Fit a speaker encoder to the voices of a folder.
 
-    Its manifest.tsv says who speaks (speaker), and what is speech, music and env (kind). --left-out names speakers.
-    Pieces of the voices as the shipped codec decodes them, at different numbers of levels, are learned from, too.
+    Its manifest.tsv says who speaks (speaker), and what is speech (kind). --left-out names speakers. Pieces of the
+    voices as the shipped codec decodes them, at different numbers of levels, are learned from, too.
     """
     import torch
 
@@ -37,18 +36,16 @@ def speaker(data: Path, out: Path, minutes: float, left_out: Path | None, seed: 
     from josiecodec.training.audio.data import load_recordings
     from josiecodec.training.hearing.codec_bands import decoded_bands
     from josiecodec.training.hearing.features import bands_of
-    from josiecodec.training.hearing.material import noises_of, voices_of
-    from josiecodec.training.hearing.speaker import SpeakerTraining, Voices, train_speakers
+    from josiecodec.training.hearing.material import voices_of
+    from josiecodec.training.hearing.speaker import SpeakerTraining, fit_speakers, pieces_of
 
     torch.manual_seed(seed)
-    config = SpeakerTraining(minutes=minutes, seed=seed)
+    config = SpeakerTraining(seed=seed)
     recordings = load_recordings(data, 16000)
     voices = voices_of(recordings, set(_lines(left_out)))
-    noises, bands = noises_of(recordings), bands_of(recordings)
-    decoded, of_decoded = decoded_bands(load(), recordings, voices, seed)
-    sources = [(bands, voices, 1.0), (decoded, of_decoded, config.decoded)]
+    sources = [(bands_of(recordings), voices), decoded_bands(load(), recordings, voices, seed)]
     encoder = SpeakerEncoder()
-    train_speakers(encoder, Voices(sources, (bands, noises), config), config, report=click.echo)
+    fit_speakers(encoder, pieces_of(sources, config), config, report=click.echo)
     click.echo(f"network in {save(encoder, out)}")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from josiecodec.errors import CodecError
 from josiecodec.hearing.alignment import ANY, SILENCE
 from josiecodec.hearing.conformer import Conformer, ConformerConfig
 from josiecodec.hearing.speaker import SpeakerConfig, SpeakerEncoder
@@ -15,11 +16,11 @@ from josiecodec.training.audio.data import Recordings, Segment
 from josiecodec.training.hearing.features import Bands, Disturbance, bands_of, disturbed, played
 from josiecodec.training.hearing.letters import UNKNOWN, LetterTraining, Utterance, aligned, spread, train_letters
 from josiecodec.training.hearing.speaker import (
-    MarginLoss,
     SpeakerTraining,
-    Voices,
     equal_error_rate,
-    train_speakers,
+    fit_speakers,
+    k_means,
+    pieces_of,
 )
 
 QUIET = dataclasses.replace(Disturbance(), noise=0.0, hiss=0.0, tilt=0.0, limit=0.0, room=0.0)
@@ -61,29 +62,44 @@ def test_nothing_is_done_to_a_sound_but_its_level():
     assert (noisy - mel).std() > 0.1
 
 
-def test_voices_are_told_apart_after_a_short_training():
-    material = bands([shapes(voice, 60, 10 * voice + n) for voice in range(4) for n in range(3)])
-    labels = [voice for voice in range(4) for _ in range(3)]
-    config = SpeakerTraining(
-        minutes=0.05, batch=8, frames=(20, 30), warmup=5, speeds=(1.0,), disturbance=QUIET, bf16=False, margin=0.1
-    )
-    torch.manual_seed(0)
-    encoder, said = SpeakerEncoder(SpeakerConfig(channels=16, size=8)), []
-    train_speakers(encoder, Voices([(material, labels, 1.0)], (material, [0]), config), config, report=said.append)
+def test_voices_that_were_not_learned_from_are_told_apart():
+    def voice(number: int, seed: int) -> torch.Tensor:
+        sounds = torch.randint(4, (8,), generator=torch.Generator().manual_seed(seed)).tolist()
+        random = torch.Generator().manual_seed(1000 + number)
+        own = 0.4 * torch.nn.functional.interpolate(torch.randn(1, 1, 12, generator=random), 80, mode="linear")[0]
+        return torch.cat([shapes(sound, 8, seed) for sound in sounds]) + own
+
+    material = bands([voice(number, 10 * number + n) for number in range(30) for n in range(3)])
+    labels = [number for number in range(30) for _ in range(3)]
+    config = SpeakerTraining(frames=30, speeds=(1.0,), ridge=1.0)
+    encoder, said = SpeakerEncoder(SpeakerConfig(cepstra=12, centres=4, size=16)), []
+    fit_speakers(encoder, pieces_of([(material, labels)], config), config, report=said.append)
     with torch.no_grad():
-        found = encoder(torch.stack([material.piece(i, 0, 40).t() for i in range(12)]))
-    scores, same = found @ found.t(), torch.tensor(labels)[:, None] == torch.tensor(labels)
-    assert equal_error_rate(scores[same], scores[~same]) < 0.05
-    assert float(said[-1].split("loss ")[1].split()[0]) < float(said[0].split("loss ")[1].split()[0])
+        new = torch.stack([voice(number, 5000 + 10 * number + n).t() for number in range(40, 60) for n in range(3)])
+        found = encoder(new)
+    number = torch.arange(20).repeat_interleave(3)
+    scores, same = found @ found.t(), number[:, None] == number
+    off = ~torch.eye(60, dtype=torch.bool)
+    assert equal_error_rate(scores[same & off], scores[~same]) < 0.1
+    assert "180 pieces of 30 voices" in said[0]
 
 
-def test_the_margin_is_an_angle():
-    loss = MarginLoss(2, 2, 1.0)
-    loss.centres.data = torch.eye(2)
-    x = torch.tensor([[np.cos(0.3), np.sin(0.3)]], dtype=torch.float)
-    loss.requires_grad_(False)
-    expected = np.log(1 + np.exp(np.sin(0.3) - np.cos(0.3 + 0.2)))
-    assert float(loss(x, torch.tensor([0]), 0.2)) == pytest.approx(expected, abs=1e-5)
+def test_tapes_make_other_voices():
+    config = SpeakerTraining(frames=20, most=2, speeds=(1.0, 0.9, 1.1))
+    pieces = pieces_of([(bands([shapes(0, 70, 0), shapes(1, 25, 1)]), [0, 1])], config)
+    assert pieces.voices.tolist() == [0, 1, 2, 0, 1, 2, 3, 4, 5]
+    assert pieces.mel.shape == (9, 80, 20)
+
+
+def test_what_makes_no_speaker_encoder():
+    config, encoder = SpeakerTraining(frames=20), SpeakerEncoder(SpeakerConfig(centres=4))
+    with pytest.raises(CodecError, match="two voices or more"):
+        pieces_of([(bands([shapes(0, 30, 0), shapes(0, 10, 0)]), [0, 1])], config)
+    single = pieces_of([(bands([shapes(0, 30, 0), shapes(1, 30, 0)]), [0, 1])], SpeakerTraining(20, speeds=(1.0,)))
+    with pytest.raises(CodecError, match="two pieces"):
+        fit_speakers(encoder, single, config)
+    with pytest.raises(CodecError, match="too few"):
+        k_means(torch.randn(3, 2), 4, 1, torch.Generator())
 
 
 def test_errors_are_equal_where_they_are_counted_one_by_one():

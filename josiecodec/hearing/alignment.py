@@ -92,7 +92,7 @@ def best_states(frames: Scores, words: Sequence[Sequence[int]]) -> tuple[NDArray
     states = np.empty(count, np.int64)
     for at in range(count - 1, -1, -1):
         states[at] = state
-        state -= steps[at, state]
+        state -= int(steps[at, state])
     return states, score
 
 

@@ -45,8 +45,8 @@ class ConformerConfig:
     letters: str = " abcdefghijklmnopqrstuvwxyz'"
     languages: tuple[str, ...] = ("de", "en", "nl", "zh")
     dim: int = 128
-    layers: int = 5
-    heads: int = 4
+    layers: int = 3
+    heads: int = 2
     expansion: int = 2
     rank: int = 64
     kernel: int = 31

@@ -22,7 +22,7 @@ SILENT = 1e-4  # root mean square below which there is nobody, -80 dB of full sc
 def speaker_embedding(waveform: Tensor | np.ndarray, sample_rate: int = 24000) -> Any:
     """Who speaks in a recording: 256 numbers of length 1, so that `a @ b` says how alike two voices are.
 
-    Two recordings of one voice have about 0.6 and more, two voices about 0 to 0.4; docs/hearing.md has the figures.
+    Pieces of three seconds of one voice have about 0.5, of two voices about 0; docs/hearing.md has the figures.
 
     Args:
         waveform: mono, [T], [1, T] or [1, 1, T], floating-point, at least half a second; level and rate do not matter.

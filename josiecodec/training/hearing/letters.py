@@ -1,7 +1,7 @@
 """Training a conformer to hear letters: where they are in the recordings follows from the conformer itself.
 
-Recordings that have times of words begin with the letters of a word spread evenly over it, others with none but CTC.
-From time to time all are aligned anew (Viterbi training), within the times of words where these are known.
+All begin with letters spread evenly: over their word where its times are known, else over what sounds.
+From time to time some are aligned anew (Viterbi training), within the times of words where these are known.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class LetterTraining:
         seconds: of sound in a step.
         lr, end_lr, warmup, weight_decay: of AdamW.
         ctc: weight of the CTC loss beside that of frames.
-        align: after which shares of the time everything is aligned anew.
+        align: after which shares of the time recordings are aligned anew, and
+        align_items: how many at random.
         slack: frames by which an alignment may leave the known times of a word.
         speeds: of tapes that recordings are played from, evenly over (low, high).
         disturbance: what is done to the sound.
@@ -76,7 +77,8 @@ class LetterTraining:
     warmup: int = 100
     weight_decay: float = 0.02
     ctc: float = 0.3
-    align: tuple[float, ...] = (0.25, 0.5, 0.75)
+    align: tuple[float, ...] = (0.25, 0.45, 0.65)
+    align_items: int = 600
     slack: int = 3
     speeds: tuple[float, float] = (0.92, 1.08)
     disturbance: Disturbance = field(
@@ -199,7 +201,8 @@ def train_letters(
     while (done := (time.process_time() - begin) / (60 * config.minutes)) < 1:
         if turn < len(config.align) and done >= config.align[turn]:
             turn += 1
-            changed = realign(network, items, config)
+            chosen = torch.randperm(len(items), generator=batches.random)[: config.align_items].tolist()
+            changed = realign(network, [items[i] for i in chosen], config)
             figures = check() if check is not None else {}
             report(f"step {step}, {done:.0%}: {changed:.1%} of the letters moved " + _listed(figures))
         for group in optimizer.param_groups:
@@ -232,7 +235,7 @@ def fit_bands(network: Conformer, bands: Bands) -> None:
 
 @torch.inference_mode()
 def realign(network: Conformer, items: list[Utterance], config: LetterTraining) -> float:
-    """Align all utterances by the network; the share of the known letters that moved."""
+    """Align utterances by the network; the share of the known letters that moved."""
     moved = known = 0
     network.eval()
     for item in items:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ...hearing.conformer import FRAME_RATE, ConformerConfig
 from ...hearing.spelling import spelled, written_words
 from ..audio.data import Recordings
 from .features import Bands
-from .letters import PER_FRAME, UNKNOWN, Utterance, spread
+from .letters import PER_FRAME, Utterance, spread
 
 LEAD = 0.1  # seconds of silence before a first word whose given time begins with the recording
 Key = tuple[str, int]  # file, and hundredths of a second of the segment's begin in it
@@ -91,6 +92,21 @@ def word_times(words: list[str], items: list[dict[str, Any]], language: str) -> 
     return times if len(times) == len(words) else None
 
 
+def sound_of(bands: Bands, segment: int) -> tuple[int, int]:
+    """First frame of 20 ms with sound, and the frame behind the last one: half between quiet and loud."""
+    level = bands.piece(segment, 0, bands.length(segment)).mean(1)
+    quiet, loud = level.quantile(0.05), level.quantile(0.9)
+    heard = (level > (quiet + loud) / 2).nonzero()[:, 0]
+    return int(heard[0]) // PER_FRAME, int(heard[-1]) // PER_FRAME + 1
+
+
+def evenly(words: list[list[int]], part: tuple[int, int]) -> Times:
+    """Times of words that share out a part of a recording by their letters."""
+    step = (part[1] - part[0]) / sum(map(len, words))
+    ends = [part[0] + step * n for n in itertools.accumulate(map(len, words), initial=0)]
+    return list(itertools.pairwise(ends))
+
+
 def utterances(
     recordings: Recordings,
     bands: Bands,
@@ -116,10 +132,10 @@ def utterances(
         if not words or sum(map(len, letters)) > frames:
             continue
         seconds = word_times(words, times[key], language) if key in times else None
-        labels, known = torch.full((frames,), UNKNOWN), None
+        known = None
         if seconds is not None:
             known = [(FRAME_RATE * (a or min(LEAD, b / 2)), FRAME_RATE * b) for a, b in seconds]
-            labels = spread(letters, known, frames)
+        labels = spread(letters, known or evenly(letters, sound_of(bands, segment)), frames)
         found.append(Utterance(bands, segment, config.languages.index(language), letters, known, labels))
     if not found:
         raise CodecError("none of the recordings has a text in a language of the conformer")

@@ -1,214 +1,145 @@
-"""Training the speaker encoder: voices are told apart by an angular margin (Deng et al. 2019, arXiv 1801.07698)."""
+"""Fitting the speaker encoder: centres by k-means, then the directions in which voices differ more than pieces of one.
+
+Linear discriminants need sums over the pieces and one decomposition, so that a corpus of hours is fitted in a minute.
+"""
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...errors import CodecError
 from ...hearing.speaker import SpeakerEncoder
-from .features import Bands, Disturbance, disturbed, played
+from .features import Bands, played
 
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class SpeakerTraining:
-    """Settings of a training.
+    """Settings.
 
     Attributes:
-        minutes: of processor time.
-        batch: voices of a step, one piece each.
-        frames: of a piece, from and to.
-        lr, end_lr, warmup: learning rate, what share of it is left at the end, and steps of its rise.
-        margin, scale: of the loss; the margin grows from 0 in the first third.
-        weight_decay: of AdamW.
+        frames: of a piece.
+        most: pieces of a voice that are used, at random.
         speeds: of tapes that a voice is played from; each makes another voice of it.
-        teaching: weight of what a teacher says of a piece, where there is one.
-        decoded: how much more often than from recordings pieces are drawn from what a codec decoded.
-        disturbance: what is done to the pieces.
-        bf16: matrix products in bfloat16.
+        rounds: of k-means.
+        ridge: share of the variance within voices that is added to it in every direction: the fewer pieces there are,
+            the more.
         seed: of everything random.
     """
 
-    minutes: float = 6.0
-    batch: int = 64
-    frames: tuple[int, int] = (150, 260)
-    lr: float = 2e-3
-    end_lr: float = 0.01
-    warmup: int = 100
-    margin: float = 0.2
-    scale: float = 30.0
-    weight_decay: float = 0.02
+    frames: int = 300
+    most: int = 30
     speeds: tuple[float, ...] = (1.0, 0.9, 1.1)
-    teaching: float = 20.0
-    decoded: float = 2.0
-    disturbance: Disturbance = field(default_factory=Disturbance)
-    bf16: bool = True
+    rounds: int = 10
+    ridge: float = 3.0
     seed: int = 0
 
 
-class Voices:
-    """Random pieces of voices.
+@dataclass(frozen=True)
+class Pieces:
+    """Pieces of voices.
 
-    Args:
-        sources: bands, each with the voice of every segment (-1 leaves it out) and how often it is drawn from.
-        noise: bands of what is put underneath, and which segments of them.
+    Attributes:
+        mel: logarithms of mel bands, fp16 [N, 80, frames].
+        voices: whose each is, int64 [N].
     """
 
-    def __init__(
-        self,
-        sources: list[tuple[Bands, list[int], float]],
-        noise: tuple[Bands, list[int]],
-        config: SpeakerTraining,
-    ):
-        self.config = config
-        self.noise = noise
-        self.random = torch.Generator().manual_seed(config.seed)
-        self.places: dict[int, list[tuple[Bands, int]]] = {}
-        self.weights: dict[int, list[float]] = {}
-        for bands, voices, weight in sources:
-            for segment, voice in enumerate(voices):
-                if voice >= 0 and bands.length(segment) > 0:
-                    self.places.setdefault(voice, []).append((bands, segment))
-                    self.weights.setdefault(voice, []).append(weight * bands.length(segment))
-        self.names = sorted(self.places)
-        if len(self.names) < 2:
-            raise CodecError("a speaker encoder is trained on two voices or more")
-
-    def batch(self) -> tuple[Tensor, Tensor]:
-        """Bands [B, 80, T], and which voice and speed [B] they are; voices repeat only when there are fewer."""
-        config = self.config
-        low, high = config.frames
-        frames = int(torch.randint(low, high + 1, (), generator=self.random))
-        order = torch.randperm(len(self.names), generator=self.random).repeat(-(-config.batch // len(self.names)))
-        tapes = torch.randint(len(config.speeds), (config.batch,), generator=self.random).tolist()
-        labels = order[: config.batch] + len(self.names) * torch.tensor(tapes)
-        pieces, under = [], []
-        for place, tape in zip(order[: config.batch].tolist(), tapes, strict=True):
-            voice, speed = self.names[place], config.speeds[tape]
-            pick = int(torch.multinomial(torch.tensor(self.weights[voice]), 1, generator=self.random))
-            piece = self._piece(*self.places[voice][pick], math.ceil(frames * speed) + 1)
-            pieces.append(played(piece, speed, frames))
-            bands, segments = self.noise
-            pick = int(torch.randint(len(segments), (), generator=self.random))
-            under.append(self._piece(bands, segments[pick], frames))
-        mel = disturbed(torch.stack(pieces), torch.stack(under), config.disturbance, self.random)
-        return mel.transpose(1, 2), labels
-
-    def _piece(self, bands: Bands, segment: int, frames: int) -> Tensor:
-        room = max(1, bands.length(segment) - frames)
-        return bands.piece(segment, int(torch.randint(room, (), generator=self.random)), frames)
+    mel: Tensor
+    voices: Tensor
 
 
-class Lessons:
-    """Random pieces with what another speaker encoder says of them, centred: unlike voices are far apart then.
+def pieces_of(sources: list[tuple[Bands, list[int]]], config: SpeakerTraining) -> Pieces:
+    """Pieces of all voices at all speeds; each voice and speed counts as a voice.
 
     Args:
-        bands: where the pieces are.
-        places: segment and first and last frame of each.
-        embeddings: of the pieces [N, D].
+        sources: bands, each with the voice of every segment, -1 of those that are left out.
+
+    Raises:
+        CodecError: if there are fewer than two voices.
     """
-
-    def __init__(
-        self,
-        bands: Bands,
-        places: list[tuple[int, int, int]],
-        embeddings: Tensor,
-        noise: tuple[Bands, list[int]],
-        config: SpeakerTraining,
-    ):
-        self.bands, self.places, self.noise, self.config = bands, places, noise, config
-        self.targets = F.normalize(embeddings - embeddings.mean(0), dim=1)
-        self.random = torch.Generator().manual_seed(config.seed + 1)
-
-    def batch(self) -> tuple[Tensor, Tensor]:
-        """Bands [B, 80, T] and what is to be said of them [B, D]."""
-        config = self.config
-        frames = int(torch.randint(config.frames[0], config.frames[1] + 1, (), generator=self.random))
-        picks = torch.randint(len(self.places), (config.batch,), generator=self.random)
-        pieces, under = [], []
-        noises, segments = self.noise
-        for segment, first, last in (self.places[i] for i in picks.tolist()):
-            late = int(torch.randint(max(1, last - first - frames), (), generator=self.random))
-            pieces.append(self.bands.piece(segment, first + late, frames))
-            pick = segments[int(torch.randint(len(segments), (), generator=self.random))]
-            late = int(torch.randint(max(1, noises.length(pick) - frames), (), generator=self.random))
-            under.append(noises.piece(pick, late, frames))
-        mel = disturbed(torch.stack(pieces), torch.stack(under), config.disturbance, self.random)
-        return mel.transpose(1, 2), self.targets[picks]
+    random = torch.Generator().manual_seed(config.seed)
+    by_voice: dict[int, list[tuple[Bands, int, int]]] = {}
+    for bands, voices in sources:
+        for segment, voice in enumerate(voices):
+            for first in range(0, bands.length(segment) - config.frames + 1, config.frames) if voice >= 0 else ():
+                by_voice.setdefault(voice, []).append((bands, segment, first))
+    if len(by_voice) < 2:
+        raise CodecError(f"a speaker encoder needs two voices or more with pieces of {config.frames / 100:g} s")
+    mel, labels = [], []
+    for voice in sorted(by_voice):
+        order = torch.randperm(len(by_voice[voice]), generator=random)[: config.most].tolist()
+        for bands, segment, first in (by_voice[voice][i] for i in order):
+            piece = bands.piece(segment, first, config.frames)
+            for tape, speed in enumerate(config.speeds):
+                count = min(config.frames, int((config.frames - 1) / speed)) if speed != 1 else config.frames
+                again = torch.arange(config.frames) % count
+                mel.append(played(piece, speed, count)[again].t().half())
+                labels.append(voice * len(config.speeds) + tape)
+    return Pieces(torch.stack(mel), torch.tensor(labels))
 
 
-class MarginLoss(nn.Module):
-    """Cross-entropy of cosines to the centres of voices, where the true one has to be nearer by an angle."""
-
-    def __init__(self, size: int, voices: int, scale: float):
-        super().__init__()
-        self.centres = nn.Parameter(torch.randn(voices, size) * size**-0.5)
-        self.scale = scale
-
-    def forward(self, x: Tensor, voices: Tensor, margin: float) -> Tensor:
-        """Of embeddings [B, D] of length 1 and the voices [B] that they are of, in nats."""
-        cosines = x @ F.normalize(self.centres, dim=1).t()
-        rows = torch.arange(len(x), device=x.device)
-        true = cosines[rows, voices].clamp(-1 + 1e-6, 1 - 1e-6)
-        moved = torch.where(true > -math.cos(margin), torch.cos(true.acos() + margin), true - margin * math.sin(margin))
-        return F.cross_entropy(self.scale * cosines.index_put((rows, voices), moved), voices)
-
-
-def train_speakers(
-    encoder: SpeakerEncoder,
-    voices: Voices,
-    config: SpeakerTraining,
-    lessons: Lessons | None = None,
-    check: Callable[[], dict[str, float]] | None = None,
-    report: Report = print,
-) -> None:
-    """Train an encoder in place, for `config.minutes` of processor time.
-
-    Args:
-        lessons: of a teacher, one batch after each batch of voices.
-        check: figures for the report, asked after each quarter of the time, with the encoder in evaluation mode.
-    """
-    loss_of = MarginLoss(encoder.config.size, len(voices.names) * len(config.speeds), config.scale)
-    parameters = [*encoder.parameters(), *loss_of.parameters()]
-    optimizer = torch.optim.AdamW(parameters, config.lr, (0.9, 0.98), weight_decay=config.weight_decay, fused=True)
-    begin, step, turn, mean = time.process_time(), 0, 1, 0.0
-    encoder.train()
-    while (done := (time.process_time() - begin) / (60 * config.minutes)) < 1:
-        for group in optimizer.param_groups:
-            fall = config.end_lr + (1 - config.end_lr) * 0.5 * (1 + math.cos(math.pi * done))
-            group["lr"] = config.lr * min(1.0, (step + 1) / config.warmup) * fall
-        mel, labels = voices.batch()
-        with torch.autocast("cpu", torch.bfloat16, config.bf16):
-            embeddings = encoder(mel)
-        loss = loss_of(embeddings, labels, config.margin * min(1.0, 3 * done))
-        if lessons is not None:
-            mel, targets = lessons.batch()
-            with torch.autocast("cpu", torch.bfloat16, config.bf16):
-                said = encoder(mel)
-            loss = loss + config.teaching * (1 - (said * targets).sum(1).mean())
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 5.0)
-        optimizer.step()
-        step += 1
-        mean = float(loss.detach()) if step == 1 else mean + 0.02 * (float(loss.detach()) - mean)
-        if step in (1, 10, 50) or step % 100 == 0 or done * 4 >= turn:
-            figures: dict[str, float] = {}
-            if check is not None and done * 4 >= turn:
-                turn = int(done * 4) + 1
-                encoder.eval()
-                figures = check()
-                encoder.train()
-            report(f"step {step}, {done:.0%}: loss {mean:.3f} " + " ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+@torch.no_grad()
+def fit_speakers(encoder: SpeakerEncoder, pieces: Pieces, config: SpeakerTraining, report: Report = print) -> None:
+    """Fit an encoder in place."""
+    random = torch.Generator().manual_seed(config.seed)
+    encoder.scale.fill_(1)
+    frames = torch.cat([encoder.cepstra(part.float()).flatten(0, 1)[::60] for part in pieces.mel.split(64)])
+    encoder.scale.copy_(frames.std(0))
+    encoder.centres.copy_(k_means(frames / encoder.scale, encoder.config.centres, config.rounds, random))
+    found = torch.cat([encoder.deviations(part.float()) for part in pieces.mel.split(64)])
+    report(f"{len(found)} pieces of {len(pieces.voices.unique())} voices, {found.shape[1]} numbers each")
+    encoder.mean.copy_(found.mean(0))
+    encoder.output_proj.weight.copy_(discriminants(found - encoder.mean, pieces.voices, encoder.config.size, config))
     encoder.eval()
+
+
+def k_means(x: Tensor, count: int, rounds: int, random: torch.Generator) -> Tensor:
+    """Centres [count, D] of rows [N, D].
+
+    Raises:
+        CodecError: if there are fewer rows than centres.
+    """
+    if len(x) < count:
+        raise CodecError(f"{len(x)} frames are too few for {count} kinds of sound")
+    centres = x[torch.randperm(len(x), generator=random)[:count]]
+    for _ in range(rounds):
+        nearest = (x @ centres.t() - centres.square().sum(1) / 2).argmax(1)
+        sums = torch.zeros_like(centres).index_add(0, nearest, x)
+        sizes = torch.bincount(nearest, minlength=count)[:, None]
+        centres = torch.where(sizes > 0, sums / sizes.clamp_min(1), centres)
+    return centres
+
+
+def discriminants(x: Tensor, voices: Tensor, size: int, config: SpeakerTraining) -> Tensor:
+    """Directions [size, D] in which voices differ most, in units of how much pieces of one voice do.
+
+    Args:
+        x: rows [N, D], of mean 0.
+        voices: whose each is, [N]. Voices of one piece say nothing of what differs within a voice.
+
+    Raises:
+        CodecError: if no voice has two pieces.
+    """
+    _, voices, sizes = voices.unique(return_inverse=True, return_counts=True)
+    means = torch.zeros(len(sizes), x.shape[1]).index_add(0, voices, x) / sizes[:, None]
+    spread = x.std(0).clamp_min(1e-6)
+    within = ((x - means[voices]) / spread)[sizes[voices] > 1]
+    if not len(within):
+        raise CodecError("no voice has two pieces")
+    covariance = (within.t() @ within / len(within)).double()
+    covariance += torch.diag(config.ridge * covariance.diagonal() + 1e-9)
+    root = torch.linalg.cholesky(covariance)
+    between = ((means - means.mean(0)) / spread).double()
+    white = torch.linalg.solve_triangular(root, between.t(), upper=False)
+    directions = torch.linalg.svd(white, full_matrices=False)[0][:, :size]
+    found = torch.linalg.solve_triangular(root.t(), directions, upper=True).t() / spread
+    return F.pad(found, (0, 0, 0, size - len(found))).float()
 
 
 def equal_error_rate(same: Tensor, other: Tensor) -> float:
