@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--texts", type=Path)
     parser.add_argument("--times", type=Path)
     parser.add_argument("--segments", type=Path, help="lines of file and begin in seconds, with a tab between")
-    parser.add_argument("--aligner", nargs="*", default=["josie"])
+    parser.add_argument("--aligner", nargs="*", default=["whisper"])
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)

@@ -18,9 +18,9 @@ from .progress import Progress
 @click.option("--language", help="Of lines that do not say theirs, like en.")
 @click.option(
     "--aligner",
-    default="josie",
+    default="whisper",
     show_default=True,
-    help="josie (de, en, nl, zh), whisper or whisper:NAME (faster-whisper: a name or a folder), or a folder.",
+    help="whisper:NAME, a model of faster-whisper or its folder (whisper is base), or a folder of `train aligner`.",
 )
 @click.option("--again", is_flag=True, help="Align lines that have words already, too.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")

@@ -20,7 +20,6 @@ from .speaker import SpeakerConfig, SpeakerEncoder
 
 PLACE = Path(__file__).parent / "weights"  # the networks of the package
 SPEAKER = "speaker-16k"
-ALIGNER = "align-16k"
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 MAX_CONFIG = 1 << 20  # bytes
 KINDS: dict[str, tuple[type, type]] = {
@@ -86,7 +85,7 @@ def speaker_encoder() -> SpeakerEncoder:
 
 
 @cache
-def aligner(name: str = ALIGNER) -> Conformer:
-    """The conformer of the package, or of a folder, loaded once."""
+def aligner(name: str) -> Conformer:
+    """The conformer of a folder, loaded once."""
     network: Conformer = load(name, "conformer")
     return network

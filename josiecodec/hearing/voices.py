@@ -25,7 +25,7 @@ def speaker_embedding(waveform: Tensor | np.ndarray, sample_rate: int = 24000) -
     Pieces of three seconds of one voice have about 0.5, of two voices about 0; docs/hearing.md has the figures.
 
     Args:
-        waveform: mono, [T], [1, T] or [1, 1, T], floating-point, at least half a second; level and rate do not matter.
+        waveform: mono, [T], [1, T] or [1, 1, T], floating-point, at least half a second.
         sample_rate: of it, in Hz.
 
     Returns:

@@ -11,7 +11,7 @@ from ..errors import CodecError
 from .alignment import best_path
 from .mel import SAMPLE_RATE
 from .spelling import spelled, written_words
-from .store import ALIGNER, aligner
+from .store import aligner
 from .whisper_times import check_language, whisper_times
 
 SILENT = 1e-4  # root mean square below which nothing is said, -80 dB of full scale
@@ -25,7 +25,7 @@ def check_aligner(name: str, languages: Sequence[str]) -> None:
     """Make sure that an aligner can be used for languages, before files are read.
 
     Args:
-        name: "josie", a folder of another conformer, "whisper", or "whisper:NAME" with the name or folder of a model.
+        name: "whisper", "whisper:NAME" with the name or folder of a model, or the folder of a conformer.
         languages: codes like "en".
 
     Raises:
@@ -36,18 +36,17 @@ def check_aligner(name: str, languages: Sequence[str]) -> None:
         for language in languages:
             check_language(model or DEFAULT_WHISPER, language)
         return
-    known = aligner(_place(name)).config.languages
+    known = aligner(name).config.languages
     for language in languages:
         if language not in known:
             raise CodecError(
-                f"no aligner for {language!r}: the one of the package knows {', '.join(known)}; --aligner whisper "
-                "knows more"
+                f"no aligner for {language!r}: {name} knows {', '.join(known)}; --aligner whisper knows more"
             )
         if language == "zh":
             spelled(["中"], " a", language)  # needs a package
 
 
-def align_words(wave: np.ndarray, text: str, language: str, name: str = "josie") -> list[Word]:
+def align_words(wave: np.ndarray, text: str, language: str, name: str = WHISPER) -> list[Word]:
     """The words of a text and from where to where they are said, in seconds.
 
     Args:
@@ -69,13 +68,9 @@ def align_words(wave: np.ndarray, text: str, language: str, name: str = "josie")
     if kind == WHISPER:
         times = whisper_times(wave, words, language, model or DEFAULT_WHISPER)
     else:
-        network = aligner(_place(name))
+        network = aligner(name)
         frames, _ = network.hear(torch.from_numpy(np.ascontiguousarray(wave, np.float32)), language)
         path = best_path(frames.numpy(), spelled(words, network.config.letters, language))
         times = [(first * STEP_SECONDS, behind * STEP_SECONDS) for first, behind in path.words]
     end = len(wave) / SAMPLE_RATE
     return [(w, round(min(a, end), 3), round(min(b, end), 3)) for w, (a, b) in zip(words, times, strict=True)]
-
-
-def _place(name: str) -> str:
-    return ALIGNER if name == "josie" else name

@@ -12,7 +12,7 @@ from typing import Any
 from ..atomic import write_bytes
 from ..errors import CodecError
 from ..hearing.mel import SAMPLE_RATE
-from ..hearing.words import align_words, check_aligner
+from ..hearing.words import WHISPER, align_words, check_aligner
 from ..media.apart import shared_pool
 from .audio import load_clip, read_ahead
 from .manifest import Item, manifest_lines
@@ -40,7 +40,7 @@ class Aligned:
 def align_manifest(
     source: str | Path,
     target: str | Path,
-    aligner: str = "josie",
+    aligner: str = WHISPER,
     language: str | None = None,
     again: bool = False,
     progress: Callable[[int, int], None] | None = None,

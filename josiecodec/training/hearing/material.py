@@ -8,8 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ...errors import CodecError, MediaError
 from ...hearing.conformer import FRAME_RATE, ConformerConfig
 from ...hearing.spelling import spelled, written_words
