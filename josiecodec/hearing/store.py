@@ -65,7 +65,7 @@ def load(name: str | Path, kind: str) -> Any:
     try:
         with open(folder / CONFIG_FILE, "rb") as file:
             values = json.loads(file.read(MAX_CONFIG))
-        config = from_dict(config_type, values)
+        config: Any = from_dict(config_type, values)
         tensors = safetensors.torch.load_file(str(folder / WEIGHTS_FILE))
         with AllocationLimit(sum(tensor.numel() for tensor in tensors.values())):
             network: nn.Module = network_type(config)

@@ -154,7 +154,9 @@ class Batches:
     def _epoch(self) -> list[list[int]]:
         jitter = 1 + 0.1 * torch.rand(len(self.items), generator=self.random)
         lengths = torch.tensor([float(item.frames) for item in self.items]) * jitter
-        batches, batch, longest = [], [], 0
+        batches: list[list[int]] = []
+        batch: list[int] = []
+        longest = 0
         room = self.config.seconds * 16000 / STEP
         for i in lengths.argsort().tolist():
             longest = max(longest, self.items[i].frames)
