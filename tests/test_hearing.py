@@ -128,8 +128,7 @@ def test_words_are_where_their_letters_sound():
 
 
 def test_long_texts_are_aligned():
-    random = np.random.default_rng(0)
-    said = np.repeat(random.integers(1, 4, 400), 3)
+    said = np.repeat(np.arange(400) % 3 + 1, 3)
     frames = np.full((len(said), 4), -3.0)
     frames[np.arange(len(said)), said] = -0.2
     letters = [int(n) for n in said[::3]]

@@ -90,7 +90,7 @@ def fit_speakers(encoder: SpeakerEncoder, pieces: Pieces, config: SpeakerTrainin
     random = torch.Generator().manual_seed(config.seed)
     encoder.scale.fill_(1)
     frames = torch.cat([encoder.cepstra(part.float()).flatten(0, 1)[::60] for part in pieces.mel.split(64)])
-    encoder.scale.copy_(frames.std(0))
+    encoder.scale.copy_(frames.std(0).clamp_min(1e-3))
     encoder.centres.copy_(k_means(frames / encoder.scale, encoder.config.centres, config.rounds, random))
     found = torch.cat([encoder.deviations(part.float()) for part in pieces.mel.split(64)])
     report(f"{len(found)} pieces of {len(pieces.voices.unique())} voices, {found.shape[1]} numbers each")
