@@ -32,8 +32,8 @@ class Level:
         scale = normalizing_gain(reopen) if reading and reading.normalize else 1.0
         if not codec.config.has_usual_level:
             return cls(scale)
-        with reopen() as reader, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # reading it again will say the same
+        # Reading it again will say what there is to warn of.
+        with warnings.catch_warnings(action="ignore"), reopen() as reader:
             return cls(scale, gain_of(reader.mono_samples(codec.sample_rate, gain=scale), codec.sample_rate))
 
     def samples(self, reader: SampleReader, sample_rate: int, seconds: float | None = None) -> Iterator[np.ndarray]:

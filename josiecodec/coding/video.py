@@ -112,6 +112,8 @@ def _level(codec: Jodio, source: str | Path, reading: Reading | None) -> Level:
     try:
         return Level.of(codec, lambda: SampleReader(source, reading), reading)
     except MediaError:
+        if reading and reading.normalize:
+            raise
         return Level()
 
 
