@@ -140,7 +140,7 @@ def _judges(whisper: str, judges: str | None) -> tuple[str, ...]:
     default="",
     help="Word error rates by this Whisper model (faster-whisper), like base or a folder.",
 )
-@click.option("--judges", metavar="NAMES", help="Further judges, like visqol,dnsmos,speaker,f0; or all.")
+@click.option("--judges", metavar="NAMES", help="Further judges, like visqol,dnsmos,voice,f0; or all.")
 @click.option("--listening-test", "listening", type=Path_, help="New folder for a listening test of what is decoded.")
 @click.option(
     "--listening-kind",

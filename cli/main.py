@@ -23,6 +23,7 @@ COMMANDS = {
     "tokens": ("tokens_export", "tokens_group"),
     "serve": ("serve", "serve"),
     "adapt": ("adapt", "adapt"),
+    "align": ("align", "align"),
 }
 
 

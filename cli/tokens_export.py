@@ -20,8 +20,9 @@ N_Q = click.option("--n-q", type=click.IntRange(1), help="Levels to keep.  [defa
 
 
 def _media_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--media and --quality."""
+    """--media, --quality and --voice."""
     for option in (
+        click.option("--voice", is_flag=True, help="Who speaks, with --media: a column of 256 numbers."),
         click.option("--quality", help="Columns of quality, with --media: any of snr,level,clipped,dnsmos."),
         click.option("--media", type=Path_, help="Folder of the recordings that the dataset was made from."),
     ):
@@ -44,6 +45,7 @@ def export_command(
     n_q: int | None,
     media: Path | None,
     quality: str | None,
+    voice: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -54,7 +56,7 @@ def export_command(
     from josiecodec.datasets.dataset import TokenDataset
     from josiecodec.datasets.export import export
 
-    known = Known(kind, media, quality)
+    known = Known(kind, media, quality, voice)
     count = export(TokenDataset(folder, n_q), target, kind, known, known.columns)
     known.warn()
     entry = {"input": str(folder), "output": str(target), "format": kind, "clips": count}
@@ -75,6 +77,7 @@ def push(
     n_q: int | None,
     media: Path | None,
     quality: str | None,
+    voice: bool,
     private: bool,
     quiet: bool,
     as_json: bool,
@@ -86,7 +89,7 @@ def push(
     from josiecodec.datasets.export import export
     from josiecodec.hub.publish import push_folder
 
-    known = Known("hub", media, quality)
+    known = Known("hub", media, quality, voice)
     with tempfile.TemporaryDirectory() as name:
         count = export(TokenDataset(folder, n_q), Path(name) / "dataset", "hub", known, known.columns)
         known.warn()
@@ -114,16 +117,17 @@ def import_command(source: Path, target: Path, shard_clips: int, quiet: bool, as
 
 
 class Known:
-    """What the recordings of a dataset add to its clips: where they are, and their quality."""
+    """What the recordings of a dataset add to its clips: where they are, their quality, and who speaks."""
 
-    def __init__(self, kind: str, media: Path | None, quality: str | None):
-        if quality is not None and media is None:
-            raise click.UsageError("--quality needs --media, the folder of the recordings")
+    def __init__(self, kind: str, media: Path | None, quality: str | None, voice: bool = False):
+        for option, asked in (("--quality", quality is not None), ("--voice", voice)):
+            if asked and media is None:
+                raise click.UsageError(f"{option} needs --media, the folder of the recordings")
         if media is not None and not media.is_dir():
             raise click.UsageError(f"--media: {media} is no folder")
-        if media is not None and quality is None and kind not in ("lhotse", "nemo"):
-            raise click.UsageError(f"--media says nothing in {kind} without --quality")
-        self.kind, self.media = kind, media
+        if media is not None and quality is None and not voice and kind not in ("lhotse", "nemo"):
+            raise click.UsageError(f"--media says nothing in {kind} without --quality or --voice")
+        self.kind, self.media, self.voice = kind, media, voice
         self.measures: list[Any] | None = None
         self.columns: tuple[str, ...] = ()
         if quality is not None:
@@ -131,6 +135,10 @@ class Known:
 
             self.measures = chosen_measures(quality)
             self.columns = columns(self.measures)
+        if voice:
+            from josiecodec.datasets.export_hub import VOICE
+
+            self.columns += (VOICE,)
         self.failed: list[str] = []
         self._recordings: dict[str, dict[str, Any] | None] = {}
 
@@ -144,21 +152,34 @@ class Known:
             found |= {} if recording is None else {"recording": recording}
         if self.kind == "nemo":
             found["media"] = str((self.media / source).resolve())
-        return found if self.measures is None else found | self._quality(clip)
+        return found | self._heard(clip) if self.measures is not None or self.voice else found
 
-    def _quality(self, clip: Clip) -> dict[str, Any]:
+    def _heard(self, clip: Clip) -> dict[str, Any]:
+        """What is measured of a clip's sound."""
         from josiecodec.errors import CodecError
         from josiecodec.evaluation.clip_quality import SAMPLE_RATE, quality
         from josiecodec.tokenization.media_of_clips import clip_wave
 
         assert self.media is not None
-        assert self.measures is not None
         try:
             wave = clip_wave(clip.meta, self.media, SAMPLE_RATE)
         except CodecError as error:
             self.failed.append(str(error))
             wave = None
-        return quality(wave, self.measures)
+        found: dict[str, Any] = {} if self.measures is None else quality(wave, self.measures)
+        return found | self._voice(wave, SAMPLE_RATE) if self.voice else found
+
+    def _voice(self, wave: Any, sample_rate: int) -> dict[str, Any]:
+        """The voice of a clip; None if there is none to be heard."""
+        from josiecodec.datasets.export_hub import VOICE
+        from josiecodec.errors import CodecError
+        from josiecodec.hearing.voices import speaker_embedding
+
+        try:
+            numbers = None if wave is None else speaker_embedding(wave, sample_rate)
+        except CodecError:  # silent or too short
+            numbers = None
+        return {VOICE: None if numbers is None else [round(float(n), 4) for n in numbers]}
 
     def _recording(self, source: str) -> dict[str, Any] | None:
         from josiecodec.errors import CodecError

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .coding.jovio import Jovio
     from .datasets.dataset import TokenDataset
     from .files import decode_file, decode_piece, encode_file
+    from .hearing.voices import speaker_embedding
     from .hub.publish import push_to_hub
     from .hub.store import load, save_pretrained
     from .media.audio_reader import Audio, load_audio
@@ -54,6 +55,7 @@ __all__ = [
     "load_video",
     "push_to_hub",
     "save_pretrained",
+    "speaker_embedding",
 ]
 
 # Imported when they are asked for: a wrong argument on the command line should not wait for torch.
@@ -76,6 +78,7 @@ _MODULES = {
     "load_video": ".media.video_reader",
     "push_to_hub": ".hub.publish",
     "save_pretrained": ".hub.store",
+    "speaker_embedding": ".hearing.voices",
 }
 
 

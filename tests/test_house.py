@@ -50,9 +50,11 @@ LAYERS = {
         "export_precision": "errors media",
         "export": "errors atomic nn audio coding export_precision",
         "datasets": "errors atomic config",
-        "tokenization": "errors atomic settings media bitstream coding hub datasets",
         "metrics": "errors nn media",
-        "evaluation": "errors atomic fingerprint shipped settings display nn media bitstream coding hub metrics",
+        "hearing": "errors atomic config nn media hub",
+        "tokenization": "errors atomic settings media bitstream coding hub datasets hearing",
+        "evaluation": "errors atomic fingerprint shipped settings display nn media bitstream coding hub metrics "
+        "hearing",
         "training.core": "errors atomic config shipped nn quantization media coding hub",
         "training.audio": "errors atomic config settings nn quantization media audio coding hub panels metrics "
         "training.core",
@@ -60,7 +62,8 @@ LAYERS = {
         "metrics training.core",
         "training.entropy": "errors atomic fingerprint quantization entropy bitstream audio vision coding hub "
         "training.core training.audio training.vision",
-        "__init__": "errors settings media bitstream coding hub runtime files datasets",
+        "training.hearing": "errors media coding hearing training.audio",
+        "__init__": "errors settings media bitstream coding hub runtime files datasets hearing",
     },
     "josielm": {
         "model": "",

@@ -25,7 +25,7 @@ import numpy as np
 
 from ..errors import CodecError, FormatError
 from .dataset import INFO_FILE, Clip, TokenDataset
-from .export_hub import code_encoding, finish_hub, write_hub, write_jsonl
+from .export_hub import VOICE, code_encoding, finish_hub, write_hub, write_jsonl
 from .export_lhotse import write_lhotse, write_nemo
 
 ROW_GROUP = 500  # clips that Parquet readers get together
@@ -46,7 +46,7 @@ def export(
         folder: must not exist; it appears only when complete.
         kind: "parquet" or "hub" (need pyarrow), "webdataset", "npy", "jsonl", "lhotse" or "nemo".
         known: gives further metadata of a clip.
-        measures: those of them that are numbers with a column of their own in Parquet.
+        measures: those of them that are numbers with a column of their own in Parquet; `VOICE` is a list of numbers.
 
     Raises:
         CodecError: if the folder exists or cannot be written, the kind is unknown, or pyarrow is not installed.
@@ -102,7 +102,7 @@ def _write_parquet(folder: Path, name: str, clips: Iterable[Clip], info: dict[st
     fields = [("id", pa.string()), ("source", pa.string()), ("start", pa.float64()), ("duration", pa.float64())]
     fields += [("n_frames", pa.int64()), ("meta", pa.string()), ("codes", pa.list_(pa.uint16()))]
     fields += [("levels", pa.list_(pa.uint8()))] * has_levels
-    fields += [(name, pa.float32()) for name in info["measures"]]
+    fields += [(name, pa.list_(pa.float32()) if name == VOICE else pa.float32()) for name in info["measures"]]
     stored = {key: value for key, value in info.items() if key not in ("folder", "measures")}
     schema = pa.schema(fields, {"josiecodec": json.dumps(stored)})
     packed = code_encoding("codes.list.element", info["codebook_size"])

@@ -17,6 +17,7 @@ from .export_lhotse import only_sound
 
 ROW_GROUP = 500  # clips that readers get together
 LARGE = 1 << 12  # codebooks from which dictionaries take more than they save
+VOICE = "voice"  # who speaks in a clip, a list of numbers
 TEXTS = ("text", "speaker", "language", "licence", "sha256")  # of clips, columns where any clip has them
 CARD = "README.md"
 
@@ -59,7 +60,7 @@ def write_hub(folder: Path, name: str, clips: Iterable[Clip], info: dict[str, An
     fields += [(text, pa.string()) for text in TEXTS]
     fields += [("n_frames", pa.int32()), ("n_q", pa.int32()), ("frame_rate", pa.list_(pa.int32(), 2))]
     fields += [("codec", pa.string()), ("fingerprint", pa.string()), ("meta", pa.string())]
-    fields += [(measure, pa.float32()) for measure in info["measures"]]
+    fields += [(name, pa.list_(pa.float32()) if name == VOICE else pa.float32()) for name in info["measures"]]
     fields += [("codes", pa.list_(pa.list_(pa.uint16())))]
     schema = pa.schema(fields)
     (folder / "data").mkdir(exist_ok=True)

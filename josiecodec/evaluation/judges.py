@@ -13,9 +13,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..errors import CodecError
+from ..hearing.store import speaker_encoder
 from ..media.audio_reader import resample
 from ..metrics.audio import silent
 from .items import SAMPLE_RATE
@@ -140,6 +142,16 @@ def speaker(decoded: Tensor, original: Tensor) -> Scores:
     return {"speaker": float(first @ second)}
 
 
+def voice(decoded: Tensor, original: Tensor) -> Scores:
+    """Cosine of the voices of decoded and original by the speaker encoder of this package, -1 to 1."""
+    if silent(original) or len(original) < SPEAKER_SECONDS * SAMPLE_RATE:
+        return {"voice": float("nan")}
+    if silent(decoded):
+        return {"voice": 0.0}
+    first, second = (speaker_encoder().embed(torch.from_numpy(_at(x, 16000))) for x in (decoded, original))
+    return {"voice": float(first @ second)}
+
+
 @cache
 def _speaker_encoder() -> Any:
     from resemblyzer import VoiceEncoder
@@ -190,6 +202,7 @@ JUDGES = {
     "speaker": Judge(
         ("speaker",), {"resemblyzer": "resemblyzer", "librosa": "librosa", "webrtcvad": "webrtcvad"}, speaker
     ),
+    "voice": Judge(("voice",), {}, voice),
     "f0": Judge(("f0_cents", "voicing_error"), {"swift_f0": "swift-f0"}, f0, ("f0_cents", "voicing_error")),
 }
 # Judges of the field whose weights no package has.

@@ -148,6 +148,15 @@ def _of_file(name: str, path: Path, **more: Any) -> Item:
 
 
 def _of_manifest(path: Path) -> Iterator[Item]:
+    return (item for _, item in manifest_lines(path))
+
+
+def manifest_lines(path: Path) -> Iterator[tuple[dict[str, Any], Item]]:
+    """The lines of a manifest as they are, each with its clip.
+
+    Raises:
+        CodecError: if it cannot be read.
+    """
     try:
         data = path.read_bytes()
         data = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
@@ -164,7 +173,7 @@ def _of_manifest(path: Path) -> Iterator[Item]:
         if not isinstance(values, dict):
             raise CodecError(f"{path}, line {number}: not a JSON object")
         try:
-            yield _of_line(path.parent, our_keys(values))
+            yield values, _of_line(path.parent, our_keys(values))
         except ValueError as error:
             raise CodecError(f"{path}, line {number}: {error}") from None
 
