@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .config import to_dict
-from .weight_files import WEIGHTS_FILE, weights_bytes
+from .weight_files import WEIGHTS_FILE, weights_parts
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,7 +30,7 @@ def of_folder(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in (CONFIG_FILE, WEIGHTS_FILE, TABLES_FILE):
         if name != TABLES_FILE or (folder / name).is_file():
-            _update(digest, folder / name, lambda: weights_bytes(folder))
+            _update(digest, folder / name, lambda: weights_parts(folder))
     return digest.hexdigest()
 
 
@@ -44,10 +44,11 @@ def of_codes(folder: Path) -> str:
     return adapted if isinstance(adapted, str) else of_folder(folder)
 
 
-def _update(digest: Any, path: Path, otherwise: Callable[[], bytes]) -> None:
+def _update(digest: Any, path: Path, otherwise: Callable[[], Iterable[bytes | memoryview]]) -> None:
     """Take in the bytes of a file, piece by piece; those of `otherwise` if there is none."""
     if not path.is_file():
-        digest.update(otherwise())
+        for part in otherwise():
+            digest.update(part)
         return
     with open(path, "rb") as file:
         while piece := file.read(1 << 20):
