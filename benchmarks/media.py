@@ -70,7 +70,7 @@ def read_video(path: Path, expected: Expected, row: Row) -> None:
             picture = pixels if picture is None else picture
             levels.append(float(pixels.mean()))
             count += 1
-        sound = np.concatenate([part.numpy() for part in reader.sound.mono(RATE)]) if reader.sound else np.zeros(0)
+        sound = np.concatenate(list(reader.sound.mono(RATE))) if reader.sound else np.zeros(0)
         offset = reader.audio_offset or 0.0
         rate = float(reader.rate)
         if expected.rate is not None and reader.rate != expected.rate:

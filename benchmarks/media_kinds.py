@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from kit.colors import hlg, in_primaries, pq
-from kit.films import FilmKind, film
+from kit.films import FilmKind, film, filtered
 from kit.pictures import PICTURES
 
 MS, CLOCK = Fraction(1, 1000), Fraction(1, 90000)
@@ -157,6 +158,8 @@ def _geometry() -> list[Kind]:
         _film("narrow_pixels.mkv", Expected(size=(64, 85)), aspect=Fraction(8, 9)),
         _film("interlaced.mpg", Expected(beeps=None), codec="mpeg2video", options=interlaced, interlaced=True,
               sound=None, container="mpeg"),
+        *(Kind(f"hidden_columns.{form}", partial(_hidden_columns, form=form, codec=codec),
+               Expected(size=(64, 90), beeps=None)) for form, codec in (("h264", "libx264"), ("hevc", "libx265"))),
         Kind("size_changes.ts", _size_changes, Expected(4.0, (1.0, 3.0), (1.0, 3.0), step=0.03)),
     ]  # fmt: skip
 
@@ -182,6 +185,12 @@ def _colors() -> list[Kind]:
         still("transparent.mov", codec="qtrle", form="argb", options={},
               prepare=lambda p: np.dstack([p, np.full(p.shape[:2], 255, np.uint8)])),
     ]  # fmt: skip
+
+
+def _hidden_columns(folder: Path, form: str, codec: str) -> Path:
+    options = {"crf": "10"} | ({"x265-params": "log-level=error"} if codec == "libx265" else {})
+    whole = film(folder / f"whole.{form}", codec=codec, form="yuv444p", options=options, sound=None, container=form)
+    return filtered(folder / f"hidden_columns.{form}", whole, f"{form}_metadata=crop_left=6")
 
 
 def _joined(folder: Path) -> Path:

@@ -16,13 +16,16 @@ def models(as_json: bool) -> None:
     """List the trained models of the package."""
     from josiecodec.shipped import WEIGHTS, available, fingerprint_of
 
+    from .models import Models
+
     for name in available():
         entry = described(WEIGHTS / name)
-        digits = fingerprint_of(WEIGHTS / name)
+        digits, usual = fingerprint_of(WEIGHTS / name), name == Models.DEFAULTS[entry["kind"]]
         if as_json:
-            click.echo(json.dumps({"name": name, "fingerprint": digits, **entry}))
+            click.echo(json.dumps({"name": name, "fingerprint": digits, "default": usual, **entry}))
             continue
-        click.echo(f"{name}: {_audio(entry) if entry['kind'] == 'audio' else _vision(entry)}, {digits[:12]}")
+        what = _audio(entry) if entry["kind"] == "audio" else _vision(entry)
+        click.echo(f"{name}: {what}, {digits[:12]}{', encodes by default' if usual else ''}")
 
 
 def described(folder: Path) -> dict[str, Any]:

@@ -102,10 +102,14 @@ def _audio(s: dict[str, Any], size: int) -> list[str]:
         return [f"  stereo image: {s['frames']} frames at {s['frame_rate']:g}/s, {s['codes_kbps']:.3f} kbit/s"]
     return [
         f"  audio: {s['seconds']:.3f} s, {s['length']} samples at {s['sample_rate']} Hz",
-        f"    encoded from {s['original_rate']} Hz, {s['original_channels']} channel(s)",
+        f"    encoded from {s['original_rate']} Hz, {s['original_channels']} channel(s){_gain(s)}",
         f"    {s['frames']} frames at {s['frame_rate']:g}/s: {s['codes_kbps']:.3f} kbit/s with fixed-length codes, "
         f"{rate:.3f} kbit/s the whole file",
     ]
+
+
+def _gain(s: dict[str, Any]) -> str:
+    return f", {s['gain_db']:+d} dB while it was coded" if "gain_db" in s else ""
 
 
 def _vision(s: dict[str, Any], size: int) -> list[str]:
@@ -148,6 +152,7 @@ def _described(summary: Any) -> dict[str, Any]:
         return (
             out
             | ({"stereo_image": True} if i.image else {})
+            | ({"gain_db": i.gain} if i.gain else {})
             | {
                 "sample_rate": i.sample_rate,
                 "frame_size": i.frame_size,

@@ -43,6 +43,7 @@ class Progress:
     def __init__(self, total: int, unit: str, quiet: bool = False, bar_format: str | None = None):
         self.total, self.unit, self.doing = total, unit, ""
         self.done = 0.0
+        self._moved: tuple[float, float] | None = None  # share done and time, when it last grew
         terminal = sys.stderr.isatty()
         self._bar: Any = _NoBar()
         if terminal and not quiet:
@@ -75,6 +76,8 @@ class Progress:
         """So many more units are done."""
         self.done += more
         self._bar.update(more)
+        if more > 0:
+            self._moved = self._share(), time.monotonic() - self._start
 
     def note(self, text: str) -> None:
         """Show something beside the bar."""
@@ -92,12 +95,25 @@ class Progress:
         while not self._over.wait(self._every):
             click.echo(self.line(time.monotonic() - self._start), err=True)
 
+    def _share(self) -> float:
+        return self.done / self.total if self.total else 1.0
+
     def line(self, took: float) -> str:
-        """What is done and the time left, after so many seconds."""
-        share = self.done / self.total if self.total else 1.0
-        left = f", about {span(took * (1 - share) / share)} left" if share > 0.005 else ""
+        """What is done and the time left, after so many seconds.
+
+        The time left follows from when more was last done: in a long step it counts down, and is not said once over.
+        """
+        share = self._share()
         many = f", {int(self.done)} of {self.total} {self.unit}s" if self.total > 1 else ""
-        return f"{self.doing + ': ' if self.doing else ''}{share:.0%} done{many}, {span(took)} so far{left}"
+        much = f"{share:.0%}" if share < 0.995 else "nearly all"  # a last step, such as writing, tells no share
+        return f"{self.doing + ': ' if self.doing else ''}{much} done{many}, {span(took)} so far{self._left(took)}"
+
+    def _left(self, took: float) -> str:
+        share, then = self._moved or (0.0, 0.0)
+        if not 0.005 < share < 0.995:
+            return ""
+        left = then / share - took
+        return f", about {span(left)} left" if left >= 1 else ""
 
 
 class Shares:

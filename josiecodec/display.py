@@ -81,7 +81,8 @@ def file_html(file: TokenFile) -> str:
         if isinstance(i, AudioInfo) and i.image:
             lines.append("stereo image; what is heard here is the mix to mono")
         elif isinstance(i, AudioInfo):
-            lines.append(f"audio: {seconds:.2f} s, {stream.units} frames, {what}")
+            gain = f", coded {i.gain:+d} dB" if i.gain else ""
+            lines.append(f"audio: {seconds:.2f} s, {stream.units} frames, {what}{gain}")
         elif isinstance(i, VisionInfo):
             lines.append(f"vision: {i.width} x {i.height}, {f'{seconds:.2f} s' if i.rate else 'image'}, {what}")
         elif isinstance(i, AlphaInfo):

@@ -27,8 +27,8 @@ from .runtime.graphs import GRAPHS
 from .runtime.model_files import Weights
 from .shipped import WEIGHTS, available, fingerprint_of, model_kind
 
-# Where a page was built to: of an installation, and of the repository.
-PLACES = (Path(__file__).parent / "page", Path(__file__).parents[1] / "web" / "dist")
+# Where a page was built to: of an installation, of the repository, and of one that is the folder here.
+PLACES = (Path(__file__).parent / "page", Path(__file__).parents[1] / "web" / "dist", Path("web", "dist"))
 INDEX = "index.html"
 MODELS = "models"
 BASE_FILE, LAYERS_FILE = "base.safetensors", "layers.safetensors"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import tarfile
 from os.path import expanduser
 from pathlib import Path
@@ -277,3 +278,28 @@ def test_pictures_are_refused(tmp_path):
     for kind in ("lhotse", "nemo"):
         with pytest.raises(CodecError, match="sound alone"):
             export(TokenDataset(tmp_path / "v"), tmp_path / "out", kind)
+
+
+def test_a_damaged_shar_is_one_error(dataset, tmp_path):
+    pytest.importorskip("lhotse")
+    export(dataset, tmp_path / "out", "lhotse")
+    shar = tmp_path / "out" / "shar"
+    archive, cuts = sorted(shar.glob("codes.*.tar"))[-1], sorted(shar.glob("cuts.*"))[-1]
+    lines = gzip.decompress(cuts.read_bytes())
+    without = re.sub(rb'"n_frames": \d+', b'"frames": 1', lines)
+    for path, data in (
+        (archive, archive.read_bytes()[:700]),
+        (archive, b"\xff" * 1024 + archive.read_bytes()[1024:]),
+        (archive, b""),
+        (archive, None),
+        (cuts, cuts.read_bytes()[:60]),
+        (cuts, gzip.compress(lines[: len(lines) // 2])),
+        (cuts, gzip.compress(without)),
+    ):
+        whole = path.read_bytes()
+        path.unlink() if data is None else path.write_bytes(data)
+        with pytest.raises(FormatError, match=r"shar: (damaged Shar|cut)"):
+            import_dataset(tmp_path / "out", tmp_path / "d", shard_clips=2)
+        assert [p.name for p in tmp_path.iterdir()] == ["out"]
+        path.write_bytes(whole)
+    assert import_dataset(tmp_path / "out", tmp_path / "d") == 7

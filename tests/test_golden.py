@@ -123,7 +123,7 @@ def test_samples(name):
     assert float((wave - want).abs().max()) < 2e-3
 
 
-@pytest.mark.parametrize("name", [n for n in WHOLE if "waveform_layer" in n or "by_frame" in n])
+@pytest.mark.parametrize("name", [n for n in WHOLE if "waveform_layer" in n or "by_frame" in n or "gain_2" in n])
 def test_samples_of_levels_after_the_base(name):
     """They follow from the decoded base: rounding that differs between machines shows a little more."""
     data = (GOLDEN / f"{name}.josie").read_bytes()
@@ -134,10 +134,13 @@ def test_samples_of_levels_after_the_base(name):
     assert float((wave - want).square().sum() / want.square().sum()) < 10**-3.5
 
 
-def test_samples_of_stereo():
-    data = (GOLDEN / "audio_stereo_1.5_kbps.josie").read_bytes()
-    wave = josiecodec.load("jodio-24k-v3").decompress(data)
-    want = torch.from_numpy(expected("audio_stereo_1.5_kbps")["0.samples"].astype(np.float32)) / 32767
+@pytest.mark.parametrize(
+    ("name", "model"), [("audio_stereo_1.5_kbps", "jodio-24k-v3"), ("audio_gain_stereo", "jodio-24k-v4")]
+)
+def test_samples_of_stereo(name, model):
+    data = (GOLDEN / f"{name}.josie").read_bytes()
+    wave = josiecodec.load(model).decompress(data)
+    want = torch.from_numpy(expected(name)["0.samples"].astype(np.float32)) / 32767
     assert wave.shape == want.shape == (2, 44000)
     assert float((wave - want).square().sum() / want.square().sum()) < 10**-3.5
 

@@ -1,17 +1,21 @@
 """Pictures of more than eight bits a value, of the kinds that Pillow or FFmpeg alone reads wrong."""
 
 import warnings
+import zlib
 
 import numpy as np
 import pytest
+from kit import jxl
 from kit.films import chart, patch_means
-from kit.pictures import profile
+from kit.pictures import gamma_profile, photoshop16, png16, profile
 from kit.tiffs import GREY, write_tiff
 from PIL import Image
 
 from josiecodec.errors import MediaError
 from josiecodec.media import image_numbers
-from josiecodec.media.images import load_image
+from josiecodec.media.color_math import SRGB
+from josiecodec.media.image_profile import hdr_numbers, matrix_numbers
+from josiecodec.media.images import load_image, load_picture
 
 DEEP = chart().astype(np.uint16) * 257
 GREEN = chart()[..., 1]
@@ -90,3 +94,70 @@ def test_exif_without_the_part_that_marks_adobe_rgb(tmp_path, monkeypatch):
     image.format = "JPEG"
     monkeypatch.setattr(image, "getexif", lambda: Exif({274: 1}))
     assert image_numbers.numbers_of(image) == (image_numbers.UNSPECIFIED, image_numbers.UNSPECIFIED)
+
+
+def test_colors_of_sixteen_bits_are_converted_before_they_are_rounded(tmp_path):
+    """Dark tones in linear light have no eight bits."""
+    ramp = np.repeat(np.linspace(0, 3000, 64).round().astype(np.uint16)[None, :, None], 3, 2)
+    light = ramp / 65535
+    right = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055)
+    gama, icc = (b"gAMA", (100000).to_bytes(4, "big")), zlib.compress(gamma_profile(1, 1.0))
+    for chunk in (gama, (b"iCCP", b"x\0\0" + icc)):
+        (tmp_path / "a.png").write_bytes(png16(ramp, chunk))
+        found = load_image(tmp_path / "a.png").permute(1, 2, 0).numpy() * 255
+        assert np.abs(found - right).max() < 0.7
+
+
+def test_profiles_as_numbers():
+    points, gamma = matrix_numbers(gamma_profile(12, 2.2))
+    assert gamma == pytest.approx(2.2, abs=2e-3)
+    assert matrix_numbers(profile(12))[1] == SRGB
+    assert np.allclose(points[3], (0.3457, 0.3585), atol=1e-3)
+    half = profile(1)[:300]
+    for data in (None, b"", half, half[:133], bytes(200), profile(1)[:128] + b"\xff" * 200):
+        assert matrix_numbers(data) is None
+        assert hdr_numbers(data) is None
+
+
+def test_channels_without_a_meaning_are_told(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", np.dstack([DEEP, DEEP[..., :1]]), more=[(338, 0)])
+    with pytest.warns(UserWarning, match="neither colours nor alpha"):
+        picture = load_picture(path)
+    assert picture.alpha is None
+
+
+def test_files_of_photoshop(tmp_path):
+    data = photoshop16(DEEP)
+    (tmp_path / "a.psd").write_bytes(data[:22] + b"\0\x20" + data[24:])
+    with pytest.raises(MediaError, match="of a kind that is not known; save it as TIFF or PNG"):
+        load_image(tmp_path / "a.psd")
+    for size in (4, 30, 60, len(data) // 2):
+        (tmp_path / "b.psd").write_bytes(photoshop16(DEEP, profile(12))[:size])
+        with pytest.raises(MediaError):
+            load_image(tmp_path / "b.psd")
+
+
+def test_what_the_plugin_of_jpeg_xl_does_not_know(tmp_path):
+    pytest.importorskip("pillow_jxl")
+    (tmp_path / "turned.jxl").write_bytes(jxl.TURNED)
+    turned = load_image(tmp_path / "turned.jxl").permute(1, 2, 0).numpy() * 255
+    assert np.array_equal(turned.round().astype(np.uint8), np.rot90(chart(), -1))
+    (tmp_path / "moving.jxl").write_bytes(jxl.ANIMATED)
+    with pytest.raises(MediaError, match="an animated JPEG XL"):
+        load_image(tmp_path / "moving.jxl")
+    (tmp_path / "grey.jxl").write_bytes(jxl.GREY_ALPHA_16)
+    picture = load_picture(tmp_path / "grey.jxl")
+    assert picture.alpha[8, ::16].tolist() == [0, 64, 128, 191, 255, 255]
+    assert picture.grey
+
+
+def test_exif_does_not_turn_jpeg_xl_unless_it_holds_a_jpeg(tmp_path):
+    pytest.importorskip("pillow_jxl")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    side = np.ascontiguousarray(np.rot90(chart()))
+    Image.fromarray(side).save(tmp_path / "a.jxl", lossless=True, exif=exif.tobytes())
+    assert load_image(tmp_path / "a.jxl").shape == (3, *side.shape[:2])
+    Image.fromarray(side).save(tmp_path / "b.jpg", quality=98, subsampling=0, exif=exif)
+    Image.open(tmp_path / "b.jpg").save(tmp_path / "b.jxl", lossless_jpeg=True)
+    error_of(tmp_path / "b.jxl", chart())

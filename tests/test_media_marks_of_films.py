@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from kit.films import film
+from kit.films import film, filtered
 
 from josiecodec.errors import MediaError
 from josiecodec.media.kinds import kind_of
@@ -47,6 +47,17 @@ def test_clean_aperture(tmp_path, turn):
     upright = np.rot90(whole, -1) if turn else whole
     right = upright[8:-16, 10:-6]
     np.testing.assert_array_equal(first_picture(path), np.rot90(right) if turn else right)
+
+
+@pytest.mark.parametrize(("codec", "form"), [("libx264", "h264"), ("libx265", "hevc")])
+def test_columns_at_the_left_that_a_stream_hides(tmp_path, codec, form):
+    """PyAV shows them, as FFmpeg's tools do not: what is left begins at no place that suits its fastest code."""
+    options = {"crf": "10"} | ({"x265-params": "log-level=error"} if form == "hevc" else {})
+    made = {"codec": codec, "form": "yuv444p", "options": options, "container": form}
+    path = film(tmp_path / "a.raw", sound=None, flashes=(), seconds=0.2, **made)
+    crops = "crop_left=6:crop_right=10:crop_top=2:crop_bottom=4"
+    hidden = filtered(tmp_path / f"b.{form}", path, f"{form}_metadata={crops}")
+    np.testing.assert_array_equal(first_picture(hidden), first_picture(path)[2:-4, 6:-10])
 
 
 def test_pixel_crop_of_matroska(tmp_path):

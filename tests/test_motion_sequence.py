@@ -115,6 +115,17 @@ def test_a_run_cannot_be_longer_than_the_picture(codec):
             list(from_sequence([*head, *patches], 3, 4, v))
 
 
+def test_one_patch_of_many_codes_does_not_fill_the_memory_of_a_large_picture():
+    v = Vocabulary(64)
+    many = [v.same, *[v.levels] * (1 << 14)]
+    runs = [v.run, v.zero + 4096] * 15 + [v.run, v.zero + 4095]
+    tokens = [v.pictures, v.zero + 1, *many, *runs]
+    with pytest.raises(CodesError, match="a patch of 16384 codes in a picture of 65536 patches"):
+        next(from_sequence(tokens, 256, 256, v))
+    picture = next(from_sequence([v.pictures, v.zero + 1, *many, v.run, v.zero + 15], 4, 4, v))
+    assert picture.codes.shape == (1 << 14, 4, 4)
+
+
 def test_datasets_of_videos_with_motion(codec, dataset, tmp_path):
     tokens = TokenDataset(dataset / "d")
     assert not list(problems(dataset / "d", 1))

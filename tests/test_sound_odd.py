@@ -8,6 +8,8 @@ import soundfile
 from kit.sound import RATE, heard, noise, write_sound
 
 from josiecodec.errors import MediaError
+from josiecodec.media.audio_open import SampleReader
+from josiecodec.media.audio_stereo import stereo_blocks
 
 WAVE = noise(3 * RATE)
 
@@ -112,3 +114,25 @@ def test_what_begins_like_mpeg_is_read_without_notes_of_libraries(tmp_path, capf
     write_sound(tmp_path / "a.aac", WAVE, "aac", "adts")
     assert len(heard(tmp_path / "a.aac")[0]) >= len(WAVE)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("stereo", [False, True])
+def test_samples_that_are_not_finite_are_told(tmp_path, stereo):
+    wave = np.stack([WAVE[:RATE], -0.3 * WAVE[:RATE]], 1)
+    wave[100:103, 0], wave[200] = np.nan, np.inf
+    soundfile.write(tmp_path / "a.wav", wave, RATE, subtype="FLOAT")
+    with SampleReader(tmp_path / "a.wav") as reader:
+        parts = stereo_blocks(reader, RATE) if stereo else reader.mono_samples(RATE)
+        with pytest.warns(UserWarning, match="5 samples that are not finite"):
+            parts = list(parts)
+    found = np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts], 1)
+    right = np.nan_to_num(wave.T, nan=0.0, posinf=0.0).astype(np.float32)
+    assert np.allclose(found, right if stereo else right.mean(0, keepdims=True), atol=1e-6)
+
+
+def test_three_channels_without_a_layout_are_all_heard(tmp_path):
+    """FFmpeg takes the third for that of low frequencies."""
+    waves = np.stack([np.zeros(RATE), np.zeros(RATE), WAVE[:RATE]], 1)
+    soundfile.write(tmp_path / "a.wav", waves, RATE)
+    found, _ = heard(tmp_path / "a.wav")
+    assert np.allclose(found, WAVE[:RATE] / 3, atol=1e-3)

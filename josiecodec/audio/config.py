@@ -111,6 +111,11 @@ class JodioConfig:
         return useful_levels(n_q, self.base_levels, positions, min(self.waveform.min_levels, self.waveform.levels))
 
     @property
+    def has_usual_level(self) -> bool:
+        """Whether recordings are brought to a usual level before they are coded, see `loudness.py`."""
+        return isinstance(self.encoder, SpectralEncoderConfig)
+
+    @property
     def frame_size(self) -> int:
         """Samples per frame."""
         return self.encoder.frame_size

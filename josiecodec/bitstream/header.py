@@ -1,8 +1,8 @@
 """The header of a `.josie` file: what its streams are and which model they need.
 
 Layout in docs/format.md. Every size is bounded and checked before anything of that size is read. Version 2 is written;
-version 3 where a stream is the image of a stereo recording, and version 4 where a picture is grey or has alpha, which
-readers of earlier versions cannot know. Version 1, whose numbers have fixed sizes, is still read (`header_v1.py`).
+3 with the image of a stereo recording, 4 with greys or alpha, 5 with a gain, which earlier readers cannot know. Version
+1, whose numbers have fixed sizes, is still read (`header_v1.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .header_v1 import old_fields
 from .varint import get_varint, put_varint
 
 MAGIC = b"\x89JOSIE"
-VERSION, STEREO_VERSION, FORMS_VERSION = 2, 3, 4
+VERSION, STEREO_VERSION, FORMS_VERSION, GAIN_VERSION = 2, 3, 4, 5
 MAX_HEADER = 4096
 MAX_STREAMS = 8
 MAX_LEVELS = 64
@@ -32,6 +32,7 @@ MAX_PIXELS = 1 << 28  # of a picture
 MAX_LENGTH = 1 << 47
 LENGTH_BYTES = 6  # always, so that a length that is known at the end has room
 UNKNOWN_LENGTH = (1 << 48) - 1
+MAX_GAIN = 63  # decibels, either way
 ALPHA_NAME, ALPHA_VALUES = "alpha", 256  # of streams of alpha, which no model makes
 
 Info = TypeVar("Info", bound="StreamInfo")
@@ -82,6 +83,7 @@ class AudioInfo(StreamInfo):
         frame_size: samples per frame.
         original_rate, original_channels: of the file that was encoded.
         image: whether it holds the stereo image of the stream of audio before it, which has the same length.
+        gain: decibels by which the recording was amplified before it was coded; a decoder undoes it.
     """
 
     kind: ClassVar[str] = "audio"
@@ -91,6 +93,7 @@ class AudioInfo(StreamInfo):
     original_rate: int
     original_channels: int
     image: bool = False
+    gain: int = 0
 
     @property
     def units(self) -> int | None:
@@ -101,6 +104,11 @@ class AudioInfo(StreamInfo):
     def bitrate(self) -> float:
         """Bits per second of the codes alone, in fixed-length code words."""
         return self.levels * code_bits(self.codebook_size) * self.sample_rate / self.frame_size
+
+    @property
+    def scale(self) -> float:
+        """What decoded samples are multiplied by to undo the gain."""
+        return float(10 ** (-self.gain / 20))
 
 
 @dataclass(frozen=True)
@@ -192,13 +200,11 @@ def write_header(streams: Sequence[StreamInfo]) -> bytes:
     body = b""
     for s in streams:
         check_limits(s)
-    _check_images(streams)
-    _check_alpha(streams)
+    _check_companions(streams)
     version = _version(streams)
     for s in streams:
         name = s.model.encode()
-        kind = VISION if isinstance(s, VisionInfo) else IMAGE if is_image(s) else AUDIO
-        kind = ALPHA if isinstance(s, AlphaInfo) else kind
+        kind = {"vision": VISION, "alpha": ALPHA}.get(s.kind, IMAGE if is_image(s) else AUDIO)
         body += bytes([kind << 6 | s.levels - 1]) + put_varint(s.codebook_size) + bytes.fromhex(s.fingerprint)
         body += bytes([len(name)]) + name
         body += (UNKNOWN_LENGTH if s.length is None else s.length).to_bytes(LENGTH_BYTES, "little")
@@ -209,6 +215,8 @@ def write_header(streams: Sequence[StreamInfo]) -> bytes:
 
 def _version(streams: Sequence[StreamInfo]) -> int:
     """The first version that has all of some streams."""
+    if any(isinstance(s, AudioInfo) and s.gain for s in streams):
+        return GAIN_VERSION
     if any(isinstance(s, AlphaInfo) or (isinstance(s, VisionInfo) and s.grey) for s in streams):
         return FORMS_VERSION
     return STEREO_VERSION if any(map(is_image, streams)) else VERSION
@@ -219,7 +227,8 @@ def _numbers(s: StreamInfo, version: int) -> tuple[int, ...]:
     if isinstance(s, AlphaInfo):
         return ()
     if isinstance(s, AudioInfo):
-        return s.sample_rate, s.frame_size, s.original_rate, s.original_channels
+        gain = (MAX_GAIN + 1 + s.gain,) if version >= GAIN_VERSION else ()
+        return s.sample_rate, s.frame_size, s.original_rate, s.original_channels, *gain
     assert isinstance(s, VisionInfo)
     form = (GREY * s.grey,) if version >= FORMS_VERSION else ()
     return s.width, s.height, s.rate.numerator, s.rate.denominator, s.patch, s.group, *form
@@ -237,8 +246,8 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
     if len(data) < 8 or data[:6] != MAGIC:
         raise FormatError("not a .josie file")
     old = data[:8] == OLD_MAGIC
-    if not old and not VERSION <= data[6] <= FORMS_VERSION:
-        raise FormatError(f"version {data[6]} of the format; this program knows versions 1 to {FORMS_VERSION}")
+    if not old and not VERSION <= data[6] <= GAIN_VERSION:
+        raise FormatError(f"version {data[6]} of the format; this program knows versions 1 to {GAIN_VERSION}")
     size, position = (int.from_bytes(data[10:12], "little"), 12) if old else get_varint(data, 7, MAX_HEADER)
     end = position + size
     if end + 4 > min(len(data), MAX_HEADER):
@@ -256,8 +265,7 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
         raise FormatError("the header is damaged") from None
     if not 1 <= len(streams) <= MAX_STREAMS:
         raise FormatError(f"{len(streams)} streams")
-    _check_images(streams)
-    _check_alpha(streams)
+    _check_companions(streams)
     return streams, end + 4
 
 
@@ -281,35 +289,20 @@ def image_of(streams: Sequence[StreamInfo], index: int) -> int | None:
     return index + 1 if index + 1 < len(streams) and is_image(streams[index + 1]) else None
 
 
-def _check_images(streams: Sequence[StreamInfo]) -> None:
-    """Make sure that each stereo image follows a stream of audio that it fits.
+def _check_companions(streams: Sequence[StreamInfo]) -> None:
+    """Make sure that each stereo image follows a stream of audio that it fits, and each stream of alpha an image.
 
     Raises:
         FormatError: if it does not.
     """
-    for index, image in enumerate(streams):
-        if not isinstance(image, AudioInfo) or not image.image:
-            continue
-        sound = streams[index - 1] if index else None
-        fits = isinstance(sound, AudioInfo) and not sound.image
-        for name in ("length", "sample_rate", "frame_size"):
-            fits = fits and getattr(sound, name) == getattr(image, name)
-        if not fits:
-            raise FormatError("a stereo image does not follow a stream of audio that it fits")
-
-
-def _check_alpha(streams: Sequence[StreamInfo]) -> None:
-    """Make sure that each stream of alpha follows an image that it fits.
-
-    Raises:
-        FormatError: if it does not.
-    """
-    for index, alpha in enumerate(streams):
-        if isinstance(alpha, AlphaInfo):
-            image = streams[index - 1] if index else None
-            size = (alpha.width, alpha.height, alpha.length)
-            fits = isinstance(image, VisionInfo) and not image.rate
-            if not fits or not isinstance(image, VisionInfo) or size != (image.width, image.height, image.length):
+    for before, own in zip([None, *streams], streams):
+        if isinstance(own, AudioInfo) and own.image:
+            same = all(getattr(before, n, -1) == getattr(own, n) for n in ("length", "sample_rate", "frame_size"))
+            if not isinstance(before, AudioInfo) or before.image or not same:
+                raise FormatError("a stereo image does not follow a stream of audio that it fits")
+        elif isinstance(own, AlphaInfo):
+            same = all(getattr(before, n, -1) == getattr(own, n) for n in ("width", "height", "length"))
+            if not isinstance(before, VisionInfo) or before.rate or not same:
                 raise FormatError("alpha does not follow an image that it fits")
 
 
@@ -341,7 +334,8 @@ def _fields(data: bytes, position: int, version: int) -> list[Fields]:
         length = int.from_bytes(data[position : position + LENGTH_BYTES], "little")
         position += LENGTH_BYTES
         numbers = []
-        for _ in range((4, 6 + (version >= FORMS_VERSION), 4, 0)[kind]):
+        sound, form = 4 + (version >= GAIN_VERSION), version >= FORMS_VERSION
+        for _ in range((sound, 6 + form, sound, 0)[kind]):
             number, position = get_varint(data, position, (1 << 32) - 1)
             numbers.append(number)
         known = None if length == UNKNOWN_LENGTH else length
@@ -359,8 +353,9 @@ def _stream_infos(fields: list[Fields]) -> list[StreamInfo]:
                 raise FormatError("alpha does not follow an image that it fits")
             streams.append(AlphaInfo(*common, image.width, image.height))
         elif kind != VISION:
-            rate, frame, original, channels = numbers
-            streams.append(AudioInfo(*common, rate, frame, original, channels, kind == IMAGE))
+            rate, frame, original, channels, *gain = numbers
+            louder = gain[0] - MAX_GAIN - 1 if gain else 0
+            streams.append(AudioInfo(*common, rate, frame, original, channels, kind == IMAGE, louder))
         else:
             width, height, top, bottom, patch, group, *form = numbers
             if form and form[0] > GREY:
@@ -389,6 +384,7 @@ def check_limits(s: StreamInfo) -> None:
             "frame_size": (s.frame_size, 1, 1 << 24),
             "original_rate": (s.original_rate, 1, 10_000_000),
             "original_channels": (s.original_channels, 1, (1 << 16) - 1),
+            "gain": (s.gain, 0, 0) if s.image else (s.gain, -MAX_GAIN, MAX_GAIN),
         }
     elif isinstance(s, VisionInfo):
         if not 1 <= s.patch <= 255:

@@ -26,6 +26,7 @@ from .audio_coder import AudioCoder
 from .audio_piece import AudioPiece
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .layer_rate import Fitted
+from .level import Level
 from .result import Progress, Result
 from .sample_decoder import SampleDecoder
 from .stereo import placed_blocks
@@ -47,8 +48,11 @@ def encode_file(
 ) -> Result:
     """Encode an audio file to a `.josie` file of one channel, block by block; `audio_stereo.py` makes those of two.
 
-    With a rate in kbit/s the file is made with as many levels as fit it: of models by frame in one pass through the
-    audio (two if it is longer than 20 minutes), of others in one to three.
+    A recording that is much quieter or louder than others is coded at the usual level, for which it is read once more;
+    the header says so, and it comes back as loud as it was.
+
+    With a rate in kbit/s the file is made with as many levels as fit it: of models by frame in one more pass through
+    the audio (two if it is longer than 20 minutes), of others in one to three.
 
     Args:
         codec: the model.
@@ -68,30 +72,26 @@ def encode_file(
         MediaError: if the audio cannot be read. Nothing is left at `target` then.
     """
     rate = fitting_rate("audio", n_q, rate)
-    if rate.kbps is None and not (reading and reading.normalize):
-        levels = codec.config.useful_levels(codec.levels(rate.n_q, settings))
-        with SampleReader(source, reading) as reader:
-            return _encode(codec, reader, target, levels, settings, progress)
     with _reopening(source, reading) as reopen:
-        gain = normalizing_gain(reopen) if reading and reading.normalize else 1.0
+        level = Level.of(codec, reopen, reading)
         if rate.kbps is None:
             levels = codec.config.useful_levels(codec.levels(rate.n_q, settings))
             with reopen() as reader:
-                return _encode(codec, reader, target, levels, settings, progress, gain)
+                return _encode(codec, reader, target, levels, settings, progress, level)
 
         def encode(levels: int) -> tuple[bytes, float]:
             out = io.BytesIO()
             with reopen() as reader:
-                done = _encode(codec, reader, out, levels, settings, progress, gain)
+                done = _encode(codec, reader, out, levels, settings, progress, level)
             return out.getvalue(), done.seconds
 
         fitted, levels = None, codec.n_q
         if codec.by_frame:
-            fitted = _fit_layers(codec, reopen, rate.kbps, settings, progress, gain)
+            fitted = _fit_layers(codec, reopen, rate.kbps, settings, progress, level)
             levels = codec.base_levels if fitted is None else levels
         if fitted is None:
             with reopen() as reader:
-                blocks = reader.mono_samples(codec.sample_rate, 0.0, PROBE_SECONDS, gain=gain)
+                blocks = level.samples(reader, codec.sample_rate, PROBE_SECONDS)
                 probe = np.concatenate([codes for _, codes in encode_blocks(codec, blocks, levels, settings)])
             rates = level_rates(probe, codec.codebook_size, codec.frame_rate, codec.tables)
             levels, data = fit_levels(encode, rates, rate.kbps, codec.config.useful_levels)
@@ -112,15 +112,15 @@ def _encode(
     n_q: int,
     settings: EncoderSettings | None,
     progress: Progress | None,
-    gain: float = 1.0,
+    level: Level,
 ) -> Result:
     """One pass of `encode_file`."""
-    info = codec.stream_info(n_q, None, reader.sample_rate, min(reader.channels, 65535))
+    info = level.put(codec.stream_info(n_q, None, reader.sample_rate, min(reader.channels, 65535)))
     expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
     with TokenWriter(target, [info], codec.known_tables) as writer:
         length = 0
         marker = Marker(codec, writer, 0)
-        blocks = encode_blocks(codec, reader.mono_samples(codec.sample_rate, gain=gain), n_q, settings, marker)
+        blocks = encode_blocks(codec, level.samples(reader, codec.sample_rate), n_q, settings, marker)
         for chunk, codes in blocks:
             writer.add(0, codes)
             length += chunk
@@ -128,13 +128,6 @@ def _encode(
                 progress(min(length / expected, 1.0))
         writer.close([length])
     return Result(length / codec.sample_rate, writer.size, n_q=n_q)
-
-
-def normalizing_gain(reopen: Callable[[], SampleReader]) -> float:
-    """The factor that brings the highest sample of a recording to full scale; 1 if it is silent."""
-    with reopen() as reader:
-        peak = reader.peak()
-    return 1.0 / peak if peak > 0 else 1.0
 
 
 @contextlib.contextmanager
@@ -207,7 +200,7 @@ def _fit_layers(
     kbps: float,
     settings: EncoderSettings | None,
     progress: Progress | None,
-    gain: float,
+    level: Level,
 ) -> Fitted | None:
     """`Jodio.fit_layers` of a file, block by block."""
     length, info = 0, codec.stream_info(codec.n_q, None)
@@ -216,9 +209,9 @@ def _fit_layers(
     def pieces() -> Iterator[Any]:  # of `LayerInput`
         nonlocal length, info
         with reopen() as reader:
-            info = codec.stream_info(codec.n_q, None, reader.sample_rate, min(reader.channels, 65535))
+            info = level.put(codec.stream_info(codec.n_q, None, reader.sample_rate, min(reader.channels, 65535)))
             expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate
-            parts = _regrouped(reader.mono_samples(codec.sample_rate, gain=gain), CHUNK_FRAMES * codec.frame_size)
+            parts = _regrouped(level.samples(reader, codec.sample_rate), CHUNK_FRAMES * codec.frame_size)
             length = 0
 
             def blocks() -> Iterator[np.ndarray]:

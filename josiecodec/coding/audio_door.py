@@ -45,7 +45,7 @@ class AudioDoor(FileDoor, JodioNetwork):
                 codes of frames beyond `frames(length)` are zero. They count samples at the model's rate.
             sample_rate: of `x` in Hz, which is resampled where it is not the model's; None if it is.
             kbps: thousands of bits per second of the whole `.josie` file of these codes, in place of `n_q`; of one
-                waveform at a time. The codes are those of `compress` at this rate.
+                waveform at a time. The codes are those of `compress` at this rate, without a gain.
             rate: the same as a `Rate`.
 
         Returns:
@@ -65,7 +65,7 @@ class AudioDoor(FileDoor, JodioNetwork):
             return super().encode(x, n_q, settings, lengths=lengths)
         if lengths is not None:
             raise CodesError("with a rate one waveform is encoded at a time, without lengths")
-        data = self.compress(x, n_q, rate=rate, settings=settings)
+        data = self.compress(x, n_q, rate=rate, settings=settings, gain=0)
         codes = TokenFile.from_bytes(data, tables=self.known_tables).streams[0].codes
         return torch.from_numpy(np.asarray(codes).astype(np.int64))[None].to(self.device)
 
@@ -119,7 +119,13 @@ class AudioDoor(FileDoor, JodioNetwork):
     if TYPE_CHECKING:  # of Jodio
 
         def compress(
-            self, x: Any, n_q: int | None = None, *, rate: Rate | None = None, settings: EncoderSettings | None = None
+            self,
+            x: Any,
+            n_q: int | None = None,
+            *,
+            rate: Rate | None = None,
+            settings: EncoderSettings | None = None,
+            gain: int | None = None,
         ) -> bytes: ...
         @property
         def known_tables(self) -> Any: ...

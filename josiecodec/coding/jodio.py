@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,9 +11,10 @@ from torch import Tensor
 
 from ..audio.config import CHUNK_FRAMES
 from ..audio.layers import LayerInput, search_layers
+from ..audio.loudness import factor, gain_of
 from ..audio.resume import EnteredStream, phase_of, run_up
 from ..audio.source import HarmonicNoiseSource
-from ..bitstream.header import find_stream, image_of
+from ..bitstream.header import AudioInfo, find_stream, image_of
 from ..bitstream.josie_file import TokenFile, TokenStream
 from ..bitstream.marks import Mark
 from ..errors import CodesError
@@ -53,8 +55,9 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
         sample_rate: int | None = None,
         kbps: float | None = None,
         stereo: bool = False,
+        gain: int | None = None,
     ) -> bytes:
-        """Encode one waveform to the bytes of a `.josie` file.
+        """Encode one waveform to the bytes of a `.josie` file, at the usual level of the codec (`audio/loudness.py`).
 
         Args:
             x: [T], [1, T] or [1, 1, T], in [-1, 1], tensor or NumPy array; or what `load_audio` gives. With `stereo`
@@ -67,30 +70,41 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
             kbps: the same as `rate=Rate(kbps=...)`.
             stereo: keep where sounds are between two channels; channels that are equally loud become mono. `n_q` is of
                 their mix, a rate of the whole file.
+            gain: decibels by which it is amplified before it is coded, which decoders of files undo; None for what
+                brings a quiet or loud recording to the usual level (`audio/loudness.py`), which is 0 for most.
 
         Raises:
             CodesError: on a wrong shape or type, or `n_q` out of range.
             CodecError: if both `n_q` and `rate` are given, or a rate that audio cannot have or keep.
+            FormatError: if a file cannot hold the gain.
         """
         rate = fitting_rate("audio", n_q, asked_rate(rate, kbps))
         x = self.waveform(audio_tensor(x, sample_rate, self.sample_rate))
         if len(x) != 1 + stereo:
             what = "left and right [2, T]" if stereo else "one waveform at a time"
             raise CodesError(f"compress takes {what}, not {len(x)} waveforms")
-        return self._stereo(x[:, 0], rate, settings) if stereo else self._mono(x, rate, settings)
+        return self._stereo(x[:, 0], rate, settings, gain) if stereo else self._mono(x, rate, settings, gain)
 
-    def _stereo(self, x: Tensor, rate: Rate, settings: EncoderSettings | None) -> bytes:
+    def _stereo(self, x: Tensor, rate: Rate, settings: EncoderSettings | None, gain: int | None) -> bytes:
         """Left and right [2, T] as the bytes of a file of their mix and the stereo image."""
         image = image_file([x.cpu().float().numpy()], self.stream_info(1, None, None, 2))
         if image is not None and rate.kbps is not None:
             rate = Rate(kbps=room_for_mono(rate.kbps, image))
-        mono = self._mono(x.mean(0)[None, None], rate, settings, 2)
+        mono = self._mono(x.mean(0)[None, None], rate, settings, gain, 2)
         return mono if image is None else merged(mono, image, self.known_tables)
 
-    def _mono(self, x: Tensor, rate: Rate, settings: EncoderSettings | None, channels: int = 1) -> bytes:
+    def _mono(
+        self, x: Tensor, rate: Rate, settings: EncoderSettings | None, gain: int | None, channels: int = 1
+    ) -> bytes:
         """A waveform [1, 1, T] as the bytes of a file, of an original of so many channels."""
+        if gain is None:
+            usual = self.config.has_usual_level
+            gain = gain_of([x[0, 0].cpu().float().numpy()], self.sample_rate) if usual else 0
+        info = replace(self.stream_info(1, x.shape[-1], None, channels), gain=gain)
+        if gain:
+            x = x * float(factor(gain))
         if rate.kbps is None:
-            return self._file(x, self.config.useful_levels(self.levels(rate.n_q, settings)), settings, channels)
+            return self._file(x, self.config.useful_levels(self.levels(rate.n_q, settings)), settings, info)
         seconds, levels = x.shape[-1] / self.sample_rate, self.n_q
         if self.by_frame and x.shape[-1]:
             step, phases = CHUNK_FRAMES * self.frame_size, dict[int, int | None]()
@@ -103,7 +117,7 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
                     yield piece
 
             def write(codes: np.ndarray) -> tuple[bytes, float]:
-                return self._bytes(codes.T, x.shape[-1], channels, phases), seconds
+                return self._bytes(codes.T, info, phases), seconds
 
             fitted = self.fit_layers(pieces, write, rate.kbps, settings)
             if fitted is not None:
@@ -112,7 +126,7 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
         probe = self.encode(x[..., : round(PROBE_SECONDS * self.sample_rate)], levels, settings)
         rates = level_rates(probe[0].t().cpu().numpy(), self.codebook_size, self.frame_rate, self.tables)
         useful = self.config.useful_levels
-        return fit_levels(lambda n: (self._file(x, n, settings, channels), seconds), rates, rate.kbps, useful)[1]
+        return fit_levels(lambda n: (self._file(x, n, settings, info), seconds), rates, rate.kbps, useful)[1]
 
     @property
     def by_frame(self) -> bool:
@@ -161,24 +175,22 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
         sizes = self.codebook_size, self.frame_rate, self.tables
         return fit_layers(search.codes, write, search.analysis, kbps, *sizes)
 
-    def _file(self, x: Tensor, n_q: int, settings: EncoderSettings | None, channels: int) -> bytes:
+    def _file(self, x: Tensor, n_q: int, settings: EncoderSettings | None, info: AudioInfo) -> bytes:
         """A waveform [1, 1, T] as the bytes of a file with `n_q` levels."""
         if n_q <= self.base_levels or not self.config.causal:
             codes = self.encode(x, n_q, settings)[0].cpu().numpy().astype(np.uint16)
-            return self._bytes(codes, x.shape[-1], channels)
+            return self._bytes(codes, info)
         stream, parts, phases, frames = self.streaming(n_q=n_q, settings=settings), [], {}, 0
         for part in x.to(self.device).split(CHUNK_FRAMES * self.frame_size, -1):
             parts.append(stream.encode(part))
             frames += parts[-1].shape[-1]
             phases[frames] = phase_of(self, stream.encoder_state)
         codes = torch.cat([*parts, stream.flush()], -1)[0].cpu().numpy().astype(np.uint16)
-        return self._bytes(codes, x.shape[-1], channels, phases)
+        return self._bytes(codes, info, phases)
 
-    def _bytes(
-        self, codes: np.ndarray, length: int, channels: int = 1, phases: Mapping[int, int | None] | None = None
-    ) -> bytes:
-        """Codes [levels, frames] of so many samples as the bytes of a file, with marks where phases are known."""
-        info = self.stream_info(len(codes), length, None, channels)
+    def _bytes(self, codes: np.ndarray, info: AudioInfo, phases: Mapping[int, int | None] | None = None) -> bytes:
+        """Codes [levels, frames] as the bytes of a file of such a stream, with marks where phases are known."""
+        info = replace(info, levels=len(codes))
         marks = {
             frame: Mark(self.base_levels, phase)
             for frame, phase in (phases or {}).items()
@@ -187,7 +199,7 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
         return TokenFile([TokenStream(info, codes, marks)]).to_bytes(self.known_tables)
 
     def decompress(self, data: bytes, n_q: int | None = None, *, mono: bool = False) -> Tensor:
-        """Decode the bytes of a `.josie` file: the waveform [1, T], exactly as long as it was; of stereo [2, T].
+        """Decode the bytes of a `.josie` file: the waveform [1, T], as long and as loud as it was; of stereo [2, T].
 
         Args:
             data: the file.
@@ -207,6 +219,8 @@ class Jodio(AudioDoor, AudioStreams, TokenCodec):
         info = self.check_stream(infos[index])
         codes = torch.from_numpy(np.asarray(file.streams[index].codes)[:n_q].astype(np.int64))[None]
         wave = self.decode(codes.to(self.device), info.length)[0]
+        if info.gain:
+            wave = wave * float(factor(-info.gain))
         place = None if mono else image_of(infos, index)
         if place is None:
             return wave

@@ -28,6 +28,7 @@ _MOTIONS = 7  # none, one motion by reference 0, 1 or both, and the same with on
 _MARKS = 2 * len(_PICTURES) + _MOTIONS + 2
 MAX_RUN = MAX_VECTOR
 MAX_CODES = 1 << 14  # of a patch
+MAX_PADDED = 1 << 27  # codes of a picture, all patches filled up to the one that has the most
 
 
 @dataclass(frozen=True)
@@ -285,8 +286,15 @@ def _motion(reader: _Reader, refs: int) -> np.ndarray:
 
 
 def _padded(codes: list[list[int]]) -> np.ndarray:
-    """Codes of patches as int16 [K, patches], -1 where a patch has no further one."""
-    out = np.full((max(map(len, codes), default=0), len(codes)), -1, np.int16)
+    """Codes of patches as int16 [K, patches], -1 where a patch has no further one.
+
+    Raises:
+        CodesError: if one patch has so many that those of all take more memory than any picture needs.
+    """
+    most = max(map(len, codes), default=0)
+    if most * len(codes) > MAX_PADDED:
+        raise CodesError(f"a patch of {most} codes in a picture of {len(codes)} patches")
+    out = np.full((most, len(codes)), -1, np.int16)
     for n, own in enumerate(codes):
         out[: len(own), n] = own
     return out

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from ..audio.config import CHUNK_FRAMES
+from ..audio.loudness import amplified
 from ..bitstream.container import Block
 from ..bitstream.header import AudioInfo
 from ..bitstream.marks import Mark
@@ -21,7 +22,7 @@ NO_WAVEFORM = "levels of the waveform cannot be used"
 
 
 class SampleDecoder:
-    """Turns the blocks of an audio stream, one after the other, into waveform pieces, float32 [n].
+    """Turns the blocks of an audio stream, one after the other, into waveform pieces as loud as it was, float32 [n].
 
     Args:
         codec: the model that made them.
@@ -137,8 +138,8 @@ class SampleDecoder:
             self.problems.append(f"from {start:.1f} s on, where decoding began anew, {NO_WAVEFORM}")
 
     def _cut(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Leave out what lies behind the exact length."""
-        for part in parts:
+        """Undo the gain of the recording, and leave out what lies behind its exact length."""
+        for part in amplified(parts, -self.info.gain):
             if self.info.length is not None:
                 part = part[: self.info.length - self.written]
             self.written += len(part)

@@ -98,6 +98,7 @@ def _image_info(info: AudioInfo, length: int | None) -> AudioInfo:
         codebook_size=ANGLES,
         length=length,
         image=length is not None,
+        gain=0,
     )
 
 

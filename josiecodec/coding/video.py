@@ -12,18 +12,21 @@ from typing import IO
 
 import numpy as np
 
+from ..audio.loudness import amplified
 from ..bitstream.container import TokenWriter
 from ..bitstream.header import AudioInfo, StreamInfo
 from ..bitstream.motion_payload import MotionRows
 from ..bitstream.patch_payload import PatchRows
 from ..entropy.tables_file import Tables
-from ..media.audio_reader import AudioReader, Reading
+from ..errors import MediaError
+from ..media.audio_open import Reading, SampleReader
 from ..media.video_reader import VideoReader
 from ..media.video_sound import FilmSound
 from ..settings import EncoderSettings, Rate, fitting_rate
-from .audio import Marker, encode_blocks, normalizing_gain
+from .audio import Marker, encode_blocks
 from .audio_coder import AudioCoder
 from .heap import return_freed
+from .level import Level
 from .motion_codec import KEY_SECONDS, moves, video_encoder
 from .motion_encoder import MotionEncoder
 from .motion_keys import VideoNetwork
@@ -80,8 +83,8 @@ def encode_video(
         track = None
         if audio is not None and reader.sound is not None:
             levels = audio.levels(audio_n_q, audio_settings)
-            gain = normalizing_gain(lambda: AudioReader(source, reading)) if reading and reading.normalize else 1.0
-            track = _AudioTrack(audio, reader.sound, levels, audio_settings, reader.audio_offset or 0.0, gain)
+            level = _level(audio, source, reading)
+            track = _AudioTrack(audio, reader.sound, levels, audio_settings, reader.audio_offset or 0.0, level)
             streams.append(track.info)
         with TokenWriter(target, streams, _tables(vision, audio)) as writer:
             pictures.overhead = 8 * (writer.size + END_BYTES)
@@ -102,6 +105,14 @@ def encode_video(
             pixels = pictures.taken * reader.size[0] * reader.size[1]
             seconds = float(pictures.taken / per_second) if times is None else times.seconds
             return Result(seconds, writer.size, pixels=pixels, n_q=rate.n_q)
+
+
+def _level(codec: AudioCoder, source: str | Path, reading: Reading | None) -> Level:
+    """What brings the sound of a video to the usual level; sound that cannot be read by itself is left as it is."""
+    try:
+        return Level.of(codec, lambda: SampleReader(source, reading), reading)
+    except MediaError:
+        return Level()
 
 
 def _opened(vision: VideoNetwork, source: str | Path, reading: Reading | None, rate: Rate) -> VideoReader:
@@ -146,11 +157,13 @@ class _AudioTrack:
         n_q: int,
         settings: EncoderSettings | None,
         offset: float,
-        gain: float,
+        level: Level,
     ):
         self.codec = codec
-        self.info: AudioInfo = codec.stream_info(n_q, None, sound.sample_rate, min(sound.channels, 65535))
-        shifted = _shifted(sound.mono(codec.sample_rate, gain), round(offset * codec.sample_rate))
+        info = codec.stream_info(n_q, None, sound.sample_rate, min(sound.channels, 65535))
+        self.info: AudioInfo = level.put(info)
+        heard = amplified(sound.mono(codec.sample_rate, level.scale), level.gain)
+        shifted = _shifted(heard, round(offset * codec.sample_rate))
         self._marks: list[tuple[int, int | None]] = []
         self._blocks = encode_blocks(codec, shifted, n_q, settings, lambda *mark: self._marks.append(mark))
         self.length = 0  # samples

@@ -85,17 +85,49 @@ def _of_shar(folder: Path, info: DatasetInfo) -> Iterator[Row]:
         raise CodecError("cuts of Lhotse need the package lhotse: pip install 'josiecodec[lhotse]'") from None
     from .lhotse_cuts import frame_range, load_codes
 
-    for cut in CutSet.from_shar(in_dir=folder):
-        if cut.custom.get("fingerprint", info.fingerprint) != info.fingerprint:
-            raise ModelError(f"{folder}: cut {cut.id!r} has codes of {cut.custom.get('codec')}, not of {info.codec}")
-        begin, end = frame_range(cut)
-        whole = (begin, end) == (0, cut.custom["n_frames"])
-        meta = {key: value for key, value in cut.custom.items() if key not in _OF_CUTS}
-        meta = {"id": cut.id, "start": cut.start, "duration": cut.custom["seconds"] if whole else cut.duration} | meta
-        for segment in cut.supervisions[:1]:
-            named = {"text": segment.text, "speaker": segment.speaker, "language": segment.language}
-            meta |= {key: value for key, value in named.items() if value is not None}
-        yield load_codes(cut), meta
+    for cut in _readable(lambda: iter(CutSet.from_shar(in_dir=folder)), folder):
+        try:
+            custom = cut.custom or {}
+            if custom.get("fingerprint", info.fingerprint) != info.fingerprint:
+                raise ModelError(f"{folder}: cut {cut.id!r} has codes of {custom.get('codec')}, not of {info.codec}")
+            begin, end = frame_range(cut)
+            whole = (begin, end) == (0, custom["n_frames"])
+            meta = {key: value for key, value in custom.items() if key not in _OF_CUTS}
+            meta = {"id": cut.id, "start": cut.start, "duration": custom["seconds"] if whole else cut.duration} | meta
+            for segment in cut.supervisions[:1]:
+                named = {"text": segment.text, "speaker": segment.speaker, "language": segment.language}
+                meta |= {key: value for key, value in named.items() if value is not None}
+            codes = load_codes(cut)
+        except CodecError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, OSError, ArithmeticError, IndexError) as error:
+            raise FormatError(f"{folder}: cut {cut.id!r}: no clip with codes ({error})") from None
+        yield codes, meta
+
+
+def _readable(begin: Callable[[], Iterator[Any]], folder: Path) -> Iterator[Any]:
+    """The cuts of a Shar.
+
+    Raises:
+        FormatError: where the next one cannot be read: an archive or a list of cuts is damaged, or is missing.
+    """
+    found: Iterator[Any] | None = None
+    number = 0
+    while True:
+        try:
+            found = found or begin()
+            cut = next(found)
+        except StopIteration:
+            return
+        except CodecError:
+            raise
+        except Exception as error:  # whatever tarfile, gzip, json and Lhotse find wrong
+            text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise FormatError(
+                f"{folder}: damaged Shar: no cut can be read behind the first {number} ({text})"
+            ) from None
+        number += 1
+        yield cut
 
 
 def _of_lines(path: Path, info: DatasetInfo) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from .dataset import TokenDataset, done_shards, read_info
 
 ROWS_AT_ONCE = 1 << 20
 MAX_SECONDS = 1e12  # of a clip; what is longer is damage
+MAX_GAIN = 63  # decibels, of a clip
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,20 @@ def clip_seconds(meta: dict[str, Any]) -> float | None:
     return float(value)
 
 
+def clip_gain(meta: dict[str, Any]) -> int:
+    """Decibels by which a clip was amplified before it was coded, by its metadata; decoders undo it.
+
+    Raises:
+        FormatError: if no clip can be amplified so.
+    """
+    value = meta.get("gain_db", 0)
+    if type(value) is not int or abs(value) > MAX_GAIN:
+        raise FormatError(
+            f"clip {meta.get('id')!r}: its gain {value!r} is no whole number of decibels up to {MAX_GAIN}"
+        )
+    return value
+
+
 def problems(folder: str | Path, expected: int | None = None) -> Iterator[str]:
     """What is wrong with a dataset, shard by shard; nothing if it is intact.
 
@@ -136,6 +151,7 @@ def _check_shard(shard: TokenDataset, names: set[bytes]) -> None:
     for i, length in enumerate(shard.lengths.tolist()):
         meta = shard.meta(i)
         clip_seconds(meta)
+        clip_gain(meta)
         if meta.get("n_frames") != length:
             raise FormatError(f"clip {meta.get('id')!r} has {length} frames, not {meta.get('n_frames')}")
         name = hashlib.sha256(json.dumps(meta.get("id")).encode()).digest()[:16]

@@ -104,8 +104,9 @@ def mono_weights(layout: str, channels: int) -> np.ndarray:
     """Weights float32 [channels] with which the channels of a layout are mixed to mono.
 
     They are those of FFmpeg's standard downmix, made to sum to 1 so that nothing can get too loud: centre 1, left and
-    right 0.71, surrounds 0.5, no low-frequency channel. Channels that have no place (microphones, say) count alike; of
-    ambisonics the first channel, which hears all directions, is taken.
+    right 0.71, surrounds 0.5, no low-frequency channel. Channels that have no place (microphones, say) count alike, and
+    so do three without a layout, of which FFmpeg would leave out one as that of low frequencies; of ambisonics the
+    first channel, which hears all directions, is taken.
 
     Args:
         layout: its name in FFmpeg, such as "5.1(side)"; "6 channels" where the file names none.
@@ -114,7 +115,8 @@ def mono_weights(layout: str, channels: int) -> np.ndarray:
     if layout.startswith("ambisonic"):
         return np.eye(1, channels, dtype=np.float32)[0]
     even = np.full(channels, 1 / channels, np.float32)
-    if channels <= 2 or (channels > MAX_PLACED and layout.endswith("channels")) or has_own_order(layout):
+    unplaced = layout.endswith("channels") and (channels == 3 or channels > MAX_PLACED)
+    if channels <= 2 or unplaced or has_own_order(layout):
         return even
     import av
 

@@ -21,7 +21,7 @@ class MonoMix:
     """Mixes sound to mono, or picks a channel.
 
     The weights are those of the layout (`audio_frames.mono_weights`). Two channels of opposite phase, which would
-    cancel out, are mixed with the second one inverted. Samples that are not finite count as silence.
+    cancel out, are mixed with the second one inverted. Samples that are not finite count as silence, with a warning.
 
     Args:
         name: of the file, for warnings.
@@ -33,7 +33,7 @@ class MonoMix:
 
     def __init__(self, name: str, rate: int, channel: int | None = None, gain: float = 1.0, lossy: bool = False):
         self.name, self.channel, self.gain = name, channel, gain
-        self.peak = 0.0
+        self.peak, self._silenced = 0.0, 0
         self._limit = OVERSHOOT if lossy else 1.0001
         self._room = HELD_SECONDS * rate  # samples that may still be held back
         self._held: list[Sound] = []
@@ -50,7 +50,8 @@ class MonoMix:
         samples = sound.samples
         energy = float(np.vdot(samples, samples))
         if not math.isfinite(energy):
-            samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+            samples, silenced = finite(samples)
+            self._silenced += silenced
             sound = Sound(samples, sound.weights)
             energy = float(np.vdot(samples, samples))
         if self.channel is not None:
@@ -74,6 +75,7 @@ class MonoMix:
     def finish(self) -> Iterator[np.ndarray]:
         """What was held back; and warn of what was seen."""
         yield from self._released()
+        warn_of_silenced(self.name, self._silenced)
         if self._looks_opposite() and not self._inverted:
             warnings.warn(
                 f"{self.name}: its two channels are in opposite phase over much of its length and cancel out in the "
@@ -137,6 +139,19 @@ class MonoMix:
         if len(mono):
             self.peak = max(self.peak, float(mono.max()), -float(mono.min()))
         return mono
+
+
+def finite(samples: np.ndarray) -> tuple[np.ndarray, int]:
+    """Samples with silence in place of what is not finite, and how many values that were."""
+    wrong = ~np.isfinite(samples)
+    return np.where(wrong, np.float32(0), samples), int(wrong.sum())
+
+
+def warn_of_silenced(name: str, count: int) -> None:
+    """Say that a file has so many samples, of all channels, that are not finite."""
+    if count:
+        what = "1 sample that is" if count == 1 else f"{count} samples that are"
+        warnings.warn(f"{name}: {what} not finite (NaN or infinite), taken as silence", stacklevel=3)
 
 
 def check_channel(name: str, channel: int | None, channels: int) -> None:

@@ -1,4 +1,4 @@
-"""Colour pictures of more bits than eight: Pillow cuts 16 down, half a level too dark, and opens no others."""
+"""Colour pictures of more bits than eight: Pillow cuts 16 and 10 down, half a level too dark, and opens no others."""
 
 from __future__ import annotations
 
@@ -6,25 +6,36 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from .color_math import BT709, SRGB, is_srgb, to_srgb
+from .image_color import NUMBERS, SAME
+from .image_hdr import hdr_still
+from .image_profile import matrix_numbers
 from .image_tiff import check_planes
-from .image_values import float_values
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _PNG_DEPTH, _PNG_KIND = 24, 25  # bytes of its header
 _FORMS = ("rgb48be", "rgb48le", "rgba64be", "rgba64le", "gbrp16be", "gbrp16le", "gbrap16be", "gbrap16le", "ya16be")
-_WITHOUT_ARRAY = {"ya16be": "rgba64be"}  # forms that PyAV has no arrays of, and what holds the same
-_FLOAT_FORMS = ("rgbf32le", "rgbf32be", "gbrpf32le", "gbrpf32be")
+_WITHOUT_ARRAY = {
+    "ya16be": "rgba64be",
+    "ya16le": "rgba64le",
+}  # forms that PyAV has no arrays of, and what holds the same
 _COLORED = (2, 4, 6)  # kinds of PNG with more than one channel
-_BITS, _PHOTOMETRIC, _TILE_WIDTH, _EXTRA, _FORM, _PROFILE = 258, 262, 322, 338, 339, 34675  # tags of TIFF
-_RGB, _PREMULTIPLIED, _FLOATS = 2, 1, 3
-_TIFF_STARTS = (b"II*\0", b"MM\0*")
+_BITS, _PHOTOMETRIC, _MAX_SAMPLE, _TILE_WIDTH = 258, 262, 281, 322  # tags of TIFF
+_EXTRA = 338
+_RGB, _NOT_SAID, _PREMULTIPLIED = 2, 0, 1
+_ROWS = 256  # converted together
 
 
 def rounded(image: Image.Image) -> Image.Image:
-    """The same picture, with values of 16 bits rounded, if it has such and FFmpeg can read it too."""
+    """The same picture, with values of more than 8 bits rounded, if it has such and they can be read.
+
+    Where its colours are not sRGB, they are converted before that, as far as numbers say how.
+    """
     file = getattr(image, "fp", None)
+    if image.format in ("AVIF", "HEIF"):
+        return hdr_still(image, file) or image
     if file is None or not _is_deep_color(image, file):
         return image
     found = None
@@ -36,63 +47,64 @@ def rounded(image: Image.Image) -> Image.Image:
 
 
 def _by_ffmpeg(image: Image.Image, file: Any) -> Image.Image | None:
-    from PIL import Image
-
-    values = _decoded(file, _FORMS)
+    values = decoded(file, _FORMS)
     if values is None or values.shape[:2] != (image.height, image.width):
         return None
+    return eight_bits(_mended(values, image), image)
+
+
+def _mended(values: np.ndarray, image: Image.Image) -> np.ndarray:
+    """Values of 16 bits [H, W, C] with what FFmpeg does not know of them: what is alpha, and what is white."""
     tags = getattr(image, "tag_v2", None) or {}
-    scaled = values / np.float32(257)
-    if values.shape[2] == 4 and _PREMULTIPLIED in np.atleast_1d(tags.get(_EXTRA, ())):
+    extra, stated = np.atleast_1d(tags.get(_EXTRA, ())), np.atleast_1d(tags.get(_MAX_SAMPLE, 65535))
+    if values.shape[2] == 4 and _PREMULTIPLIED in extra:
         opacity = np.maximum(values[..., 3:], 1) / np.float32(65535)
-        scaled[..., :3] = np.minimum(scaled[..., :3] / opacity, 255)
+        colors = np.minimum(np.rint(values[..., :3] / opacity), 65535).astype(np.uint16)
+        values = np.concatenate([colors, values[..., 3:]], -1)
+    elif values.shape[2] == 4 and _NOT_SAID in extra:  # infrared, say
+        values = values[..., :3]
+    white = int(stated.max())
+    if max(255, int(values[..., :3].max(initial=0))) <= white < 65535:  # 12 bits may lie in 16
+        values = np.concatenate([np.rint(values[..., :3] * (65535 / white)).astype(np.uint16), values[..., 3:]], -1)
     hidden = image.info.get("transparency")
     if isinstance(hidden, tuple) and values.shape[2] == 3:  # a colour of 16 bits that means transparent
-        opaque = np.where((values == np.array(hidden)).all(-1), 0.0, 255.0)
-        scaled = np.concatenate([scaled, opaque[..., None]], -1)
-    out = Image.fromarray(np.rint(scaled).astype(np.uint8))
+        opaque = np.where((values == np.array(hidden)).all(-1), 0, 65535).astype(np.uint16)
+        values = np.concatenate([values, opaque[..., None]], -1)
+    return values
+
+
+def eight_bits(values: np.ndarray, image: Image.Image) -> Image.Image:
+    """Values of 16 bits [H, W, 3 or 4] as a picture of 8, with what else is known of another one; in sRGB if it is
+    known by numbers what they mean."""
+    from PIL import Image
+
+    profile = image.info.get("icc_profile")
+    numbers = matrix_numbers(profile) if profile else image.info.get(NUMBERS)
+    if numbers is not None and (is_srgb(*numbers) or _changes_little(numbers)):
+        numbers = None
+    pixels = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), _ROWS):
+        part = values[top : top + _ROWS]
+        pixels[top : top + _ROWS] = np.rint(part / np.float32(257))
+        if numbers is not None:
+            pixels[top : top + _ROWS, :, :3] = to_srgb(part[..., :3].astype(np.uint16), *numbers)
+    out = Image.fromarray(pixels)
     out.info, out.format = {k: v for k, v in image.info.items() if k != "transparency"}, image.format
+    if numbers is not None:
+        out.info.pop("icc_profile", None)
+        out.info[NUMBERS] = BT709, SRGB
     out._exif = image.getexif()
     return out
 
 
-def float_tiff(file: IO[bytes], head: bytes, name: str) -> Image.Image | None:
-    """A TIFF of floating-point RGB, rounded to eight bits; None if it is none.
-
-    Args:
-        file: a TIFF that Pillow does not open.
-        head: its first bytes.
-        name: for messages.
-
-    Raises:
-        ValueError: if it is one whose numbers cannot be read.
-    """
-    from PIL import Image, TiffImagePlugin
-
-    if not head.startswith(_TIFF_STARTS):
-        return None
-    tags = TiffImagePlugin.ImageFileDirectory_v2(head[:8])
-    file.seek(tags.next)
-    tags.load(file)
-    bits, forms = {tag: set(np.atleast_1d(tags.get(tag, 1)).tolist()) for tag in (_BITS, _FORM)}.values()
-    if forms != {_FLOATS} and max(bits) <= 16:
-        return None
-    plain = forms == {_FLOATS} and bits == {32} and tags.get(_PHOTOMETRIC) == _RGB and _TILE_WIDTH not in tags
-    values = _decoded(file, _FLOAT_FORMS) if plain else None
-    if values is None:
-        kind = "floating-point" if forms == {_FLOATS} else "integer"
-        raise ValueError(
-            f"{kind} values of {max(bits)} bits, in a form that is not known; save it with integers of 16 bits"
-        )
-    out = Image.fromarray(np.rint(255 * np.clip(float_values(values, name), 0, 1)).astype(np.uint8))
-    out.format = "TIFF"
-    if _PROFILE in tags:
-        out.info["icc_profile"] = tags[_PROFILE]
-    out.getexif()[274] = tags.get(274, 1)
-    return out
+def _changes_little(numbers: Any) -> bool:
+    """Whether colours by some numbers are those of sRGB, but for rounding."""
+    steps = np.linspace(0, 65535, 9).round().astype(np.uint16)
+    grid = np.stack(np.meshgrid(steps, steps, steps), -1)
+    return bool(np.abs(to_srgb(grid, *numbers).astype(int) - grid // 257).max() <= SAME)
 
 
-def _decoded(file: Any, forms: tuple[str, ...]) -> np.ndarray | None:
+def decoded(file: Any, forms: tuple[str, ...]) -> np.ndarray | None:
     """[H, W, C] by FFmpeg, if it is of one of some pixel formats."""
     import av
 

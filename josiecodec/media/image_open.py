@@ -12,8 +12,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import MediaError
 from .image_color import NUMBERS, nclx_numbers
-from .image_deep import float_tiff
+from .image_fallback import deep_picture
+from .image_jxl import mend
 from .image_numbers import numbers_of, png_numbers
+from .image_profile import hdr_numbers
 from .image_tiff import check_tiff
 from .signatures import is_heif, is_jxl
 
@@ -54,10 +56,14 @@ def opened(source: str | Path | IO[bytes]) -> Iterator[Image.Image]:
             numbers = nclx_numbers(head) if image.format in ("AVIF", "HEIF") else None
             if image.format == "TIFF" and hasattr(image, "tag_v2"):
                 check_tiff(image, head, name)
+            if image.format == "JXL":
+                image = mend(image, file, name)
             if image.format == "PNG":
                 numbers = png_numbers(file)
-                if numbers is not None:
-                    image.info.pop("icc_profile", None)  # it is less exact, for programs that do not know HDR
+            said = numbers if image.format == "PNG" else hdr_numbers(image.info.get("icc_profile"))
+            if said is not None:
+                numbers = said
+                image.info.pop("icc_profile", None)  # it is less exact, for programs that do not know HDR
             if numbers is not None and "nclx_profile" not in image.info:
                 image.info["nclx_profile"] = dict(zip(("color_primaries", "transfer_characteristics"), numbers))
             image.info[NUMBERS] = numbers_of(image)
@@ -91,7 +97,7 @@ def _open(file: IO[bytes], suffix: str, head: bytes, name: str) -> Image.Image:
             warnings.simplefilter("ignore")  # large images are judged by the caller
             return Image.open(file, formats=formats)
     except UnidentifiedImageError:
-        found = float_tiff(file, head, name)
+        found = deep_picture(file, head, name, MAX_PIXELS)
         if found is None:
             raise
         return found

@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import MediaError
 
 _BITS, _PHOTOMETRIC, _PLANES, _PALETTE = 258, 262, 284, 320
+_EXTRA, _NOT_SAID = 338, 0
 _SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706
 _SEPARATE, _PALETTE_COLOR = 2, 3
 
@@ -32,6 +33,12 @@ def check_tiff(image: Any, head: bytes, name: str) -> None:
     palette = tags.get(_PALETTE)
     if tags.get(_PHOTOMETRIC) == _PALETTE_COLOR and isinstance(palette, tuple) and 0 < max(palette) < 256:
         image.putpalette(_interleaved(palette))  # 16 bits by the standard, eight by old programs; as libtiff guesses
+
+
+def has_further_channels(image: Any) -> bool:
+    """Whether a TIFF has channels that are neither colours nor alpha by what it says."""
+    extra = image.tag_v2.get(_EXTRA, ()) if image.format == "TIFF" and hasattr(image, "tag_v2") else ()
+    return _NOT_SAID in (extra if isinstance(extra, tuple) else (extra,))
 
 
 def check_planes(image: Any) -> None:

@@ -14,6 +14,7 @@ from ..errors import MediaError
 from .image_color import grey_in_srgb, in_srgb
 from .image_deep import rounded
 from .image_open import frame_count, is_animation, name_of, opened
+from .image_tiff import has_further_channels
 from .image_values import grey_values, hidden_values, is_deep
 
 if TYPE_CHECKING:
@@ -74,11 +75,15 @@ def load_pixels(source: str | Path | IO[bytes], as_bytes: bool = False) -> Pixel
         elif count > 1 and not (image.format == "MPO" and _only_thumbnails(image)):
             what = "an animation, the first" if is_animation(image) else "the first"
             warnings.warn(f"{name}: {what} of {count} pictures", stacklevel=2)
+        if has_further_channels(image):
+            warnings.warn(
+                f"{name}: channels that are neither colours nor alpha (infrared, say) are left out", stacklevel=2
+            )
         if is_deep(image):
             rgb = _upright(grey_in_srgb(grey_values(image, name), image, name), image)
             hidden = hidden_values(image)
             opacity = None if hidden is None else _upright((~hidden).astype(np.uint8)[None] * np.uint8(255), image)[0]
-            three = np.ascontiguousarray(np.broadcast_to(rgb, (3, *rgb.shape[1:])))
+            three = np.array(np.broadcast_to(rgb, (3, *rgb.shape[1:])))
             return Pixels(three, None if opacity is None else np.ascontiguousarray(opacity), len(rgb) == 1)
         pixels = np.array(in_srgb(ImageOps.exif_transpose(rounded(image)), name))
     opacity = None

@@ -185,9 +185,12 @@ class Decoder:
     """
 
     def __init__(self, stream: Any):
+        from av.codec.context import Flags
+
         self.stream = stream
         self.damaged = self.missing = 0
         self._context = _alpha_decoder(stream) or stream.codec_context
+        self._context.flags |= Flags.unaligned  # else margins at the left that are not to be shown stay
         self._finished = False
 
     def __call__(self, packet: Any) -> Iterator[Any]:

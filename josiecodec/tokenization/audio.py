@@ -18,6 +18,7 @@ import numpy as np
 
 from ..coding.audio import encode_blocks
 from ..coding.audio_coder import AudioCoder
+from ..coding.level import level_gain, louder
 from ..errors import CodecError, MediaError
 from ..media.apart import ApartPool, shared_pool
 from ..media.audio_open import clip_blocks, clip_samples
@@ -43,7 +44,7 @@ class LoadedClip:
 def encode_audio(
     codec: AudioCoder, items: Iterable[Item], settings: Settings
 ) -> Iterator[tuple[Item, Encoded | CodecError]]:
-    """Codes uint16 [frames, n_q] and duration of each clip, in order; or why it cannot be read."""
+    """Codes uint16 [frames, n_q] of each clip with its duration and gain, in order; or why it cannot be read."""
 
     readers = shared_pool()
 
@@ -59,14 +60,15 @@ def encode_loaded_audio(
     """The same of clips that were read already, somewhere else; too long ones are read here."""
     readers = shared_pool()
     for window in _windows(clips, WINDOW_BATCHES * settings.batch_seconds * codec.sample_rate):
-        codes = _encode_window(codec, window, settings)
+        gains = {n: level_gain(codec, [clip.wave]) for n, clip in enumerate(window) if clip.wave is not None}
+        codes = _encode_window(codec, window, settings, gains)
         for number, clip in enumerate(window):
             if clip.error is not None:
                 yield clip.item, clip.error
             elif clip.wave is None:
                 yield clip.item, _encode_long(readers, codec, clip.item, settings.n_q)
             else:
-                yield clip.item, (codes[number], _duration(len(clip.wave), codec))
+                yield clip.item, (codes[number], _about(len(clip.wave), gains[number], codec))
 
 
 def read_ahead(function: Callable[[A], B], items: Iterable[A], workers: int, ahead: int = FILES_AHEAD) -> Iterator[B]:
@@ -115,10 +117,12 @@ def _windows(clips: Iterable[LoadedClip], samples: float) -> Iterator[list[Loade
         yield window
 
 
-def _encode_window(codec: AudioCoder, window: list[LoadedClip], settings: Settings) -> dict[int, np.ndarray]:
-    """Codes of all clips that were read, by their index in the window."""
+def _encode_window(
+    codec: AudioCoder, window: list[LoadedClip], settings: Settings, gains: dict[int, int]
+) -> dict[int, np.ndarray]:
+    """Codes of all clips that were read, by their index in the window, amplified by so many decibels."""
     codes: dict[int, np.ndarray] = {}
-    waves = {n: clip.wave for n, clip in enumerate(window) if clip.wave is not None}
+    waves = {n: next(louder([clip.wave], gains[n])) for n, clip in enumerate(window) if clip.wave is not None}
     lengths = {n: len(wave) for n, wave in waves.items()}
     for batch in batches(lengths, settings.batch_seconds * codec.sample_rate if codec.config.causal else 0):
         for n, rows in zip(batch, codec.encode_batch([waves[n] for n in batch], settings.n_q)):
@@ -144,14 +148,15 @@ def _encode_long(readers: ApartPool, codec: AudioCoder, item: Item, n_q: int) ->
     samples = 0
     part = (item.start, item.duration, item.channel, item.audio_track)
     try:
+        gain = level_gain(codec, readers.stream(clip_blocks, item.path, codec.sample_rate, *part))
         blocks = readers.stream(clip_blocks, item.path, codec.sample_rate, *part)
-        for taken, codes in encode_blocks(codec, blocks, n_q):
+        for taken, codes in encode_blocks(codec, louder(blocks, gain), n_q):
             samples += taken
             parts.append(codes.astype(np.uint16))
     except (CodecError, OSError) as error:
         return MediaError(str(error))
-    return (np.concatenate(parts), _duration(samples, codec)) if samples else _empty(item)
+    return (np.concatenate(parts), _about(samples, gain, codec)) if samples else _empty(item)
 
 
-def _duration(samples: int, codec: AudioCoder) -> dict[str, Any]:
-    return {"duration": round(samples / codec.sample_rate, 6)}
+def _about(samples: int, gain: int, codec: AudioCoder) -> dict[str, Any]:
+    return {"duration": round(samples / codec.sample_rate, 6)} | ({"gain_db": gain} if gain else {})

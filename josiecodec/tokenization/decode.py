@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..coding.jovio import Jovio
 from ..coding.result import Result
 from ..coding.vision_decoder import GroupDecoder
 from ..datasets.dataset import Clip, DatasetInfo
-from ..datasets.verify import clip_seconds
+from ..datasets.verify import clip_gain, clip_seconds
 from ..errors import CodesError, MediaError, ModelError
 from ..media.audio_writer import AudioWriter
 from ..media.images import IMAGE_SUFFIXES, save_image
@@ -42,7 +43,7 @@ def decode_clip(codec: Jodio | Jovio, info: DatasetInfo, clip: Clip, target: str
     Raises:
         ModelError: if another model made it.
         CodesError: if the codes are none of the model's.
-        FormatError: if its metadata name a duration or size that no clip has.
+        FormatError: if its metadata name a duration, gain or size that no clip has.
         MediaError: if the file cannot be written.
     """
     if info.fingerprint != codec.fingerprint:
@@ -71,7 +72,7 @@ def decode_audio(codec: Jodio, clip: Clip) -> Iterator[Tensor]:
 
     Raises:
         CodesError: if the codes are none of the model's.
-        FormatError: if the metadata name a duration that no clip has.
+        FormatError: if the metadata name a duration or gain that no clip has.
     """
     decoder = BlockDecoder(codec, _audio_info(codec, clip))
     for first in range(0, len(clip.codes), FRAMES_AT_ONCE):
@@ -165,12 +166,13 @@ def _write_video(clip: Clip, pictures: Iterator[Tensor], target: str | Path) -> 
 
 
 def _audio_info(codec: Jodio, clip: Clip) -> AudioInfo:
-    """The stream header of an audio clip; with the exact length if the metadata have a duration."""
+    """The stream header of an audio clip with its gain, and with the exact length if the metadata have a duration."""
     duration = clip_seconds(clip.meta)
     samples = len(clip.codes) * codec.frame_size
     if duration is not None and codec.frames(round(duration * codec.sample_rate)) == len(clip.codes):
         samples = round(duration * codec.sample_rate)
-    return codec.check_stream(codec.stream_info(clip.codes.shape[1], samples))
+    info = replace(codec.stream_info(clip.codes.shape[1], samples), gain=clip_gain(clip.meta))
+    return codec.check_stream(info)
 
 
 def _vision_info(codec: Jovio, clip: Clip) -> tuple[VisionInfo, PatchRows]:

@@ -107,6 +107,16 @@ def film(path: Path, kind: FilmKind | None = None, **changes: Any) -> Path:
     return path
 
 
+def filtered(path: Path, source: Path, bits: str) -> Path:
+    """A raw H.264 or HEVC film, its packets changed by a bitstream filter of FFmpeg."""
+    with av.open(str(source)) as container, open(path, "wb") as out:
+        stream = container.streams.video[0]
+        change = av.BitStreamFilterContext(bits, stream)
+        for packet in (*(p for p in container.demux(stream) if p.size), None):
+            out.writelines(bytes(part) for part in change.filter(packet))
+    return path
+
+
 def _video_stream(container: Any, kind: FilmKind) -> Any:
     video = container.add_stream(kind.codec, rate=kind.rate, options=dict(kind.options))
     video.height, video.width, video.pix_fmt = *kind.size, kind.form

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from kit.colors import in_primaries
+from kit import jxl
+from kit.colors import hlg, in_primaries, pq
 from kit.films import chart
+from kit.tiffs import GREY, write_tiff
 
 
 def tiff(pixels: bytes, size: tuple[int, int], bits: int, form: int, photometric: int = 1) -> bytes:
@@ -106,6 +109,70 @@ def _rgb() -> Image.Image:
     return Image.fromarray(chart())
 
 
+def _linear() -> np.ndarray:
+    """uint16: the chart in linear light."""
+    return _light(chart() / 255)
+
+
+def _light(value: np.ndarray) -> np.ndarray:
+    light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    return np.rint(light * 65535).astype(np.uint16)
+
+
+def _deep() -> np.ndarray:
+    return chart().astype(np.uint16) * 257
+
+
+def _linear_p3() -> np.ndarray:
+    return _light(in_primaries(chart(), 12) / 65535)
+
+
+def png16(pixels: np.ndarray, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of 16 bits with chunks of one's own before the pixels [H, W, 3]."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    parts = [(b"IHDR", head), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def gamma_profile(primaries: int, gamma: float) -> bytes:
+    """A small ICC profile of some primaries with a power as its curve."""
+    base = bytearray(profile(primaries))
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
+    for n in range(int.from_bytes(base[128:132], "big")):
+        entry = 132 + 12 * n
+        if bytes(base[entry : entry + 4]) in (b"rTRC", b"gTRC", b"bTRC"):
+            base[entry + 4 : entry + 12] = struct.pack(">II", len(base), len(curve))
+    base += curve
+    base[:4] = struct.pack(">I", len(base))
+    return bytes(base)
+
+
+def photoshop16(pixels: np.ndarray, icc: bytes = b"") -> bytes:
+    """A file of Photoshop of 16 bits, [H, W] or [H, W, 3], without layers."""
+    channels = 1 if pixels.ndim == 2 else 3
+    mode = 1 if channels == 1 else 3
+    planes = pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1).astype(">u2").tobytes()
+    resource = b"8BIM" + struct.pack(">HHI", 1039, 0, len(icc)) + icc + bytes(len(icc) % 2) if icc else b""
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, *pixels.shape[:2], 16, mode)
+    return head + bytes(4) + struct.pack(">I", len(resource)) + resource + bytes(4) + bytes(2) + planes
+
+
+def hdr_heic(pixels: np.ndarray, transfer: int) -> bytes:
+    """A HEIC of 10 bits, of BT.2020 and a transfer function by H.273."""
+    import pillow_heif
+
+    tags = {"color_primaries": 9, "transfer_characteristics": transfer, "matrix_coefficients": 9, "full_range_flag": 1}
+    image, out = pillow_heif.from_bytes("RGB;16", (pixels.shape[1], pixels.shape[0]), pixels.tobytes()), io.BytesIO()
+    image.save(out, quality=98, chroma=444, **tags)
+    return out.getvalue()
+
+
 # name -> maker; names with "grey" hold the green channel alone
 PICTURES: dict[str, Callable[[Path], Path]] = {
     "plain.png": _saved("plain.png", _rgb),
@@ -132,4 +199,20 @@ PICTURES: dict[str, Callable[[Path], Path]] = {
     "grey_uint32.tif": _tiff("grey_uint32.tif", "<u4", 4294967295, 32, 1),
     "grey_float.tif": _tiff("grey_float.tif", "<f4", 1.0, 32, 3),
     "grey_float_255.tif": _tiff("grey_float_255.tif", "<f4", 255.0, 32, 3),
+    "linear16.png": _written("linear16.png", lambda: png16(_linear(), (b"gAMA", struct.pack(">I", 100000)))),
+    "pq16.png": _written("pq16.png", lambda: png16(pq(chart()), (b"cICP", bytes([9, 16, 0, 1])))),
+    "hlg16.png": _written("hlg16.png", lambda: png16(hlg(chart()), (b"cICP", bytes([9, 18, 0, 1])))),
+    "linear_p3_16.png": _written(
+        "linear_p3_16.png", lambda: png16(_linear_p3(), (b"iCCP", b"p3\0\0" + zlib.compress(gamma_profile(12, 1.0))))
+    ),
+    "photoshop16.psd": _written("photoshop16.psd", lambda: photoshop16(in_primaries(chart(), 12), profile(12))),
+    "grey_photoshop16.psd": _written("grey_photoshop16.psd", lambda: photoshop16(_deep()[..., 1])),
+    "12_bits_in_16.tif": lambda f: write_tiff(f / "a.tif", chart().astype(np.uint16) * 16, more=[(281, 4080)]),
+    "infrared16.tif": lambda f: write_tiff(f / "a.tif", np.dstack([_deep(), _deep()[..., :1]]), more=[(338, 0)]),
+    "grey_alpha16.tif": lambda f: write_tiff(
+        f / "a.tif", np.dstack([_deep()[..., 1], np.full((64, 96), 65535, np.uint16)]), GREY, more=[(338, 2)]
+    ),
+    "pq.jxl": _written("pq.jxl", lambda: jxl.PQ),
+    "pq.heic": _written("pq.heic", lambda: hdr_heic(pq(chart()), 16)),
+    "hlg.heic": _written("hlg.heic", lambda: hdr_heic(hlg(chart()), 18)),
 }

@@ -18,6 +18,8 @@ describe.skipIf(!there)("samples are Python's", () => {
     "audio_by_frame_8_kbps",
     "audio_by_frame_n_q_38",
     "audio_stereo_1.5_kbps",
+    "audio_gain_2.5_kbps",
+    "audio_gain_stereo",
   ])("%s", async (name) => {
     const recording = await Recording.open(bytes(`${name}.josie`), find);
     const { channels } = await recording.decode(recording.levels);

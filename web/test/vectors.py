@@ -97,6 +97,18 @@ def other_rates(folder: Path) -> None:
         encode_file(codec, path, path.with_suffix(".josie"))
 
 
+def levels(folder: Path) -> None:
+    """Three seconds, quiet and loud, with the files of the command line, which have a gain."""
+    from josiecodec.coding.audio import encode_file
+
+    wave, rate = soundfile.read(SAMPLE, dtype="float32")
+    codec = AudioCodec(WEIGHTS / "jodio-24k-v4", 1)
+    for name, gain, count in (("quiet", 0.01, 72000), ("loud", 6.0, 72000), ("short", 0.01, 5000)):
+        path = folder / f"level_{name}.wav"
+        soundfile.write(path, np.clip(gain * wave[rate : rate + count], -1, 1), rate, "PCM_16")
+        encode_file(codec, path, path.with_suffix(".josie"))
+
+
 def pictures(folder: Path) -> None:
     """Pictures as bytes [H, W, 4], and the files that the command line makes of them at the lambdas of steps."""
     from PIL import Image
@@ -148,6 +160,7 @@ def main() -> None:
     models(folder)
     recording(folder)
     other_rates(folder)
+    levels(folder)
     pictures(folder)
 
 

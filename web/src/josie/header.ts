@@ -6,6 +6,7 @@ const MAGIC = [0x89, 0x4a, 0x4f, 0x53, 0x49, 0x45];
 const MAX_HEADER = 4096;
 const UNKNOWN = 2 ** 48 - 1;
 const MAX_LENGTH = 2 ** 47;
+const MAX_GAIN = 63;
 
 export type Kind = "audio" | "vision" | "stereo" | "alpha";
 const KINDS: Kind[] = ["audio", "vision", "stereo", "alpha"];
@@ -30,6 +31,8 @@ export interface AudioShape {
   frameSize: number;
   originalRate: number;
   originalChannels: number;
+  /** Decibels by which the recording was amplified before it was coded; a decoder undoes it. */
+  gain: number;
 }
 
 /** Of pictures. Alpha has that of its picture. */
@@ -68,7 +71,7 @@ export function readHeader(data: Uint8Array): Header {
 function readLater(data: Uint8Array): Header {
   const reader = new ByteReader(data, MAGIC.length);
   const version = reader.u8();
-  check(version >= 2 && version <= 4, `version ${version} is not known here, only 1 to 4`);
+  check(version >= 2 && version <= 5, `version ${version} is not known here, only 1 to 5`);
   const size = reader.varint(MAX_HEADER);
   const body = new ByteReader(data, reader.at, reader.at + size);
   check(size <= reader.left && reader.at + size + 4 <= MAX_HEADER, "its size");
@@ -98,7 +101,7 @@ function readStream(body: ByteReader, version: number, before: StreamInfo | unde
   const model = readName(body);
   const length = readLength(body.u48(), UNKNOWN);
   const stream: StreamInfo = { kind, levels, codebookSize, fingerprint, model, length };
-  if (kind === "audio" || kind === "stereo") stream.audio = readAudio(() => body.varint(2 ** 32));
+  if (kind === "audio" || kind === "stereo") stream.audio = readAudio(() => body.varint(2 ** 32), version >= 5);
   if (kind === "vision") stream.vision = readVision(() => body.varint(2 ** 32), version >= 4);
   if (kind === "alpha" && before?.vision) stream.vision = before.vision;
   checkTogether(stream, before);
@@ -118,12 +121,13 @@ function readLength(value: number, unknown: number): number | undefined {
   return value === unknown ? undefined : within(value, 0, MAX_LENGTH, "length");
 }
 
-function readAudio(next: () => number): AudioShape {
+function readAudio(next: () => number, withGain: boolean): AudioShape {
   return {
     sampleRate: within(next(), 1, 10_000_000, "sample rate"),
     frameSize: within(next(), 1, 2 ** 24, "samples per frame"),
     originalRate: within(next(), 1, 10_000_000, "sample rate of the original"),
     originalChannels: within(next(), 1, 65535, "channels"),
+    gain: withGain ? within(next() - MAX_GAIN - 1, -MAX_GAIN, MAX_GAIN, "gain") : 0,
   };
 }
 
@@ -149,6 +153,7 @@ function checkTogether(stream: StreamInfo, before: StreamInfo | undefined): void
       "a stereo image of another sound",
     );
     check(stream.levels === 7 && stream.codebookSize === 7, "a stereo image of other levels");
+    check(own.gain === 0, "a stereo image with a gain");
   }
   if (stream.kind === "alpha") {
     check(before?.kind === "vision" && !before.vision!.rate[0], "alpha without its image");
@@ -195,7 +200,7 @@ function readFirstStream(body: ByteReader): StreamInfo {
       fingerprint,
       model,
       length: samples,
-      audio: readAudio(() => numbers.shift()!),
+      audio: readAudio(() => numbers.shift()!, false),
     };
   }
   const sides = [body.u32(), body.u32()];
@@ -220,6 +225,7 @@ export function writeHeader(...streams: StreamInfo[]): Uint8Array {
 
 /** The earliest version that has all that there is. */
 function versionOf(streams: StreamInfo[]): number {
+  if (streams.some((stream) => stream.audio?.gain)) return 5;
   if (streams.some((stream) => stream.kind === "alpha" || stream.vision?.grey)) return 4;
   return streams.some((stream) => stream.kind === "stereo") ? 3 : 2;
 }
@@ -237,7 +243,8 @@ function writeStream(body: ByteWriter, stream: StreamInfo, all: StreamInfo[]): v
 
 /** What follows the length of a stream. */
 function numbersOf({ kind, audio, vision }: StreamInfo, version: number): number[] {
-  if (audio) return [audio.sampleRate, audio.frameSize, audio.originalRate, audio.originalChannels];
+  const gain = audio && version >= 5 ? [MAX_GAIN + 1 + audio.gain] : [];
+  if (audio) return [audio.sampleRate, audio.frameSize, audio.originalRate, audio.originalChannels, ...gain];
   if (!vision || kind === "alpha") return [];
   const form = version >= 4 ? [vision.grey ? 1 : 0] : [];
   return [vision.width, vision.height, ...vision.rate, vision.patch, vision.group, ...form];

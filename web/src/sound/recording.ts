@@ -7,6 +7,7 @@ import { LayersDecoder } from "../layers/layers";
 import { BaseCodec, type Progress } from "../model/codec";
 import type { ModelFiles } from "../model/model_files";
 import { joined } from "../model/spectra";
+import { amplified, usualGain } from "./loudness";
 import { toStereo } from "./stereo";
 import type { Sound } from "./wav";
 
@@ -58,7 +59,7 @@ export class Recording {
     return new Recording(info, model, stretches, image, file.problems);
   }
 
-  /** Encodes samples at the model's rate. */
+  /** Encodes samples at the model's rate; much quieter or louder ones than usual at the usual level. */
   static async encode(
     samples: Float32Array,
     original: { rate: number; channels: number },
@@ -67,12 +68,14 @@ export class Recording {
     levels?: number,
   ): Promise<Recording> {
     const count = levels ?? model.defaultLevels;
-    const codes = await (await BaseCodec.open(model)).encode(samples, count, progress);
+    const gain = usualGain(samples, model.config.sample_rate);
+    const codes = await (await BaseCodec.open(model)).encode(amplified(samples, gain), count, progress);
     const audio = {
       sampleRate: model.config.sample_rate,
       frameSize: model.frameSize,
       originalRate: original.rate,
       originalChannels: Math.min(original.channels, 65535),
+      gain,
     };
     const info: StreamInfo = {
       kind: "audio",
@@ -120,7 +123,7 @@ export class Recording {
 
   /** The samples of the first levels. Frames that are missing are silent. */
   async decode(levels: number, progress: Progress = () => {}): Promise<Sound> {
-    const { sampleRate: rate, frameSize } = this.info.audio!;
+    const { sampleRate: rate, frameSize, gain } = this.info.audio!;
     const codec = await BaseCodec.open(this.model);
     const mono = new Float32Array(this.frames * frameSize);
     for (const stretch of this.stretches) {
@@ -129,7 +132,7 @@ export class Recording {
       );
       mono.set(samples.subarray(0, mono.length - stretch.first * frameSize), stretch.first * frameSize);
     }
-    const samples = mono.slice(0, this.length);
+    const samples = amplified(mono.slice(0, this.length), -gain);
     const channels = this.angles ? toStereo(samples, this.angles, frameSize, rate) : [samples];
     return { rate, channels };
   }
