@@ -10,7 +10,7 @@ ARG EXTRAS="numba"
 ARG TORCH_INDEX=""
 RUN if [ -n "$TORCH_INDEX" ]; then pip install --no-cache-dir --index-url "$TORCH_INDEX" torch; fi
 
-COPY pyproject.toml README.md LICENSE /src/
+COPY pyproject.toml README.md LICENSE build_page.py /src/
 COPY josiecodec /src/josiecodec
 COPY josielm /src/josielm
 COPY cli /src/josiecodec_cli

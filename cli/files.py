@@ -262,7 +262,7 @@ def _encode_video(models: Models, start: Path, out: Any, how: Encoding, progress
     from josiecodec.media.video_reader import has_sound
 
     silent = how.no_audio or not has_sound(start)
-    vision, audio = models.to_encode("vision"), None if silent else models.to_encode("audio")
+    vision, audio = models.to_encode_video(how.rate, start), None if silent else models.to_encode_sound()
     done = encode_video(
         vision,
         audio,

@@ -41,10 +41,6 @@ class Models:
 
         return kind in self._names or self.DEFAULTS[kind] in available()
 
-    def to_encode(self, kind: str) -> Any:
-        """The model to encode "audio" or "vision" with."""
-        return self._load(self._names.get(kind, self.DEFAULTS[kind]))
-
     def to_encode_audio(self, rate: Rate) -> Any:
         """The model to encode audio with at a rate, without torch where that can be done."""
         from josiecodec.runtime.choose import levels_reason
@@ -79,18 +75,35 @@ class Models:
     def to_encode_picture(self) -> Any:
         """The model to encode still pictures with, without torch where that can be done."""
         name = self._names.get("vision", self.DEFAULTS["vision"])
-        return self._pictures_without_torch(name, None) or self._load(name)
+        return self._pictures_without_torch(name) or self._load(name)
+
+    def to_encode_video(self, rate: Rate, source: Any) -> Any:
+        """The model to encode the pictures of a video file with, without torch if they are coded with motion."""
+        from josiecodec.coding.motion_codec import WITHOUT_MOTION, moves
+        from josiecodec.media.video_reader import picture_size
+
+        def reason(codec: Any) -> str | None:
+            return None if rate.n_q is None and moves(codec, rate, picture_size(source)) else WITHOUT_MOTION
+
+        name = self._names.get("vision", self.DEFAULTS["vision"])
+        return self._pictures_without_torch(name, reason) or self._load(name)
+
+    def to_encode_sound(self) -> Any:
+        """The model to encode the sound of videos with, without torch where that can be done."""
+        from josiecodec import Rate
+
+        return self.to_encode_audio(Rate())
 
     def to_decode_picture(self, info: Any) -> Any:
         """The model that made a stream of one picture; as `to_encode_picture`."""
-        return self._pictures_without_torch(self._maker(info), None) or self.to_decode(info)
+        return self._pictures_without_torch(self._maker(info)) or self.to_decode(info)
 
     def to_decode_video(self, info: Any, source: Any) -> Any:
         """The model that made a stream of a video of a file; as `to_encode_picture` if it is coded with motion."""
-        from josiecodec.coding.video_decoder import has_motion
+        from josiecodec.coding.video_decoder import WITHOUT_MOTION, has_motion
 
-        plain = None if has_motion(source) else "a video without motion needs torch"
-        return self._pictures_without_torch(self._maker(info), plain) or self.to_decode(info)
+        plain = None if has_motion(source) else WITHOUT_MOTION
+        return self._pictures_without_torch(self._maker(info), lambda _: plain) or self.to_decode(info)
 
     def to_decode(self, info: Any) -> Any:
         """The model that made a stream."""
@@ -119,8 +132,8 @@ class Models:
             why = reason(codec)
         return self._light[str(place)] if decide(self.runtime, self.device, why) else None
 
-    def _pictures_without_torch(self, name: str | Path, why: str | None) -> Any:
-        """The codec of still pictures without torch, if nothing speaks against it; None if torch is to do it."""
+    def _pictures_without_torch(self, name: str | Path, reason: Callable[[Any], str | None] = lambda _: None) -> Any:
+        """The codec of pictures without torch if `reason` gives none against it; None if torch is to do it."""
         from josiecodec.runtime.choose import decide, has_onnx, picture_reason
         from josiecodec.shipped import find_local
 
@@ -128,15 +141,14 @@ class Models:
             decide(self.runtime, self.device, None)
             return None
         place = find_local(name)
-        if why is None:
-            why = f"{name} needs torch" if place is None else picture_reason(place)
-        if not decide(self.runtime, self.device, why):
-            return None
-        from josiecodec.runtime.picture_codec import PictureCodec
+        why = f"{name} needs torch" if place is None else picture_reason(place)
+        if why is None and place is not None:
+            from josiecodec.runtime.picture_codec import PictureCodec
 
-        assert place is not None
-        self._light[str(place)] = self._light.get(str(place)) or PictureCodec(place, self.threads)
-        return self._light[str(place)]
+            codec = self._light.get(str(place)) or PictureCodec(place, self.threads)
+            self._light[str(place)] = codec
+            why = reason(codec)
+        return self._light[str(place)] if decide(self.runtime, self.device, why) else None
 
     def _load(self, name: str | Path) -> Any:
         import josiecodec

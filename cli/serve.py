@@ -42,15 +42,12 @@ HOST = "127.0.0.1"
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 for any that is free.")
 @click.option("--to", type=Path_, help="Write the files to this folder, for any host of static files, and end.")
 @click.option("--overwrite", is_flag=True, help="Replace files in the folder of --to.")
-@click.option(
-    "--page", type=Path_, help="Folder that the page was built to.  [default: web/dist, of the repository or here]"
-)
+@click.option("--page", type=Path_, help="Folder that the page was built to.  [default: that of the package]")
 def serve(port: int, to: Path | None, overwrite: bool, page: Path | None) -> None:
     """Open the page that encodes and decodes in the browser, on this machine alone."""
-    from josiecodec.page_files import BUILT, Page
+    from josiecodec.page_files import Page
 
-    here = Path("web", "dist")
-    files = Page(page or (BUILT if BUILT.is_dir() else here), Models.DEFAULTS)  # an installed package has no `web`
+    files = Page(page, Models.DEFAULTS)
     if to is not None:
         existing = next((to / name for name in files.names() if (to / name).exists()), None)
         if existing is not None and not overwrite:

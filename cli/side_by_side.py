@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +57,8 @@ def side_by_side(jobs: Sequence[Job], work: Work, reach: Reach, count: int) -> G
 
     `reach` is called by other threads.
     """
+    from concurrent.futures import ThreadPoolExecutor  # not for one file
+
     from josiecodec.media.apart import ApartPool
 
     pool = ApartPool()

@@ -5,7 +5,7 @@ import josiecodec
 josiecodec.encode_file("talk.wav", "talk.josie", kbps=2.5)
 josiecodec.decode_file("talk.josie", "back.wav")
 
-Where torch is not installed, the models of the package run on onnxruntime: sound and pictures, and decoding of videos.
+Where torch is not installed, the models of the package run on onnxruntime.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .coding.result import Progress, Result
 from .coding.stretch import Stretch, seekable
 from .errors import CodecError, MediaError, ModelError
 from .media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, kind_of
-from .runtime.choose import WITHOUT_TORCH, has_torch
+from .runtime.choose import has_torch
 from .settings import EncoderSettings, Rate, asked_rate
 from .shipped import find_fingerprint
 
@@ -106,7 +106,6 @@ def encode_file(
         warnings.warn(f"{source}: stereo is for audio files{MONO_VIDEO if kind == 'video' else ''}", stacklevel=2)
     if kind == "image":
         return image.encode_image(vision, source, target, n_q, rate=rate, settings=settings, progress=progress)
-    _needs_torch(f"{source}: encoding a video")
     from .coding import video
     from .media.video_reader import VideoReader
 
@@ -295,8 +294,3 @@ def _loaded(name: str) -> Any:
     from .runtime.light_models import light_model
 
     return light_model(name)
-
-
-def _needs_torch(what: str) -> None:
-    if not has_torch():
-        raise CodecError(f"{what} needs torch, which is not installed: {WITHOUT_TORCH}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .config import to_dict
 from .weight_files import TABLES_FILE as TABLES_FILE
-from .weight_files import WEIGHTS_FILE, weights_bytes
+from .weight_files import WEIGHTS_FILE, weights_parts
 from .weight_files import tables_file as tables_file
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def of_folder(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in (folder / CONFIG_FILE, folder / WEIGHTS_FILE, tables_file(folder)):
         if path.name != TABLES_FILE or path.is_file():
-            _update(digest, path, lambda: weights_bytes(folder))
+            _update(digest, path, lambda: weights_parts(folder))
     return digest.hexdigest()
 
 
@@ -45,10 +45,11 @@ def of_codes(folder: Path) -> str:
     return adapted if isinstance(adapted, str) else of_folder(folder)
 
 
-def _update(digest: Any, path: Path, otherwise: Callable[[], bytes]) -> None:
+def _update(digest: Any, path: Path, otherwise: Callable[[], Iterable[bytes | memoryview]]) -> None:
     """Take in the bytes of a file, piece by piece; those of `otherwise` if there is none."""
     if not path.is_file():
-        digest.update(otherwise())
+        for part in otherwise():
+            digest.update(part)
         return
     with open(path, "rb") as file:
         while piece := file.read(1 << 20):

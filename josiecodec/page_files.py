@@ -27,7 +27,8 @@ from .runtime.graphs import GRAPHS
 from .runtime.model_files import Weights
 from .shipped import WEIGHTS, available, fingerprint_of, model_kind
 
-BUILT = Path(__file__).parents[1] / "web" / "dist"
+# Where a page was built to: of an installation, of the repository, and of one that is the folder here.
+PLACES = (Path(__file__).parent / "page", Path(__file__).parents[1] / "web" / "dist", Path("web", "dist"))
 INDEX = "index.html"
 MODELS = "models"
 BASE_FILE, LAYERS_FILE = "base.safetensors", "layers.safetensors"
@@ -40,7 +41,7 @@ class Page:
     """All files of the page, by their paths with slashes.
 
     Args:
-        built: folder that the page was built to.
+        built: folder that the page was built to; None for that of the package, or of the repository.
         usual: the model that encodes of each kind, "audio" and "vision", if the page has it; else its last by name.
 
     Raises:
@@ -48,10 +49,14 @@ class Page:
         ModelError: if no model can be run by it.
     """
 
-    def __init__(self, built: Path = BUILT, usual: Mapping[str, str] | None = None):
-        if not (built / INDEX).is_file():
+    def __init__(self, built: Path | None = None, usual: Mapping[str, str] | None = None):
+        places = PLACES if built is None else (built,)
+        built = next((place for place in places if (place / INDEX).is_file()), None)
+        if built is None:
+            where = f"{places[0]}: " if len(places) == 1 else ""
             raise CodecError(
-                f"{built}: the page is not built; in the folder web of the repository: npm ci && npm run build"
+                f"{where}the page is not built: in the folder web of the repository npm ci && npm run build, "
+                "then serve from there or install again; --page FOLDER takes one that was built elsewhere"
             )
         self.built, self._usual = built, dict(usual or {})
         self.models = {name: WEIGHTS / name for name in available() if fits(WEIGHTS / name)}

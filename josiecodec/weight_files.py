@@ -8,7 +8,9 @@ is that of the file that was shared out. Where the metadata name "tables", its e
 from __future__ import annotations
 
 import json
+import mmap
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import ModelError
@@ -33,20 +35,29 @@ def weights_bytes(folder: Path) -> bytes:
     Raises:
         ModelError: if they cannot be read, or what they share is not there.
     """
+    return b"".join(weights_parts(folder))
+
+
+def weights_parts(folder: Path) -> Iterator[bytes | memoryview]:
+    """The same one part after the other, without copies of what is on disk.
+
+    Raises:
+        ModelError: as `weights_bytes`.
+    """
     try:
         if (folder / WEIGHTS_FILE).is_file():
-            return (folder / WEIGHTS_FILE).read_bytes()
-        own_header, own = _parts((folder / SHARED_FILE).read_bytes())
+            yield _mapped(folder / WEIGHTS_FILE)
+            return
+        own_header, own = _parts(_mapped(folder / SHARED_FILE))
         metadata = own_header["__metadata__"]
         name, header = metadata["base"], metadata["header"]
-        other_header, other = _parts(_base_of(folder, name).read_bytes())
+        other_header, other = _parts(_mapped(_base_of(folder, name)))
         entries = {key: value for key, value in json.loads(header).items() if key != "__metadata__"}
-        parts = [struct.pack("<Q", len(header.encode())), header.encode()]
+        yield struct.pack("<Q", len(header.encode())) + header.encode()
         for key in sorted(entries, key=lambda key: entries[key]["data_offsets"]):
             where, data = (own_header, own) if key in own_header else (other_header, other)
             first, last = where[key]["data_offsets"]
-            parts.append(data[first:last])
-        return b"".join(parts)
+            yield data[first:last]
     except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
         raise ModelError(f"{folder}: its weights cannot be read ({error})") from None
 
@@ -167,7 +178,15 @@ def share(folder: Path, base: str) -> Path:
     return target
 
 
-def _parts(file: bytes) -> tuple[dict, bytes]:
+def _mapped(path: Path) -> memoryview:
+    """A file, which is read as it is used."""
+    with open(path, "rb") as file:
+        if not path.stat().st_size:  # cannot be mapped
+            return memoryview(b"")
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _parts(file: bytes | memoryview) -> tuple[dict, memoryview]:
     """Header and data of a safetensors file.
 
     Raises:
@@ -176,4 +195,5 @@ def _parts(file: bytes) -> tuple[dict, bytes]:
     size = struct.unpack_from("<Q", file)[0]
     if size > min(MAX_HEADER, len(file) - 8):
         raise ValueError("no safetensors file")
-    return json.loads(file[8 : 8 + size]), file[8 + size :]
+    view = memoryview(file)
+    return json.loads(bytes(view[8 : 8 + size])), view[8 + size :]

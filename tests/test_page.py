@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import socket
 import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,9 +80,31 @@ def test_what_is_missing_is_told_in_a_line(tmp_path, built, monkeypatch):
         Page(tmp_path / "nothing")
     said = run("serve", "--page", tmp_path / "nothing", code=2)
     assert "npm run build" in said
+    monkeypatch.setattr("josiecodec.page_files.PLACES", (tmp_path / "none", tmp_path / "neither"))
+    with pytest.raises(CodecError, match=r"the page is not built: .* or install again"):
+        Page()
+    monkeypatch.setattr("josiecodec.page_files.PLACES", (tmp_path / "none", built))
+    assert Page().built == built
     monkeypatch.setattr("josiecodec.page_files.fits", lambda folder: False)
     with pytest.raises(ModelError, match="graphs"):
         Page(built)
+
+
+def test_an_installation_takes_the_page_along(tmp_path_factory, built, monkeypatch):
+    setuptools = pytest.importorskip("setuptools")
+    lib = tmp_path_factory.mktemp("lib")
+    spec = importlib.util.spec_from_file_location("build_page", Path(__file__).parents[1] / "build_page.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for place, there in ((built, True), (built / "nothing", False)):
+        monkeypatch.setattr(module, "BUILT", place)
+        build = module.WithPage(setuptools.Distribution({"packages": []}))
+        build.ensure_finalized()
+        build.build_lib = str(lib)
+        build.run()
+        page = lib / "josiecodec" / "page"
+        assert (page / "index.html").is_file() == (page / "assets" / "main.js").is_file() == there
+        assert not (page / "models").exists()
 
 
 def test_the_server_has_these_files_alone(built):

@@ -16,6 +16,7 @@ from kit.processes import run
 from kit.video import write_video
 from PIL import Image
 
+from josiecodec.bitstream.container import TokenReader
 from josiecodec.hub.store import save
 from josiecodec.media.video_reader import load_video
 
@@ -110,7 +111,7 @@ def test_what_needs_torch_says_so(folder, options, text):
         ("export", "jodio-24k-v4", "graphs"),
         ("save", "jodio-24k-v4", "model"),
         ("tokenize", "pictures", "no-dataset"),
-        ("encode", "clip.mp4", "no.josie"),
+        ("encode", "clip.mp4", "no.josie", "--n-q", 4),
         ("encode", "in/0.wav", "no.josie", "--model", "model"),
     ],
 )
@@ -164,10 +165,29 @@ def test_a_video_is_decoded_without_torch(folder):
     assert "a video without motion needs torch, which is not installed" in said
 
 
+def test_a_video_is_encoded_without_torch(folder):
+    write_video(folder / "shot.mp4", (48, 64), 20, audio=True)
+    without(folder, "encode", folder / "shot.mp4", folder / "light.josie", "--kbps", 200, blocked="torch")
+    with TokenReader(folder / "light.josie") as reader:
+        assert [s.kind for s in reader.streams] == ["vision", "audio"]
+        assert reader.streams[0].group == 1  # with motion
+    for runtime in ("torch", "onnx"):  # parities of the file see to it that both show the same
+        how = ("decode", folder / "light.josie", folder / f"light-{runtime}.mkv", "--runtime", runtime)
+        run(*how) if runtime == "torch" else without(folder, *how, blocked="torch")
+    found, want = (load_video(folder / f"light-{runtime}.mkv")[0] for runtime in ("onnx", "torch"))
+    assert torch.equal(found, want)
+    start = load_video(folder / "shot.mp4")[0]
+    assert float((found - start).square().mean()) < 1e-3
+    said = without(folder, "encode", folder / "shot.mp4", folder / "no.josie", "--n-q", 4, blocked="torch", code=2)
+    assert "a video without motion needs torch, which is not installed" in said
+
+
 PYTHON = """
 import josiecodec
 josiecodec.encode_file("in/0.wav", "py.josie", kbps=3)
 josiecodec.decode_file("py.josie", "py.wav")
+josiecodec.encode_file("python.mp4", "python-film.josie", kbps=200)
+josiecodec.decode_file("python-film.josie", "python-film.mkv")
 print(josiecodec.decode_piece("py.josie", 0.2, 0.1).shape, josiecodec.TokenFile.read("py.josie").streams[0].codes.shape)
 try:
     josiecodec.load("jodio-24k-v4")
@@ -179,6 +199,7 @@ except ModuleNotFoundError as error:
 def test_python_without_torch(folder):
     path = os.pathsep.join([str(folder / "blocked"), *sys.path])
     environment = {**os.environ, "PYTHONPATH": path, "BLOCKED": "torch"}
+    write_video(folder / "python.mp4", (32, 48), 5)
     done = subprocess.run([sys.executable, "-c", PYTHON], cwd=folder, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "(1, 2400) (64, 20)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -73,7 +74,7 @@ class Jovio(VisionFiles):
             raise CodesError("alpha is for images")
         moving = video_encoder(self, rate, size, per_second, settings=settings)
         info = self.stream_info(size, moving.levels, video.shape[2], per_second, moving.group)
-        write_pictures(TokenWriter(out, [info], self.known_tables), moving, video[0].unbind(1))
+        write_pictures(TokenWriter(out, [info], self.known_tables), moving, _arrays(video))
         return out.getvalue()
 
     def decompress(self, data: bytes, n_q: int | None = None) -> Tensor:
@@ -157,7 +158,7 @@ class Jovio(VisionFiles):
         if still or len(video) != 1 or not video.shape[2] or not per_second > 0 or not moves(self, rate, size):
             raise CodesError(f"not one video that can be coded with motion: {list(x.shape)}")
         encoder = video_encoder(self, rate, size, per_second, settings=settings, key_seconds=key_seconds)
-        parts = [part for picture in video[0].unbind(1) for part in encoder.add(picture)] + [*encoder.finish()]
+        parts = [part for picture in _arrays(video) for part in encoder.add(picture)] + [*encoder.finish()]
         info = self.stream_info(size, self.n_q, video.shape[2], per_second, MOTION_GROUP)
         payloads = [p for part in parts if isinstance(part, MotionRows) for p in part.pictures]
         return VideoTokens(size, per_second, tuple(tokens_of(self, info, payloads)))
@@ -176,6 +177,11 @@ class Jovio(VisionFiles):
         decoder = VideoDecoder(self, info)
         arrays = [*decoder.push(Block(0, 0, rows.units, rows)), *decoder.finish()]
         return torch.from_numpy(np.stack(arrays, 1)).to(self.device)
+
+
+def _arrays(video: Tensor) -> Iterator[np.ndarray]:
+    """The pictures [3, H, W] of a video [1, 3, T, H, W]."""
+    return (picture.cpu().numpy() for picture in video[0].unbind(1))
 
 
 def _has_batch_axis(x: Tensor) -> bool:

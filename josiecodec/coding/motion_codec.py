@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from ..bitstream.header import MAX_PATCHES
 from ..bitstream.patch_payload import MAX_BLOCK_UNITS
@@ -10,23 +11,25 @@ from ..errors import CodecError
 from ..settings import EncoderSettings, Rate
 from ..vision.motion_planes import PATCH
 from .motion_encoder import KEY_SECONDS, MotionEncoder
+from .motion_keys import VideoNetwork
 from .quality import as_lambda
-from .video_decoder import VideoDecoder
-from .vision_door import VisionDoor
-from .vision_encoder import GroupEncoder
+from .video_decoder import WITHOUT_MOTION, VideoDecoder
 from .vision_identity import MOTION_GROUP
+
+if TYPE_CHECKING:
+    from .vision_encoder import GroupEncoder
 
 __all__ = ["KEY_SECONDS", "MOTION_GROUP", "VideoDecoder", "video_encoder"]
 
 
-def moves(codec: VisionDoor, rate: Rate, size: tuple[int, int]) -> bool:
+def moves(codec: VideoNetwork, rate: Rate, size: tuple[int, int]) -> bool:
     """Whether videos of a size are coded with motion at a rate."""
     h, w = codec.grid(*size)
     return rate.n_q is None and codec.patch == PATCH and h * w <= MAX_PATCHES and h <= MAX_BLOCK_UNITS
 
 
 def video_encoder(
-    codec: VisionDoor,
+    codec: VideoNetwork,
     rate: Rate,
     size: tuple[int, int],
     per_second: Fraction,
@@ -40,7 +43,7 @@ def video_encoder(
     pictures of more patches, or rows of them, than a block holds are coded without.
 
     Raises:
-        CodecError: if `key_seconds` is not a positive number.
+        CodecError: if `key_seconds` is not a positive number, or of a video without motion, if no torch runs the model.
     """
     if not key_seconds > 0:
         raise CodecError(f"key pictures come after a positive number of seconds, not {key_seconds}")
@@ -49,4 +52,9 @@ def video_encoder(
         return MotionEncoder(
             codec, rate, size, per_second, settings=settings, tables=codec.tables, key_seconds=key_seconds
         )
-    return GroupEncoder(codec, rate, size, per_second, settings=settings, tables=codec.tables)
+    if not hasattr(codec, "synthesize"):
+        raise CodecError(WITHOUT_MOTION)
+    from .vision_encoder import GroupEncoder
+
+    network: Any = codec
+    return GroupEncoder(network, rate, size, per_second, settings=settings, tables=codec.tables)

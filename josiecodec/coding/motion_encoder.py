@@ -13,33 +13,26 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..bitstream.container import MAX_PAYLOAD
 from ..bitstream.motion_mixed import shaped, syntax_of
 from ..bitstream.motion_payload import MIXED, SHAPES, WEAK, MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MAX_OFFSET, UNIT, MotionPicture
-from ..bitstream.patch_payload import PatchRows, pack_rows
 from ..entropy.adaptive_bits import BitEncoder
 from ..entropy.code_tables import EntropyTables
-from ..nn.streaming import State
 from ..settings import EncoderSettings, Rate
-from ..vision.grouping import padded, to_groups
 from ..vision.motion_field import MotionField, compensate
-from ..vision.motion_planes import Planes, to_planes, to_rgb
+from ..vision.motion_planes import to_planes
 from ..vision.motion_residual import MAX_STEP, sizes_of, step_size
 from ..vision.motion_search import coarse
-from .motion_base import protected_base
 from .motion_choice import LAMBDA, Seen, choose_motion, code_picture, squared_error
 from .motion_filter import best_filtered
 from .motion_flat import flat_patches, within_reach, wrong_flats
+from .motion_keys import KeyBases, VideoNetwork
 from .motion_lookahead import TUNINGS, Lookahead, Vectors, near_vectors
 from .motion_pictures import Decoded, grey
 from .motion_plan import DISTANCE, Planned, plan
 from .motion_rate import EVEN, LEAST, MOST, OFF, Course, Forecast
-from .rate_control import RowEncoder
-from .vision_door import VisionDoor
 
 TOOLS = MIXED | SHAPES  # of all videos
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
@@ -49,8 +42,6 @@ LONGEST_SECONDS = 1e9  # between key pictures: also what infinity means
 MAX_TRIES, MORE_TRIES = 4, 2  # the latter where a window is still far from its budget
 TOLERANCE, LOOSE = 0.015, 0.05  # of a rate, in the last window and in those that others can make up for
 HALVES = 13.5  # steps that halve the bits, about
-SAME_BASE = 12  # by how much steps may differ for a picture to keep its base
-BASE_LAMBDA = 20.0  # of a base beside that of the levels: it is only to be a beginning
 CUT, CUT_RATIO = 18.0, 3.0  # change of coarse luma at a cut, and beside that of the picture before
 MAX_PICTURE = MAX_PAYLOAD - 4  # bytes of a picture, which a block must hold
 COARSER = 6  # steps that a picture is coarser that would take more
@@ -86,7 +77,7 @@ class MotionEncoder:
 
     def __init__(
         self,
-        network: VisionDoor,
+        network: VideoNetwork,
         rate: Rate,
         size: tuple[int, int],
         pictures_per_second: Fraction,
@@ -120,8 +111,7 @@ class MotionEncoder:
         self._ahead: Lookahead | None = None
         self._vectors: Vectors = {}  # of the window, as they were found last
         self._fields: dict[int, tuple[MotionField, int]] = {}  # of its pictures, and for which step
-        self._latents: dict[int, Tensor] = {}  # of key pictures
-        self._bases: dict[tuple[int, int], tuple[bytes, bool, bytes, Planes]] = {}
+        self._bases = KeyBases(network, self.settings, tables, size)
 
     def _first_step(self) -> float:
         if self.rate.bpp is None and self.rate.kbps is None:
@@ -137,10 +127,10 @@ class MotionEncoder:
         """Pictures of the window that has begun."""
         return len(self._waiting)
 
-    def add(self, picture: Tensor, seconds: float | None = None) -> list[MotionRows]:
-        """Take a picture [3, H, W], shown for so many seconds; give the pictures that are done, if any."""
+    def add(self, picture: np.ndarray, seconds: float | None = None) -> list[MotionRows]:
+        """Take a picture [3, H, W] in [0, 1], shown for so many seconds; give the pictures that are done, if any."""
         self._seconds += float(1 / self.per_second) if seconds is None else seconds
-        planes = to_planes(picture.cpu().numpy())
+        planes = to_planes(np.asarray(picture))
         seen = Seen(planes, coarse(planes.y))
         self._plan(seen)
         self._waiting.append(seen)
@@ -178,7 +168,7 @@ class MotionEncoder:
             self.overhead = 0.0
         self._state = run.state
         self._waiting, self._vectors, self._fields, self._ahead = [], {}, {}, None
-        self._bases, self._latents = {}, {}
+        self._bases.forget()
         self._keys = {k for k in self._keys if k >= self.taken}
         return [MotionRows(part, self._grid[0]) for part in run.parts]
 
@@ -241,7 +231,7 @@ class MotionEncoder:
 
     def _key(self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray) -> MotionPayload:
         seen = self._seen(planned.shown)
-        bases = [self._base(planned.shown, seen.planes, step)]
+        bases = [self._bases.base(planned.shown, seen.planes, step)]
         if bases[0][0] and flat_patches(seen.planes).any():  # a base makes flat colours uneven
             bases.append((b"", False, b"", grey(*self._grid)))
         price = 8 * LAMBDA * (step_size(step, False) / 16) ** 2  # of a byte
@@ -266,28 +256,6 @@ class MotionEncoder:
         state.syntax, state.kept = syntax, {}
         state.keep(planned.shown, planes, 0)
         return payload
-
-    @torch.no_grad()
-    def _base(self, shown: int, planes: Planes, step: int) -> tuple[bytes, bool, bytes, Planes]:
-        """The base of a key picture: its payload, whether it is range coded, its parities, and what it shows."""
-        near = [s for n, s in self._bases if n == shown and abs(s - step) <= SAME_BASE]
-        if near:
-            step = near[0]
-        if (shown, step) not in self._bases:
-            network = self.network
-            if shown not in self._latents:
-                picture = torch.from_numpy(to_rgb(planes, *self.size)).to(network.device)
-                groups = to_groups(padded(picture[None, :, None], network.patch), network.config.group)
-                self._latents[shown] = network.latent(groups, State())[0, 0]
-            encoder = RowEncoder(network, self.settings, self.tables, self.levels)
-            rd_lambda = BASE_LAMBDA * LAMBDA * (step_size(step, False) / 16 / 255) ** 2
-            rows: PatchRows = encoder.coded(self._latents[shown], rd_lambda, self.settings.beams).rows
-            payload, coded = pack_rows(rows, self.levels, network.codebook_size, self.tables)
-            shows, parities = protected_base(network, rows, *self.size)
-            if not parities or not rows.counts.any():
-                payload, coded, parities, shows = b"", False, b"", grey(*self._grid)
-            self._bases[shown, step] = payload, coded, parities, shows
-        return self._bases[shown, step]
 
     def _between(self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray) -> MotionPayload:
         assert state.syntax is not None

@@ -24,23 +24,23 @@ from ..media.video_reader import VideoReader
 from ..media.video_sound import FilmSound
 from ..settings import EncoderSettings, Rate, fitting_rate
 from .audio import Marker, encode_blocks
+from .audio_coder import AudioCoder
 from .heap import return_freed
-from .jodio import Jodio
-from .jovio import Jovio
 from .level import Level
 from .motion_codec import KEY_SECONDS, moves, video_encoder
 from .motion_encoder import MotionEncoder
+from .motion_keys import VideoNetwork
 from .result import Progress, Result
 from .video_times import TimesOfPictures
-from .vision_encoder import END_BYTES, GroupEncoder, put
+from .vision_writer import END_BYTES, PictureEncoder, put
 
 DURATION_BYTES = 1.5  # that the duration of a picture takes, about
 LOST = "{} pictures cannot be decoded and show the one before"
 
 
 def encode_video(
-    vision: Jovio,
-    audio: Jodio | None,
+    vision: VideoNetwork,
+    audio: AudioCoder | None,
     source: str | Path,
     target: str | Path | IO[bytes],
     n_q: int | None = None,
@@ -107,7 +107,7 @@ def encode_video(
             return Result(seconds, writer.size, pixels=pixels, n_q=rate.n_q)
 
 
-def _level(codec: Jodio, source: str | Path, reading: Reading | None) -> Level:
+def _level(codec: AudioCoder, source: str | Path, reading: Reading | None) -> Level:
     """What brings the sound of a video to the usual level; sound that cannot be read by itself is left as it is."""
     try:
         return Level.of(codec, lambda: SampleReader(source, reading), reading)
@@ -117,7 +117,7 @@ def _level(codec: Jodio, source: str | Path, reading: Reading | None) -> Level:
         return Level()
 
 
-def _opened(vision: Jovio, source: str | Path, reading: Reading | None, rate: Rate) -> VideoReader:
+def _opened(vision: VideoNetwork, source: str | Path, reading: Reading | None, rate: Rate) -> VideoReader:
     """A video whose times are kept if it is coded with motion."""
     if rate.n_q is None:
         reader = VideoReader(source, reading, keep_times=True)
@@ -128,15 +128,15 @@ def _opened(vision: Jovio, source: str | Path, reading: Reading | None, rate: Ra
 
 
 def _encoded(
-    reader: VideoReader, encoder: MotionEncoder | GroupEncoder, times: TimesOfPictures | None
+    reader: VideoReader, encoder: PictureEncoder, times: TimesOfPictures | None
 ) -> Iterator[Sequence[PatchRows | MotionRows]]:
     """What an encoder gives for each picture."""
     if times is None:
-        for picture in reader.pictures():
+        for picture in reader.arrays():
             yield encoder.add(picture)
         return
     assert isinstance(encoder, MotionEncoder)
-    for picture, duration in reader.timed():
+    for picture, duration in reader.timed_arrays():
         encoder.overhead += 8 * DURATION_BYTES
         yield times.put(encoder.add(picture, times.add(duration)))
 
@@ -145,7 +145,7 @@ def _moving(parts: Sequence[PatchRows | MotionRows]) -> list[MotionRows]:
     return [part for part in parts if isinstance(part, MotionRows)]
 
 
-def _tables(vision: Jovio, audio: Jodio | None) -> Tables:
+def _tables(vision: VideoNetwork, audio: AudioCoder | None) -> Tables:
     return vision.known_tables | ({} if audio is None else audio.known_tables)
 
 
@@ -154,7 +154,7 @@ class _AudioTrack:
 
     def __init__(
         self,
-        codec: Jodio,
+        codec: AudioCoder,
         sound: FilmSound,
         n_q: int,
         settings: EncoderSettings | None,

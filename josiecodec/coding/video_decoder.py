@@ -21,6 +21,8 @@ from .vision_identity import MOTION_GROUP
 if TYPE_CHECKING:
     from .vision_decoder import GroupDecoder
 
+WITHOUT_MOTION = "a video without motion needs torch"
+
 
 class VideoCodec(KeyNetwork, Protocol):
     """A codec of vision as files of videos meet it, whatever runs its networks: see `Jovio`."""
@@ -66,7 +68,7 @@ class VideoDecoder:
 
     def _groups(self) -> GroupDecoder:
         if not hasattr(self.codec, "synthesize"):
-            raise CodecError("a video without motion needs torch")
+            raise CodecError(WITHOUT_MOTION)
         from .vision_decoder import GroupDecoder
 
         codec: Any = self.codec

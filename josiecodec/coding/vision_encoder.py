@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,9 +70,9 @@ class GroupEncoder:
         self._latents: list[Tensor] = []  # [h, w, D] of this window
         self._pictures = 0  # of this window
 
-    def add(self, picture: Tensor) -> list[PatchRows]:
-        """Take a picture [3, H, W]; give the rows of the groups that are done, if any."""
-        self._waiting.append(picture.to(self.network.device))
+    def add(self, picture: Tensor | np.ndarray) -> list[PatchRows]:
+        """Take a picture [3, H, W] in [0, 1]; give the rows of the groups that are done, if any."""
+        self._waiting.append(torch.as_tensor(picture).to(self.network.device))
         first = not self.taken
         self.taken += 1
         self._pictures += 1

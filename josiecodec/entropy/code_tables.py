@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -50,26 +51,34 @@ class LevelTable:
         if not ok or bool(((sums != 1 << FREQUENCY_BITS) & (sums != 0)).any()):
             raise FormatError("the frequencies in the tables of a model do not add up")
         self.contexts = class_frequencies.shape[:2]
-        self.classes: list[int] = classes.tolist()
         self.class_count = count
-        cumulative = np.cumsum(class_frequencies, -1) - class_frequencies
-        self._class_cumulative = cumulative.reshape(-1, count).tolist()
-        self._class_frequency = class_frequencies.reshape(-1, count).tolist()
-        order = np.argsort(classes, kind="stable")
-        self._members: list[list[int]] = [order[classes[order] == c].tolist() for c in range(count)]
-        self._member_cumulative: list[list[int]] = []
-        self._code_cumulative = [0] * len(classes)
-        self._code_frequency: list[int] = code_frequencies.tolist()
-        for members in self._members:
-            total, here = 0, []
-            for code in members:
-                here.append(total)
-                self._code_cumulative[code] = total
-                total += self._code_frequency[code]
-            self._member_cumulative.append(here)
-        self.class_bits = FREQUENCY_BITS - np.log2(class_frequencies.astype(np.float64))  # for estimates alone
-        self.code_bits = FREQUENCY_BITS - np.log2(code_frequencies.astype(np.float64))
-        self._typical = -np.log2((2.0**-self.class_bits).mean((0, 1)))[classes] + self.code_bits
+        self._numbers = classes, class_frequencies, code_frequencies
+
+    # What follows is made when it is needed first: most files have few of the levels of a model.
+
+    @cached_property
+    def classes(self) -> list[int]:
+        """The class of each code."""
+        classes: list[int] = self._numbers[0].tolist()
+        return classes
+
+    @cached_property
+    def class_bits(self) -> np.ndarray:
+        """Bits that classes take in each context, for estimates alone: float [A, B, C]."""
+        return FREQUENCY_BITS - np.log2(self._numbers[1].astype(np.float64))
+
+    @cached_property
+    def code_bits(self) -> np.ndarray:
+        """Bits that codes take in their classes, for estimates alone: float [S]."""
+        return FREQUENCY_BITS - np.log2(self._numbers[2].astype(np.float64))
+
+    @cached_property
+    def _typical(self) -> np.ndarray:
+        return -np.log2((2.0**-self.class_bits).mean((0, 1)))[self._numbers[0]] + self.code_bits
+
+    @cached_property
+    def _coder(self) -> _Coder:
+        return _Coder(*self._numbers)
 
     def context_index(self, a: int, b: int) -> int:
         """The row of frequencies of a context; a negative number is "there is none"."""
@@ -88,9 +97,9 @@ class LevelTable:
 
     def encode(self, encoder: RangeEncoder, context: int, code: int) -> int:
         """Code one code, given its `context_index`; returns its class."""
-        own = self.classes[code]
-        encoder.encode_symbol(self._class_cumulative[context][own], self._class_frequency[context][own], FREQUENCY_BITS)
-        encoder.encode_symbol(self._code_cumulative[code], self._code_frequency[code], FREQUENCY_BITS)
+        own, coder = self.classes[code], self._coder
+        encoder.encode_symbol(coder.class_cumulative[context][own], coder.class_frequency[context][own], FREQUENCY_BITS)
+        encoder.encode_symbol(coder.code_cumulative[code], coder.code_frequency[code], FREQUENCY_BITS)
         return own
 
     def decode(self, decoder: RangeDecoder, context: int) -> tuple[int, int]:
@@ -99,16 +108,47 @@ class LevelTable:
         Raises:
             FormatError: on a class that has no codes.
         """
-        cumulative = self._class_cumulative[context]
+        coder = self._coder
+        cumulative = coder.class_cumulative[context]
         own = bisect_right(cumulative, decoder.peek(FREQUENCY_BITS)) - 1
-        decoder.consume(cumulative[own], self._class_frequency[context][own], FREQUENCY_BITS)
-        if not self._members[own]:
+        decoder.consume(cumulative[own], coder.class_frequency[context][own], FREQUENCY_BITS)
+        if not coder.members[own]:
             raise FormatError("a class without codes")
-        inside = self._member_cumulative[own]
+        inside = coder.member_cumulative[own]
         index = bisect_right(inside, decoder.peek(FREQUENCY_BITS)) - 1
-        code = self._members[own][index]
-        decoder.consume(inside[index], self._code_frequency[code], FREQUENCY_BITS)
+        code = coder.members[own][index]
+        decoder.consume(inside[index], coder.code_frequency[code], FREQUENCY_BITS)
         return code, own
+
+
+class _Coder:
+    """The numbers of a `LevelTable` as lists, by which single codes are coded.
+
+    Attributes:
+        class_cumulative, class_frequency: by context and class.
+        members: of each class, its codes.
+        member_cumulative: of these, where they begin.
+        code_cumulative, code_frequency: of each code in its class.
+    """
+
+    def __init__(self, classes: np.ndarray, class_frequencies: np.ndarray, code_frequencies: np.ndarray):
+        count = class_frequencies.shape[-1]
+        cumulative = np.cumsum(class_frequencies, -1) - class_frequencies
+        self.class_cumulative: list[list[int]] = cumulative.reshape(-1, count).tolist()
+        self.class_frequency: list[list[int]] = class_frequencies.reshape(-1, count).tolist()
+        order = np.argsort(classes, kind="stable")
+        sizes = np.bincount(classes, minlength=count)
+        firsts = np.cumsum(sizes) - sizes
+        ordered = code_frequencies[order]
+        begins = np.cumsum(ordered) - ordered
+        starts = np.where(sizes > 0, begins[np.minimum(firsts, max(len(order) - 1, 0))] if len(order) else 0, 0)
+        begins = begins - np.repeat(starts, sizes)
+        code_cumulative = np.zeros_like(begins)
+        code_cumulative[order] = begins
+        self.members: list[list[int]] = [part.tolist() for part in np.split(order, firsts[1:])]
+        self.member_cumulative: list[list[int]] = [part.tolist() for part in np.split(begins, firsts[1:])]
+        self.code_cumulative: list[int] = code_cumulative.tolist()
+        self.code_frequency: list[int] = code_frequencies.tolist()
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from .video_source import CLAIMED_STILL, Animation, Film, Picture, Times
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["VIDEO_SUFFIXES", "VideoReader", "has_sound", "holds_video", "load_video"]
+__all__ = ["VIDEO_SUFFIXES", "VideoReader", "has_sound", "holds_video", "load_video", "picture_size"]
 
 PRIMING = 0.025  # seconds of sound before the first picture that are left out: what an encoder needs to begin
 EVEN_ENOUGH = 40  # pictures at the beginning of an even film that show where its grid stands
@@ -128,8 +128,12 @@ class VideoReader:
 
         What is damaged is left out as long as there is anything else, with a warning at the end that says how much.
         """
-        for picture in self.bytes():
+        for picture in self.arrays():
             yield _as_tensor(picture)
+
+    def arrays(self) -> Iterator[np.ndarray]:
+        """The same pictures as arrays."""
+        return map(_as_floats, self.bytes())
 
     def bytes(self) -> Iterator[np.ndarray]:
         """The same pictures as uint8 [H, W, 3]."""
@@ -164,6 +168,11 @@ class VideoReader:
 
         The first is shown at 0. Can be called once, in place of `pictures`.
         """
+        for picture, ticks in self.timed_arrays():
+            yield _as_tensor(picture), ticks
+
+    def timed_arrays(self) -> Iterator[tuple[np.ndarray, int]]:
+        """The same with arrays."""
         assert self.tick is not None
         tick, count, left_out = self.tick, 1, 0
         shown, begin = next(self._pictures), 0
@@ -175,10 +184,10 @@ class VideoReader:
             if ticks <= begin or (ticks - begin) * tick > MAX_HOLE:
                 left_out += 1
                 continue
-            yield _as_tensor(shown.pixels), ticks - begin
+            yield _as_floats(shown.pixels), ticks - begin
             shown, begin, time = picture, ticks, self._begin + float((ticks - self._lead_ticks) * tick)
         end = self._lead_ticks + round((self._end(shown, time) - self._begin) / tick)
-        yield _as_tensor(shown.pixels), max(end - begin, 1)
+        yield _as_floats(shown.pixels), max(end - begin, 1)
         if left_out:
             text = f"{self.name}: {left_out} of {count} pictures left out, which have no time of their own"
             warnings.warn(text, stacklevel=2)
@@ -222,11 +231,15 @@ class VideoReader:
         self.close()
 
 
-def _as_tensor(picture: np.ndarray) -> Tensor:
+def _as_floats(picture: np.ndarray) -> np.ndarray:
     """uint8 [H, W, 3] as float32 [3, H, W] in [0, 1]."""
+    return np.divide(picture.transpose(2, 0, 1), np.float32(255), dtype=np.float32)
+
+
+def _as_tensor(picture: np.ndarray) -> Tensor:
     import torch
 
-    return torch.from_numpy(picture).permute(2, 0, 1).float() / 255
+    return torch.from_numpy(picture)
 
 
 def load_video(path: str | Path) -> tuple[Tensor, Fraction]:
@@ -239,6 +252,22 @@ def load_video(path: str | Path) -> tuple[Tensor, Fraction]:
 
     with VideoReader(path) as reader:
         return torch.stack(list(reader.pictures()), 1), reader.rate
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Height and width of the upright pictures of a video.
+
+    Raises:
+        MediaError: if it cannot be read.
+    """
+    source: Film | Animation = Animation(path) if _animated(path) else Film(path, None)
+    try:
+        first = next(source.pictures(), None)
+    finally:
+        source.close()
+    if first is None:
+        raise MediaError(f"{path}: damaged video, no picture of it can be decoded")
+    return first.pixels.shape[0], first.pixels.shape[1]
 
 
 def has_sound(path: str | Path) -> bool:

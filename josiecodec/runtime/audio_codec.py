@@ -27,7 +27,7 @@ from .audio_encoder import Encoder
 from .graphs import Graph, Graphs
 from .layers import LayersDecoder
 from .layers_encoder import LayerPiece, LayersEncoder
-from .model_files import Weights, audio_config
+from .model_files import audio_config, weights_of
 from .quantizer import Quantizer
 
 
@@ -51,7 +51,7 @@ class AudioCodec(AudioIdentity):
         self.config: JodioConfig = config
         self.settings: EncoderSettings = config.encoding
         self.folder, self.threads = folder, threads
-        self.weights = Weights(folder)
+        self.weights = weights_of(folder)
         self._layer_graphs = Graphs(self.weights, threads)
         self.quantizer = Quantizer(config.quantizer, self.weights)
 

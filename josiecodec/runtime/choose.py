@@ -86,7 +86,7 @@ def model_reason(folder: Path) -> str | None:
     other = f"{config.name} has networks of other shapes than the package's: it needs torch"
     if not _usual(config):
         return other
-    weights = Weights(folder)
+    weights = weights_of(folder)
     fits = not misfits("encoder", weights) and not misfits("decoder", weights) and not _others(config, weights)
     return None if fits else other
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..audio.layer_configs import BandStep, EnvelopeLayerConfig
+from ..audio.config import JodioConfig
+from ..audio.layer_configs import BandStep
 from .graphs import Graph
 from .shaped_codes import Plan, ShapedCodes, plan_bits
 from .spectra import hann_window
@@ -20,29 +21,22 @@ class EnvelopeParts:
     """What both directions of the layer have in common: energies, and what is expected of them.
 
     Args:
-        config: of the layer.
-        sample_rate, frame_size, codebook_size: of the codec.
+        codec: configuration of a codec with the layer.
         graph: of the network.
         weights: of the model.
     """
 
-    def __init__(
-        self,
-        config: EnvelopeLayerConfig,
-        sample_rate: int,
-        frame_size: int,
-        codebook_size: int,
-        graph: Graph,
-        weights: Mapping[str, np.ndarray],
-    ):
-        self.hop = self.late = config.hop
-        self.hops, self.coded = frame_size // config.hop, len(config.coded)
+    def __init__(self, codec: JodioConfig, graph: Graph, weights: Mapping[str, np.ndarray]):
+        config, codebook_size = codec.envelope, codec.quantizer.codebook_size
+        assert config is not None
+        self.config, self.hop, self.late = config, config.hop, config.hop
+        self.hops, self.coded = codec.frame_size // config.hop, len(config.coded)
         dim = self.hops * self.coded
         self._bits = math.log2(codebook_size) * config.efficiency
         size = 2 * config.hop
         matrix, window = fourier_matrix(size), hann_window(size)[:, None]
         self._analysis = matrix * window
-        frequency = np.arange(size // 2 + 1) * (sample_rate / size)
+        frequency = np.arange(size // 2 + 1) * (codec.sample_rate / size)
         edges = np.array([*config.heard, *config.coded, math.inf])
         inside = (frequency >= edges[:-1, None]) & (frequency < edges[1:, None])
         self._bands = inside.T.astype(np.float32)
@@ -80,17 +74,9 @@ class EnvelopeParts:
 class EnvelopeDecoder(EnvelopeParts):
     """Codes and base -> the base with other envelopes, `late` samples late; arguments as of `EnvelopeParts`."""
 
-    def __init__(
-        self,
-        config: EnvelopeLayerConfig,
-        sample_rate: int,
-        frame_size: int,
-        codebook_size: int,
-        graph: Graph,
-        weights: Mapping[str, np.ndarray],
-    ):
-        super().__init__(config, sample_rate, frame_size, codebook_size, graph, weights)
-        size = 2 * config.hop
+    def __init__(self, codec: JodioConfig, graph: Graph, weights: Mapping[str, np.ndarray]):
+        super().__init__(codec, graph, weights)
+        size = 2 * self.hop
         matrix, window = fourier_matrix(size), hann_window(size)[:, None]
         self._window = matrix * np.sqrt(window)
         real, imag = halves(matrix)

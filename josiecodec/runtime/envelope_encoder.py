@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..audio.layer_configs import EnvelopeLayerConfig
+from ..audio.config import JodioConfig
 from .envelope import MAX_GAIN, EnvelopeParts
 from .graphs import Graph
 from .shaped_search import search, search_paths
@@ -31,17 +31,8 @@ class EnvelopeVectors:
 class EnvelopeEncoder(EnvelopeParts):
     """Waveform and decoded base [F * frame_size] -> codes; arguments as of `EnvelopeParts`."""
 
-    def __init__(
-        self,
-        config: EnvelopeLayerConfig,
-        sample_rate: int,
-        frame_size: int,
-        codebook_size: int,
-        graph: Graph,
-        weights: Mapping[str, np.ndarray],
-    ):
-        super().__init__(config, sample_rate, frame_size, codebook_size, graph, weights)
-        self.config = config
+    def __init__(self, codec: JodioConfig, graph: Graph, weights: Mapping[str, np.ndarray]):
+        super().__init__(codec, graph, weights)
         self._original = Past(self.hop)
         self._along = np.ascontiguousarray(self._axes.T)
 

@@ -24,11 +24,10 @@ class LayersDecoder:
     def __init__(self, config: JodioConfig, graphs: Mapping[str, Graph], weights: Mapping[str, np.ndarray]):
         assert config.waveform is not None
         self._positions = config.envelope.positions if config.envelope else ()
-        shape = config.sample_rate, config.frame_size, config.quantizer.codebook_size
-        self._waveform = WaveformDecoder(config.waveform, *shape, graphs, weights)
+        self._waveform = WaveformDecoder(config, graphs, weights)
         self._envelope = None
         if config.envelope is not None:
-            self._envelope = EnvelopeDecoder(config.envelope, *shape, graphs["envelope"], weights)
+            self._envelope = EnvelopeDecoder(config, graphs["envelope"], weights)
         self._begun = False
 
     def decode(self, rest: np.ndarray, base: np.ndarray) -> np.ndarray:

@@ -48,11 +48,10 @@ class LayersEncoder:
         assert config.waveform is not None
         self.config = config
         self._positions = config.envelope.positions if config.envelope else ()
-        shape = config.sample_rate, config.frame_size, config.quantizer.codebook_size
-        self._waveform = WaveformEncoder(config.waveform, *shape, graphs, weights)
+        self._waveform = WaveformEncoder(config, graphs, weights)
         self._envelope = None
         if config.envelope is not None:
-            self._envelope = EnvelopeEncoder(config.envelope, *shape, graphs["envelope"], weights)
+            self._envelope = EnvelopeEncoder(config, graphs["envelope"], weights)
         self._moments = Past(1)
 
     def encode(self, x: np.ndarray, base: np.ndarray, levels: int, settings: EncoderSettings) -> np.ndarray:

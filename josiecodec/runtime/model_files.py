@@ -12,6 +12,7 @@ import safetensors
 
 from ..audio.config import JodioConfig
 from ..errors import ModelError
+from ..fingerprint import CONFIG_FILE, ENCODER_FILE
 from ..hub.config_files import layout_of, read_config
 from ..vision.config import DetailConfig, JovioConfig
 from ..vision.detail_shapes import FILTER_DEPTHS
@@ -73,7 +74,7 @@ def audio_config(folder: Path) -> JodioConfig | None:
     """
     if not folder.is_dir() or layout_of(folder) != "josiecodec":
         return None
-    config = read_config(folder)
+    config = _config(folder)
     return config if isinstance(config, JodioConfig) else None
 
 
@@ -85,8 +86,19 @@ def vision_config(folder: Path) -> JovioConfig | None:
     """
     if not folder.is_dir() or layout_of(folder) != "josiecodec":
         return None
-    config = read_config(folder)
+    config = _config(folder)
     return config if isinstance(config, JovioConfig) and _usual(config) else None
+
+
+def _config(folder: Path) -> JodioConfig | JovioConfig:
+    """The configuration of a model, read once as long as its files stay what they are."""
+    files = [path.stat() for path in (folder / CONFIG_FILE, folder / ENCODER_FILE) if path.is_file()]
+    return _read(folder, tuple((file.st_ino, file.st_size, file.st_mtime_ns) for file in files))
+
+
+@lru_cache(maxsize=4)
+def _read(folder: Path, _: tuple[tuple[int, int, int], ...]) -> JodioConfig | JovioConfig:
+    return read_config(folder)
 
 
 def _usual(config: JovioConfig) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..audio.layer_configs import WaveformLayerConfig
+from ..audio.config import JodioConfig
 from ..audio.resampling import TAPS, UP_TAPS, least_delay, row_of
 from .covariance import Covariance, Transform
 from .graphs import Graph
@@ -22,24 +22,17 @@ class WaveformParts:
     """What both directions of the layer have in common: the transform that follows from a base, and its codes.
 
     Args:
-        config: of the layer; with random codebooks.
-        sample_rate, frame_size, codebook_size: of the codec.
+        codec: configuration of a codec with the layer, whose codebooks are random.
         graphs: of the networks, "waveform" and, if the layer has one, "filter".
         weights: of the model.
     """
 
-    def __init__(
-        self,
-        config: WaveformLayerConfig,
-        sample_rate: int,
-        frame_size: int,
-        codebook_size: int,
-        graphs: Mapping[str, Graph],
-        weights: Mapping[str, np.ndarray],
-    ):
+    def __init__(self, codec: JodioConfig, graphs: Mapping[str, Graph], weights: Mapping[str, np.ndarray]):
+        config, frame_size, codebook_size = codec.waveform, codec.frame_size, codec.quantizer.codebook_size
+        assert config is not None
         self.config, self.frame_size = config, frame_size
         self.hop = hop = config.hop(frame_size)
-        low_rate = sample_rate / config.decimation
+        low_rate = codec.sample_rate / config.decimation
         spacing = low_rate / (2 * hop)  # Hz between coefficients
         count = int(config.cutoff / spacing)
         self._bits = math.log2(codebook_size) * config.efficiency
@@ -66,16 +59,9 @@ class WaveformParts:
 class WaveformDecoder(WaveformParts):
     """Codes and base -> waveform, `lag` frames late; arguments as of `WaveformParts`."""
 
-    def __init__(
-        self,
-        config: WaveformLayerConfig,
-        sample_rate: int,
-        frame_size: int,
-        codebook_size: int,
-        graphs: Mapping[str, Graph],
-        weights: Mapping[str, np.ndarray],
-    ):
-        super().__init__(config, sample_rate, frame_size, codebook_size, graphs, weights)
+    def __init__(self, codec: JodioConfig, graphs: Mapping[str, Graph], weights: Mapping[str, np.ndarray]):
+        super().__init__(codec, graphs, weights)
+        config, frame_size = self.config, self.frame_size
         hop, count, low_rate, row = self.hop, len(self._frequency), self._low_rate, self._row
         self._inverse, self._delay_base = InverseMdct(hop, count), Delay(hop)
         late = TAPS * config.decimation // 2 - (config.decimation - 1) + hop * config.decimation

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..audio.layer_configs import WaveformLayerConfig
+from ..audio.config import JodioConfig
 from .covariance import Transform
 from .graphs import Graph
 from .low_band import Decimator, mdct_matrix
@@ -28,17 +28,9 @@ class WaveformVectors:
 class WaveformEncoder(WaveformParts):
     """Waveform and decoded base [F * frame_size] -> codes; arguments as of `WaveformParts`."""
 
-    def __init__(
-        self,
-        config: WaveformLayerConfig,
-        sample_rate: int,
-        frame_size: int,
-        codebook_size: int,
-        graphs: Mapping[str, Graph],
-        weights: Mapping[str, np.ndarray],
-    ):
-        super().__init__(config, sample_rate, frame_size, codebook_size, graphs, weights)
-        self._decimate_original, self._past = Decimator(config.decimation, self._row), Past(self.hop)
+    def __init__(self, codec: JodioConfig, graphs: Mapping[str, Graph], weights: Mapping[str, np.ndarray]):
+        super().__init__(codec, graphs, weights)
+        self._decimate_original, self._past = Decimator(self.config.decimation, self._row), Past(self.hop)
         self._forward = mdct_matrix(self.hop, len(self._frequency)).astype(np.float64)
 
     def encode(

@@ -55,7 +55,7 @@ def encode_motion(codec: Jovio, pictures: Iterator[Tensor], per_second: Fraction
 
     def payloads() -> Iterator[MotionPayload]:
         for picture in itertools.chain([first], pictures):
-            yield from _payloads(encoder.add(picture))
+            yield from _payloads(encoder.add(picture.cpu().numpy()))
         yield from _payloads(encoder.finish())
 
     vocabulary, parities = Vocabulary(codec.codebook_size), []

@@ -34,6 +34,35 @@ describe.skipIf(!there)("samples are Python's", () => {
   });
 });
 
+describe.skipIf(!there)("marks", () => {
+  interface Marked {
+    stretches: { marks: Map<number, { levels: number; phase: number }> }[];
+  }
+  const decoded = async (change: (marks: Marked["stretches"][0]["marks"]) => void, levels = 12) => {
+    const recording = await Recording.open(bytes("audio_marked.josie"), find);
+    change((recording as unknown as Marked).stretches[0]!.marks);
+    return (await recording.decode(levels)).channels[0]!;
+  };
+  const halfTurn = (marks: Marked["stretches"][0]["marks"]) => {
+    const mark = marks.get(100)!;
+    marks.set(100, { ...mark, phase: (mark.phase + 2 ** 31) % 2 ** 32 });
+  };
+
+  test("levels after the base go on with the phase of the encoder", async () => {
+    const said = await decoded((marks) => expect([...marks.keys()]).toEqual([100]));
+    const counted = await decoded((marks) => marks.clear());
+    const turned = await decoded(halfTurn);
+    const before = 97 * 1920; // samples that a mark before frame 100 cannot reach
+    expect(relativeError(counted, said)).toBeLessThan(1e-6); // nothing has drifted apart after eight seconds
+    expect(relativeError(turned.subarray(0, before), said.subarray(0, before))).toBe(0);
+    expect(relativeError(turned.subarray(before), said.subarray(before))).toBeGreaterThan(1e-3);
+  }, 300_000);
+
+  test("the base alone does without", async () => {
+    expect(relativeError(await decoded(halfTurn, 9), await decoded(() => {}, 9))).toBe(0);
+  });
+});
+
 const others: string[] = there ? JSON.parse(new TextDecoder().decode(bytes("others.json"))) : [];
 
 describe.skipIf(!there)("files with pictures", () => {

@@ -76,6 +76,11 @@ export class BaseDecoder {
     this.bins = window / 2 + 1;
   }
 
+  /** Goes on with the phase that the encoder had here, which a mark of the file says. */
+  meet(phase: number): void {
+    this.source.resume(phase);
+  }
+
   /** Codes [frames, levels] of the base. */
   async decode(codes: Uint16Array, levels: number): Promise<Float32Array<ArrayBuffer>> {
     const parts: Float32Array[] = [];

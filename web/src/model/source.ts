@@ -27,7 +27,7 @@ export class HarmonicNoise {
     this.bins = window / 2 + 1;
   }
 
-  /** Takes up at the phase of a mark. */
+  /** Goes on with another phase, in turns / 2^32. */
   resume(phase: number): void {
     this.turns = phase;
   }

@@ -1,4 +1,4 @@
-import { decodeAudio, encodeAudio, needsTables } from "../josie/audio_payload";
+import { decodeAudio, encodeAudio, type Mark, needsTables } from "../josie/audio_payload";
 import { type Block, blocksOf, type JosieFile, readJosie, writeJosie } from "../josie/blocks";
 import type { EntropyTables } from "../josie/entropy_tables";
 import { JosieError } from "../josie/errors";
@@ -18,6 +18,8 @@ interface Stretch {
   first: number;
   frames: number;
   codes: Uint16Array;
+  /** What the encoder had counted before some of them, by their numbers from `first` on. */
+  marks: Map<number, Mark>;
 }
 
 /** Finds the model of a fingerprint. */
@@ -84,7 +86,7 @@ export class Recording {
       length: samples.length,
       audio,
     };
-    const stretches = codes.length ? [{ first: 0, frames: codes.length / count, codes }] : [];
+    const stretches = codes.length ? [{ first: 0, frames: codes.length / count, codes, marks: new Map() }] : [];
     return new Recording(info, model, stretches, undefined, []);
   }
 
@@ -147,8 +149,10 @@ export class Recording {
     // Levels of the waveform are relative to a base of the right phase, which is not known behind a gap.
     const layers = more > 0 && stretch.first === 0 ? await LayersDecoder.open(this.model) : undefined;
     const parts: Float32Array[] = [];
-    for (let first = 0; first < stretch.frames; first += BLOCK_FRAMES) {
-      const count = Math.min(BLOCK_FRAMES, stretch.frames - first);
+    for (const [first, count] of pieces(stretch)) {
+      const mark = stretch.marks.get(first);
+      // Machines round pitches differently, so that phases drift apart; these levels need that of the encoder.
+      if (layers && mark?.levels === this.model.baseLevels) decoder.meet(mark.phase);
       const codes = stretch.codes.subarray(first * this.levels, (first + count) * this.levels);
       const samples = await decoder.decode(columns(codes, this.levels, 0, base), base);
       const rest = columns(codes, this.levels, base, base + more);
@@ -178,20 +182,32 @@ export class Recording {
   }
 }
 
+/** Where frames of a stretch are decoded together, [first, count]: some at a time, none across a mark. */
+function* pieces(stretch: Stretch): Generator<[number, number]> {
+  const marked = [...stretch.marks.keys(), stretch.frames].sort((a, b) => a - b);
+  let first = 0;
+  for (const end of marked) {
+    for (; first < end; first += Math.min(BLOCK_FRAMES, end - first)) {
+      yield [first, Math.min(BLOCK_FRAMES, end - first)];
+    }
+  }
+}
+
 /** Codes of blocks, joined where they follow each other. */
 function joinedBlocks(blocks: Block[], info: StreamInfo, tables: EntropyTables | undefined): Stretch[] {
   const out: Stretch[] = [];
   for (const { coding, payload, units, first } of blocks) {
-    const { values } = decodeAudio(coding, payload, units, info.levels, info.codebookSize, tables);
+    const { values, mark } = decodeAudio(coding, payload, units, info.levels, info.codebookSize, tables);
     const last = out.at(-1);
     if (!last || last.first + last.frames !== first) {
-      out.push({ first, frames: units, codes: values });
+      out.push({ first, frames: units, codes: values, marks: new Map(mark ? [[0, mark]] : []) });
       continue;
     }
+    if (mark) last.marks.set(last.frames, mark);
     const codes = new Uint16Array(last.codes.length + values.length);
     codes.set(last.codes);
     codes.set(values, last.codes.length);
-    out[out.length - 1] = { first: last.first, frames: last.frames + units, codes };
+    out[out.length - 1] = { ...last, frames: last.frames + units, codes };
   }
   return out;
 }
