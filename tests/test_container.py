@@ -245,8 +245,8 @@ def test_headers_are_bounded():
     with pytest.raises(FormatError, match=r"not a \.josie file"):
         read_header(b"RIFF" + bytes(100))
     later = bytearray(sample())
-    later[6] = 5
-    with pytest.raises(FormatError, match="version 5"):
+    later[6] = 6
+    with pytest.raises(FormatError, match="version 6"):
         read_header(bytes(later))
     for bad in ({"levels": 65}, {"codebook_size": 1}, {"model": "x" * 65}, {"model": "a\nb"}, {"frame_size": 0}):
         with pytest.raises(FormatError):

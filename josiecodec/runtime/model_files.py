@@ -19,6 +19,8 @@ from ..vision.detail_shapes import FILTER_DEPTHS
 from ..vision.presets import JOVIO_16
 from ..weight_files import shared_names, weights_files
 
+State = tuple[tuple[int, int, int], ...]  # of files
+
 
 class Weights(Mapping[str, np.ndarray]):
     """The tensors of a model by their names in files, which stay on disk until they are asked for.
@@ -56,13 +58,18 @@ class Weights(Mapping[str, np.ndarray]):
         return len(self._places)
 
 
-@lru_cache(maxsize=2)
 def weights_of(folder: Path) -> Weights:
-    """The tensors of a model, opened once: to see whether it can be run, and to run it.
+    """The tensors of a model, opened once as long as its files stay what they are: to see whether it can be run, and to
+    run it.
 
     Raises:
         ModelError: if they cannot be read.
     """
+    return _open(folder, _state(weights_files(folder)))
+
+
+@lru_cache(maxsize=2)
+def _open(folder: Path, _: State) -> Weights:
     return Weights(folder)
 
 
@@ -92,13 +99,18 @@ def vision_config(folder: Path) -> JovioConfig | None:
 
 def _config(folder: Path) -> JodioConfig | JovioConfig:
     """The configuration of a model, read once as long as its files stay what they are."""
-    files = [path.stat() for path in (folder / CONFIG_FILE, folder / ENCODER_FILE) if path.is_file()]
-    return _read(folder, tuple((file.st_ino, file.st_size, file.st_mtime_ns) for file in files))
+    return _read(folder, _state([folder / CONFIG_FILE, folder / ENCODER_FILE]))
 
 
 @lru_cache(maxsize=4)
-def _read(folder: Path, _: tuple[tuple[int, int, int], ...]) -> JodioConfig | JovioConfig:
+def _read(folder: Path, _: State) -> JodioConfig | JovioConfig:
     return read_config(folder)
+
+
+def _state(files: list[Path]) -> State:
+    """By what files are told from later ones of the same names; of those that are there."""
+    found = [path.stat() for path in files if path.is_file()]
+    return tuple((file.st_ino, file.st_size, file.st_mtime_ns) for file in found)
 
 
 def _usual(config: JovioConfig) -> bool:
