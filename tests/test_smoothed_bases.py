@@ -54,6 +54,17 @@ def test_bases_are_smoothed_where_that_is_better(codec, picture, better):
         assert torch.equal(found, plain)
 
 
+def test_small_budgets_are_spent_on_codes_where_smoothing_is_no_better(codec, picture):
+    brighter(codec, torch.full((3,), 2.0))  # far too bright
+    ours = TokenFile.from_bytes(codec.compress(picture, rate=Rate(bpp=0.09))).streams[0].codes
+    layer_of(codec).config = dataclasses.replace(SMALL, bases=False)
+    theirs = TokenFile.from_bytes(codec.compress(picture, rate=Rate(bpp=0.09))).streams[0].codes
+    assert not ours.details
+    assert len(ours.codes) > 0
+    np.testing.assert_array_equal(ours.counts, theirs.counts)
+    np.testing.assert_array_equal(ours.codes, theirs.codes)
+
+
 def test_no_coefficients_take_no_bytes(codec):
     network = TensorPictures(codec)
     coder = DetailCoder(network.detail)

@@ -35,6 +35,7 @@ MOSTLY = 0.8  # share of patches that must look like few colours, for all of the
 GOOD_ENOUGH = 1e-4  # mean squared error at which nothing else is tried then
 SLACK = 1.05  # of a budget, by which ways may miss it
 SMOOTHED_BYTES = 4  # of a part whose base is smoothed, and no more
+MATTERS = 0.02  # of a budget that smoothing takes: it is tried without, too
 USUAL_SLOPE = 1.7  # of the logarithm of lambda over that of bits
 
 
@@ -201,11 +202,19 @@ class _OnePicture:
         return PictureBase.coded(self.tools, self.picture, self.latent)
 
     def _alone(self, base: PictureBase, bits: float) -> PatchRows:
+        rd_lambda = BASE_LAMBDA * max(base.bits / max(bits, 1.0), 1.0) ** USUAL_SLOPE  # to be tried first
+        smoothing = 8.0 * SMOOTHED_BYTES * len(base.parts) if self.tools.coder.bases else 0.0
+        rows = self._smoothed(self._codes(bits - smoothing, rd_lambda))
+        if not smoothing or rows.counts.size > LARGE or (rows.details and smoothing < MATTERS * bits):
+            return rows
+        plain = self._codes(bits, rd_lambda)  # what smoothing takes may be better spent on codes
+        return rows if rows.details and self._error(_Way(rows)) < self._error(_Way(plain)) else plain
+
+    def _codes(self, bits: float, rd_lambda: float) -> PatchRows:
+        """A base that takes about so many bits; `rd_lambda` is tried first."""
         alone = self.tools.rows_encoder()
-        alone.rd_lambda = BASE_LAMBDA * max(base.bits / max(bits, 1.0), 1.0) ** USUAL_SLOPE  # to be tried first
-        if self.tools.coder.bases:
-            bits -= 8 * SMOOTHED_BYTES * len(base.parts)
-        return self._smoothed(alone.within([self.latent], bits)[0].rows)
+        alone.rd_lambda = rd_lambda
+        return alone.within([self.latent], bits)[0].rows
 
     def _smoothed(self, rows: PatchRows) -> PatchRows:
         """A base without coefficients, smoothed if the layer can do that, and the picture is better so."""

@@ -12,7 +12,7 @@ const MAX_ALPHA = 2 ** 21;
 /** Payload codings that each kind of stream may have. */
 const CODINGS: Record<StreamInfo["kind"], number[]> = {
   audio: [0, 2, 9, 10],
-  vision: [1, 3, 4, 5, 6, 7, 8, 11],
+  vision: [1, 3, 4, 5, 6, 7, 8, 11, 12, 13],
   stereo: [0],
   alpha: [0],
 };
