@@ -143,10 +143,10 @@ def _reopening(source: str | Path | IO[bytes], reading: Reading | None) -> Itera
         yield reopen
 
 
-class _StandardInput(tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
+class _StandardInput(tempfile.SpooledTemporaryFile):
     """What standard input gave, under its name in messages."""
 
-    name = "standard input"  # type: ignore[assignment]
+    name = "standard input"
 
 
 @contextlib.contextmanager
