@@ -87,6 +87,10 @@ def test_gains():
     np.testing.assert_allclose(next(amplified([block], -6)) * factor(6), block, rtol=1e-6)
 
 
+def test_samples_on_the_scale_of_whole_numbers_fit_a_header():
+    assert [usual_gain(loudness, peak) for loudness, peak in ((71.0, 3e4), (101.0, 1e6))] == [-MAX_GAIN] * 2
+
+
 def test_headers(model):
     info = model.stream_info(3, 1000)
     plain = write_header([info])

@@ -21,6 +21,7 @@ import numpy as np
 
 USUAL = (-42.0, -15.0)  # LUFS: outside, speech loses PESQ or mel distance (benchmarks/results/audio_training.md)
 TARGET = -25.0  # LUFS
+MOST = 63  # decibels that a header can hold, either way
 ABSOLUTE_GATE, RELATIVE_GATE = -70.0, -10.0  # LUFS, LU
 WINDOW = 0.4  # seconds; the next one begins half of that later
 OFFSET = -0.691  # LUFS of a mean square of 1 after the weighting
@@ -74,6 +75,8 @@ class LoudnessMeter:
 def usual_gain(loudness: float, peak: float) -> int:
     """Decibels by which a recording is amplified before it is coded; 0 if it is as loud as others, or silent.
 
+    No more than `MOST`, either way: samples on the scale of whole numbers stay louder than others.
+
     Args:
         loudness: in LUFS.
         peak: largest magnitude of its samples, which is not amplified beyond full scale.
@@ -81,7 +84,7 @@ def usual_gain(loudness: float, peak: float) -> int:
     if loudness == -math.inf or USUAL[0] <= loudness <= USUAL[1]:
         return 0
     gain = round(TARGET - loudness)
-    return max(min(gain, math.floor(-20 * math.log10(peak))), 0) if gain > 0 else gain
+    return max(min(gain, math.floor(-20 * math.log10(peak))), 0) if gain > 0 else max(gain, -MOST)
 
 
 def gain_of(blocks: Iterable[np.ndarray], sample_rate: int) -> int:

@@ -105,11 +105,6 @@ class AudioInfo(StreamInfo):
         """Bits per second of the codes alone, in fixed-length code words."""
         return self.levels * code_bits(self.codebook_size) * self.sample_rate / self.frame_size
 
-    @property
-    def scale(self) -> float:
-        """What decoded samples are multiplied by to undo the gain."""
-        return float(10 ** (-self.gain / 20))
-
 
 @dataclass(frozen=True)
 class VisionInfo(StreamInfo):

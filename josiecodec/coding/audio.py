@@ -143,13 +143,19 @@ def _reopening(source: str | Path | IO[bytes], reading: Reading | None) -> Itera
         yield reopen
 
 
+class _StandardInput(tempfile.SpooledTemporaryFile):
+    """What standard input gave, under its name in messages."""
+
+    name = "standard input"
+
+
 @contextlib.contextmanager
 def kept_source(source: str | Path | IO[bytes]) -> Iterator[str | Path | IO[bytes]]:
     """A source that can be read more than once: itself, or what standard input gave."""
     if str(source) != "-":
         yield source
         return
-    with tempfile.SpooledTemporaryFile(MAX_IN_MEMORY) as kept:
+    with _StandardInput(MAX_IN_MEMORY) as kept:
         shutil.copyfileobj(sys.stdin.buffer, kept)
         yield kept
 

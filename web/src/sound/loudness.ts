@@ -3,6 +3,7 @@ import { RealFourier } from "../model/fourier";
 /** LUFS between which a recording is left as it is, and what others are brought to: as josiecodec/audio/loudness.py. */
 const USUAL: [number, number] = [-42, -15];
 const TARGET = -25;
+const MOST = 63; // decibels that a header can hold
 const ABSOLUTE_GATE = -70;
 const RELATIVE_GATE = -10;
 const WINDOW = 0.4;
@@ -15,7 +16,7 @@ export function usualGain(samples: Float32Array, rate: number): number {
   const loud = loudness(samples, rate);
   if (loud === -Infinity || (loud >= USUAL[0] && loud <= USUAL[1])) return 0;
   const gain = rounded(TARGET - loud);
-  if (gain <= 0) return gain;
+  if (gain <= 0) return Math.max(gain, -MOST);
   const peak = samples.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   return Math.max(Math.min(gain, Math.floor(-20 * Math.log10(peak))), 0);
 }
