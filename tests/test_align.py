@@ -54,7 +54,7 @@ def test_a_voice_is_256_numbers_whatever_level_and_rate():
     assert float(voice.norm()) == pytest.approx(1, abs=1e-5)
     assert float(voice @ josiecodec.speaker_embedding(0.3 * wave)) > 0.9
     assert float(voice @ josiecodec.speaker_embedding(wave[None, None])) == pytest.approx(1, abs=1e-5)
-    arrays = josiecodec.speaker_embedding(wave.numpy(), RATE)
+    arrays = josiecodec.speaker_embedding(wave.flip(0).numpy()[::-1], RATE)
     assert isinstance(arrays, np.ndarray)
     assert arrays @ voice.numpy() == pytest.approx(1, abs=1e-5)
 
@@ -68,6 +68,7 @@ def test_a_voice_is_256_numbers_whatever_level_and_rate():
         (torch.ones(48000, dtype=torch.int16), 24000, "floating-point"),
         (torch.full((48000,), math.nan), 24000, "not finite"),
         (torch.ones(48000), 10, "sample rate"),
+        (torch.tensor(1.0), 24000, "mono"),
     ],
 )
 def test_where_no_voice_can_be(wave, rate, message):
@@ -117,6 +118,16 @@ def test_a_manifest_is_replaced_in_place_and_read_by_tokenize(folder, aligner):
     words = [item.known["words"] for item in find_items(source)[1]]
     assert [len(w) for w in words] in ([1, 2], [2, 1])
     assert align_manifest(source, source, aligner).kept == 2
+
+
+def test_a_manifest_in_another_folder_finds_its_recordings(folder, aligner, tmp_path):
+    cut = {"type": "MonoCut", "id": "c", "start": 0, "duration": 4.0, "channel": 0, "recording": {}}
+    cut["recording"] = {"duration": 4.0, "sources": [{"type": "file", "channels": [0], "source": "a.wav"}]}
+    lines = ({"path": "a.wav"}, {"audio_filepath": "./a.wav", "id": "b"}, {"path": str(folder / "a.wav")}, cut)
+    align_manifest(manifest(folder, *lines, name="there.jsonl"), tmp_path / "here.jsonl", aligner)
+    _, found = find_items(tmp_path / "here.jsonl")
+    assert len(found) == 4
+    assert {soundfile.info(item.path).frames for item in found} == {soundfile.info(folder / "a.wav").frames}
 
 
 def test_what_align_refuses(folder, aligner):

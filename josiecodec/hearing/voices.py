@@ -34,8 +34,8 @@ def speaker_embedding(waveform: Tensor | np.ndarray, sample_rate: int = 24000) -
     Raises:
         CodecError: if it is no mono waveform, too short, silent, or not finite.
     """
-    wave = torch.as_tensor(waveform)
-    if wave.numel() != wave.shape[-1] or not wave.is_floating_point():
+    wave = torch.as_tensor(np.ascontiguousarray(waveform) if isinstance(waveform, np.ndarray) else waveform)
+    if not wave.ndim or wave.numel() != wave.shape[-1] or not wave.is_floating_point():
         raise CodecError(f"a voice is found in a mono waveform of floating-point numbers, not {list(wave.shape)}")
     if not 1000 <= sample_rate <= 1_000_000:
         raise CodecError(f"a sample rate of {sample_rate} Hz is none of a voice")

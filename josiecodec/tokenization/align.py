@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,8 @@ def align_manifest(
             result.done += 1
         if progress is not None:
             progress(count, len(asked))
+    for values, _ in lines:
+        _move(values, Path(source).parent, Path(target).parent)
     text = "".join(json.dumps(values, ensure_ascii=False) + "\n" for values, _ in lines)
     packed = str(target).lower().endswith(".gz")
     write_bytes(target, gzip.compress(text.encode(), mtime=0) if packed else text.encode())
@@ -114,3 +117,17 @@ def _put(values: dict[str, Any], words: list[list[Any]]) -> None:
         values["custom"] = {**(values.get("custom") or {}), "words": words}
     else:
         values["words"] = words
+
+
+def _move(values: dict[str, Any], old: Path, new: Path) -> None:
+    """Let the path of a line, if it is relative, be found from a manifest in another folder."""
+    if old.resolve() == new.resolve():
+        return
+    place, key = values, "path"
+    if values.get("type") == "MonoCut":
+        place, key = values["recording"]["sources"][0], "source"
+    elif "audio_filepath" in values or "audio_filename" in values:
+        key = "audio_filepath" if "audio_filepath" in values else "audio_filename"
+    name = place.get(key)
+    if isinstance(name, str) and not os.path.isabs(os.path.expanduser(name)):
+        place[key] = Path(os.path.relpath((old / name).resolve(), new.resolve())).as_posix()
