@@ -105,6 +105,11 @@ class AudioInfo(StreamInfo):
         """Bits per second of the codes alone, in fixed-length code words."""
         return self.levels * code_bits(self.codebook_size) * self.sample_rate / self.frame_size
 
+    @property
+    def scale(self) -> float:
+        """What samples are multiplied by that were decoded from the codes alone, to be as loud as the recording."""
+        return float(10 ** (-self.gain / 20))
+
 
 @dataclass(frozen=True)
 class VisionInfo(StreamInfo):
