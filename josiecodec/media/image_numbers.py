@@ -21,8 +21,9 @@ _MAX_CHUNKS = 1000
 Numbers = tuple[int | Points, int | float]
 
 
-def png_numbers(file: IO[bytes]) -> tuple[int, int] | None:
-    """Primaries and transfer function in the `cICP` chunk of a PNG, by H.273; None without.
+def png_numbers(file: IO[bytes]) -> tuple[int, int, bool] | None:
+    """Primaries and transfer function in the `cICP` chunk of a PNG, by H.273, and whether its values are in the narrow
+    range of video (16 to 235 of 8 bits); None without.
 
     The place in the file stays. A matrix other than RGB is against the standard, and such a chunk is not used.
     """
@@ -34,7 +35,7 @@ def png_numbers(file: IO[bytes]) -> tuple[int, int] | None:
             size, kind = int.from_bytes(head[:4], "big"), head[4:]
             if kind == b"cICP":
                 data = file.read(4)
-                return (data[0], data[1]) if len(data) == 4 and data[2] == 0 else None
+                return (data[0], data[1], data[3] == 0) if len(data) == 4 and data[2] == 0 else None
             if len(head) < 8 or kind in (b"IDAT", b"IEND"):
                 return None
             file.seek(size + 4, 1)
