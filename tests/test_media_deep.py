@@ -57,6 +57,23 @@ def test_premultiplied_transparency_of_sixteen_bits(tmp_path):
         error_of(path, chart() / 2 + 127.5)
 
 
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_a_coarse_grey_that_is_transparent(tmp_path, depth):
+    """Pillow compares the value of so many bits with those of eight."""
+    values = GREEN >> (8 - depth)
+    rows = [
+        np.packbits(row).tobytes() for row in np.unpackbits(values[..., None], -1)[..., 8 - depth :].reshape(64, -1)
+    ]
+    hidden = int(values[0, 0])
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 96, 64, depth, 0, 0, 0, 0)), (b"tRNS", struct.pack(">H", hidden))]
+    parts += [(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows))), (b"IEND", b"")]
+    chunks = [struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in parts]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    found = load_picture(tmp_path / "a.png")
+    assert np.array_equal(found.alpha.numpy() == 0, values == hidden)
+    assert np.abs(found.rgb[0].numpy() - values / (2**depth - 1)).max() < 0.003
+
+
 def test_a_fine_grey_that_is_transparent(tmp_path):
     values = GREEN.astype(np.uint16) * 257
     Image.fromarray(values).save(tmp_path / "a.png", transparency=int(values[0, 0]))

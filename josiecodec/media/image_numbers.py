@@ -18,6 +18,7 @@ ADOBE_GAMMA = 563 / 256
 NEAR_GAMMA, NEAR_POINT = 0.05, 0.003  # by which gamma and primaries may be off and still be those of sRGB
 _INTEROP, _INDEX = 0xA005, 1
 _MAX_CHUNKS = 1000
+_DEPTH, _KIND, _GREY = 24, 25, 0  # bytes of the header of PNG, and what the second is of greys
 Numbers = tuple[int | Points, int | float]
 
 
@@ -42,6 +43,18 @@ def png_numbers(file: IO[bytes]) -> tuple[int, int, bool] | None:
         return None
     finally:
         file.seek(place)
+
+
+def scale_hidden(image: Image.Image, head: bytes) -> None:
+    """Mend the grey of a PNG of two or four bits that means transparent, which Pillow leaves in steps of these.
+
+    Args:
+        image: of Pillow, not converted yet.
+        head: first bytes of the file.
+    """
+    hidden, depth = image.info.get("transparency"), head[_DEPTH]
+    if head[_KIND] == _GREY and depth in (2, 4) and isinstance(hidden, int):
+        image.info["transparency"] = hidden * 255 // ((1 << depth) - 1)
 
 
 def numbers_of(image: Image.Image) -> Numbers:

@@ -15,7 +15,7 @@ from .image_color import NARROW, NUMBERS, nclx_numbers
 from .image_fallback import deep_picture
 from .image_jxl import mend
 from .image_light import light_picture
-from .image_numbers import numbers_of, png_numbers
+from .image_numbers import numbers_of, png_numbers, scale_hidden
 from .image_photoshop import photoshop
 from .image_profile import hdr_numbers
 from .image_refused import refused_kind
@@ -67,6 +67,7 @@ def opened(source: str | Path | IO[bytes]) -> Iterator[Image.Image]:
             if image.format == "JXL":
                 image = mend(image, file, name)
             if image.format == "PNG":
+                scale_hidden(image, head)
                 told = png_numbers(file)
                 numbers, image.info[NARROW] = (None, False) if told is None else (told[:2], told[2])
             said = numbers if image.format == "PNG" else hdr_numbers(image.info.get("icc_profile"))
