@@ -82,9 +82,12 @@ def test_lossy_openexr_is_refused(tmp_path):
     (tmp_path / "a.exr").write_bytes(exr(light(chart() / 255), "RGB", compression=8))
     with pytest.raises(MediaError, match="compression DWA"):
         load_image(tmp_path / "a.exr")
-    (tmp_path / "a.exr").write_bytes(exr(light(chart() / 255), "RGB")[:2000])
-    with pytest.raises(MediaError, match="not an image that can be read"):
-        load_image(tmp_path / "a.exr")
+    data = exr(light(chart() / 255), "RGB")
+    strange = data.replace(b"\0chlist\0", b"\0chlost\0")
+    for damaged in (data[:2000], data[:100], strange, data.replace(b"dataWindow", b"dataWandow")):
+        (tmp_path / "a.exr").write_bytes(damaged)
+        with pytest.raises(MediaError, match="not an image that can be read"):
+            load_image(tmp_path / "a.exr")
 
 
 def test_radiance(tmp_path):

@@ -88,7 +88,8 @@ def _blended(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 def _png_frames(file: IO[bytes]) -> tuple[bytes, list[_Frame]]:
     """What all frames have of a header, behind the size; and the frames."""
     file.seek(len(_SIGNATURE))
-    header, found = b"", []
+    header = b""
+    found: list[_Frame] = []
     current: _Frame | None = None
     parts: list[tuple[int, int]] = []
     at = len(_SIGNATURE)
@@ -143,7 +144,8 @@ def _gif_frames(file: IO[bytes]) -> list[_Frame]:
     file.seek(0)
     head = file.read(13)
     count = 3 << ((head[10] & 7) + 1) if head[10] & 0x80 else 0
-    common, found = (13, count), []
+    common = 13, count
+    found: list[_Frame] = []
     file.seek(13 + count)
     seconds, dispose, hidden = 0.0, _KEEP, None
     while len(found) < MAX_FRAMES:
@@ -176,7 +178,7 @@ def _gif_frames(file: IO[bytes]) -> list[_Frame]:
 
 def _blocks(file: IO[bytes]) -> tuple[tuple[int, int], ...]:
     """Ranges of the data of sub-blocks; the file stands behind the last one, empty, then."""
-    found = []
+    found: list[tuple[int, int]] = []
     while size := int.from_bytes(file.read(1), "little"):
         found.append((file.tell(), size))
         file.seek(size, 1)

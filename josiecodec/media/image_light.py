@@ -25,6 +25,7 @@ _DWAA, _DWAB = 8, 9  # compressions of which FFmpeg (8.1) decodes alpha and sing
 _LINES = {2: 1, 3: 16, 4: 32, 5: 16, 6: 32, 7: 32}  # packed together, by compression
 _NO_LINES = 0x1A  # flags: tiles, deep, several parts
 _LINEAR = 8  # transfer function by H.273
+_MOST_PACKED = 1024  # pixels in a byte, at most
 _MAX_ATTRIBUTES = 1000
 # planes of FFmpeg's formats, in the order of red, green, blue, alpha
 _PLANES = {"gray": (0,), "gbrp": (2, 0, 1), "gbrap": (2, 0, 1, 3)}
@@ -70,13 +71,20 @@ def _decoded(file: IO[bytes], most: int) -> np.ndarray:
     """[H, W, 3 or 4] float32."""
     import av
 
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
     container: Any
-    with av.open(file) as container:
-        context = container.streams.video[0].codec_context
-        if context.width * context.height > most:
-            raise ValueError(f"{context.width} x {context.height} pixels are too many")
-        frame = next(container.decode(video=0))
+    try:
+        with av.open(file) as container:
+            context = container.streams.video[0].codec_context
+            pixels = context.width * context.height
+            if pixels > most:
+                raise ValueError(f"{context.width} x {context.height} pixels are too many")
+            if pixels > _MOST_PACKED * size:
+                raise ValueError("cut off")
+            frame = next(container.decode(video=0))
+    except (av.FFmpegError, StopIteration, IndexError) as error:
+        raise ValueError(str(getattr(error, "strerror", None) or "no picture in it")) from None
     form = frame.format.name
     layout, kind = next(
         ((layout, form.removeprefix(layout)) for layout in _PLANES if form.startswith(layout)), ("", "")
