@@ -20,7 +20,8 @@ MIXED = 1  # tools: probabilities mixed from several guesses, see `motion_mixed.
 SHAPES = 2  # patches whose luma is one block of 16 x 16
 WEAK = 8  # that a picture is filtered, see `vision/motion_enhance.py`: this is half the strength, twice it all
 FILTER = 3 * WEAK  # all bits of that, which every picture has
-TOOLS = MIXED | SHAPES | FILTER  # all that are known
+CARRIED = 32  # motions are taken over from pictures before, see `motion_carried.py`
+TOOLS = MIXED | SHAPES | FILTER | CARRIED  # all that are known
 MOST_KEPT = 8  # decoded pictures that later ones may refer to
 
 
