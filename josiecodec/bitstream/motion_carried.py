@@ -1,7 +1,7 @@
-"""Motions that a picture takes over from those decoded before: what moved there goes on at the same speed.
+"""Motions that patches may take over from pictures decoded before: what moved there goes on at the same speed.
 
-For each patch the motion of the picture nearest in time is followed back to where the patch comes from, and stretched
-to the references of the picture, both of them if there are two (cf. temporal vector prediction in H.265 and AV1).
+Where the motion at a patch says that it is in another picture, there the motion is looked up, and stretched to the
+references of the picture, both if there are two (cf. temporal prediction of vectors in H.265 and AV1).
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Speeds:
             moved, time = own[0], np.full(use.shape, sources[0], np.int64)
         else:
             moved, time = own[1] - own[0], np.full(use.shape, sources[1] - sources[0], np.int64)
-            for r in range(2):
-                alone = (use == r + 1) | (sources[0] == sources[1])
+            both = 0 if sources[0] != sources[1] else 3  # twice the same: the first vector
+            for r, alone in enumerate(((use == 1) | (use == both), use == 2)):
                 moved, time = np.where(alone[..., None], own[r], moved), np.where(alone, sources[r], time)
-        return Speeds(use > 0, moved * np.sign(time)[..., None], np.abs(time))
+        return Speeds(use > 0, moved * np.sign(time)[..., None], np.maximum(np.abs(time), 1))
 
 
 def carried(fields: dict[int, Speeds], shown: int, sources: tuple[int, ...], h: int, w: int) -> np.ndarray:

@@ -153,7 +153,7 @@ class MotionRows:
         parts: list[list[MotionPayload]] = []
         taken = 0
         for n, picture in enumerate(self.pictures):
-            opens = picture.key or (len(picture.head.references) == 1 and not self.pictures[n - 1].key)
+            opens = picture.key or (max(picture.head.references) < 0 and not self.pictures[n - 1].key)
             own = len(_sized(picture.to_bytes())) + (MAX_BYTES if self.times else 0)
             if not parts or opens or len(parts[-1]) == count or taken + own > size:
                 parts.append([])

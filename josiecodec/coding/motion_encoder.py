@@ -155,7 +155,7 @@ class MotionEncoder:
         count, first = len(self._waiting), self.taken - len(self._waiting)
         budget = self.rate.bits(self.size[0] * self.size[1], count, self._seconds)
         self._seconds = 0.0
-        self._plan_of_window = plan(first, self.taken, self._keys)
+        self._plan_of_window = plan(first, self.taken, self._keys, self._state.kept)
         size = step_size(_whole(self._step), False) / 16
         self._ahead = Lookahead(
             self._plan_of_window, lambda n: self._seen(n) if n >= first else None, size, TUNINGS[self.settings.tune]
