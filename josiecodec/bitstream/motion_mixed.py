@@ -16,8 +16,8 @@ from ..entropy.adaptive_bits import BitDecoder, Coder
 from ..entropy.mixing import logits, probabilities, rates
 from ..errors import FormatError
 from ..kernels import family, interpreted, ready
-from .motion_mixed_starts import starts
 from .motion_carried import Speeds, carried
+from .motion_mixed_starts import starts
 from .motion_payload import CARRIED, MOST_KEPT, SHAPES
 from .motion_syntax import MAX_LEVEL, MAX_OFFSET, MAX_VECTOR, UNIT, LevelChances, MotionPicture, PictureSyntax
 
@@ -168,8 +168,16 @@ class MixedSyntax:
         kinds, error = np.zeros((self.h, self.w), np.uint8), 0
         if picture.references:
             error, data = modes.code(
-                numbers, data, mixing, limits, layer, picture.references, *arrays[:3],
-                self.carried(picture.shown, picture.sources), self.past, kinds,
+                numbers,
+                data,
+                mixing,
+                limits,
+                layer,
+                picture.references,
+                *arrays[:3],
+                self.carried(picture.shown, picture.sources),
+                self.past,
+                kinds,
             )
         if not error:
             error, data = levels.code(

@@ -17,7 +17,7 @@ from .motion_merge import settle
 from .motion_trellis import WORTH, BlockBits, choose_levels
 
 LAMBDA = 0.09  # of squared error over squared step
-PRICE = 0.25  # of absolute error over step
+PRICE = 0.1  # of absolute error over step, in searches: `settle` pays for bits anew
 WHOLE_BITS = 1.5  # of a patch whose luma is one block
 WHOLE_WORTH = 0.9  # of a coefficient in steps, for such a block to be tried where four have no levels
 PATTERN_BITS, PATCH_BITS = 1.5, 3.0  # of a block that has levels beside one that has none, and of a patch

@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..bitstream.container import MAX_PAYLOAD
-from ..bitstream.motion_mixed import shaped, syntax_of
+from ..bitstream.motion_mixed import MixedSyntax, shaped, syntax_of
 from ..bitstream.motion_payload import CARRIED, MIXED, SHAPES, WEAK, MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MAX_OFFSET, UNIT, MotionPicture
 from ..entropy.adaptive_bits import BitEncoder
@@ -258,7 +258,7 @@ class MotionEncoder:
         return payload
 
     def _between(self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray) -> MotionPayload:
-        assert state.syntax is not None
+        assert isinstance(state.syntax, MixedSyntax)
         seen, shown, references = self._seen(planned.shown), planned.shown, planned.references
         known = [Seen(state.kept[r], coarse(state.kept[r].y)) for r in references]
         away = tuple(r - shown for r in references)

@@ -51,7 +51,8 @@ def settle(
         limits = np.ascontiguousarray(SATURATION * sizes * sizes), np.ascontiguousarray(prices)
         bit_costs = TAKEN_OVER, _BITS, NEW + (refs > 1) * OF_TWO
         moves = _AROUND, ROUNDS, NEAR_BY, LONGEST
-        kernels.settle(ready(picture.y, np.uint8), *near_and_far, vectors, carried, *limits, *bit_costs, *moves, PAD, out)
+        given = ready(picture.y, np.uint8), *near_and_far, vectors, ready(carried, np.int64)
+        kernels.settle(*given, *limits, *bit_costs, *moves, PAD, out)
         return out
     blocks = picture.y.reshape(h, PATCH, w, PATCH).transpose(0, 2, 1, 3).astype(np.int16)
     squares = [windows(r.reference.y, PATCH) for r in references]

@@ -131,8 +131,9 @@ def _same(a, b):
 
 
 @compiled(
-    "void(uint8[:, ::1], uint8[:, :, ::1], uint8[:, :, ::1], int32[:, :, :, ::1], int64[:, :, :, ::1], float64[:, ::1], "
-    "float64[:, ::1], float64[::1], float64[::1], float64, int64[:, ::1], int64[::1], float64, int64, int64, int32[:, :, ::1])"
+    "void(uint8[:, ::1], uint8[:, :, ::1], uint8[:, :, ::1], int32[:, :, :, ::1], int64[:, :, :, ::1], "
+    "float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64, int64[:, ::1], int64[::1], float64, int64, "
+    "int64, int32[:, :, ::1])"
 )
 def settle(
     picture,
