@@ -358,10 +358,11 @@ def _stream_infos(fields: list[Fields]) -> list[StreamInfo]:
                 raise FormatError("alpha does not follow an image that it fits")
             streams.append(AlphaInfo(*common, image.width, image.height))
         elif kind != VISION:
-            shape, more = numbers[:4], (numbers[4:] + [MAX_GAIN + 1, 0][len(numbers) - 4 :])
-            if more[1] > SYNTHETIC:
-                raise FormatError(f"sound of an origin {more[1]} that is not known")
-            streams.append(AudioInfo(*common, *shape, kind == IMAGE, more[0] - MAX_GAIN - 1, bool(more[1])))
+            rate, frame, original, channels, gain, origin = numbers + [MAX_GAIN + 1, 0][len(numbers) - 4 :]
+            if origin > SYNTHETIC:
+                raise FormatError(f"sound of an origin {origin} that is not known")
+            gain -= MAX_GAIN + 1
+            streams.append(AudioInfo(*common, rate, frame, original, channels, kind == IMAGE, gain, origin > 0))
         else:
             width, height, top, bottom, patch, group, *form = numbers
             if form and form[0] > GREY:

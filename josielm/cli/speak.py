@@ -52,8 +52,8 @@ def speak(
 
     With --file there is no TEXT, and OUT comes first. Nothing is random: the same text gives the same sound.
     """
-    if source is not None and text is not None and target is None:
-        text, target = None, Path(text)
+    if source is not None and text and target is None:
+        target, text = Path(text), None
     if (source is None) == (text is None):
         raise click.UsageError("give either a TEXT or --file")
     if target is not None and output is not None:

@@ -161,9 +161,10 @@ def _measured(clip: Recorded, latent_codes: LatentCodes, rate: int) -> Spoken:
     power = _sums(clip.wave.double().numpy() ** 2, begins, ends, 1 / rate)
     level = 0.5 * np.log(power / np.maximum((ends - begins) * rate, 1) + 1e-6)
     usual = np.stack([clip.seconds.numpy() * clip.speed, np.where(counts > 0, pitch - clip.semitones / 12, 0.0)])
-    numbers = (torch.tensor(np.asarray(x), dtype=torch.float32) for x in (pitch, counts / spans, level))
+    tone_of, voiced, energy = (torch.tensor(np.asarray(x), dtype=torch.float32) for x in (pitch, counts / spans, level))
     latents = latent_codes.latents(clip.wave).half().clone()
-    return Spoken(clip.ids, clip.seconds, *numbers, latents, torch.tensor(usual, dtype=torch.float32))
+    changed = torch.tensor(usual, dtype=torch.float32)
+    return Spoken(clip.ids, clip.seconds, tone_of, voiced, energy, latents, changed)
 
 
 def _sums(values: np.ndarray, begins: np.ndarray, ends: np.ndarray, step: float) -> np.ndarray:
