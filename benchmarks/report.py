@@ -11,6 +11,7 @@ ship are refused.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from josiecodec.evaluation.codecs import split
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+README = ROOT / "README.md"
 AUDIO, PICTURES = RESULTS / "quality_audio.json", RESULTS / "quality_pictures.json"
 AUDIO_MODEL, PICTURE_MODEL = "jodio-24k-v4", "jovio-16-v7"
 ABOUT = {
@@ -43,6 +45,10 @@ PICTURE_PEERS = {
 EARLIER_AUDIO = (
     *(f"{AUDIO_MODEL}@{n}" for n in ("9", "2.4k", "4.4k")),
     *("jodio-24k-v3@2.4k", "jodio-24k-v3@4.4k", "jodio-24k-v2@17", "jodio-24k-v2@32", "jodio-24k@9", "jodio-24k@32"),
+)
+BESIDE = (
+    *(f"{AUDIO_MODEL}@{setting}" for setting in ("9", "2.4k", "4.4k", "8.8k")),
+    *("codec2@1200", "codec2@3200", "opus@6", "opus@9"),
 )
 SIZES = (0.05, 0.1, 0.2, 0.4, 0.8)
 MOST = 0.9  # share of the pictures that a format must have made as small for its mean to stand beside others
@@ -267,8 +273,63 @@ def main() -> None:
     args = parser.parse_args()
     for folder, path in ((args.audio, AUDIO), (args.pictures, PICTURES)):
         if folder:
-            write(path, ABOUT[path], entries_of(folder))
+            entries, unfinished = entries_of(folder)
+            write(path, ABOUT[path], entries)
+            for codec in unfinished:
+                print(f"{codec}: not all files of {folder} were compared; left out")
     write_bytes(args.out, text().encode())
+    README.write_text(readme(README.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def readme(text: str) -> str:
+    """README.md with the tables between `<!-- results: NAME -->` and `<!-- end -->` written anew."""
+    audio, pictures, video = read(AUDIO), read(PICTURES), read_video(RESULTS / "video.json")
+    parts = {
+        "speech": lambda: own_table(audio),
+        "speech beside": lambda: beside_table(audio),
+        "photographs": lambda: size_table(pictures),
+        "video": lambda: video_bd(video),
+    }
+
+    def filled(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{parts[found[2]]()}{found[3]}"
+
+    return re.sub(r"(<!-- results: ([a-z ]+) -->)\n.*?(<!-- end -->)", filled, text, flags=re.DOTALL)
+
+
+def own_table(entries: dict[str, Entry]) -> str:
+    """Points of ours for speech."""
+    means = means_of({c: e for c, e in entries.items() if split(c)[0] == AUDIO_MODEL}, "speech", ("kbps", *SPEECH))
+    rows = []
+    for codec, m in sorted(means.items(), key=lambda pair: pair[1]["kbps"]):
+        setting = split(codec)[2]
+        name = f"by frame, `--kbps {float(setting[:-1]):.1f}`" if setting.endswith("k") else setting
+        scores = [f"{m['pesq_wb']:.2f}", f"{m['stoi']:.3f}", f"{m['si_sdr']:+.1f} dB", f"{m['mel']:.2f}"]
+        rows.append([name + (" (default)" if setting == "9" else ""), f"{m['kbps']:.2f}", *scores])
+    return table(["levels", "kbit/s", "PESQ-WB", "STOI", "SI-SDR", "mel distance"], rows)
+
+
+def beside_table(entries: dict[str, Entry]) -> str:
+    """Some points of ours and of others."""
+    means = means_of({c: entries[c] for c in BESIDE if c in entries}, "speech", ("kbps", "pesq_wb", "stoi"))
+    rows = [
+        [audio_name(codec), f"{m['kbps']:.2f}", f"{m['pesq_wb']:.2f}", f"{m['stoi']:.3f}"]
+        for codec, m in sorted(means.items(), key=lambda pair: pair[1]["kbps"])
+    ]
+    return table(["codec", "kbit/s", "PESQ-WB", "STOI"], rows)
+
+
+def size_table(entries: dict[str, Entry]) -> str:
+    """PSNR of photographs at each size."""
+    means = means_of(entries, "photographs", ("psnr",))
+    most = max(line["files"] for line in means.values())
+    formats = {PICTURE_MODEL: PICTURE_MODEL, **PICTURE_PEERS}
+    shown = {base: title for base, title in formats.items() if any(split(c)[0] == base for c in means)}
+    rows = []
+    for size in SIZES:
+        lines = [means.get(f"{base}@{size:g}" + ("" if base == PICTURE_MODEL else "bpp")) for base in shown]
+        rows.append([f"{size:g}", *(f"{m['psnr']:.1f}" if m and m["files"] >= MOST * most else "" for m in lines)])
+    return table(["bits per pixel", *shown.values()], rows)
 
 
 def text() -> str:

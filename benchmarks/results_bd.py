@@ -6,9 +6,10 @@ import numpy as np
 from results_files import Entry, means_of, rows_of
 
 from josiecodec.evaluation.bd_rates import between
-from josiecodec.evaluation.table import DRAWS, LOWER_IS_BETTER
+from josiecodec.evaluation.table import LOWER_IS_BETTER
 from josiecodec.metrics.bd_rate import CurvesError, bd_rate
 
+DRAWS = 500  # of the bootstrap
 BdRate = tuple[float, tuple[float, float] | None]  # percent, and its 95 % interval
 
 
@@ -21,7 +22,7 @@ def of_entries(
     used = {codec: entries[codec] for codec in (*anchor, *other) if codec in entries}
     if all(entry.get("columns") for entry in used.values()):
         rows = [row for row in rows_of(used) if row["label"] == label]
-        found = between(rows, [c for c in anchor if c in used], [c for c in other if c in used], measure)
+        found = between(rows, [c for c in anchor if c in used], [c for c in other if c in used], measure, DRAWS)
         if "refused" in found:
             return None
         return found["bd_rate"], (found["low"], found["high"]) if "low" in found else None

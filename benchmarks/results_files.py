@@ -32,15 +32,17 @@ class ResultsError(CodecError):
     """Results that do not belong together."""
 
 
-def entries_of(folder: Path) -> dict[str, Entry]:
-    """Entries of a comparison that `josiecodec eval` wrote with `--out`, by codec.
+def entries_of(folder: Path) -> tuple[dict[str, Entry], list[str]]:
+    """Entries of a comparison that `josiecodec eval` wrote with `--out`, by codec, and names of codecs that it has not
+    gone through to the end.
 
     Raises:
-        ResultsError: if there is none.
+        ResultsError: if there is none, or rows of a codec are of different versions or weights.
     """
     found: dict[str, Entry] = {}
-    rows = Rows(folder / "rows.jsonl").rows.values()
-    for row in rows:
+    tried: dict[str, int] = {}
+    for row in Rows(folder / "rows.jsonl").rows.values():
+        tried[row["codec"]] = tried.get(row["codec"], 0) + 1
         if "error" in row:
             continue
         entry = found.setdefault(row["codec"], {name: row.get(name, "") for name in ORIGIN} | {"files": []})
@@ -50,7 +52,8 @@ def entries_of(folder: Path) -> dict[str, Entry]:
         entry["files"].append(_flat(row))
     if not found:
         raise ResultsError(f"{folder}: no rows of a comparison")
-    return {codec: _columns(entry) for codec, entry in found.items()}
+    unfinished = [codec for codec in found if tried[codec] < max(tried.values())]
+    return {codec: _columns(entry) for codec, entry in found.items() if codec not in unfinished}, unfinished
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
