@@ -21,6 +21,7 @@ from results_video import VIDEO_CODECS, read_video, video_means
 
 from josiecodec.atomic import write_bytes
 from josiecodec.evaluation.codecs import split
+from josiecodec.evaluation.table import at_rate
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -50,6 +51,8 @@ BESIDE = (
     *(f"{AUDIO_MODEL}@{setting}" for setting in ("9", "2.4k", "4.4k", "8.8k")),
     *("codec2@1200", "codec2@3200", "opus@6", "opus@9"),
 )
+PICTURE_SCORES = ("bpp", "psnr", "ms_ssim")
+FIXED = {"avif-slow": "AVIF, speed 4", "webp": "WebP", "jpeg2000": "JPEG 2000", "jpeg": "JPEG"}
 SIZES = (0.05, 0.1, 0.2, 0.4, 0.8)
 MOST = 0.9  # share of the pictures that a format must have made as small for its mean to stand beside others
 SPEECH = {"pesq_wb": ("PESQ-WB", 2), "stoi": ("STOI", 3), "estoi": ("ESTOI", 3), "si_sdr": ("SI-SDR", 1),
@@ -165,6 +168,26 @@ def picture_bd(entries: dict[str, Entry], base: str, own: list[str], label: str,
     return of_entries(entries, common, own, label, "bpp", measure)
 
 
+def fixed_table(entries: dict[str, Entry]) -> str:
+    """PSNR and MS-SSIM of all pictures at each size, read off between settings that are the same for all of them."""
+    rows = []
+    own = means_of({f"{PICTURE_MODEL}@{s:g}": entries[f"{PICTURE_MODEL}@{s:g}"] for s in SIZES}, "", PICTURE_SCORES)
+    formats = {f"**{PICTURE_MODEL}**": own}
+    means = means_of(entries, "pictures", ())
+    for base, title in FIXED.items():
+        formats[title] = {c: line for c, line in means.items() if split(c)[0] == base}
+    for title, lines in formats.items():
+        cells = []
+        for size in SIZES:
+            psnr, similar = (at_rate(list(lines.values()), "bpp", size, name) for name in ("psnr", "ms_ssim"))
+            if title.startswith("**"):
+                line = lines[f"{PICTURE_MODEL}@{size:g}"]
+                psnr, similar = line["psnr"], line["ms_ssim"]
+            cells.append(f"{psnr:.2f} / {similar:.3f}" if psnr and similar else "")
+        rows.append([title, *cells])
+    return table(["format", *(f"{size:g}" for size in SIZES)], rows)
+
+
 def picture_cell(line: dict | None, most: int) -> str:
     """PSNR and MS-SSIM at a size; how many pictures have none that is so small."""
     if line is None:
@@ -217,7 +240,9 @@ def earlier_pictures(entries: dict[str, Entry]) -> str:
     means = means_of(entries, "pictures", ("psnr", "ms_ssim"))
     means |= means_of({c: e for c, e in entries.items() if split(c)[0] == PICTURE_MODEL}, "", ("psnr", "ms_ssim"))
     sizes, rows = (0.2, 0.4), []
-    for base in sorted({split(codec)[0] for codec in means}, key=lambda name: (len(name), name), reverse=True):
+    family = PICTURE_MODEL.split("-v")[0]
+    models = {split(codec)[0] for codec in means if split(codec)[0].startswith(family)}
+    for base in sorted(models, key=lambda name: (len(name), name), reverse=True):
         lines = [means.get(f"{base}@{size:g}") for size in sizes]
         rows.append([base, *(f"{m['psnr']:.2f} / {m['ms_ssim']:.3f}" if m else "" for m in lines)])
     return table(["model", *(f"{size:g} bits per pixel" for size in sizes)], rows)
@@ -346,6 +371,7 @@ def text() -> str:
             "music": lambda: audio_table(now, "music"),
             "music_bd": lambda: audio_bd(now, "music"),
             "photographs": lambda: picture_table(pictures, "photographs"),
+            "fixed": lambda: fixed_table(pictures),
             "screens": lambda: picture_table(pictures, "screens"),
             "video": lambda: video_table(video),
             "video_bd": lambda: video_bd(video),
