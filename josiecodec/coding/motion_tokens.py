@@ -106,10 +106,11 @@ def tokens_of(codec: VisionFiles, info: VisionInfo, payloads: Iterable[MotionPay
                 tables = codec.tables if head.coded else None
                 base = unpack_rows(head.base, h, w, info.levels, codec.codebook_size, head.coded, tables)
         picture = MotionPicture.empty(head.layer, len(head.references), h, w, head.varied, shaped(syntax))
+        picture.shown, picture.sources = number + head.later, head.references
         decoder = BitDecoder(payload.bits)
         syntax.code(decoder, picture, head.step)
         check_end(decoder)
-        shown = number + head.later
+        shown = picture.shown
         references = tuple(shown + n for n in head.references)
         codes = to_codes(picture.levels)
         offsets = picture.offsets if head.varied else None
@@ -167,8 +168,9 @@ def payloads_of(codec: VisionFiles, pictures: Iterable[PictureTokens]) -> Iterat
         offsets = np.zeros((h, w), np.int8) if p.offsets is None else p.offsets
         levels = from_codes(p.codes)
         picture = MotionPicture(p.layer, len(p.references), p.uses, p.vectors, levels, offsets, varied, p.shapes)
-        syntax.code(encoder, picture, p.step)
         references = tuple(r - p.shown for r in p.references)
+        picture.shown, picture.sources = p.shown, references
+        syntax.code(encoder, picture, p.step)
         head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded, p.parities, varied, p.tools)
         yield MotionPayload(head, encoder.finish())
 
