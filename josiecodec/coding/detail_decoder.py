@@ -59,6 +59,15 @@ def with_detail(
     return out
 
 
+def drawn(network: DecodingNetwork, rows: PatchRows) -> np.ndarray:
+    """The picture [1, 3, H, W] in [0, 1] of rows with detail and without patches of few colours.
+
+    Raises:
+        FormatError: if the detail is not in order.
+    """
+    return with_detail(network, network.base(rows), rows, [None] * len(rows.details)).clip(0, 1)
+
+
 def part_detail(
     network: DecodingNetwork, coder: DetailCoder, rows: PatchRows, part: DetailPart, screen: Screen | None
 ) -> tuple[DetailSteps, np.ndarray]:

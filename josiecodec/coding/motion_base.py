@@ -7,7 +7,7 @@ up to the next key picture. Parities of the encoder take it out.
 from __future__ import annotations
 
 import warnings
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,6 +21,10 @@ class KeyNetwork(Protocol):
 
     @property
     def codebook_size(self) -> int: ...
+    @property
+    def detail(self) -> Any:
+        """The numbers of its detail layer, or None."""
+
     def grid(self, height: int, width: int) -> tuple[int, int]: ...
 
     def key_picture(self, rows: PatchRows, height: int, width: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..bitstream.model_tables import read_once
 from ..bitstream.patch_payload import PatchRows
+from ..coding.detail_decoder import drawn
 from ..coding.preview import pooled
 from ..coding.vision_identity import VisionStreams
 from ..entropy.code_tables import EntropyTables
@@ -147,6 +148,8 @@ class PictureCodec(VisionStreams):
 
     def key_picture(self, rows: PatchRows, height: int, width: int) -> np.ndarray:
         """See `KeyNetwork`."""
+        if rows.details:
+            return drawn(self, rows)[0, :, :height, :width]
         return self.base(rows)[0, :, :height, :width].clip(0, 1)
 
     def base_rows(self, rows: PatchRows) -> PictureRows:
