@@ -178,7 +178,8 @@ def test_logarithms_are_exact():
 
 def test_videos_are_those_of_torch_but_for_how_bases_of_key_pictures_are_rounded(ours, light, monkeypatch):
     film = [np.roll(scene(50, 70)[0, :, 0].numpy(), 2 * n, 2) for n in range(9)]
-    monkeypatch.setattr(light, "key_picture", ours.key_picture)
+    for network in ("base", "smoothed"):
+        monkeypatch.setattr(light, network, getattr(ours.picture_network(), network))
     made = []
     for codec in (ours, light):
         encoder = video_encoder(codec, Rate(kbps=150), (50, 70), Fraction(10))

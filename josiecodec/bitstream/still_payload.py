@@ -5,6 +5,7 @@ Each part has the rows that a block of a still picture would have; see docs/form
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..entropy.code_tables import EntropyTables
@@ -16,6 +17,18 @@ def still_parts(height: int, columns: int) -> list[tuple[int, int]]:
     """Rows of patches of each part, as first and behind the last."""
     rows = block_rows(columns)
     return [(first, min(first + rows, height)) for first in range(0, height, rows)]
+
+
+def with_parts(rows: PatchRows, parts: Sequence[bytes]) -> PatchRows:
+    """A base with the parts of its detail.
+
+    Raises:
+        CodesError: if these are too few or too many.
+    """
+    places = still_parts(*rows.counts.shape)
+    if len(parts) != len(places):
+        raise CodesError(f"{len(parts)} parts of the detail of a picture that has {len(places)}")
+    return replace(rows, details=tuple(DetailPart(a, b - a, part) for (a, b), part in zip(places, parts)))
 
 
 def pack_still(
@@ -49,10 +62,8 @@ def unpack_still(
     Raises:
         FormatError: if it is not in order.
     """
-    details = []
-    for first, last in still_parts(rows, columns):
+    parts = []
+    for _ in still_parts(rows, columns):
         part, data = taken_off(data, "the detail layer")
-        details.append(DetailPart(first, last - first, part))
-    return replace(
-        unpack_rows(data, rows, columns, levels, codebook_size, coded, tables), details=tuple(details)
-    )
+        parts.append(part)
+    return with_parts(unpack_rows(data, rows, columns, levels, codebook_size, coded, tables), parts)

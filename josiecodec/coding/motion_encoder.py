@@ -32,8 +32,8 @@ from .motion_keys import KeyBases, VideoNetwork
 from .motion_lookahead import TUNINGS, Lookahead, Vectors, near_vectors
 from .motion_pictures import Decoded, grey
 from .motion_plan import DISTANCE, Planned, plan
-from .motion_stills import KeyStills
 from .motion_rate import EVEN, LEAST, MOST, OFF, Course, Forecast
+from .motion_stills import KeyStills
 
 TOOLS = MIXED | SHAPES  # of all videos
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
@@ -74,6 +74,7 @@ class MotionEncoder:
         settings: of the encoder; None for those of the network.
         tables: entropy tables of the model, if it has any.
         key_seconds: after which a key picture comes at the latest.
+        stills: whether key pictures are coded as still pictures, if the model has a detail layer.
     """
 
     def __init__(
@@ -114,7 +115,9 @@ class MotionEncoder:
         self._vectors: Vectors = {}  # of the window, as they were found last
         self._fields: dict[int, tuple[MotionField, int]] = {}  # of its pictures, and for which step
         self._bases = KeyBases(network, self.settings, tables, size)
-        self._stills = KeyStills(network, self.settings, tables, size) if stills and network.detail is not None else None
+        self._stills = (
+            KeyStills(network, self.settings, tables, size) if stills and network.detail is not None else None
+        )
 
     def _first_step(self) -> float:
         if self.rate.bpp is None and self.rate.kbps is None:
@@ -241,8 +244,9 @@ class MotionEncoder:
     def _key(
         self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray, wanted: np.ndarray
     ) -> MotionPayload:
+        assert self._ahead is not None
         seen = self._seen(planned.shown)
-        still = self._stills and self._stills.still(planned.shown, seen.planes, wanted)
+        still = self._stills and self._stills.still(planned.shown, seen.planes, wanted, self._ahead.errors(planned))
         flat = flat_patches(seen.planes).any()
         if still and not flat:
             base, coded, parities, planes = still

@@ -14,14 +14,15 @@ from ..vision.detail_steps import FINEST, PER_OCTAVE
 from ..vision.motion_planes import Planes, to_rgb
 from .motion_base import protected_base
 from .motion_keys import Base, VideoNetwork, padded
+from .motion_rate import patch_bits
 from .picture_base import LAST_STEP, PictureBase
 from .picture_tools import Tools
 
-STEP_RATIO = 1.6  # of a step of the detail, over that of levels, at the same lambda
+STEP_RATIO = 1.45  # of a step of the detail, over that of levels, at the same lambda
 SPREAD = 1.0  # power of the lambda of a patch beside that of the picture
 DEAREST = 4.0  # that a bit of a patch can be beside the usual one
 MOTION_OCTAVE = 16  # steps of levels that are twice as large
-SAME_STILL = 3  # steps of the detail that are taken as one
+PER_STEP = 4  # parts of a step of the detail that are told apart
 
 
 class KeyStills:
@@ -46,7 +47,7 @@ class KeyStills:
         """All of a window that is done."""
         self._bases, self._stills = {}, {}
 
-    def still(self, shown: int, planes: Planes, wanted: np.ndarray) -> Base | None:
+    def still(self, shown: int, planes: Planes, wanted: np.ndarray, errors: np.ndarray) -> Base | None:
         """A key picture: its payload, whether it is range coded, its parities, and what it shows; None if it cannot be
         coded that way.
 
@@ -54,29 +55,31 @@ class KeyStills:
             shown: its place in time.
             planes: what it is to show.
             wanted: float [h, w], the steps of levels that its patches would have.
+            errors: float [h, w], absolute errors of its patches as they are predicted from themselves.
         """
-        index = detail_step(float(np.median(wanted)))
-        if (shown, index) not in self._stills:
-            self._stills[shown, index] = self._coded(shown, planes, wanted, index)
-        return self._stills[shown, index]
+        usual = float(np.average(wanted, weights=patch_bits(errors, wanted, True)))
+        place = round(PER_STEP * detail_step(usual))
+        if (shown, place) not in self._stills:
+            self._stills[shown, place] = self._coded(shown, planes, wanted - usual, place / PER_STEP)
+        return self._stills[shown, place]
 
-    def _coded(self, shown: int, planes: Planes, wanted: np.ndarray, index: int) -> Base | None:
+    def _coded(self, shown: int, planes: Planes, coarser: np.ndarray, step: float) -> Base | None:
         network, tools = self.network, self.tools
         if shown not in self._bases:
             picture = padded(to_rgb(planes, *self.size), network.patch)[None]
             self._bases[shown] = PictureBase.coded(tools, picture, tools.network.still_latent(picture))
         base = self._bases[shown]
-        dearer = 2.0 ** (2 * SPREAD * (wanted - np.median(wanted)) / MOTION_OCTAVE)
-        base.prices = dearer.clip(1 / DEAREST, DEAREST)
-        rows = base.with_detail(tools.fineness(index))
+        base.prices = (2.0 ** (2 * SPREAD * coarser / MOTION_OCTAVE)).clip(1 / DEAREST, DEAREST)
+        index = min(max(round(step), 0), LAST_STEP)
+        rows = base.with_detail(tools.fineness(index, 2 ** (2 * (step - index) / PER_OCTAVE)))
         if len(rows.details) != len(base.parts):  # more than a block holds
             return None
         payload, coded = pack_still(rows, network.n_q, network.codebook_size, tools.tables)
-        shows, parities = protected_base(network, rows, *self.size)
+        shows, parities = protected_base(network, rows, *self.size, base.decoded)
         return (payload, coded, parities, shows) if parities and len(payload) <= MAX_BASE else None
 
 
-def detail_step(step: float) -> int:
-    """The step of the detail at the lambda of a step of levels."""
-    index = PER_OCTAVE * (math.log2(STEP_RATIO / FINEST) + step / MOTION_OCTAVE)
-    return min(max(SAME_STILL * round(index / SAME_STILL), 0), LAST_STEP)
+def detail_step(step: float) -> float:
+    """The step of the detail at the lambda of a step of levels; what is between two steps is for the price of bits."""
+    place = PER_OCTAVE * (math.log2(STEP_RATIO / FINEST) + step / MOTION_OCTAVE)
+    return min(max(place, 0.0), float(LAST_STEP))

@@ -182,7 +182,8 @@ class PictureBase:
         if not self.tools.coder.shapes:
             return None
         close = (part, step)
-        if self.counts.size > HALVED and part not in self.sample:  # once is enough
+        # Once is enough for large pictures, and for videos, whose steps change a little from try to try.
+        if self.prices is not None or (self.counts.size > HALVED and part not in self.sample):
             close = next((key for key in self._shapes if key[0] == part and abs(key[1] - step) <= CLOSE_STEP), close)
         known = self._shapes.get(close)
         if known is None:

@@ -146,10 +146,10 @@ class PictureCodec(VisionStreams):
         """Rows and columns of patches of a picture."""
         return -(-height // self.patch), -(-width // self.patch)
 
-    def key_picture(self, rows: PatchRows, height: int, width: int) -> np.ndarray:
+    def key_picture(self, rows: PatchRows, height: int, width: int, base: np.ndarray | None = None) -> np.ndarray:
         """See `KeyNetwork`."""
         if rows.details:
-            return drawn(self, rows)[0, :, :height, :width]
+            return drawn(self, rows, base)[0, :, :height, :width]
         return self.base(rows)[0, :, :height, :width].clip(0, 1)
 
     def base_rows(self, rows: PatchRows) -> PictureRows:
