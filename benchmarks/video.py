@@ -55,7 +55,7 @@ def read(path: Path, pictures: int) -> tuple[Tensor, Fraction]:
 
 def ours(x: Tensor, rate: Fraction, kbps: float, tune: Tune = "psnr") -> Coded:
     """By the package."""
-    codec: Any = josiecodec.load("jovio-16")
+    codec: Any = josiecodec.load("jovio-16-v7")
     settings = dataclasses.replace(codec.settings, tune=tune)
     begin = time.process_time()
     data = codec.compress(x, kbps=kbps, pictures_per_second=rate, settings=settings)

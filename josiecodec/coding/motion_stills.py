@@ -70,7 +70,7 @@ class KeyStills:
             self._bases[shown] = PictureBase.coded(tools, picture, tools.network.still_latent(picture))
         base = self._bases[shown]
         base.prices = (2.0 ** (2 * SPREAD * coarser / MOTION_OCTAVE)).clip(1 / DEAREST, DEAREST)
-        index = min(max(round(step), 0), LAST_STEP)
+        index = min(round(step), LAST_STEP)
         rows = base.with_detail(tools.fineness(index, 2 ** (2 * (step - index) / PER_OCTAVE)))
         if len(rows.details) != len(base.parts):  # more than a block holds
             return None
@@ -80,6 +80,7 @@ class KeyStills:
 
 
 def detail_step(step: float) -> float:
-    """The step of the detail at the lambda of a step of levels; what is between two steps is for the price of bits."""
+    """The step of the detail at the lambda of a step of levels; what is between two steps, or
+    beyond the last one, is for the price of bits."""
     place = PER_OCTAVE * (math.log2(STEP_RATIO / FINEST) + step / MOTION_OCTAVE)
-    return min(max(place, 0.0), float(LAST_STEP))
+    return max(place, 0.0)
