@@ -22,6 +22,7 @@ STEP_RATIO = 1.45  # of a step of the detail, over that of levels, at the same l
 SPREAD = 1.0  # power of the lambda of a patch beside that of the picture
 DEAREST = 4.0  # that a bit of a patch can be beside the usual one
 MOTION_OCTAVE = 16  # steps of levels that are twice as large
+COARSE = 100.0  # step of the detail beyond which bases take fewer bits, too
 PER_STEP = 4  # parts of a step of the detail that are told apart
 
 
@@ -67,7 +68,8 @@ class KeyStills:
         network, tools = self.network, self.tools
         if shown not in self._bases:
             picture = padded(to_rgb(planes, *self.size), network.patch)[None]
-            self._bases[shown] = PictureBase.coded(tools, picture, tools.network.still_latent(picture))
+            dearer = 2 ** (2 * max(step - COARSE, 0.0) / PER_OCTAVE)
+            self._bases[shown] = PictureBase.coded(tools, picture, tools.network.still_latent(picture), dearer)
         base = self._bases[shown]
         base.prices = (2.0 ** (2 * SPREAD * coarser / MOTION_OCTAVE)).clip(1 / DEAREST, DEAREST)
         index = min(round(step), LAST_STEP)
