@@ -25,6 +25,7 @@ MOTION = {  # of pictures of videos with motion
     "video_with_motion": ("shown", "step", "uses", "vectors", "codes"),
     "video_with_varied_steps": ("shown", "step", "uses", "vectors", "codes", "offsets"),
     "video_with_tools": ("shown", "step", "uses", "vectors", "codes", "offsets", "tools", "shapes"),
+    "video_with_carried_motion": ("shown", "step", "uses", "vectors", "codes", "offsets", "tools", "shapes"),
     "video_with_filter": ("shown", "step", "uses", "vectors", "codes", "offsets", "tools", "shapes"),
     "video_with_stills": ("shown", "step", "uses", "vectors", "codes", "tools"),
 }

@@ -20,8 +20,9 @@ MIXED = 1  # tools: probabilities mixed from several guesses, see `motion_mixed.
 SHAPES = 2  # patches whose luma is one block of 16 x 16
 WEAK = 8  # that a picture is filtered, see `vision/motion_enhance.py`: this is half the strength, twice it all
 FILTER = 3 * WEAK  # all bits of that, which every picture has
+CARRIED = 32  # motions are taken over from pictures before, see `motion_carried.py`
 STILL = 64  # the key picture is coded as a still picture, see `still_payload.py`; it may have no levels on top
-TOOLS = MIXED | SHAPES | FILTER | STILL  # all that are known
+TOOLS = MIXED | SHAPES | FILTER | CARRIED | STILL  # all that are known
 MOST_KEPT = 8  # decoded pictures that later ones may refer to
 
 
@@ -165,7 +166,7 @@ class MotionRows:
         parts: list[list[MotionPayload]] = []
         taken = 0
         for n, picture in enumerate(self.pictures):
-            opens = picture.key or (len(picture.head.references) == 1 and not self.pictures[n - 1].key)
+            opens = picture.key or (max(picture.head.references) < 0 and not self.pictures[n - 1].key)
             own = len(_sized(picture.to_bytes())) + (MAX_BYTES if self.times else 0)
             if not parts or opens or len(parts[-1]) == count or taken + own > size:
                 parts.append([])

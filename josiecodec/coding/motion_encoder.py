@@ -15,8 +15,8 @@ from fractions import Fraction
 import numpy as np
 
 from ..bitstream.container import MAX_PAYLOAD
-from ..bitstream.motion_mixed import shaped, syntax_of
-from ..bitstream.motion_payload import MIXED, SHAPES, STILL, WEAK, MotionPayload, MotionRows, PictureHead
+from ..bitstream.motion_mixed import MixedSyntax, shaped, syntax_of
+from ..bitstream.motion_payload import CARRIED, MIXED, SHAPES, STILL, WEAK, MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MAX_OFFSET, UNIT, MotionPicture
 from ..entropy.adaptive_bits import BitEncoder
 from ..entropy.code_tables import EntropyTables
@@ -35,7 +35,7 @@ from .motion_plan import DISTANCE, Planned, plan
 from .motion_rate import EVEN, LEAST, MOST, OFF, Course, Forecast
 from .motion_stills import KeyStills
 
-TOOLS = MIXED | SHAPES  # of all videos
+TOOLS = MIXED | SHAPES | CARRIED  # of all videos
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
 WINDOW = 256  # pictures, at most
 KEY_SECONDS = 10.0
@@ -161,7 +161,7 @@ class MotionEncoder:
         count, first = len(self._waiting), self.taken - len(self._waiting)
         budget = self.rate.bits(self.size[0] * self.size[1], count, self._seconds)
         self._seconds = 0.0
-        self._plan_of_window = plan(first, self.taken, self._keys)
+        self._plan_of_window = plan(first, self.taken, self._keys, self._state.kept)
         size = step_size(_whole(self._step), False) / 16
         self._ahead = Lookahead(
             self._plan_of_window, lambda n: self._seen(n) if n >= first else None, size, TUNINGS[self.settings.tune]
@@ -281,26 +281,28 @@ class MotionEncoder:
         return payload
 
     def _between(self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray) -> MotionPayload:
-        assert state.syntax is not None
+        assert isinstance(state.syntax, MixedSyntax)
         seen, shown, references = self._seen(planned.shown), planned.shown, planned.references
         known = [Seen(state.kept[r], coarse(state.kept[r].y)) for r in references]
+        away = tuple(r - shown for r in references)
         motion, at = self._fields.get(shown, (None, 0))
         if motion is None or abs(step - at) > SAME_MOTION:
             hints = [near_vectors(self._vectors, shown, r) for r in references]
             had = [self._vectors.get((shown, r)) for r in references]
             sizes = sizes_of(step, UNIT * offsets.astype(int))[0] / 16
-            motion, found = choose_motion(seen, known, hints, sizes, had, motion is not None)
+            carried = state.syntax.carried(shown, away)
+            motion, found = choose_motion(seen, known, hints, sizes, had, motion is not None, carried)
             self._vectors.update({(shown, r): v for r, v in zip(references, found)})
             self._fields[shown] = motion, step
         picture = MotionPicture.empty(planned.layer, len(references), *self._grid, shaped=shaped(state.syntax))
         picture.uses, picture.vectors = motion.uses, motion.vectors
+        picture.shown, picture.sources = shown, away
         prediction = compensate([r.planes.reference for r in known], motion)
         step, offsets = within_reach(seen.planes, prediction, step, offsets, False)
         planes = code_picture(seen, prediction, picture, step, offsets, state.syntax.level_chances(planned.layer))
         planes, strength = best_filtered(seen.planes, planes, step, picture)
         encoder = BitEncoder()
         state.syntax.code(encoder, picture, step)
-        away = tuple(r - shown for r in references)
         head = PictureHead(planned.layer, step, shown - state.coded, away, varied=True, tools=strength * WEAK)
         state.keep(shown, planes, planned.layer)
         return MotionPayload(head, encoder.finish())

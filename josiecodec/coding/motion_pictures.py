@@ -100,6 +100,7 @@ class PictureDecoder:
             references, prediction = [state.kept[shown + n] for n in head.references], None
         assert state.syntax is not None
         picture = MotionPicture.empty(head.layer, len(references), self.h, self.w, head.varied, shaped(state.syntax))
+        picture.shown, picture.sources = shown, head.references
         if not payload.bare:
             decoder = BitDecoder(payload.bits)
             state.syntax.code(decoder, picture, head.step)

@@ -109,11 +109,12 @@ def tokens_of(codec: VisionFiles, info: VisionInfo, payloads: Iterable[MotionPay
                 unpack = unpack_still if head.still else unpack_rows
                 base = unpack(head.base, h, w, info.levels, codec.codebook_size, head.coded, tables)
         picture = MotionPicture.empty(head.layer, len(head.references), h, w, head.varied, shaped(syntax))
+        picture.shown, picture.sources = number + head.later, head.references
         if not payload.bare:
             decoder = BitDecoder(payload.bits)
             syntax.code(decoder, picture, head.step)
             check_end(decoder)
-        shown = number + head.later
+        shown = picture.shown
         references = tuple(shown + n for n in head.references)
         codes = to_codes(picture.levels)
         offsets = picture.offsets if head.varied else None
@@ -171,12 +172,13 @@ def payloads_of(codec: VisionFiles, pictures: Iterable[PictureTokens]) -> Iterat
         offsets = np.zeros((h, w), np.int8) if p.offsets is None else p.offsets
         levels = from_codes(p.codes)
         picture = MotionPicture(p.layer, len(p.references), p.uses, p.vectors, levels, offsets, varied, p.shapes)
+        references = tuple(r - p.shown for r in p.references)
+        picture.shown, picture.sources = p.shown, references
         bits = b""
         if varied or (p.codes >= 0).any() or p.layer or not (p.tools or 0) & STILL:
             encoder = BitEncoder()
             syntax.code(encoder, picture, p.step)
             bits = encoder.finish()
-        references = tuple(r - p.shown for r in p.references)
         head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded, p.parities, varied, p.tools)
         yield MotionPayload(head, bits)
 
