@@ -42,7 +42,7 @@ from josiecodec.metrics.vision import frame_difference_psnr, ms_ssim, psnr
 from josiecodec.settings import Tune
 
 OURS = "josiecodec"
-MODEL = "jovio-16"
+MODEL = "jovio-16-v7"
 
 
 def read(path: Path, pictures: int) -> tuple[Tensor, Fraction]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..bitstream.container import MAX_PAYLOAD
 from ..bitstream.motion_mixed import MixedSyntax, shaped, syntax_of
-from ..bitstream.motion_payload import CARRIED, MIXED, SHAPES, WEAK, MotionPayload, MotionRows, PictureHead
+from ..bitstream.motion_payload import CARRIED, MIXED, SHAPES, STILL, WEAK, MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MAX_OFFSET, UNIT, MotionPicture
 from ..entropy.adaptive_bits import BitEncoder
 from ..entropy.code_tables import EntropyTables
@@ -33,6 +33,7 @@ from .motion_lookahead import TUNINGS, Lookahead, Vectors, near_vectors
 from .motion_pictures import Decoded, grey
 from .motion_plan import DISTANCE, Planned, plan
 from .motion_rate import EVEN, LEAST, MOST, OFF, Course, Forecast
+from .motion_stills import KeyStills
 
 TOOLS = MIXED | SHAPES | CARRIED  # of all videos
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
@@ -73,6 +74,7 @@ class MotionEncoder:
         settings: of the encoder; None for those of the network.
         tables: entropy tables of the model, if it has any.
         key_seconds: after which a key picture comes at the latest.
+        stills: whether key pictures are coded as still pictures, if the model has a detail layer.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class MotionEncoder:
         settings: EncoderSettings | None = None,
         tables: EntropyTables | None = None,
         key_seconds: float = KEY_SECONDS,
+        stills: bool = True,
     ):
         self.network, self.rate, self.size, self.per_second = network, rate, size, pictures_per_second
         self.settings = settings or network.settings
@@ -112,6 +115,9 @@ class MotionEncoder:
         self._vectors: Vectors = {}  # of the window, as they were found last
         self._fields: dict[int, tuple[MotionField, int]] = {}  # of its pictures, and for which step
         self._bases = KeyBases(network, self.settings, tables, size)
+        self._stills = (
+            KeyStills(network, self.settings, tables, size) if stills and network.detail is not None else None
+        )
 
     def _first_step(self) -> float:
         if self.rate.bpp is None and self.rate.kbps is None:
@@ -169,6 +175,8 @@ class MotionEncoder:
         self._state = run.state
         self._waiting, self._vectors, self._fields, self._ahead = [], {}, {}, None
         self._bases.forget()
+        if self._stills:
+            self._stills.forget()
         self._keys = {k for k in self._keys if k >= self.taken}
         return [MotionRows(part, self._grid[0]) for part in run.parts]
 
@@ -223,16 +231,31 @@ class MotionEncoder:
         offsets = np.rint((np.clip(wanted, 0, MAX_STEP) - step) / UNIT).clip(-MAX_OFFSET, MAX_OFFSET).astype(np.int8)
         while True:
             trial = state.copy()
-            payload = (self._between if planned.references else self._key)(trial, planned, step, offsets)
+            payload = (
+                self._between(trial, planned, step, offsets)
+                if planned.references
+                else self._key(trial, planned, step, offsets, wanted)
+            )
             if len(payload.to_bytes()) <= MAX_PICTURE or step == MAX_STEP:
                 state.syntax, state.kept, state.coded = trial.syntax, trial.kept, trial.coded
                 return payload
-            step = min(step + COARSER, MAX_STEP)
+            step, wanted = min(step + COARSER, MAX_STEP), wanted + COARSER
 
-    def _key(self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray) -> MotionPayload:
+    def _key(
+        self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray, wanted: np.ndarray
+    ) -> MotionPayload:
+        assert self._ahead is not None
         seen = self._seen(planned.shown)
+        still = self._stills and self._stills.still(planned.shown, seen.planes, wanted, self._ahead.errors(planned))
+        flat = flat_patches(seen.planes).any()
+        if still and not flat:
+            base, coded, parities, planes = still
+            head = PictureHead(0, step, base=base, coded=coded, parities=parities, tools=TOOLS | STILL)
+            state.syntax, state.kept = syntax_of(*self._grid, TOOLS), {}
+            state.keep(planned.shown, planes, 0)
+            return MotionPayload(head, b"")
         bases = [self._bases.base(planned.shown, seen.planes, step)]
-        if bases[0][0] and flat_patches(seen.planes).any():  # a base makes flat colours uneven
+        if bases[0][0] and flat:  # a base makes flat colours uneven
             bases.append((b"", False, b"", grey(*self._grid)))
         price = 8 * LAMBDA * (step_size(step, False) / 16) ** 2  # of a byte
         tried = []

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..bitstream.bitpacking import packed_size
 from ..bitstream.container import MAX_PAYLOAD
-from ..bitstream.patch_payload import DetailPart, PatchRows, block_rows, vision_bytes
+from ..bitstream.patch_payload import DetailPart, PatchRows, vision_bytes
+from ..bitstream.still_payload import still_parts
 from ..media.pixels import as_floats
 from ..vision.block_shapes import to_shapes
 from ..vision.dependent_steps import HALF
@@ -70,6 +71,7 @@ class PictureBase:
         self._dear: dict[tuple[int, int], np.ndarray] = {}
         self._shapes: dict[tuple[tuple[int, int], int], np.ndarray] = {}  # of parts, and the step they were chosen for
         self._foreseen: Fineness | None = None
+        self.prices: np.ndarray | None = None  # [h, w], what a bit of each patch costs beside the usual one
         self._decoded_last: tuple[tuple[int, int], np.ndarray] | None = None  # of a large picture
 
     @staticmethod
@@ -143,6 +145,8 @@ class PictureBase:
     ) -> ChosenDetail:
         first, last = part
         price = at.bit_price * self._dearer(part)
+        if self.prices is not None:
+            price = price * blocks_of(self.prices[first:last])[..., None].astype(np.float32)
         skipped = None if self.screen is None else blocks_of(self.screen.patches[first:last])
         steps = self.tools.steps(at.step)
         shapes = self._shapes_of(part, wanted, at.step, steps, price, skipped)
@@ -178,7 +182,8 @@ class PictureBase:
         if not self.tools.coder.shapes:
             return None
         close = (part, step)
-        if self.counts.size > HALVED and part not in self.sample:  # once is enough
+        # Once is enough for large pictures, and for videos, whose steps change a little from try to try.
+        if self.prices is not None or (self.counts.size > HALVED and part not in self.sample):
             close = next((key for key in self._shapes if key[0] == part and abs(key[1] - step) <= CLOSE_STEP), close)
         known = self._shapes.get(close)
         if known is None:
@@ -356,5 +361,4 @@ class PictureBase:
 
 def parts_of(height: int, columns: int) -> list[tuple[int, int]]:
     """Rows of patches that are put into one block, as first and behind the last."""
-    rows = block_rows(columns)
-    return [(first, min(first + rows, height)) for first in range(0, height, rows)]
+    return still_parts(height, columns)
