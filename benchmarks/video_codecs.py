@@ -1,7 +1,6 @@
 """The video codecs of FFmpeg that PyAV brings along, at a rate and with one thread.
 
-Planes of luma and chroma are made, and become RGB again, as in the package (full range), so that what is compared are
-codecs: by FFmpeg's own conversions there and back, without any coding, 42 to 45 dB are left, by these 49.
+Planes of luma and chroma are made, and become RGB again, as in the package, so that what is compared are codecs.
 """
 
 from __future__ import annotations
@@ -14,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 import torch
 from torch import Tensor
 
-from josiecodec.vision.motion_planes import Planes, to_planes, to_rgb
+from josiecodec.evaluation.video_planes import FULL_RANGE, PIXELS, frame_of, picture_of
 
 Coded = tuple[int, Tensor, float, float]  # bytes, pictures [3, T, H, W], seconds of encoding and decoding
 KEY_SECONDS = 10  # between key pictures, at most: as the package has it
@@ -63,37 +61,15 @@ def svt_av1(x: Tensor, rate: Fraction, kbps: float) -> Coded:
 def _encode(x: Tensor, rate: Fraction, file: Path, encoder: str, options: dict[str, str], bits: int = 0) -> None:
     with av.open(str(file), "w") as container:
         stream: Any = container.add_stream(encoder, rate=rate)
-        stream.height, stream.width, stream.pix_fmt = x.shape[2], x.shape[3], "yuv420p"
-        stream.codec_context.color_range = 2
+        stream.height, stream.width, stream.pix_fmt = x.shape[2], x.shape[3], PIXELS
+        stream.codec_context.color_range = FULL_RANGE
         stream.gop_size = round(KEY_SECONDS * rate)
         if bits:
             stream.bit_rate = bits
         stream.options = options
         for picture in x.unbind(1):
-            container.mux(stream.encode(_frame(picture.numpy())))
+            container.mux(stream.encode(frame_of(picture.numpy())))
         container.mux(stream.encode())
-
-
-def _frame(rgb: np.ndarray) -> av.VideoFrame:
-    """A picture [3, H, W] with even sides as planes."""
-    height, width = rgb.shape[1:]
-    planes = to_planes(rgb)
-    frame = av.VideoFrame(width, height, "yuv420p")
-    for plane, values in zip(frame.planes, (planes.y, planes.u, planes.v)):
-        rows = np.zeros((plane.height, plane.line_size), np.uint8)
-        rows[:, : plane.width] = values[: plane.height, : plane.width]
-        plane.update(rows)
-    frame.color_range = 2  # of all 256 values
-    return frame
-
-
-def _picture(frame: av.VideoFrame) -> np.ndarray:
-    """The planes of a frame as a picture [3, H, W]."""
-    values = []
-    for plane in frame.planes:
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-        values.append(np.ascontiguousarray(rows[:, : plane.width]))
-    return to_rgb(Planes(*values), frame.height, frame.width)
 
 
 def _timed(file: Path, encoding: float) -> Coded:
@@ -103,7 +79,7 @@ def _timed(file: Path, encoding: float) -> Coded:
         for packet in container.demux(video=0):
             size += packet.size
             for frame in packet.decode():
-                pictures.append(torch.from_numpy(_picture(frame)))  # type: ignore[arg-type]
+                pictures.append(torch.from_numpy(picture_of(frame)))  # type: ignore[arg-type]
     return size, torch.stack(pictures, 1), encoding, time.process_time() - begin
 
 

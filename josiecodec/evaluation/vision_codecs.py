@@ -16,10 +16,10 @@ from torch import Tensor
 from ..coding.jovio import Jovio
 from ..errors import CodecError
 from ..hub.store import load
-from ..media.images import to_bytes_rgb
 from ..settings import Rate
 from . import picture_codecs
 from .audio_codecs import josie_payload_bytes
+from .video_planes import FULL_RANGE, PIXELS, frame_of, picture_of
 
 
 class JovioCodec:
@@ -82,12 +82,12 @@ class FFmpegVideo:
         with av.open(file, "w", format="matroska") as container:
             stream: Any = container.add_stream(self.encoder, rate=rate, options=self.options)
             stream.height, stream.width = padded.shape[-2:]
-            stream.pix_fmt = "yuv420p"
+            stream.pix_fmt, stream.codec_context.color_range = PIXELS, FULL_RANGE
             if self.file:
                 stream.gop_size = max(1, round(KEY_SECONDS * rate))
             container.metadata["size"] = f"{height}x{width}"
             for picture in padded.unbind(1):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(to_bytes_rgb(picture), format="rgb24")))
+                container.mux(stream.encode(frame_of(picture.cpu().float().numpy())))
             container.mux(stream.encode(None))
         return file.getvalue()
 
@@ -96,8 +96,7 @@ class FFmpegVideo:
         with av.open(io.BytesIO(data)) as container:
             tags = {name.lower(): value for name, value in container.metadata.items()}
             height, width = map(int, tags["size"].split("x"))
-            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-        video = torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2).float() / 255
+            video = torch.from_numpy(np.stack([picture_of(frame) for frame in container.decode(video=0)], 1))
         return video[..., :height, :width]
 
     def payload_bytes(self, data: bytes) -> int:
