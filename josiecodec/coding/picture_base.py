@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..bitstream.bitpacking import packed_size
 from ..bitstream.container import MAX_PAYLOAD
-from ..bitstream.patch_payload import DetailPart, PatchRows, block_rows, vision_bytes
+from ..bitstream.patch_payload import DetailPart, PatchRows
 from ..media.pixels import as_floats
 from ..vision.block_shapes import to_shapes
 from ..vision.dependent_steps import HALF
@@ -21,6 +22,7 @@ from ..vision.window_weights import band_weights
 from .detail import ChosenDetail
 from .detail_decoder import blocks_of, in_grey
 from .picture_network import BaseRows
+from .picture_sizes import LARGE, PRICED, base_bytes, parts_of, power_of, priced
 from .picture_tools import BASE_LAMBDA, Fineness, Tools
 from .screen import ScreenPicture
 from .vision_writer import END_BYTES
@@ -29,14 +31,16 @@ COARSEST = 112  # index of the last step that is better than base alone as a rul
 LAST_STEP = 120  # that is tried
 MOST_DEAR = 12.0  # that a bit can be beside the average
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
-LARGE = 1 << 14  # patches above which no decoded picture is kept
 HALVED = 1 << 14  # patches above which what is wanted is kept in half precision, and shapes of blocks once for all
 LATENTS_SHARE, BASE_SHARE = 0.05, 0.2  # of all work, about, that is done when these are
 DETAIL_SHARES = (0.4, 0.8, 1.0)  # when each look at the whole picture begins, and when the last one ends
 STRETCHES = 3  # of a large picture, that sizes are estimated from
 CLOSE_STEP = 8  # steps by which shapes may have been chosen for another
+ROUGHLY = 0.06  # how near a size has to come, in its logarithm, for what the filter adds to be foreseen
+NEAR_STEP = 0.0125  # of the logarithm of a size: half of what one step makes
+FAR_OFF = 0.05  # of it, too: more than the price of bits is to make up for
+SETTLED = 0.25  # share of a picture behind which its parts say how far off the whole will be
 MIXED_GAIN = 0.976  # of bits of coefficients with mixed probabilities over those said, as a rule
-DEARER = 1.35  # by which the price of a bit is raised to see what it gives
 MAP_BYTES = 2  # of a patch, more than its mode and level count take
 
 
@@ -55,7 +59,7 @@ class PictureBase:
         self.counts = rows.counts
         height, columns = self.counts.shape
         self.parts = parts_of(height, columns)
-        self.bits = 8 * vision_bytes(rows, self.network.n_q, self.network.codebook_size, tools.tables)
+        self.bits = 8 * base_bytes(rows, tools)
         stretches = max(1, tools.effort.sampled // (SAMPLED_ROWS * columns))
         self.sample = self.parts
         if stretches * SAMPLED_ROWS < height:
@@ -71,6 +75,11 @@ class PictureBase:
         self._shapes: dict[tuple[tuple[int, int], int], np.ndarray] = {}  # of parts, and the step they were chosen for
         self._foreseen: Fineness | None = None
         self._decoded_last: tuple[tuple[int, int], np.ndarray] | None = None  # of a large picture
+        self._decoded_sample: dict[tuple[int, int], np.ndarray] = {}  # of it, too
+        self._said: dict[Fineness, float] = {}  # bits of the detail of the whole, by those of the sample
+        self._plain = np.zeros(height)  # bits of the detail of each row where nothing was foreseen
+        self.power = PRICED  # of bits over their price, with the sign turned around
+        self._spread = 1.0  # of bits of a row of all parts over those of one of the sample
 
     @staticmethod
     def coded(tools: Tools, picture: np.ndarray, latent: Any, dearer: float = 1.0) -> PictureBase:
@@ -93,9 +102,13 @@ class PictureBase:
         if self.counts.size <= LARGE or not self.network.is_convolutional:
             edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
             return self.decoded[..., edge, :]
+        if part in self._decoded_sample:
+            return self._decoded_sample[part]
         if self._decoded_last is None or self._decoded_last[0] != part:
             decoded = np.clip(self._base_rows.rows(*part), 0, 1)
             self._decoded_last = part, in_grey(decoded) if self.tools.coder.grey else decoded
+            if part in self.sample:
+                self._decoded_sample[part] = self._decoded_last[1]
         return self._decoded_last[1]
 
     @cached_property
@@ -177,9 +190,9 @@ class PictureBase:
         """Shapes of blocks, the same whenever a step is tried, so that a size once estimated holds."""
         if not self.tools.coder.shapes:
             return None
-        close = (part, step)
-        if self.counts.size > HALVED and part not in self.sample:  # once is enough
-            close = next((key for key in self._shapes if key[0] == part and abs(key[1] - step) <= CLOSE_STEP), close)
+        near = ((abs(key[1] - step), key) for key in self._shapes if key[0] == part)
+        off, close = min(near, default=(STEPS, (part, step)))
+        close = close if off <= CLOSE_STEP else (part, step)
         known = self._shapes.get(close)
         if known is None:
             known = self.tools.coder.shapes_for(*self._here(part), wanted, steps, price, skipped)
@@ -203,6 +216,8 @@ class PictureBase:
         """Coefficients of what the base lacks in some rows of patches, in units of 8-bit pixels; if the filter is
         foreseen, without what it will add."""
         wanted = self._wanted.get(part)
+        if wanted is None and self._foreseen is not None and part not in self.parts:
+            wanted = self._wanted[part] = self._foreseen_rows(part)
         if wanted is None:
             edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
             original, decoded = as_floats(self.picture[..., edge, :]), self.decoded_rows(part)
@@ -216,10 +231,20 @@ class PictureBase:
             self._wanted[part] = wanted
         return wanted.astype(np.float32, copy=False)
 
+    def _foreseen_rows(self, part: tuple[int, int]) -> np.ndarray:
+        """`wanted` of rows that are no part by themselves: those of the parts that they lie in."""
+        found = []
+        for first, last in self.parts:
+            if first < part[1] and last > part[0]:
+                rows = slice(2 * max(part[0] - first, 0), 2 * (min(part[1], last) - first))
+                found.append(self.wanted((first, last))[rows])
+        return np.concatenate(found)
+
     def foresee(self, at: Fineness) -> None:
         """From here on, want what is missing beside what the filter adds to detail of this fineness."""
         self._foreseen = at
         self._wanted.clear()
+        self._said.clear()
 
     def _beside_screen(self, part: tuple[int, int], original: np.ndarray, decoded: np.ndarray) -> np.ndarray:
         """Some rows with patches of few colours in their places, about."""
@@ -229,7 +254,9 @@ class PictureBase:
 
     def _added(self, part: tuple[int, int], base: np.ndarray, wanted: np.ndarray, at: Fineness) -> np.ndarray:
         """Coefficients of what the filter adds to some rows, in units of 8-bit pixels."""
-        chosen = self._choose(part, wanted, at)
+        bits = np.zeros(wanted.shape[:2])
+        chosen = self._choose(part, wanted, at, bits)
+        self._plain[part[0] : part[1]] = bits.reshape(part[1] - part[0], -1).sum(1)
         residual = self.network.residual(chosen.levels, chosen.steps, chosen.shapes)
         added = self.network.smoothed(base, residual, chosen.steps) - base - residual
         coefficients: np.ndarray = 255 * self.network.coefficients(added)
@@ -252,25 +279,36 @@ class PictureBase:
 
     def estimated_bits(self, at: Fineness) -> float:
         """Bits of base, detail and patches of few colours together, about."""
-        sampled = sum(last - first for first, last in self.sample)
-        bits = sum(self.choose(part, at).bits for part in self.sample)
         screen = 0.0 if self.screen is None else self.screen.bits(at.rd_lambda)
-        return (
-            self.gain * bits * len(self.counts) / sampled + self.bits + screen + 8 * (END_BYTES + 4 * len(self.parts))
-        )
+        return self.gain * self.said(at) + self.bits + screen + 8 * (END_BYTES + 4 * len(self.parts))
 
-    def fitting(self, bits: float, step: int) -> Fineness | None:
-        """The fineness at which base and detail take about so many bits; None if none is coarse enough."""
+    def said(self, at: Fineness) -> float:
+        """Bits of the detail, about, by those of the sample."""
+        if at not in self._said:
+            sampled = sum(last - first for first, last in self.sample)
+            each = self._spread * len(self.counts) / sampled
+            self._said[at] = each * sum(self.choose(part, at).bits for part in self.sample)
+        return self._said[at]
+
+    def fitting(self, bits: float, step: int, close: float = 0.0) -> Fineness | None:
+        """The fineness at which base and detail take about so many bits; None if none is coarse enough.
+
+        Args:
+            bits: of both.
+            step: that is tried first.
+            close: how near is near enough, in the logarithm, if that is more than the effort's.
+        """
         if self.bits >= bits:
             return None
+        close = max(close, self.tools.effort.close)
         low, high = -1, LAST_STEP + 1  # too many bits, too few
         points: list[tuple[int, float]] = []
         while high - low > 1 and len(points) < self.tools.effort.tries:
             points.append((step, math.log(self.estimated_bits(self.tools.fineness(step)) / max(bits, 1.0))))
             off = points[-1][1]
             low, high = (step, high) if off > 0 else (low, step)
-            if abs(off) < self.tools.effort.close:
-                return self.tools.fineness(step)
+            if abs(off) <= max(close, NEAR_STEP):
+                return self._finely(step, off, bits, close)
             slope = -0.025
             if len(points) > 1:
                 measured = (off - points[-2][1]) / (step - points[-2][0])
@@ -279,50 +317,74 @@ class PictureBase:
             step = following if low < following < high else (low + high) // 2
         if low >= LAST_STEP:
             return None
-        # The finer of two neighbours, and each bit a little dearer.
-        finer = [(off, step) for step, off in points if off > 0]
-        if not finer:
-            return self.tools.fineness(max(min(points, key=lambda point: abs(point[1]))[0], 0))
-        off, step = min(finer)
-        dearer = self.tools.fineness(step, DEARER)
-        gained = off - math.log(self.estimated_bits(dearer) / max(bits, 1.0))
-        share = off / max(gained, 1e-6)
-        if share > 1.5 and high <= LAST_STEP:  # dearer bits do not save enough
-            return self.tools.fineness(high)
-        return self.tools.fineness(step, DEARER ** min(share, 2.0))
+        step, off = min(points, key=lambda point: abs(point[1]))
+        return self._finely(max(step, 0), off, bits, close) if abs(off) < FAR_OFF else self.tools.fineness(max(step, 0))
+
+    def _finely(self, step: int, off: float, bits: float, close: float) -> Fineness:
+        """A step where all takes exp(`off`) times these bits, with a price of bits that makes up for that."""
+        dearer = priced(off * bits / max(bits - self.bits, 0.1 * bits), self.power)
+        if 2 * abs(off) <= close or dearer == 1:
+            return self.tools.fineness(step, dearer)
+        plain, changed = (self.said(self.tools.fineness(step, times)) for times in (1.0, dearer))
+        self.power = power_of(changed, plain, dearer)
+        return self.tools.fineness(step, priced(off * bits / max(bits - self.bits, 0.1 * bits), self.power))
 
     def corrected(self, bits: float, at: Fineness) -> PatchRows:
         """The rows with detail at this fineness, or at a better one where estimates have misled."""
         if self.tools.effort.foresees:
             self.foresee(at)
+            self._compare()
             at = self.fitting(bits, at.step) or at
+        best: tuple[float, list[DetailPart]] = (math.inf, [])
         for begin, end in itertools.pairwise(DETAIL_SHARES):
-            said, taken, details = self._packed(at, (begin, end))
-            off = 0.0 if self.screen is None else self.screen.measure(at.rd_lambda)
-            if self.sample != self.parts:
-                sampled = sum(last - first for first, last in self.sample)
-                said = sum(self.choose(part, at).bits for part in self.sample) * len(self.counts) / sampled
-            before, self.gain = self.gain, taken / said if said > 1 else self.gain
-            off = max(abs(off), abs(math.log(max(self.gain / before, 1e-3))))
-            if abs(off) < 2 * self.tools.effort.close:
+            rest = bits - self.bits - 8 * (END_BYTES + 4 * len(self.parts))
+            if self.screen is not None:
+                rest -= self.screen.bits(at.rd_lambda)
+            taken, details = self._packed(at, (begin, end), rest)
+            more = 0.0 if self.screen is None else self.screen.measure(at.rd_lambda)
+            off = math.log(max(taken, 1.0) / max(rest, 1.0))
+            whole = max(abs(more), abs(off) * min(max(rest / bits, 0.0), 1.0))
+            best = min(best, (whole, details), key=lambda found: found[0])
+            if whole < self.tools.effort.close or rest <= 0:
                 break
-            at = self.fitting(bits, at.step) or at
-        return self._rows(details)
+            self.gain *= min(max(taken / rest, 0.5), 2.0)
+            if abs(off) <= 2 * NEAR_STEP and not more:
+                at = replace(at, bit_price=at.bit_price * priced(off, self.power))
+            else:
+                at = self.fitting(bits, at.step) or at
+        return self._rows(best[1])
+
+    def _compare(self) -> None:
+        """Foresee the filter in the whole picture, and so find what all parts take beside those of the sample."""
+        for part in self.parts:
+            self.wanted(part)
+        some = np.concatenate([self._plain[first:last] for first, last in self.sample])
+        if some.any():
+            self._spread = float(self._plain.mean() / some.mean())
 
     def with_detail(self, at: Fineness) -> PatchRows:
         """The rows with detail at a fineness."""
         if self.tools.effort.foresees:
             self.foresee(at)
-        return self._rows(self._packed(at)[2])
+        return self._rows(self._packed(at)[1])
 
-    def _packed(self, at: Fineness, share: tuple[float, float] = (0.0, 1.0)) -> tuple[float, float, list[DetailPart]]:
-        """Bits said and taken of the detail of all parts, and their bytes: part by part, for a picture may be large.
-        `share` is what of all work is done when this begins and ends."""
-        said, taken, details = 0.0, 0.0, []
-        waiting = self.parts[::-1]
+    def _packed(
+        self, at: Fineness, share: tuple[float, float] = (0.0, 1.0), rest: float | None = None
+    ) -> tuple[float, list[DetailPart]]:
+        """Bits taken of the detail of all parts, and their bytes: part by part, for a picture may be large.
+
+        Args:
+            at: the fineness.
+            share: what of all work is done when this begins and ends.
+            rest: bits that the detail may take; what parts take more or less is made up for by the price of bits of
+                those behind them.
+        """
+        taken, here, done = 0.0, at, 0.0
+        details: list[DetailPart] = []
+        waiting, ahead = self.parts[::-1], float(self._plain.sum())
         while waiting:
             first, last = waiting.pop()
-            bits, part = self._part(first, last, at)
+            bits, part = self._part(first, last, here)
             if part is None and last - first > 1:  # more than a block holds
                 middle = (first + last) // 2
                 waiting += [(middle, last), (first, middle)]
@@ -331,11 +393,14 @@ class PictureBase:
                 if part is None:  # a row of thousands of patches
                     bits, part = self._part(first, last, self.tools.fineness(step))
             if part is not None:
-                said += bits
                 taken += 8 * len(part.data) if self.tools.coder.dependent else bits
                 details.append(part)
+            done += float(self._plain[first:last].sum())
+            if rest is not None and SETTLED * ahead < done < ahead:
+                off = math.log(max(taken * (ahead / done - 1), 1.0) / max(rest - taken, 1.0))
+                here = replace(at, bit_price=at.bit_price * priced(off, self.power))
             self.tools.progress(share[0] + (share[1] - share[0]) * last / len(self.counts))
-        return said, taken, details
+        return taken, details
 
     def _part(self, first: int, last: int, at: Fineness) -> tuple[float, DetailPart | None]:
         """Bits of the detail of some rows, about, and what they have if it fits a block beside the codes."""
@@ -352,9 +417,3 @@ class PictureBase:
 
     def _rows(self, details: list[DetailPart]) -> PatchRows:
         return PatchRows(self.rows.modes, self.rows.counts, self.rows.codes, tuple(details))
-
-
-def parts_of(height: int, columns: int) -> list[tuple[int, int]]:
-    """Rows of patches that are put into one block, as first and behind the last."""
-    rows = block_rows(columns)
-    return [(first, min(first + rows, height)) for first in range(0, height, rows)]

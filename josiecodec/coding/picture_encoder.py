@@ -21,8 +21,9 @@ from ..media.pixels import as_floats
 from ..settings import EncoderSettings, Rate, checked_levels
 from ..vision.detail_steps import FINEST, PER_OCTAVE, STEPS
 from .detail_decoder import covered, in_grey, screens_of, with_detail
-from .picture_base import COARSEST, LARGE, PictureBase, parts_of
+from .picture_base import COARSEST, ROUGHLY, PictureBase
 from .picture_network import PictureNetwork
+from .picture_sizes import LARGE, parts_of
 from .picture_tools import BASE_LAMBDA, Fineness, Tools
 from .result import Progress, no_progress
 from .screen import SAMPLED, ScreenPicture, likely_patches
@@ -169,7 +170,7 @@ class _OnePicture:
                 return alone.rows
             ways += [alone] if alone is not None else []
         base = self._base()
-        fitting = base.fitting(bits, FIRST_STEP)
+        fitting = base.fitting(bits, FIRST_STEP, ROUGHLY if self.tools.effort.foresees else 0.0)
         if fitting is not None:
             ways.append(_Way(base.corrected(bits, fitting)))
         if fitting is None or fitting.step > COARSEST:
