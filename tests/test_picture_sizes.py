@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 
 import numpy as np
@@ -10,11 +11,13 @@ from kit.vision import CONV, model, scene
 
 from josiecodec.bitstream import patch_payload
 from josiecodec.bitstream.patch_payload import PatchRows, vision_bytes
-from josiecodec.coding import picture_sizes
+from josiecodec.coding import picture_file, picture_sizes
 from josiecodec.coding.picture_base import PictureBase
-from josiecodec.coding.picture_encoder import padded
+from josiecodec.coding.picture_encoder import OnePicture, padded
 from josiecodec.coding.picture_sizes import base_bytes, power_of, priced
 from josiecodec.coding.picture_tools import Tools
+from josiecodec.media.pixels import Pixels
+from josiecodec.settings import Rate
 from josiecodec.training.vision.detail_layer import add_detail_layer
 from josiecodec.vision.config import DetailConfig
 
@@ -81,3 +84,17 @@ def test_sizes_are_met_in_one_part_and_in_many(codec, monkeypatch, bpp, patches)
     monkeypatch.setattr(patch_payload, "BLOCK_PATCHES", patches)
     data = codec.compress(scene(96, 128)[0, :, 0], bpp=bpp)
     assert abs(8 * len(data) / (96 * 128) / bpp - 1) < 0.02
+
+
+def test_another_rate_of_a_known_picture_is_as_if_it_were_new(codec):
+    picture = Pixels(scene(96, 128)[0, :, 0].numpy())
+
+    def written(bpp: float, known: list[OnePicture]) -> bytes:
+        out = io.BytesIO()
+        picture_file._write(codec, picture, out, Rate(bpp=bpp), None, known=known)
+        return out.getvalue()
+
+    known: list[OnePicture] = []
+    one_after_another = [written(bpp, known) for bpp in (3.0, 5.0, 3.0)]
+    assert len(known) == 1
+    assert one_after_another == [written(bpp, []) for bpp in (3.0, 5.0, 3.0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from dataclasses import replace
@@ -18,10 +19,10 @@ from ..vision.block_shapes import to_shapes
 from ..vision.dependent_steps import HALF
 from ..vision.detail_shapes import SHRINK
 from ..vision.detail_steps import PER_OCTAVE, STEPS, DetailSteps
-from ..vision.window_weights import band_weights
 from .detail import ChosenDetail
 from .detail_decoder import blocks_of, in_grey
 from .picture_network import BaseRows
+from .picture_prices import BitPrices
 from .picture_sizes import LARGE, PRICED, base_bytes, parts_of, power_of, priced
 from .picture_tools import BASE_LAMBDA, Fineness, Tools
 from .screen import ScreenPicture
@@ -29,7 +30,6 @@ from .vision_writer import END_BYTES
 
 COARSEST = 112  # index of the last step that is better than base alone as a rule
 LAST_STEP = 120  # that is tried
-MOST_DEAR = 12.0  # that a bit can be beside the average
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
 HALVED = 1 << 14  # patches above which what is wanted is kept in half precision, and shapes of blocks once for all
 LATENTS_SHARE, BASE_SHARE = 0.05, 0.2  # of all work, about, that is done when these are
@@ -67,19 +67,11 @@ class PictureBase:
             if self.counts.size > LARGE:  # a few, and not what is at the edges
                 starts = np.linspace(0, height - SAMPLED_ROWS, STRETCHES + 2).round().astype(int)[1:-1]
             self.sample = [(int(first), int(first) + SAMPLED_ROWS) for first in starts]
-        # Of bits of the whole over those said of the sample.
-        self.gain = MIXED_GAIN if tools.coder.dependent else 1.0
-        self._wanted: dict[tuple[int, int], np.ndarray] = {}
         self._rows_of: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
-        self._dear: dict[tuple[int, int], np.ndarray] = {}
-        self._shapes: dict[tuple[tuple[int, int], int], np.ndarray] = {}  # of parts, and the step they were chosen for
-        self._foreseen: Fineness | None = None
+        self._prices = BitPrices(tools, picture, self.parts, self.sample, screen)
         self._decoded_last: tuple[tuple[int, int], np.ndarray] | None = None  # of a large picture
         self._decoded_sample: dict[tuple[int, int], np.ndarray] = {}  # of it, too
-        self._said: dict[Fineness, float] = {}  # bits of the detail of the whole, by those of the sample
-        self._plain = np.zeros(height)  # bits of the detail of each row where nothing was foreseen
-        self.power = PRICED  # of bits over their price, with the sign turned around
-        self._spread = 1.0  # of bits of a row of all parts over those of one of the sample
+        self._begin()
 
     @staticmethod
     def coded(tools: Tools, picture: np.ndarray, latent: Any, dearer: float = 1.0) -> PictureBase:
@@ -90,6 +82,25 @@ class PictureBase:
             found.append(rows.coded(latent[a:b], dearer * BASE_LAMBDA, tools.beams).rows)
             tools.progress(LATENTS_SHARE + (BASE_SHARE - LATENTS_SHARE) * b / len(latent))
         return PictureBase(tools, picture, PatchRows.joined(found, latent.shape[1]))
+
+    def anew(self, tools: Tools) -> PictureBase:
+        """The same base for another rate: what was chosen beside it is forgotten, what it looks like is not."""
+        other = copy.copy(self)
+        other.tools = tools
+        other._begin()
+        return other
+
+    def _begin(self) -> None:
+        """Forget all that depends on a rate."""
+        # Of bits of the whole over those said of the sample.
+        self.gain = MIXED_GAIN if self.tools.coder.dependent else 1.0
+        self.power = PRICED  # of bits over their price, with the sign turned around
+        self._foreseen: Fineness | None = None
+        self._wanted: dict[tuple[int, int], np.ndarray] = {}
+        self._shapes: dict[tuple[tuple[int, int], int], np.ndarray] = {}  # of parts, and the step they were chosen for
+        self._said: dict[Fineness, float] = {}  # bits of the detail of the whole, by those of the sample
+        self._plain = np.zeros(len(self.counts))  # bits of the detail of each row where nothing was foreseen
+        self._spread = 1.0  # of bits of a row of all parts over those of one of the sample
 
     def beside(self, screen: ScreenPicture) -> PictureBase:
         """The same base without the patches that have few colours."""
@@ -127,26 +138,6 @@ class PictureBase:
         """As the network of the detail layer takes them, [h, w, D]."""
         return self.network.whole_latents(self.rows).astype(np.int32)
 
-    @cached_property
-    def _windows(self) -> np.ndarray:
-        return self.network.window_weights(self.picture)
-
-    def _weights(self, part: tuple[int, int]) -> np.ndarray:
-        """Logarithms of what an error of each coefficient counts in structural similarity, [2 h, 2 w, 192]."""
-        here = self._windows[:, 2 * part[0] : 2 * part[1]]
-        weights: np.ndarray = np.log(here.transpose(1, 2, 0) @ band_weights().astype(np.float32))
-        return weights
-
-    @cached_property
-    def _usual_weight(self) -> float:
-        total, count = 0.0, 0
-        for part in self.parts:
-            weights = self._weights(part)
-            if self.screen is not None:
-                weights = weights[~blocks_of(self.screen.patches[part[0] : part[1]])]
-            total, count = total + float(weights.sum(dtype=np.float64)), count + weights.size
-        return total / max(count, 1)
-
     def choose(self, part: tuple[int, int], at: Fineness, spread: np.ndarray | None = None) -> ChosenDetail:
         """The detail of some rows of patches; `spread` as of `DetailCoder.choose`."""
         return self._choose(part, self.wanted(part), at, spread)
@@ -155,28 +146,12 @@ class PictureBase:
         self, part: tuple[int, int], wanted: np.ndarray, at: Fineness, spread: np.ndarray | None = None
     ) -> ChosenDetail:
         first, last = part
-        price = at.bit_price * self._dearer(part)
+        price = at.bit_price * self._prices.dearer(part)
         skipped = None if self.screen is None else blocks_of(self.screen.patches[first:last])
         steps = self.tools.steps(at.step)
         shapes = self._shapes_of(part, wanted, at.step, steps, price, skipped)
         wanted = self._shaped(wanted, shapes) / steps.sizes().astype(np.float32)
         return self.tools.coder.choose(*self._here(part), wanted, steps, price, skipped, spread, shapes)
-
-    def _dearer(self, part: tuple[int, int]) -> np.ndarray:
-        """How much a bit of each coefficient costs beside the usual one, float32 [2 h, 2 w, 192]."""
-        dearer = self._dear.get(part)
-        if dearer is None:
-            weights = self._weights(part).astype(np.float32, copy=False)
-            weights -= np.float32(self._usual_weight)
-            weights *= np.float32(-self.tools.tuning.weighting)
-            dearer = np.exp(weights, out=weights).clip(1 / MOST_DEAR, MOST_DEAR, out=weights)
-            if self.tools.coder.shapes:  # the same in a whole patch, for blocks may be longer
-                h, w = dearer.shape[0] // 2, dearer.shape[1] // 2
-                mean = dearer.reshape(h, 2, w, 2, -1).mean((1, 3))
-                dearer = mean.repeat(2, 0).repeat(2, 1)
-            if part in self.sample:
-                self._dear[part] = dearer
-        return dearer
 
     def _shapes_of(
         self,

@@ -115,12 +115,17 @@ class DetailEncoder(StillEncoder):
     ):
         super().__init__(network, rate, size, settings, tables)
         self.tools = Tools.of(network, self.settings, tables, grey)
+        self.known: list[OnePicture] = []  # the picture, if it was encoded at another rate before; else it is put in
 
     def _coded(self, picture: np.ndarray, bits: float | None) -> PatchRows:
         tools = replace(self.tools, progress=self.progress)
+        if not self.known:
+            self.known.append(OnePicture(tools, picture))
+        one = self.known[0]
+        one.tools = tools
         if bits is None:
-            return _OnePicture(tools, picture).at(self.rate.rd_lambda or tools.settings.rd_lambda)
-        return _OnePicture(tools, picture).within(bits - self.overhead)
+            return one.at(self.rate.rd_lambda or tools.settings.rd_lambda)
+        return one.within(bits - self.overhead)
 
 
 def padded(x: np.ndarray, patch: int) -> np.ndarray:
@@ -138,12 +143,13 @@ class _Way:
     screens: list[Screen | None] | None = None
 
 
-class _OnePicture:
+class OnePicture:
     """A picture [1, 3, H, W] of whole patches, and the ways to code it."""
 
     def __init__(self, tools: Tools, picture: np.ndarray):
         self.tools, self.network, self.picture = tools, tools.network, picture
         self.latent = tools.network.still_latent(picture)
+        self._known_base: PictureBase | None = None
         self.likely = likely_patches(_pixels(picture[..., SAMPLED // 2 :: SAMPLED, :]), self.network.patch)
 
     @cached_property
@@ -200,7 +206,11 @@ class _OnePicture:
         return 8.0 * vision_bytes(way.rows, self.network.n_q, self.network.codebook_size, self.tools.tables)
 
     def _base(self) -> PictureBase:
-        return PictureBase.coded(self.tools, self.picture, self.latent)
+        known = self._known_base
+        self._known_base = (
+            PictureBase.coded(self.tools, self.picture, self.latent) if known is None else known.anew(self.tools)
+        )
+        return self._known_base
 
     def _alone(self, base: PictureBase, bits: float) -> PatchRows:
         rd_lambda = BASE_LAMBDA * max(base.bits / max(bits, 1.0), 1.0) ** USUAL_SLOPE  # to be tried first
