@@ -264,8 +264,11 @@ def test_files_keep_to_a_bitrate(coded, tmp_path, kbps):
     data = coded.compress(x, rate=Rate(kbps=kbps))
     assert 0.85 * kbps < 8 * len(data) / 12 / 1000 <= kbps
     out = io.BytesIO()
-    result = encode_file(coded, tmp_path / "x.wav", out, rate=Rate(kbps=kbps))
+    told: list[float] = []
+    result = encode_file(coded, tmp_path / "x.wav", out, rate=Rate(kbps=kbps), progress=told.append)
     assert out.getvalue() == data
+    assert told == sorted(told)
+    assert told.count(1.0) == 1, "all is done only at the end"
     assert result.seconds == pytest.approx(12)
     (tmp_path / "x.josie").write_bytes(data)
     decode_file(coded, tmp_path / "x.josie", tmp_path / "y.wav")

@@ -18,11 +18,14 @@ from josiecodec import TokenFile, decode_file, decode_piece, encode_file
 from josiecodec.audio.loudness import TARGET, USUAL, LoudnessMeter, amplified, factor, gain_of, usual_gain
 from josiecodec.bitstream.bitpacking import code_bits
 from josiecodec.bitstream.header import MAX_GAIN, read_header, write_header
+from josiecodec.coding import video
+from josiecodec.coding.level import Level
 from josiecodec.datasets.clips import Clip
 from josiecodec.datasets.dataset import TokenDataset
 from josiecodec.datasets.verify import problems
-from josiecodec.errors import FormatError
+from josiecodec.errors import FormatError, MediaError
 from josiecodec.evaluation.loudness import loudness
+from josiecodec.media.audio_open import Reading
 from josiecodec.tokenization.compare import compare
 from josiecodec.tokenization.decode import clip_to_josie, decode_audio, decode_clip
 from josiecodec.tokenization.plan import Settings, make_plan
@@ -203,3 +206,14 @@ def test_datasets(model, quiet, path, tmp_path):
 def test_the_command_line_says_so(model, quiet, tmp_path):
     (tmp_path / "a.josie").write_bytes(model.compress(quiet, 2))
     assert f"+{round(TARGET + 60)} dB while it was coded" in run_cli("info", tmp_path / "a.josie").stdout
+
+
+def test_sound_of_a_film_whose_loudness_cannot_be_measured_is_told(monkeypatch):
+    def refused(*_):
+        raise MediaError("a.mp4: damaged audio file")
+
+    monkeypatch.setattr(video.Level, "of", refused)
+    with pytest.warns(UserWarning, match="damaged audio file; its sound is coded as loud as it is"):
+        assert video._level(None, "a.mp4", None) == Level()
+    with pytest.raises(MediaError):
+        video._level(None, "a.mp4", Reading(normalize=True))

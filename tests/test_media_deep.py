@@ -1,15 +1,17 @@
 """Pictures of more than eight bits a value, of the kinds that Pillow or FFmpeg alone reads wrong."""
 
+import struct
 import warnings
 import zlib
 
 import numpy as np
 import pytest
 from kit import jxl
+from kit.colors import pq
 from kit.films import chart, patch_means
-from kit.pictures import gamma_profile, photoshop16, png16, profile
+from kit.pictures import gamma_profile, png16, profile
 from kit.tiffs import GREY, write_tiff
-from PIL import Image
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from josiecodec.errors import MediaError
 from josiecodec.media import image_numbers
@@ -55,6 +57,23 @@ def test_premultiplied_transparency_of_sixteen_bits(tmp_path):
         error_of(path, chart() / 2 + 127.5)
 
 
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_a_coarse_grey_that_is_transparent(tmp_path, depth):
+    """Pillow compares the value of so many bits with those of eight."""
+    values = GREEN >> (8 - depth)
+    rows = [
+        np.packbits(row).tobytes() for row in np.unpackbits(values[..., None], -1)[..., 8 - depth :].reshape(64, -1)
+    ]
+    hidden = int(values[0, 0])
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 96, 64, depth, 0, 0, 0, 0)), (b"tRNS", struct.pack(">H", hidden))]
+    parts += [(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows))), (b"IEND", b"")]
+    chunks = [struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in parts]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    found = load_picture(tmp_path / "a.png")
+    assert np.array_equal(found.alpha.numpy() == 0, values == hidden)
+    assert np.abs(found.rgb[0].numpy() - values / (2**depth - 1)).max() < 0.003
+
+
 def test_a_fine_grey_that_is_transparent(tmp_path):
     values = GREEN.astype(np.uint16) * 257
     Image.fromarray(values).save(tmp_path / "a.png", transparency=int(values[0, 0]))
@@ -63,8 +82,6 @@ def test_a_fine_grey_that_is_transparent(tmp_path):
 
 
 def test_fine_greys_by_their_gamma_and_by_their_profile(tmp_path):
-    from PIL import PngImagePlugin
-
     light = GREEN / 255.0
     light = np.where(light <= 0.04045, light / 12.92, ((light + 0.055) / 1.055) ** 2.4)
     info = PngImagePlugin.PngInfo()
@@ -126,15 +143,64 @@ def test_channels_without_a_meaning_are_told(tmp_path):
     assert picture.alpha is None
 
 
-def test_files_of_photoshop(tmp_path):
-    data = photoshop16(DEEP)
-    (tmp_path / "a.psd").write_bytes(data[:22] + b"\0\x20" + data[24:])
-    with pytest.raises(MediaError, match="of a kind that is not known; save it as TIFF or PNG"):
-        load_image(tmp_path / "a.psd")
-    for size in (4, 30, 60, len(data) // 2):
-        (tmp_path / "b.psd").write_bytes(photoshop16(DEEP, profile(12))[:size])
-        with pytest.raises(MediaError):
-            load_image(tmp_path / "b.psd")
+def test_signed_bytes(tmp_path):
+    """Pillow takes them for unsigned ones."""
+    error_of(
+        write_tiff(tmp_path / "a.tif", np.rint(GREEN / 255 * 127).astype(np.int8)[..., None], GREY), GREEN[..., None]
+    )
+    path = write_tiff(tmp_path / "b.tif", (GREEN.astype(int) - 128).astype(np.int8)[..., None], GREY)
+    with pytest.warns(UserWarning, match="values from -76 to 115 are taken for black to white"):
+        load_image(path)
+    with pytest.raises(MediaError, match="signed colours"):
+        load_image(write_tiff(tmp_path / "c.tif", chart().astype(np.int16)))
+
+
+def pages(path, *kinds):
+    """A TIFF of pages: (picture, type of the page)."""
+    with TiffImagePlugin.AppendingTiffWriter(str(path), True) as out:
+        for picture, kind in kinds:
+            picture.save(out, "TIFF", tiffinfo={254: kind})
+            out.newFrame()
+    return path
+
+
+def test_thumbnails_and_masks_of_tiff_are_no_pages(tmp_path):
+    whole = Image.fromarray(chart())
+    small, mask = whole.resize((24, 16)), Image.new("1", (96, 64), 1)
+    with warnings.catch_warnings(action="error"):
+        error_of(pages(tmp_path / "a.tif", (small, 1), (whole, 0)), chart())
+        error_of(pages(tmp_path / "b.tif", (whole, 0), (small, 1), (mask, 4)), chart())
+    path = pages(tmp_path / "c.tif", (whole, 0), (mask, 4))
+    data = path.read_bytes()
+    at = int.from_bytes(data[4:8], "little")
+    count = int.from_bytes(data[at : at + 2], "little")
+    at = int.from_bytes(data[at + 2 + 12 * count :][:4], "little")
+    entry = data.index(struct.pack("<HHI", 262, 3, 1), at)
+    path.write_bytes(data[: entry + 8] + b"\4\0" + data[entry + 10 :])  # a mask, which Pillow does not know
+    with warnings.catch_warnings(action="error"):
+        error_of(path, chart())
+    with pytest.warns(UserWarning, match="the first of 2 pictures"):
+        load_image(pages(tmp_path / "d.tif", (small, 1), (whole, 2), (whole, 2)))
+
+
+def test_narrow_range_of_png(tmp_path):
+    """`cICP` may say that black is 16 and white 235, or 256 times that."""
+    narrow = np.rint(4096 + chart().astype(float) / 255 * 219 * 256)
+    said = b"cICP", bytes([1, 13, 0, 0])
+    (tmp_path / "deep.png").write_bytes(png16(narrow.astype(np.uint16), said))
+    error_of(tmp_path / "deep.png", chart(), 0.01)
+    info = PngImagePlugin.PngInfo()
+    info.add(*said)
+    eight = Image.fromarray(np.rint(narrow / 256).astype(np.uint8))
+    for name, picture in (("a", eight), ("b", eight.quantize(64)), ("c", eight.convert("RGBA"))):
+        picture.save(tmp_path / f"{name}.png", pnginfo=info)
+        error_of(tmp_path / f"{name}.png", chart(), 0.4)
+    Image.fromarray(narrow[..., 1].astype(np.uint16)).save(tmp_path / "d.png", pnginfo=info)
+    error_of(tmp_path / "d.png", GREEN[..., None], 0.01)
+    (tmp_path / "pq.png").write_bytes(
+        png16(np.rint(4096 + pq(chart()) / 65535 * 219 * 256).astype(np.uint16), (b"cICP", bytes([9, 16, 0, 0])))
+    )
+    error_of(tmp_path / "pq.png", chart())
 
 
 def test_what_the_plugin_of_jpeg_xl_does_not_know(tmp_path):

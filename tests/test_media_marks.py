@@ -155,6 +155,15 @@ def test_photos_of_phones_with_a_gain_map(tmp_path):
         load_image(tmp_path / "b.jpg")
 
 
+def test_a_gain_map_without_xmp(tmp_path):
+    """ISO 21496-1 marks it in a segment of its own."""
+    Image.fromarray(chart()).save(tmp_path / "a.jpg", quality=97, subsampling=0)
+    data, mark = (tmp_path / "a.jpg").read_bytes(), b"urn:iso:std:iso:ts:21496:-1\0" + bytes(4)
+    (tmp_path / "a.jpg").write_bytes(data[:2] + b"\xff\xe2" + struct.pack(">H", len(mark) + 2) + mark + data[2:] + data)
+    with pytest.warns(UserWarning, match="without the gain map"):
+        assert error_of(tmp_path / "a.jpg") < 1
+
+
 def test_a_row_of_jpegs_is_a_film_by_its_suffix(tmp_path):
     film(tmp_path / "a.mjpeg", codec="mjpeg", form="yuvj420p", options={}, sound=None)
     data = (tmp_path / "a.mjpeg").read_bytes()

@@ -38,6 +38,22 @@ def put_into(data: bytes, names: list[bytes], extra: bytes) -> bytes:
     return bytes(out)
 
 
+def put_into_track(path, more: bytes, inside_video: bool = True) -> None:
+    """Put elements into the first track of a Matroska file, or among those of its pictures."""
+    data = path.read_bytes()
+    width = data.index(b"\xb0\x81\x60")  # PixelWidth 96: what follows Tracks is moved, which no reader minds here
+    at = width if inside_video else data.rindex(b"\xe0", 0, width)
+    out = bytearray(data[:at] + more + data[at:])
+    for mark in (b"\x16\x54\xae\x6b", b"\xae", b"\xe0")[: 3 if inside_video else 2]:
+        place = data.rindex(mark, 0, at) + len(mark)
+        wide = 9 - data[place].bit_length()
+        size = (int.from_bytes(out[place : place + wide], "big") & ((1 << 7 * wide) - 1)) + len(more)
+        out[place : place + wide] = (size | 1 << 7 * wide).to_bytes(wide, "big")
+    start = data.index(b"\x18\x53\x80\x67") + 4
+    out[start : start + 8] = b"\x01" + b"\xff" * 7  # a segment of unknown length
+    path.write_bytes(bytes(out))
+
+
 @pytest.mark.parametrize("turn", [None, (90, False, False)])
 def test_clean_aperture(tmp_path, turn):
     path = film(tmp_path / "a.mp4", codec="libx264", form="yuv444p", sound=None, flashes=(), turn=turn, seconds=0.4)
@@ -62,6 +78,18 @@ def test_dolby_vision_without_colors_for_others_is_told(tmp_path, profile, told)
     assert ["Dolby Vision" in str(warning.message) for warning in caught] == [True] * told
 
 
+@pytest.mark.parametrize(("profile", "seen", "told"), [(5, 0, True), (8, 1, False), (10, 0, True), (10, 1, False)])
+def test_dolby_vision_in_matroska(tmp_path, profile, seen, told):
+    path = film(tmp_path / "a.mkv", **EXACT, seconds=0.2, container_options={"fflags": "bitexact"})
+    about = bytes([1, 0, profile << 1, 0, seen << 4]) + bytes(19)
+    mapping = b"\x41\xe7\x84dvcC\x41\xed\x98" + about
+    put_into_track(path, b"\x41\xe4" + bytes([0x80 | len(mapping)]) + mapping, inside_video=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        first_picture(path)
+    assert ["Dolby Vision" in str(warning.message) for warning in caught] == [True] * told
+
+
 @pytest.mark.parametrize(("codec", "form"), [("libx264", "h264"), ("libx265", "hevc")])
 def test_columns_at_the_left_that_a_stream_hides(tmp_path, codec, form):
     """PyAV shows them, as FFmpeg's tools do not: what is left begins at no place that suits its fastest code."""
@@ -77,18 +105,7 @@ def test_pixel_crop_of_matroska(tmp_path):
     # Random numbers of tracks, which could look like the marks below, are left out.
     path = film(tmp_path / "a.mkv", **EXACT, seconds=0.4, container_options={"fflags": "bitexact"})
     whole = first_picture(path)
-    data = path.read_bytes()
-    width = data.index(b"\xb0\x81\x60")  # PixelWidth 96: what follows Tracks is moved, which no reader minds here
-    crops = b"\x54\xcc\x81\x06\x54\xdd\x81\x02\x54\xaa\x81\x10"
-    out = bytearray(data[:width] + crops + data[width:])
-    for mark in (b"\x16\x54\xae\x6b", b"\xae", b"\xe0"):
-        place = data.rindex(mark, 0, width) + len(mark)
-        more = 9 - data[place].bit_length()
-        size = (int.from_bytes(out[place : place + more], "big") & ((1 << 7 * more) - 1)) + len(crops)
-        out[place : place + more] = (size | 1 << 7 * more).to_bytes(more, "big")
-    start = data.index(b"\x18\x53\x80\x67") + 4
-    out[start : start + 8] = b"\x01" + b"\xff" * 7  # a segment of unknown length
-    path.write_bytes(bytes(out))
+    put_into_track(path, b"\x54\xcc\x81\x06\x54\xdd\x81\x02\x54\xaa\x81\x10")
     np.testing.assert_array_equal(first_picture(path), whole[:-16, 6:-2])
 
 

@@ -27,7 +27,7 @@ from .audio_piece import AudioPiece
 from .audio_rate_control import PROBE_SECONDS, fit_levels, level_rates
 from .layer_rate import Fitted
 from .level import Level
-from .result import Progress, Result
+from .result import Passes, Progress, Result
 from .sample_decoder import SampleDecoder
 from .stereo import placed_blocks
 from .stretch import Stretch, seekable
@@ -63,7 +63,7 @@ def encode_file(
         rate: what the file may take, in place of `n_q`.
         settings: of the encoder; None for those of the model.
         reading: how the audio is read: which track, whether to salvage, whether to scale it to full scale.
-        progress: is told the share that is done, now and then; of every pass.
+        progress: is told the share that is done, now and then.
 
     Raises:
         CodesError: if `n_q` is out of range.
@@ -79,15 +79,17 @@ def encode_file(
             with reopen() as reader:
                 return _encode(codec, reader, target, levels, settings, progress, level)
 
+        passes = Passes(progress)
+
         def encode(levels: int) -> tuple[bytes, float]:
             out = io.BytesIO()
             with reopen() as reader:
-                done = _encode(codec, reader, out, levels, settings, progress, level)
+                done = _encode(codec, reader, out, levels, settings, passes.another(), level)
             return out.getvalue(), done.seconds
 
         fitted, levels = None, codec.n_q
         if codec.by_frame:
-            fitted = _fit_layers(codec, reopen, rate.kbps, settings, progress, level)
+            fitted = _fit_layers(codec, reopen, rate.kbps, settings, passes, level)
             levels = codec.base_levels if fitted is None else levels
         if fitted is None:
             with reopen() as reader:
@@ -96,6 +98,7 @@ def encode_file(
             rates = level_rates(probe, codec.codebook_size, codec.frame_rate, codec.tables)
             levels, data = fit_levels(encode, rates, rate.kbps, codec.config.useful_levels)
             fitted = Fitted(data, levels == codec.n_q)
+    passes.finish()
     data = fitted.data
     if isinstance(target, (str, Path)):
         write_bytes(target, data)
@@ -205,7 +208,7 @@ def _fit_layers(
     reopen: Callable[[], SampleReader],
     kbps: float,
     settings: EncoderSettings | None,
-    progress: Progress | None,
+    passes: Passes,
     level: Level,
 ) -> Fitted | None:
     """`Jodio.fit_layers` of a file, block by block."""
@@ -214,6 +217,7 @@ def _fit_layers(
 
     def pieces() -> Iterator[Any]:  # of `LayerInput`
         nonlocal length, info
+        progress = passes.another()
         with reopen() as reader:
             info = level.put(codec.stream_info(codec.n_q, None, reader.sample_rate, min(reader.channels, 65535)))
             expected = (reader.length or 0) * codec.sample_rate / reader.sample_rate

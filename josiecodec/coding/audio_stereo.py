@@ -41,7 +41,7 @@ def encode_stereo(
         rate: what the whole file may take, in place of `n_q`.
         settings: of the encoder; None for those of the model.
         reading: how the audio is read.
-        progress: is told the share that is done, now and then; of every pass.
+        progress: is told the share that is done, now and then.
 
     Raises:
         CodesError, CodecError, MediaError: as `audio.encode_file`.

@@ -25,6 +25,35 @@ def rising(progress: Progress) -> Progress:
     return tell
 
 
+class Passes:
+    """Shares of work that reads a file anew until something fits: nobody knows how often, so that each pass has half of
+    what is left.
+
+    Args:
+        progress: is told the share of the whole work that is done, 1 only at its end; None for nobody.
+    """
+
+    def __init__(self, progress: Progress | None):
+        self._progress, self._done = progress, 0.0
+
+    def another(self) -> Progress | None:
+        """A pass begins; who is to be told of its share."""
+        if self._progress is None:
+            return None
+        tell, begin, left = self._progress, self._done, (1 - self._done) / 2
+
+        def share(done: float) -> None:
+            self._done = max(self._done, begin + left * done)
+            tell(self._done)
+
+        return share
+
+    def finish(self) -> None:
+        """All is done."""
+        if self._progress is not None:
+            self._progress(1.0)
+
+
 @dataclass(frozen=True)
 class Result:
     """What became of a file.

@@ -6,6 +6,7 @@ audio    -> frames            -> codes -----------+
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -111,9 +112,10 @@ def _level(codec: AudioCoder, source: str | Path, reading: Reading | None) -> Le
     """What brings the sound of a video to the usual level; sound that cannot be read by itself is left as it is."""
     try:
         return Level.of(codec, lambda: SampleReader(source, reading), reading)
-    except MediaError:
+    except MediaError as error:
         if reading and reading.normalize:
             raise
+        warnings.warn(f"{error}; its sound is coded as loud as it is", stacklevel=4)
         return Level()
 
 

@@ -18,11 +18,13 @@ class Piece:
         ranges: of bytes, one after the other.
         end: where it ends on the clock of its recording, in seconds; None where nobody needs to know.
         after_damage: whether it goes on with the recording of the piece before.
+        in_chunks: whether the ranges behind the first are further chunks of samples of a WAV.
     """
 
     ranges: tuple[tuple[int, int], ...]
     end: float | None = None
     after_damage: bool = False
+    in_chunks: bool = False
 
     @property
     def start(self) -> int:

@@ -30,6 +30,7 @@ PAD_BYTES = 2  # that follow the last packet in some containers, and are none
 TELEPHONE, TELEPHONE_RATE = ("mulaw", "alaw"), 8000  # formats without a header, which FFmpeg reads at 44,100 Hz
 RAW = frozenset(f"{form}{order}" for form in ("s16", "u16", "s24", "s32", "f32", "f64") for order in ("le", "be"))
 RAW |= {"s8", "u8"}
+_SPECIAL = 0x8 | 0x80 | 0x100 | 0x20000  # dispositions: comment, hearing impaired, visual impaired, descriptions
 MAX_RETRIES = 100  # reads in a row that fail, of a container that is to be salvaged
 
 
@@ -48,7 +49,7 @@ class ContainerSource:
     Args:
         source: path or seekable binary file.
         name: for messages.
-        track: number of the track to read, from 1 on; None for the one that the file flags as default, else the first.
+        track: number of the track to read, from 1 on; None for that of `default_sound`.
         salvage: read on in a damaged file.
         clock: whether its time stamps say where samples belong; those of a piece of an Ogg file do not.
 
@@ -255,8 +256,15 @@ def _choose(container: Any, name: str, track: int | None) -> tuple[int, int, Any
         if not 1 <= track <= len(streams):
             raise MediaError(f"{name}: has {len(streams)} track(s) of audio, none with the number {track}")
         return len(streams), track, streams[track - 1]
-    number = next((n for n, stream in enumerate(streams) if is_default(stream)), 0)
-    return len(streams), number + 1, streams[number]
+    stream = default_sound(streams)
+    return len(streams), streams.index(stream) + 1, stream
+
+
+def default_sound(streams: list[Any]) -> Any:
+    """The track of sound that players take: the first that is flagged as default, else the first; commentaries,
+    descriptions and tracks for people who see or hear badly only where there are no others. None of none."""
+    plain = [s for s in streams if not int(s.disposition.value) & _SPECIAL] or streams
+    return next((s for s in plain if is_default(s)), plain[0] if plain else None)
 
 
 def is_default(stream: Any) -> bool:

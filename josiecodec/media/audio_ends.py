@@ -52,7 +52,8 @@ class Ends:
     def _promised(self, container: Any) -> float | None:
         stream = self.stream
         lame = self.format == "mp3" and bool(stream.start_time)  # there is the header of an encoder
-        if (self.format in EXACT or lame) and stream.duration and stream.time_base:
+        packets = (self.format, self.codec) == ("aiff", "gsm")  # their number, or that of samples, by who wrote it
+        if (self.format in EXACT or lame) and not packets and stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
         if self.format in ALONE and len(container.streams) == 1 and container.duration:
             begin = float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0

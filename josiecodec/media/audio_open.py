@@ -104,7 +104,8 @@ class SampleReader:
 
     def _open(self, part: Piece, by_ffmpeg: bool = False, seek: bool = False) -> Any:
         """What reads a part of the file: libsndfile where it can and is exact, else FFmpeg."""
-        source = self._file if len(self._parts) == 1 and not part.start else Part(self._file, part.ranges)
+        whole = len(self._parts) == 1 and not part.start and not part.in_chunks
+        source = self._file if whole else Part(self._file, part.ranges)
         with Part(self._file, part.ranges) as file:
             head = file.read(4)
         like_mpeg = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0  # libsndfile would say a lot
@@ -113,7 +114,7 @@ class SampleReader:
                 return self._by_ffmpeg(source, part)
         if not by_ffmpeg and not is_mp3(head) and (head != b"fLaC" or seek):
             with contextlib.suppress(NotForSndfile):
-                return self._checked(SndfileSource(source, self.name))
+                return self._checked(SndfileSource(source, self.name, part.in_chunks))
         return self._by_ffmpeg(source, part)
 
     def _by_ffmpeg(self, source: Any, part: Piece) -> ContainerSource:

@@ -46,6 +46,9 @@ def _parts(source: str | IO[bytes]) -> list[Piece]:
             starts += _mp3_joints(file)
         elif head[:4] == b"RIFF":
             starts += _wav_joints(file)
+            chunks = _further_chunks(file, size) if len(starts) == 1 else []
+            if chunks:
+                return [Piece(tuple(chunks), in_chunks=True)]
     return [Piece((ends,)) for ends in zip(starts, [*starts[1:], size])]
 
 
@@ -72,6 +75,23 @@ def _wav_joints(file: Part) -> list[int]:
             return joints
         joints.append(at)
     return joints
+
+
+def _further_chunks(file: Part, size: int) -> list[tuple[int, int]]:
+    """Ranges of a WAV whose samples lie in several `data` chunks: to the end of the first, and those of the others;
+    empty if there is but one."""
+    found: list[tuple[int, int]] = []
+    at = 12
+    for _ in range(MAX_CHUNKS):
+        file.seek(at)
+        head = file.read(8)
+        length = int.from_bytes(head[4:], "little")
+        if len(head) < 8 or at + 8 + length > size or not all(32 <= c < 127 for c in head[:4]):
+            break
+        if head[:4] == b"data":
+            found.append((at + 8 if found else 0, at + 8 + length))
+        at += 8 + length + length % 2
+    return found if len(found) > 1 else []
 
 
 def is_mp3(head: bytes) -> bool:

@@ -22,6 +22,8 @@ CLAIMS = ("FLAC", "OGG")  # formats that can be longer than they claim
 ADPCM = ("MS_ADPCM", "IMA_ADPCM")  # subtypes in blocks, the last of which is filled up
 BURSTS = 1 << 15  # bytes in which a packet begins at least twice
 _BITSTREAMS = (b"\x72\xf8\x1f\x4e", b"\xfe\x7f\x01\x80", b"\x7f\xfe\x80\x01", b"\xff\x1f\x00\xe8", b"\x1f\xff\xe8\x00")
+_B_FORMAT = b"\x21\x07\xd3\x11\x86\x44\xc8\xc1\xca\0\0\0"  # end of the subtypes of ambisonics in WAVEFORMATEXTENSIBLE
+FRONT = 4096  # bytes in which the format of a WAV stands
 MAX_LENGTH = 1 << 40  # samples; what is more says "not known"
 
 
@@ -35,6 +37,7 @@ class SndfileSource:
     Args:
         source: path or seekable binary file.
         name: for messages.
+        in_chunks: whether what follows behind the samples that the header names are more of them, of further chunks.
 
     Raises:
         NotForSndfile: if it cannot be opened, or is left to FFmpeg.
@@ -42,8 +45,8 @@ class SndfileSource:
 
     tracks, track, begin = 1, 1, 0.0
 
-    def __init__(self, source: Any, name: str):
-        self.name, self._source = name, source
+    def __init__(self, source: Any, name: str, in_chunks: bool = False):
+        self.name, self._source, self._in_chunks = name, source, in_chunks
         claim = read_claim(source)  # before libsndfile has its place in the file
         self._part: Part | None = None
         try:
@@ -74,6 +77,9 @@ class SndfileSource:
     def _use_header(self, claim: Claim | None) -> None:
         """See whether there are more samples than the header says, or fewer."""
         file = self._file
+        if self._in_chunks:
+            said = "all of them are read" if file.subtype.startswith(RAW) else "the first is read"
+            warnings.warn(f"{self.name}: its samples are in several chunks ('data'), {said}", stacklevel=2)
         if claim is None or not file.subtype.startswith(RAW):
             if not file.frames and _size(self._source) > 1024 and (claim is None or claim.unfinished):
                 self.close()
@@ -82,7 +88,7 @@ class SndfileSource:
         width = {"8": 1, "S8": 1, "U8": 1, "16": 2, "24": 3, "32": 4}.get(file.subtype.removeprefix("PCM_"), 0)
         width = width or {"FLOAT": 4, "DOUBLE": 8}.get(file.subtype, 1)
         frame = width * self.channels
-        if (claim.unfinished or claim.claimed is None) and claim.there // frame > (self.length or 0):
+        if (claim.unfinished or claim.claimed is None or self._in_chunks) and claim.there // frame > (self.length or 0):
             kind = file.subtype
             self._file.close()
             self._part = Part(self._source, [(claim.start, _size(self._source))])
@@ -90,6 +96,8 @@ class SndfileSource:
                 self._part, "r", self.rate, self.channels, kind, "BIG" if claim.big_endian else "LITTLE", "RAW"
             )
             self.length = claim.there // frame
+            if self._in_chunks:
+                return
             told = (claim.claimed or 0) / frame / self.rate
             warnings.warn(
                 f"{self.name}: its header was never finished: it names {told:.2f} s, there are "
@@ -158,9 +166,13 @@ def _size(source: Any) -> int:
 
 
 def _layout(source: Any, channels: int) -> str:
-    """The layout of more than two channels, as FFmpeg finds it in the header."""
+    """The layout of more than two channels, as FFmpeg finds it in the header; B-format of WAV, which it does not know,
+    by its mark."""
     if channels <= 2:
         return ("mono", "stereo")[channels - 1]
+    with Part(source) as file:
+        if _B_FORMAT in file.read(FRONT):
+            return f"ambisonic, {channels} channels"
     import av
 
     try:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 NUMBERS = "josiecodec_numbers"  # where in `info` what `image_numbers.numbers_of` found is kept
+NARROW = "josiecodec_narrow"  # where in `info` it is kept that black is 16 and white 235
 SAME = 1  # levels by which a profile may differ from sRGB and still be sRGB, whose values stay as they are
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
 
@@ -27,6 +28,8 @@ def in_srgb(image: Image.Image, name: str) -> Image.Image:
     """
     profile, (primaries, transfer) = image.info.get("icc_profile"), image.info.get(NUMBERS) or numbers_of(image)
     alpha = "A" in image.mode or "a" in image.mode or "transparency" in image.info
+    if image.info.get(NARROW):
+        image = _full_range(image.convert("RGBA" if alpha else "RGB"))
     if image.mode in ("P", "PA", "LA", "La", "RGBa", "1"):
         image = image.convert("RGBA" if alpha else "L" if image.mode == "1" else "RGB")
     if image.mode == "LAB" and not profile:
@@ -39,6 +42,26 @@ def in_srgb(image: Image.Image, name: str) -> Image.Image:
     if not profile and not is_srgb(primaries, transfer):
         return _by_numbers(rgb, primaries, transfer)
     return rgb
+
+
+def in_full_range(values: np.ndarray) -> np.ndarray:
+    """Values of the narrow range of video, uint8 or uint16 of any shape, spread so that black is 0 and white the
+    highest number."""
+    full = np.iinfo(values.dtype).max
+    unit = (full + 1) // 256  # 16 and 235 of 8 bits; zeros follow in more
+    spread = (values.astype(np.float32) - 16 * unit) * np.float32(full / (219 * unit))
+    out: np.ndarray = np.rint(spread).clip(0, full).astype(values.dtype)
+    return out
+
+
+def _full_range(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    values = np.array(image)
+    values[..., :3] = in_full_range(values[..., :3])
+    out = Image.fromarray(values)
+    out.info = {key: value for key, value in image.info.items() if key not in (NARROW, "transparency")}
+    return out
 
 
 def grey_in_srgb(grey: np.ndarray, image: Image.Image, name: str) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from .color_math import BT709, SRGB, is_srgb, to_srgb
-from .image_color import NUMBERS, SAME
+from .image_color import NARROW, NUMBERS, SAME, in_full_range
 from .image_hdr import hdr_still
 from .image_profile import matrix_numbers
 from .image_tiff import check_planes
@@ -70,6 +70,8 @@ def _mended(values: np.ndarray, image: Image.Image) -> np.ndarray:
     if isinstance(hidden, tuple) and values.shape[2] == 3:  # a colour of 16 bits that means transparent
         opaque = np.where((values == np.array(hidden)).all(-1), 0, 65535).astype(np.uint16)
         values = np.concatenate([values, opaque[..., None]], -1)
+    if image.info.get(NARROW):
+        values = np.concatenate([in_full_range(values[..., :3]), values[..., 3:]], -1)
     return values
 
 
@@ -89,7 +91,7 @@ def eight_bits(values: np.ndarray, image: Image.Image) -> Image.Image:
         if numbers is not None:
             pixels[top : top + _ROWS, :, :3] = to_srgb(part[..., :3].astype(np.uint16), *numbers)
     out = Image.fromarray(pixels)
-    out.info, out.format = {k: v for k, v in image.info.items() if k != "transparency"}, image.format
+    out.info, out.format = {k: v for k, v in image.info.items() if k not in ("transparency", NARROW)}, image.format
     if numbers is not None:
         out.info.pop("icc_profile", None)
         out.info[NUMBERS] = BT709, SRGB

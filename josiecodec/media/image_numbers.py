@@ -18,11 +18,13 @@ ADOBE_GAMMA = 563 / 256
 NEAR_GAMMA, NEAR_POINT = 0.05, 0.003  # by which gamma and primaries may be off and still be those of sRGB
 _INTEROP, _INDEX = 0xA005, 1
 _MAX_CHUNKS = 1000
+_DEPTH, _KIND, _GREY = 24, 25, 0  # bytes of the header of PNG, and what the second is of greys
 Numbers = tuple[int | Points, int | float]
 
 
-def png_numbers(file: IO[bytes]) -> tuple[int, int] | None:
-    """Primaries and transfer function in the `cICP` chunk of a PNG, by H.273; None without.
+def png_numbers(file: IO[bytes]) -> tuple[int, int, bool] | None:
+    """Primaries and transfer function in the `cICP` chunk of a PNG, by H.273, and whether its values are in the narrow
+    range of video (16 to 235 of 8 bits); None without.
 
     The place in the file stays. A matrix other than RGB is against the standard, and such a chunk is not used.
     """
@@ -34,13 +36,25 @@ def png_numbers(file: IO[bytes]) -> tuple[int, int] | None:
             size, kind = int.from_bytes(head[:4], "big"), head[4:]
             if kind == b"cICP":
                 data = file.read(4)
-                return (data[0], data[1]) if len(data) == 4 and data[2] == 0 else None
+                return (data[0], data[1], data[3] == 0) if len(data) == 4 and data[2] == 0 else None
             if len(head) < 8 or kind in (b"IDAT", b"IEND"):
                 return None
             file.seek(size + 4, 1)
         return None
     finally:
         file.seek(place)
+
+
+def scale_hidden(image: Image.Image, head: bytes) -> None:
+    """Mend the grey of a PNG of two or four bits that means transparent, which Pillow leaves in steps of these.
+
+    Args:
+        image: of Pillow, not converted yet.
+        head: first bytes of the file.
+    """
+    hidden, depth = image.info.get("transparency"), head[_DEPTH]
+    if head[_KIND] == _GREY and depth in (2, 4) and isinstance(hidden, int):
+        image.info["transparency"] = hidden * 255 // ((1 << depth) - 1)
 
 
 def numbers_of(image: Image.Image) -> Numbers:

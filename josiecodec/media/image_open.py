@@ -11,25 +11,31 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import MediaError
-from .image_color import NUMBERS, nclx_numbers
+from .image_color import NARROW, NUMBERS, nclx_numbers
 from .image_fallback import deep_picture
 from .image_jxl import mend
-from .image_numbers import numbers_of, png_numbers
+from .image_light import light_picture
+from .image_numbers import numbers_of, png_numbers, scale_hidden
+from .image_photoshop import photoshop
 from .image_profile import hdr_numbers
-from .image_tiff import check_tiff
+from .image_refused import refused_kind
+from .image_tiff import check_tiff, full_pages
 from .signatures import is_heif, is_jxl
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _SUFFIXES = """png apng jpg jpeg jpe jfif mpo webp avif avifs heic heif hif jxl bmp dib tif tiff gif ppm pgm pbm pnm pfm
-jp2 j2k jpx jpc jpf j2c tga qoi psd ico pcx dds sgi"""
+jp2 j2k jpx jpc jpf j2c tga qoi psd psb exr hdr ico pcx dds sgi"""
 IMAGE_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
 ANIMATED_FORMATS = frozenset(["GIF", "PNG", "WEBP", "AVIF"])
 MAX_PIXELS = 1 << 28
 HEAD = 4096  # bytes that say what a file is
+_FRONT = 1 << 18  # bytes that say what a file is that cannot be read
+_PAGES = "josiecodec_pages"  # where in `info` the number of pages of a TIFF is kept
 _TGA_SUFFIXES = (".tga", ".icb", ".vda", ".vst")
-_NEVER = ("EPS", "MPEG", "WMF", "HDF5", "BUFR", "GRIB")  # no pixels in them, or another program would be run
+# no pixels in them, or another program would be run, or (FITS) no number is black or white
+_NEVER = ("EPS", "MPEG", "WMF", "HDF5", "BUFR", "GRIB", "FITS")
 # plugin of Pillow: what it reads, its package
 _PLUGINS = {"pillow_heif": ("HEIF and HEIC", "pillow-heif"), "pillow_jxl": ("JPEG XL", "pillow-jxl-plugin")}
 
@@ -50,16 +56,20 @@ def opened(source: str | Path | IO[bytes]) -> Iterator[Image.Image]:
             head = file.read(HEAD)
             file.seek(0)
             _use_plugins(head, name)
+            file, pages = full_pages(file, head)
             image = _open(file, Path(name).suffix.lower(), head, name)
             if image.width * image.height > MAX_PIXELS:
                 raise MediaError(f"{name}: {image.width} x {image.height} pixels are too many")
             numbers = nclx_numbers(head) if image.format in ("AVIF", "HEIF") else None
             if image.format == "TIFF" and hasattr(image, "tag_v2"):
                 check_tiff(image, head, name)
+                image.info[_PAGES] = pages
             if image.format == "JXL":
                 image = mend(image, file, name)
             if image.format == "PNG":
-                numbers = png_numbers(file)
+                scale_hidden(image, head)
+                told = png_numbers(file)
+                numbers, image.info[NARROW] = (None, False) if told is None else (told[:2], told[2])
             said = numbers if image.format == "PNG" else hdr_numbers(image.info.get("icc_profile"))
             if said is not None:
                 numbers = said
@@ -89,6 +99,11 @@ def opened(source: str | Path | IO[bytes]) -> Iterator[Image.Image]:
 def _open(file: IO[bytes], suffix: str, head: bytes, name: str) -> Image.Image:
     from PIL import Image, UnidentifiedImageError
 
+    for reader in (photoshop, light_picture):
+        found = reader(file, head, name, MAX_PIXELS)
+        if found is not None:
+            return found
+    file.seek(0)
     Image.init()
     formats = [f for f in Image.ID if f not in _NEVER and (f != "TGA" or suffix in _TGA_SUFFIXES)]
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -97,9 +112,13 @@ def _open(file: IO[bytes], suffix: str, head: bytes, name: str) -> Image.Image:
             warnings.simplefilter("ignore")  # large images are judged by the caller
             return Image.open(file, formats=formats)
     except UnidentifiedImageError:
-        found = deep_picture(file, head, name, MAX_PIXELS)
+        found = deep_picture(file, head, name)
         if found is None:
-            raise
+            file.seek(0)
+            kind = refused_kind(file.read(_FRONT))
+            if kind is None:
+                raise
+            raise MediaError(f"{name}: not an image that can be read ({kind})") from None
         return found
     finally:
         Image.MAX_IMAGE_PIXELS = limit
@@ -125,6 +144,8 @@ def name_of(source: str | Path | IO[bytes]) -> str:
 
 def frame_count(image: Image.Image) -> int:
     """How many pictures are in a file, pages and frames of an animation alike."""
+    if _PAGES in image.info:
+        return int(image.info[_PAGES])
     return int(getattr(image, "n_frames", 1))
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .image_color import NARROW, in_full_range
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -18,8 +20,13 @@ DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether a picture has values that Pillow would cut to eight bits."""
-    return image.mode in DEEP_MODES
+    """Whether a picture has values that Pillow would cut to eight bits, or takes for others."""
+    return image.mode in DEEP_MODES or _is_signed_byte(image)
+
+
+def _is_signed_byte(image: Image.Image) -> bool:
+    tags = getattr(image, "tag_v2", None) or {}
+    return image.mode == "L" and image.format == "TIFF" and _first(tags, _SAMPLE_FORMAT, 1) == _SIGNED
 
 
 def grey_values(image: Image.Image, name: str) -> np.ndarray:
@@ -31,9 +38,12 @@ def grey_values(image: Image.Image, name: str) -> np.ndarray:
     values = np.asarray(image)
     tags = getattr(image, "tag_v2", None) or {}
     tiff = image.format == "TIFF"
-    if image.mode == "F":
+    if image.mode == "L":
+        grey = _from_integers(values.view(np.int8).astype(np.float64), 8, True, name)
+    elif image.mode == "F":
         grey = float_values(values, name)
     elif image.mode != "I":
+        values = in_full_range(values) if image.info.get(NARROW) and values.dtype == np.uint16 else values
         bits = _first(tags, _BITS, 16) if tiff else 16
         full = (1 << bits) - 1 if 8 < bits <= 16 else 65535
         stated = _first(tags, _MAX_SAMPLE, full) if tiff else full  # 12 bits may lie in 16
@@ -65,8 +75,8 @@ def _from_integers(values: np.ndarray, bits: int, signed: bool, name: str) -> np
     if low < 0:  # heights, densities: no number of them is black or white by definition
         warnings.warn(f"{name}: values from {low:.0f} to {high:.0f} are taken for black to white", stacklevel=4)
         return (values - low) / (high - low)
-    if bits == 16:
-        return values / (32767 if signed else 65535)
+    if bits <= 16:
+        return values / ((1 << (bits - signed)) - 1)
     scales = [255.0, 65535.0, float((1 << (bits - signed)) - 1)]
     full = next(scale for scale in scales if high <= scale)
     if full == scales[-1] and high < full / 256:  # so dark that the numbers must mean something else

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..errors import MediaError
 from .image_open import HEAD, IMAGE_SUFFIXES, is_animation, opened
+from .image_refused import refused_kind
 from .signatures import is_image_start, is_media_start, is_raw_mjpeg, is_sound_start
 from .suffixes import AUDIO_SUFFIXES, WRITABLE_VIDEO
 from .video_file import VIDEO_SUFFIXES, holds_video
@@ -45,7 +46,7 @@ def kind_of(path: str | Path) -> Kind:
     head = _head(path)
     if is_raw_mjpeg(suffix, head):
         return "video"
-    if is_image_start(head) or (suffix in IMAGE_SUFFIXES and not is_media_start(head)):
+    if is_image_start(head) or refused_kind(head) or (suffix in IMAGE_SUFFIXES and not is_media_start(head)):
         return "video" if _is_animated(path) else "image"
     if is_sound_start(head):  # the most frequent ones, without opening them
         return "audio"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WRITABLE = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm")
 _GAIN_MAPS = (b"ns.adobe.com/hdr-gain-map", b"ns.apple.com/HDRGainMap", b"ns.apple.com/pixeldatainfo")  # in XMP
+_ISO_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1"  # begin of a segment, in JPEGs without XMP
 _LOSSY = {"quality": 95}
 _ROWS = 256  # of pixels that are turned into bytes together
 _WITH_ALPHA = ("PNG", "WEBP", "AVIF", "TIFF")
@@ -135,7 +136,9 @@ def _only_thumbnails(image: Any) -> bool:
 def _has_gain_map(image: Any) -> bool:
     """Whether the second picture of a JPEG is a gain map (ISO 21496-1, Ultra HDR, Apple's), as phones write it."""
     about = image.info.get("xmp", b"")
+    segments = getattr(image, "applist", [])
     found = isinstance(about, bytes) and any(name in about for name in _GAIN_MAPS)
+    found = found or any(name == "APP2" and data.startswith(_ISO_GAIN_MAP) for name, data in segments)
     return found and frame_count(image) <= 2  # Pillow does not count that of Ultra HDR
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
+from .image_frames import frames, has_frames
 from .image_open import frame_count, opened
 from .pixels import flat_rgb
 
@@ -21,18 +23,31 @@ def animation_frames(path: str | Path) -> Iterator[tuple[float, float, np.ndarra
         MediaError: if the file cannot be read.
     """
     name, time, warned = str(path), 0.0, False
-    with opened(path) as image:
-        first = 1 if image.info.get("default_image") else 0  # shown only by what knows no animations
-        for number in range(first, frame_count(image)):
-            image.seek(number)
-            image.load()
-            duration = float(image.info.get("duration") or 0) / 1000
+    with opened(path) as image, open(path, "rb") as file:
+        for duration, picture in _put_together(image, file) if has_frames(image) else _by_pillow(image):
             duration = duration if duration >= MIN_DURATION else USUAL_DURATION
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                pixels = flat_rgb(image, name)
+                pixels = flat_rgb(picture, name)
             for warning in caught if not warned else ():
                 warnings.warn(warning.message, stacklevel=2)
                 warned = True
             yield time, duration, pixels
             time += duration
+
+
+def _by_pillow(image: Any) -> Iterator[tuple[float, Any]]:
+    for number in range(frame_count(image)):
+        image.seek(number)
+        image.load()
+        yield float(image.info.get("duration") or 0) / 1000, image
+
+
+def _put_together(image: Any, file: IO[bytes]) -> Iterator[tuple[float, Any]]:
+    from PIL import Image
+
+    about = {key: value for key, value in image.info.items() if key != "transparency"}
+    for duration, pixels in frames(image, file):
+        picture = Image.fromarray(pixels)
+        picture.info, picture.format = about, image.format
+        yield duration, picture

@@ -19,6 +19,8 @@ _ENTRY = 86  # bytes of a visual sample entry before its boxes
 _SEGMENT, _TRACKS, _TRACK, _KIND, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0x83, 0xE0
 _CROPS = {0x54CC: "left", 0x54DD: "right", 0x54BB: "top", 0x54AA: "bottom"}
 _IS_VIDEO = b"\x01"
+_MAPPING, _MAPPING_TYPE, _MAPPING_DATA = 0x41E4, 0x41E7, 0x41ED
+_DOLBY_VISION = (b"dvcC", b"dvvC", b"dvwC")
 
 
 @dataclass(frozen=True)
@@ -111,17 +113,21 @@ def _of_entry(file: Any, track: int, *names: bytes) -> bytes | None:
     return None
 
 
-def dolby_vision(path: str | Path, container: Any, stream: Any) -> int | None:
-    """The profile of Dolby Vision that a track of MP4 or MOV is coded in ("Dolby Vision Streams Within the ISO Base
-    Media File Format", 3.2); None if it is in none, or another container."""
-    if not container.format.name.startswith("mov"):
-        return None
+def dolby_vision(path: str | Path, container: Any, stream: Any) -> tuple[int, int] | None:
+    """The profile of Dolby Vision that a track of MP4, MOV or Matroska is coded in, and the number of what other
+    players see of it ("Dolby Vision Streams Within the ISO Base Media File Format", 3.2; "... within the Matroska
+    container"); None if it is in none, or another container."""
     try:
         with open(path, "rb") as file:
-            data = _of_entry(file, stream.id, b"dvcC", b"dvvC", b"dvwC")
-    except (OSError, struct.error, IndexError):
+            if container.format.name.startswith("mov"):
+                data = _of_entry(file, stream.id, *_DOLBY_VISION)
+            elif container.format.name.startswith("matroska"):
+                data = _of_mapping(file, container.streams.video.index(stream))
+            else:
+                return None
+    except (OSError, struct.error, ValueError, IndexError):
         return None
-    return data[2] >> 1 if data is not None and len(data) > 2 else None
+    return (data[2] >> 1, data[4] >> 4) if data is not None and len(data) > 4 else None
 
 
 def _elements(file: Any, start: int, end: int) -> Iterator[tuple[int, int, int]]:
@@ -143,19 +149,32 @@ def _elements(file: Any, start: int, end: int) -> Iterator[tuple[int, int, int]]
         start = stop
 
 
-def _pixel_crop(file: Any, number: int) -> Crop:
+def _films(file: Any) -> list[list[tuple[int, int, int]]]:
+    """The elements of each track of pictures of Matroska."""
     end = os.fstat(file.fileno()).st_size
     segment = next(((a, b) for n, a, b in _elements(file, 0, end) if n == _SEGMENT), (0, 0))
     tracks = next(((a, b) for n, a, b in _elements(file, *segment) if n == _TRACKS), (0, 0))
     films = []
     for name, start, stop in _elements(file, *tracks):
-        fields = {n: (a, b) for n, a, b in _elements(file, start, stop)} if name == _TRACK else {}
-        if _KIND in fields and _contents(file, *fields[_KIND]) == _IS_VIDEO:
-            films.append(fields.get(_VIDEO, (0, 0)))
-    if number >= len(films):
-        return Crop()
-    found = {_CROPS[n]: _contents(file, a, b) for n, a, b in _elements(file, *films[number]) if n in _CROPS}
+        fields = list(_elements(file, start, stop)) if name == _TRACK else []
+        if any(n == _KIND and _contents(file, a, b) == _IS_VIDEO for n, a, b in fields):
+            films.append(fields)
+    return films
+
+
+def _pixel_crop(file: Any, number: int) -> Crop:
+    about = next(((a, b) for n, a, b in _films(file)[number] if n == _VIDEO), (0, 0))
+    found = {_CROPS[n]: _contents(file, a, b) for n, a, b in _elements(file, *about) if n in _CROPS}
     return Crop(**{edge: int.from_bytes(data, "big") for edge, data in found.items()})
+
+
+def _of_mapping(file: Any, number: int) -> bytes | None:
+    """What a mapping of additional blocks says of the Dolby Vision of a track of Matroska."""
+    for name, start, stop in _films(file)[number]:
+        fields = {n: _contents(file, a, b) for n, a, b in _elements(file, start, stop)} if name == _MAPPING else {}
+        if fields.get(_MAPPING_TYPE, b"").rjust(4, b"\0") in _DOLBY_VISION:
+            return fields.get(_MAPPING_DATA)
+    return None
 
 
 def _contents(file: Any, start: int, end: int) -> bytes:

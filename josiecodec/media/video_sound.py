@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import MediaError
 from .audio_clock import Clock
-from .audio_container import LOSSLESS, is_default
+from .audio_container import LOSSLESS, default_sound
 from .audio_ends import Ends
 from .audio_frames import PackedSamples, Sound
 from .audio_mix import MonoMix
@@ -238,7 +238,7 @@ def _silence(samples: int, channels: int) -> Iterator[Sound]:
 
 
 def sound_stream(container: Any, track: int | None = None) -> Any:
-    """The track of sound: the one that is flagged as default, else the first; None without any.
+    """The track of sound: that of `default_sound`; None without any.
 
     Args:
         container: of a film.
@@ -254,4 +254,4 @@ def sound_stream(container: Any, track: int | None = None) -> Any:
                 f"{shown_name(container)}: has {len(streams)} track(s) of audio, none with the number {track}"
             )
         return streams[track - 1]
-    return next((s for s in streams if is_default(s)), streams[0] if streams else None)
+    return default_sound(streams)

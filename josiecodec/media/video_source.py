@@ -23,6 +23,7 @@ from .video_rate import believable, choose_rate
 from .video_sound import sound_stream
 
 CLAIMED_STILL = 10.0  # seconds that a last picture without a length of its own stays, if the file claims to go on
+DOLBY_AV1 = 10  # profile of Dolby Vision for AV1, which has such colours if nothing else can be seen of it
 WITHOUT_BASE = (4, 5)  # profiles of Dolby Vision whose pictures are in no colours that other players know
 _INVISIBLE_VP8 = 0x10  # bit of the first byte of a packet that is not set if its picture is not shown
 
@@ -116,7 +117,8 @@ class Film:
         self._streams = [stream] if track is None else [stream, track]
         self._decoder = Decoder(stream)
         self.crop = crop_of(path, self.container, stream)
-        if dolby_vision(path, self.container, stream) in WITHOUT_BASE:
+        profile, shown = dolby_vision(path, self.container, stream) or (0, 0)
+        if profile in WITHOUT_BASE or (profile == DOLBY_AV1 and not shown):
             warnings.warn(
                 f"{self.name}: Dolby Vision of a profile whose colours mean nothing without metadata that are not "
                 "read: they come out wrong; convert it to HDR10 or SDR first",
