@@ -2,7 +2,7 @@
 
     python benchmarks/chart.py --out docs/quality.svg
 
-Measured points are those of `docs/results.md` and of the card of the shipped model; published ones, of
+Measured points are those of `benchmarks/results/quality_audio.json`, as in docs/results.md; published ones, of
 `benchmarks/results/published.json`, are of another test set and drawn hollow and dashed.
 """
 
@@ -11,19 +11,21 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 from html import escape
 from pathlib import Path
 
+from report import AUDIO, AUDIO_MODEL, PEERS
+from results_files import means_of, read
+
 from josiecodec.atomic import write_bytes
+from josiecodec.evaluation.codecs import split
 
 ROOT = Path(__file__).parents[1]
-MODEL = "jodio-24k-v3"
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 430, 52, 100, 16, 92
 X_RANGE, Y_RANGE = (0.18, 20.0), (1.0, 4.0)
 X_TICKS, Y_TICKS = (0.2, 0.5, 1, 2, 5, 10, 20), (1, 1.5, 2, 2.5, 3, 3.5, 4)
 COLORS = ("#d1495b", "#2e86c1", "#3a9e5c", "#7a7f87", "#e08e0b", "#8e5bb5", "#159a9c")
-NAMES = {"opus": "Opus", "codec2": "Codec 2", "mp3": "MP3"}
+MODEL, NAMES = AUDIO_MODEL, {AUDIO_MODEL: AUDIO_MODEL, **PEERS}
 # Where a name stands beside the curve, so that none covers another: number of the point, anchor, right of and above it.
 LABELS = {MODEL: (2, "end", -10, 6), "Mimi": (1, "end", -8, 8), "EnCodec": (1, "end", -9, 4)}
 STYLE = """
@@ -41,24 +43,14 @@ CAPTION = (
 Points = list[tuple[float, float]]
 
 
-def rows(text: str, first: str) -> list[list[str]]:
-    """Cells of the first table whose head begins with `first`."""
-    found = re.search(rf"^\| {re.escape(first)} \|.*\n\|[-| ]+\n((?:\|.*\n)+)", text, re.M)
-    if not found:
-        raise SystemExit(f"no table that begins with {first!r}")
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in found[1].splitlines()]
-
-
-def measured(root: Path = ROOT) -> dict[str, Points]:
+def measured(path: Path = AUDIO) -> dict[str, Points]:
     """(kbit/s of the whole file, PESQ-WB) of each codec over the same clips of speech."""
-    card = (root / "josiecodec" / "weights" / MODEL / "README.md").read_text(encoding="utf-8")
-    best = [cells for cells in rows(card, "levels") if "all frames" not in cells[0]]
-    out = {MODEL: [(float(cells[1]), float(cells[2])) for cells in best]}
-    for cells in rows((root / "docs" / "results.md").read_text(encoding="utf-8").split("## speech")[1], "codec"):
-        name = NAMES.get(cells[0].split("@")[0])
+    out: dict[str, Points] = {}
+    for codec, line in means_of(read(path), "speech", ("kbps", "pesq_wb")).items():
+        name = NAMES.get(split(codec)[0])
         if name:
-            out.setdefault(name, []).append((float(cells[2].split()[0]), float(cells[4].split()[0])))
-    return {name: sorted(points) for name, points in out.items()}
+            out.setdefault(name, []).append((round(line["kbps"], 2), round(line["pesq_wb"], 2)))
+    return {name: sorted(out[name]) for name in NAMES.values() if name in out}
 
 
 def published(root: Path = ROOT) -> dict[str, Points]:

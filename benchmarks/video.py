@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,14 @@ from torch import Tensor
 from video_codecs import PEERS, Coded
 
 import josiecodec
+from josiecodec import shipped
 from josiecodec.media.video_reader import VideoReader
 from josiecodec.metrics.bd_rate import CurvesError, bd_rate
 from josiecodec.metrics.vision import frame_difference_psnr, ms_ssim, psnr
 from josiecodec.settings import Tune
 
 OURS = "josiecodec"
+MODEL = "jovio-16-v7"
 
 
 def read(path: Path, pictures: int) -> tuple[Tensor, Fraction]:
@@ -55,7 +58,7 @@ def read(path: Path, pictures: int) -> tuple[Tensor, Fraction]:
 
 def ours(x: Tensor, rate: Fraction, kbps: float, tune: Tune = "psnr") -> Coded:
     """By the package."""
-    codec: Any = josiecodec.load("jovio-16")
+    codec: Any = josiecodec.load(MODEL)
     settings = dataclasses.replace(codec.settings, tune=tune)
     begin = time.process_time()
     data = codec.compress(x, kbps=kbps, pictures_per_second=rate, settings=settings)
@@ -81,6 +84,12 @@ def measured(name: str, code: Callable[..., Coded], clip: Path, kbps: float, pic
         "encoding": round(encoding, 2),
         "decoding": round(decoding, 2),
     }
+
+
+def origin() -> dict[str, str]:
+    """What rows of this build say of it."""
+    fingerprint = shipped.fingerprint_of(shipped.WEIGHTS / MODEL)[:16]
+    return {"model": MODEL, "fingerprint": fingerprint, "version": version("josiecodec")}
 
 
 def warm_up() -> None:
@@ -178,7 +187,8 @@ def main() -> None:
     for clip in args.clips:
         for kbps in args.kbps:
             if args.only != "others":
-                rows.append(measured(args.name, own, clip, kbps, args.pictures))
+                row = measured(args.name, own, clip, kbps, args.pictures)
+                rows.append(row | origin() if args.name == OURS else row)
                 print(json.dumps(rows[-1]), flush=True)
             if args.only != "ours":
                 for name, peer in PEERS.items():

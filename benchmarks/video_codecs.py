@@ -1,4 +1,8 @@
-"""The video codecs of FFmpeg that PyAV brings along, at a rate and with one thread."""
+"""The video codecs of FFmpeg that PyAV brings along, at a rate and with one thread.
+
+Planes of luma and chroma are made, and become RGB again, as in the package (full range), so that what is compared are
+codecs: by FFmpeg's own conversions there and back, without any coding, 42 to 45 dB are left, by these 49.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import torch
 from torch import Tensor
+
+from josiecodec.vision.motion_planes import Planes, to_planes, to_rgb
 
 Coded = tuple[int, Tensor, float, float]  # bytes, pictures [3, T, H, W], seconds of encoding and decoding
 KEY_SECONDS = 10  # between key pictures, at most: as the package has it
@@ -57,14 +64,36 @@ def _encode(x: Tensor, rate: Fraction, file: Path, encoder: str, options: dict[s
     with av.open(str(file), "w") as container:
         stream: Any = container.add_stream(encoder, rate=rate)
         stream.height, stream.width, stream.pix_fmt = x.shape[2], x.shape[3], "yuv420p"
+        stream.codec_context.color_range = 2
         stream.gop_size = round(KEY_SECONDS * rate)
         if bits:
             stream.bit_rate = bits
         stream.options = options
-        for picture in (x * 255).round().to(torch.uint8).permute(1, 2, 3, 0).contiguous().numpy():
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            container.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))
+        for picture in x.unbind(1):
+            container.mux(stream.encode(_frame(picture.numpy())))
         container.mux(stream.encode())
+
+
+def _frame(rgb: np.ndarray) -> av.VideoFrame:
+    """A picture [3, H, W] with even sides as planes."""
+    height, width = rgb.shape[1:]
+    planes = to_planes(rgb)
+    frame = av.VideoFrame(width, height, "yuv420p")
+    for plane, values in zip(frame.planes, (planes.y, planes.u, planes.v)):
+        rows = np.zeros((plane.height, plane.line_size), np.uint8)
+        rows[:, : plane.width] = values[: plane.height, : plane.width]
+        plane.update(rows)
+    frame.color_range = 2  # of all 256 values
+    return frame
+
+
+def _picture(frame: av.VideoFrame) -> np.ndarray:
+    """The planes of a frame as a picture [3, H, W]."""
+    values = []
+    for plane in frame.planes:
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        values.append(np.ascontiguousarray(rows[:, : plane.width]))
+    return to_rgb(Planes(*values), frame.height, frame.width)
 
 
 def _timed(file: Path, encoding: float) -> Coded:
@@ -74,9 +103,8 @@ def _timed(file: Path, encoding: float) -> Coded:
         for packet in container.demux(video=0):
             size += packet.size
             for frame in packet.decode():
-                rgb: Any = frame.reformat(format="rgb24", src_colorspace="ITU709")  # type: ignore[union-attr]
-                pictures.append(torch.from_numpy(rgb.to_ndarray()).permute(2, 0, 1))
-    return size, torch.stack(pictures, 1).float() / 255, encoding, time.process_time() - begin
+                pictures.append(torch.from_numpy(_picture(frame)))  # type: ignore[arg-type]
+    return size, torch.stack(pictures, 1), encoding, time.process_time() - begin
 
 
 PEERS = {"x264": partial(two_passes, "libx264"), "x265": partial(two_passes, "libx265"), "svt-av1": svt_av1}

@@ -58,6 +58,7 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
     from josiecodec.evaluation.codecs import expand
     from josiecodec.evaluation.listening_test import check_folder, write_listening_test
     from josiecodec.evaluation.page import write_page
+    from josiecodec.evaluation.provenance import provenance
     from josiecodec.evaluation.requirements import check_codecs, check_packages
     from josiecodec.evaluation.run import compare
 
@@ -108,7 +109,7 @@ def _compare(kinds: tuple[str, ...], names: list[str], items: list[Any], **given
         for text in table.problems(rows):
             click.echo(f"note: {text}", err=True)
         if given["out"]:
-            table.write(given["out"], rows, lines, bd_rates=deltas)
+            table.write(given["out"], rows, lines, bd_rates=deltas, about=dict(provenance(names)))
         if given["html"]:
             write_page(given["html"], items, rows, lines)
         if given.get("listening"):

@@ -109,7 +109,8 @@ def _audio(s: dict[str, Any], size: int) -> list[str]:
 
 
 def _gain(s: dict[str, Any]) -> str:
-    return f", {s['gain_db']:+d} dB while it was coded" if "gain_db" in s else ""
+    gain = f", {s['gain_db']:+d} dB while it was coded" if "gain_db" in s else ""
+    return gain + (", synthetic" if s.get("synthetic") else "")
 
 
 def _vision(s: dict[str, Any], size: int) -> list[str]:
@@ -153,6 +154,7 @@ def _described(summary: Any) -> dict[str, Any]:
             out
             | ({"stereo_image": True} if i.image else {})
             | ({"gain_db": i.gain} if i.gain else {})
+            | ({"synthetic": True} if i.synthetic else {})
             | {
                 "sample_rate": i.sample_rate,
                 "frame_size": i.frame_size,

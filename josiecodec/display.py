@@ -81,7 +81,7 @@ def file_html(file: TokenFile) -> str:
         if isinstance(i, AudioInfo) and i.image:
             lines.append("stereo image; what is heard here is the mix to mono")
         elif isinstance(i, AudioInfo):
-            gain = f", coded {i.gain:+d} dB" if i.gain else ""
+            gain = (f", coded {i.gain:+d} dB" if i.gain else "") + (", synthetic" if i.synthetic else "")
             lines.append(f"audio: {seconds:.2f} s, {stream.units} frames, {what}{gain}")
         elif isinstance(i, VisionInfo):
             lines.append(f"vision: {i.width} x {i.height}, {f'{seconds:.2f} s' if i.rate else 'image'}, {what}")

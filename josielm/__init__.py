@@ -1,4 +1,5 @@
-"""A language model over josiecodec's tokens: a temporal transformer over frames, a depth transformer over levels."""
+"""Language models over josiecodec's tokens (a temporal transformer over frames, a depth transformer over levels), and
+voices that speak text."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from .model.config import ModelConfig
     from .model.language_model import LM, Inputs, LMOutput
     from .model.presets import preset
+    from .speech.speak import Speaker
+    from .speech.store import load_voice
     from .store import Trained, load, save
     from .training.config import TrainConfig
 
@@ -23,10 +26,12 @@ __all__ = [
     "LMStream",
     "ModelConfig",
     "Sampling",
+    "Speaker",
     "TrainConfig",
     "Trained",
     "generate",
     "load",
+    "load_voice",
     "preset",
     "reply",
     "save",
@@ -41,10 +46,12 @@ _PLACES = {
     "LMStream": ".inference.stream",
     "ModelConfig": ".model.config",
     "Sampling": ".inference.sampling",
+    "Speaker": ".speech.speak",
     "TrainConfig": ".training.config",
     "Trained": ".store",
     "generate": ".inference.generate",
     "load": ".store",
+    "load_voice": ".speech.store",
     "preset": ".model.presets",
     "reply": ".inference.generate",
     "save": ".store",

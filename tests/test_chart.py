@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import runpy
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-names = runpy.run_path(str(ROOT / "benchmarks" / "chart.py"))  # no package that is installed
+sys.path.insert(0, str(ROOT / "benchmarks"))  # no package that is installed
+names = runpy.run_path(str(ROOT / "benchmarks" / "chart.py"))
 MODEL, chart, measured, published = (names[name] for name in ("MODEL", "chart", "measured", "published"))
 
 

@@ -7,21 +7,23 @@ import json
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 from kit.audio import RATE, speechlike, tiny_model
-from kit.evaluation import OWN, Deadly, recordings
+from kit.evaluation import OWN, Deadly, InThisProcess, recordings
 from kit.processes import run, run_cli
 from kit.vision import CONV, model, scene
 
 from josiecodec.bitstream.statistics import code_usage
 from josiecodec.errors import CodecError, CodesError, MediaError
-from josiecodec.evaluation import scores, table
+from josiecodec.evaluation import round_trip, scores, table
 from josiecodec.evaluation.codecs import AUDIO, VISION, build, expand
 from josiecodec.evaluation.items import Item, evenly_spaced, find_audio, find_vision
+from josiecodec.evaluation.judges import JUDGES, Judge
 from josiecodec.evaluation.memory import peak_mb
 from josiecodec.evaluation.run import compare
 from josiecodec.evaluation.scores import Asked, score
@@ -225,6 +227,51 @@ def test_a_comparison_resumes_where_it_stopped(sounds, tmp_path, monkeypatch):
     assert [r["file"] for r in other if r.get("mel") != before[r["file"]].get("mel")] == ["0.wav"]
     with pytest.raises(CodecError, match="none of the codecs"):
         compare(["nosuch"], AUDIO, items, tmp_path / "other", report=messages.append)
+
+
+def test_a_further_judge_needs_no_second_round_trip(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", speechlike(20)[0, 0].numpy(), RATE)
+    items, out = find_audio(tmp_path), tmp_path / "out"
+    (first,) = compare(["opus@12"], AUDIO, items, out)
+    assert first["version"]
+    assert first["model"] == ""
+    assert first["encode_cpu_s"] > 0
+    monkeypatch.setattr("josiecodec.evaluation.run.round_trip", None)
+    monkeypatch.setattr("josiecodec.evaluation.run.ProcessPoolExecutor", InThisProcess)
+    monkeypatch.setitem(JUDGES, "f0", Judge(("f0_cents",), {}, lambda *_: {"f0_cents": 7.0}))
+    done: list[float] = []
+    (second,) = compare(["opus@12"], AUDIO, items, out, judges=("f0",), progress=done.append)
+    assert sum(done) == 1
+    assert second["f0_cents"] == 7
+    assert second | {"judges": []} == first | {"f0_cents": 7.0}
+    Path(second["decoded"]).unlink()
+    monkeypatch.setattr("josiecodec.evaluation.run.round_trip", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # what was decoded is gone: it is made again
+        compare(["opus@12"], AUDIO, items, out, judges=("f0", "speaker"))
+
+
+def test_what_a_codec_does_once_is_not_in_the_times_of_the_first_file(monkeypatch):
+    calls: list[tuple[str, int]] = []
+
+    class Noted:
+        def prepare(self, media, rate):
+            calls.append(("prepare", len(media)))
+
+        def encode(self, media, rate):
+            calls.append(("encode", len(media)))
+            if len(media) == RATE:
+                raise RuntimeError("too short for this codec")
+            return b""
+
+        def decode(self, data, rate):
+            return torch.zeros(2 * RATE)
+
+    monkeypatch.setattr(round_trip, "_codec", Noted())
+    monkeypatch.setattr(round_trip, "_warm", False)
+    wave = speechlike(25)[0, 0][: 2 * RATE]
+    for _ in range(2):
+        round_trip._warm_up("audio", wave, RATE)
+    assert calls == [("encode", RATE)]
 
 
 def test_files_that_take_a_process_down_are_errors_of_their_own(tmp_path):

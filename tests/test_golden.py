@@ -25,7 +25,9 @@ MOTION = {  # of pictures of videos with motion
     "video_with_motion": ("shown", "step", "uses", "vectors", "codes"),
     "video_with_varied_steps": ("shown", "step", "uses", "vectors", "codes", "offsets"),
     "video_with_tools": ("shown", "step", "uses", "vectors", "codes", "offsets", "tools", "shapes"),
+    "video_with_carried_motion": ("shown", "step", "uses", "vectors", "codes", "offsets", "tools", "shapes"),
     "video_with_filter": ("shown", "step", "uses", "vectors", "codes", "offsets", "tools", "shapes"),
+    "video_with_stills": ("shown", "step", "uses", "vectors", "codes", "tools"),
 }
 MADE_BY = {
     "image_uniform": "jovio-16",
@@ -40,6 +42,7 @@ MADE_BY = {
     "image_alpha": "jovio-16-v3",
     "image_grey": "jovio-16-v3",
     "image_grey_alpha": "jovio-16-v3",
+    "video_with_stills": "jovio-16-v7",
 }
 SHIPPED = {
     "jodio-24k": "4892de299fa0a003aabc4782f8710be083d28eb92a82577e8a2e3c923043d592",
@@ -87,7 +90,7 @@ def test_codes(name):
 @pytest.mark.parametrize("name", MOTION)
 def test_tokens_of_motion(name):
     want = expected(name)
-    codec = josiecodec.load("jovio-16")
+    codec = josiecodec.load(MADE_BY.get(name, "jovio-16"))
     tokens = list(motion_tokens(codec, (GOLDEN / f"{name}.josie").read_bytes()))
     for key in MOTION[name]:
         found = np.concatenate([np.asarray(getattr(t, key)).reshape(-1) for t in tokens])

@@ -69,10 +69,11 @@ LAYERS = {
         "model": "",
         "data": "model",
         "store": "model data",
-        "training": "model data store",
+        "speech": "",
+        "training": "model data store speech",
         "inference": "model data store",
-        "cli": "model data store training inference",
-        "__init__": "model data store training inference",
+        "cli": "model data store speech training inference",
+        "__init__": "model data store speech training inference",
     },
 }
 PACKAGES = {"josiecodec": "josiecodec", "josielm": "josielm", "cli": "josiecodec_cli", "benchmarks": "benchmarks"}

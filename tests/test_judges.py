@@ -18,7 +18,7 @@ from josiecodec.evaluation import judges, whisper_words
 from josiecodec.evaluation.items import Item, find_audio
 from josiecodec.evaluation.judges import JUDGES, Judge, chosen, left_out
 from josiecodec.evaluation.scores import Asked, score
-from josiecodec.evaluation.table import LOWER_IS_BETTER, SCORES
+from josiecodec.evaluation.table import LOWER_IS_BETTER, SCORES, means
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ class FakeWhisper:
     def __init__(self, model, **settings):
         if model == "nosuch":
             raise ValueError("Invalid model size 'nosuch'\nmore")
-        self.model = types.SimpleNamespace(is_multilingual=True)
+        self.model = types.SimpleNamespace(is_multilingual=not model.endswith(".en"))
 
     def transcribe(self, samples, language, **settings):
         count = round(len(samples) / 16000 * (2 if np.abs(samples).max() > 0.1 else 1))
@@ -146,6 +146,25 @@ def test_words_by_whisper_against_the_text_or_the_original(tmp_path, whisper):
         whisper_words.check("nosuch")
     music = Item("audio", str(tmp_path), "a.wav", label="music")
     assert "wer" not in score(music, row_of(tmp_path / "a.wav"), Asked(whisper="base"))
+
+
+def test_a_model_of_english_alone_says_nothing_of_other_languages(tmp_path, whisper):
+    soundfile.write(tmp_path / "a.wav", speechlike(25)[0, 0].numpy(), RATE)
+    (tmp_path / "manifest.tsv").write_text("path\tlanguage\ta.wav\na.wav\tgd\t\na.wav\ten\t\na.wav\t\t\n")
+    scored = [score(item, row_of(tmp_path / "a.wav"), Asked(whisper="tiny.en")) for item in find_audio(tmp_path)]
+    assert "wer" not in scored[0]
+    assert scored[0]["unscored"] == []
+    assert [(row["wer"], row["wer_errors"], row["wer_words"]) for row in scored[1:]] == [(0, 0, 4), (0, 0, 4)]
+
+
+def test_word_error_rates_of_many_files_are_all_errors_by_all_words():
+    files = [(1, 2), (0, 10), (2, 8)]  # errors, words
+    about = {"codec": "a", "label": "speech", "unscored": [], "peak_mb": 1.0}
+    rows = [about | {"wer": e / w, "wer_errors": e, "wer_words": w} for e, w in files]
+    (line,) = means(rows)
+    assert line["wer"] == pytest.approx(3 / 20)
+    assert 0 <= line["wer_low"] < 3 / 20 < line["wer_high"] <= 0.5
+    assert means([{k: v for k, v in row.items() if k != "wer_words"} for row in rows])[0]["wer"] == pytest.approx(0.25)
 
 
 def test_the_normaliser_of_whisper():

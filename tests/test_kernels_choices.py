@@ -44,7 +44,11 @@ def test_motions_are_settled_alike(monkeypatch, refs, h, w):
         found = [few[random.integers(0, 3, (h, w))] + random.integers(0, 2, (h, w, 2)) for _ in others]
         sizes = random.random((h, w)) * 20 + 0.1
         prices = 0.09 * sizes * sizes * 30**seed
-        a, b = both(monkeypatch, lambda v=(own, others, found, sizes, prices): settle(*v))
+        carried = np.zeros((h, w, seed % 3, 5), np.int64)
+        carried[..., 0] = random.integers(0, 2, carried.shape[:3]) * ((1 << refs) - 1)
+        carried[..., 1 : 1 + 2 * refs] = few[0].tolist() * refs
+        carried *= carried[..., :1] > 0
+        a, b = both(monkeypatch, lambda v=(own, others, found, sizes, prices, carried): settle(*v))
         np.testing.assert_array_equal(a, b)
 
 

@@ -11,10 +11,10 @@ import soundfile
 import torch
 from kit.audio import BASE, RATE, coded_model, speechlike
 
-from josiecodec.bitstream.josie_file import TokenFile
+from josiecodec.bitstream.bitpacking import code_bits
 from josiecodec.coding import layer_search
 from josiecodec.coding.audio import encode_file
-from josiecodec.coding.layer_rate import LayerAnalysis, counts, thresholds
+from josiecodec.coding.layer_rate import LayerAnalysis, counts, fit_layers, thresholds
 from josiecodec.coding.layer_search import LayerSearch
 from josiecodec.hub.store import load
 from josiecodec.quantization.shaped_rvq import ShapedResidualQuantizer
@@ -119,13 +119,22 @@ def test_an_envelope_of_hardly_any_levels_is_left_out(model):
     x = speechlike(100, seed=8)
     base = len(model.compress(x, BASE))
     search = LayerSearch(model, partial(model.layer_inputs, [x]), model.settings.beams)
-    assert search.analysis.fewest == pytest.approx(2 / 3)
-    rates = [8 * (base + more) / 8000 for more in (20, 30, 60, 120)]
-    streams = [TokenFile.from_bytes(model.compress(x, kbps=k), tables=model.known_tables).streams[0] for k in rates]
-    used = [float((s.codes[BASE:] != 0).sum()) / 100 for s in streams]
-    assert used[0] == 0
-    assert all(u == 0 or u > 0.9 * search.analysis.fewest for u in used)
-    assert used[-1] > 0
+    assert search.analysis.fewest == pytest.approx(0.5)
+    asked: list[float] = []
+
+    def codes(waveform, envelope, room):
+        asked.append(float((waveform + envelope).mean()))
+        return search.codes(waveform, envelope, room)
+
+    def write(codes):
+        return bytes(base + round(asked[-1] * 100 * code_bits(model.codebook_size) / 8)), 8.0
+
+    for more, fits in ((5, False), (20, False), (120, True), (200, True)):
+        sizes = model.codebook_size, model.frame_rate, model.tables
+        fitted = fit_layers(codes, write, search.analysis, 8 * (base + more) / 8000, *sizes)
+        assert (fitted is not None) == fits
+        assert not fitted or len(fitted.data) <= base + more
+    assert min(asked) > 0.9 * search.analysis.fewest
 
 
 def test_noise_that_breaks_off_is_not_boosted():

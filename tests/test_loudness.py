@@ -17,7 +17,7 @@ from kit.processes import run_cli
 from josiecodec import TokenFile, decode_file, decode_piece, encode_file
 from josiecodec.audio.loudness import TARGET, USUAL, LoudnessMeter, amplified, factor, gain_of, usual_gain
 from josiecodec.bitstream.bitpacking import code_bits
-from josiecodec.bitstream.header import MAX_GAIN, read_header, write_header
+from josiecodec.bitstream.header import MAX_GAIN, AudioInfo, read_header, write_header
 from josiecodec.coding import video
 from josiecodec.coding.level import Level
 from josiecodec.datasets.clips import Clip
@@ -115,6 +115,20 @@ def test_headers(model):
         else:
             with pytest.raises(FormatError, match="gain"):
                 read_header(bytes(data))
+
+
+def test_headers_of_synthetic_sound():
+    info = AudioInfo("m", "0123456789abcdef", 9, 2048, 5, 24000, 1920, 24000, 1, synthetic=True)
+    for gain in (0, -3):
+        said = [replace(info, gain=gain), replace(info, gain=0, synthetic=False)]
+        data = bytearray(write_header(said))
+        assert (data[6], read_header(bytes(data))) == (6, (said, len(data)))
+    data[-5] = 2  # the origin of the second one
+    data[-4:] = struct.pack("<I", zlib.crc32(bytes(data[:-4])))
+    with pytest.raises(FormatError, match="origin"):
+        read_header(bytes(data))
+    with pytest.raises(FormatError, match="origin"):
+        write_header([replace(info, synthetic=False), replace(info, image=True)])
 
 
 @pytest.mark.parametrize("kind", ["base", "layers"])

@@ -14,7 +14,7 @@ from josiecodec import kernels
 from josiecodec.bitstream import motion_mixed
 from josiecodec.bitstream.josie_file import TokenFile
 from josiecodec.bitstream.motion_mixed import MixedSyntax
-from josiecodec.bitstream.motion_payload import FILTER, MIXED, SHAPES, MotionPayload, MotionRows, PictureHead
+from josiecodec.bitstream.motion_payload import CARRIED, FILTER, MIXED, SHAPES, MotionPayload, MotionRows, PictureHead
 from josiecodec.bitstream.motion_syntax import MAX_OFFSET, MAX_VECTOR, MotionPicture
 from josiecodec.coding.motion_sequence import Vocabulary, from_sequence, to_sequence
 from josiecodec.coding.motion_tokens import from_motion_tokens, motion_tokens
@@ -25,7 +25,7 @@ from josiecodec.vision import motion_residual
 from josiecodec.vision.motion_planes import Planes
 from josiecodec.vision.motion_residual import add_residual, transform_whole
 
-TOOLS = MIXED | SHAPES
+TOOLS = MIXED | SHAPES | CARRIED
 SWITCHES = ("off", "on") if kernels.family("motion_levels") else ("off",)
 
 
@@ -40,6 +40,7 @@ def picture_of(seed: int, h: int, w: int, refs: int, tools: int = TOOLS) -> Moti
         split = (random.random((h, w)) < 0.3).repeat(2, 0).repeat(2, 1)[None, ..., None]
         vectors = few.repeat(2, 1).repeat(2, 2) + split * random.integers(-3, 3, (refs, 2 * h, 2 * w, 2))
         picture.vectors[:] = vectors * np.stack([picture.uses >> r & 1 for r in range(refs)])[..., None]
+    picture.shown, picture.sources = seed, ((), (-seed or -1,), (-seed or -1, 3))[refs]
     density = random.random((h, w, 1, 1)) ** 3
     levels = random.laplace(0, 2, (h, w, 6, 64)) * (random.random((h, w, 6, 64)) < density)
     levels[0, 0, 0, 63], levels[0, 0, 1, 0], levels[-1, -1] = -2047, 2047, 0
@@ -77,6 +78,7 @@ def test_pictures_come_back_and_bytes_are_the_same(monkeypatch, h, w, tools):
         decoder, syntax = BitDecoder(results["off"][0]), MixedSyntax(h, w, tools)
         for picture in pictures:
             back = MotionPicture.empty(picture.layer, picture.references, h, w, picture.varied, bool(tools & SHAPES))
+            back.shown, back.sources = picture.shown, picture.sources
             syntax.code(decoder, back, 70)
             assert same(back, picture)
         check_end(decoder)
@@ -96,6 +98,7 @@ def test_noise_is_read_alike(monkeypatch):
             monkeypatch.setenv(kernels.SWITCH, switch)
             decoder, syntax = BitDecoder(data), MixedSyntax(2, 3, TOOLS)
             picture = MotionPicture.empty(n % 3, n % 3, 2, 3, n % 5 == 0, True)
+            picture.sources = (-1, 2)[: n % 3]
             try:
                 syntax.code(decoder, picture, 4 * n)
                 ends[switch] = decoder.position, decoder.code, decoder.range, state_of(syntax)

@@ -87,6 +87,16 @@ def test_from_a_folder_to_a_language_model(tmp_path):
     assert soundfile.info(tmp_path / "babble.wav").frames == 5 * RATE
 
 
+def test_text_to_speech(tmp_path):
+    (tmp_path / "letter.txt").write_text("Dear reader,\n\nthis is a letter. It was written in 2024.\n")
+    first, second, train = blocks("sh")[2].splitlines()
+    shell(first, tmp_path)
+    shell(second, tmp_path)
+    assert soundfile.info(tmp_path / "morning.wav").duration > 2
+    assert (tmp_path / "letter.josie").exists()
+    shell(train.split("--data")[0] + "--help", tmp_path)
+
+
 def test_five_lines_go_from_file_to_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     soundfile.write("talk.wav", speechlike(65)[0, 0].numpy(), RATE)
@@ -112,7 +122,7 @@ def test_the_python_blocks_run():
 
 def test_training_commands_exist():
     """They are too long to run here; their options must at least be known (test_training runs the rest)."""
-    text = blocks("sh")[2].replace("\\\n", " ")
+    text = blocks("sh")[3].replace("\\\n", " ")
     lines = [line.strip() for line in text.splitlines() if line.startswith("josiecodec train")]
     assert len(lines) == 2
     for line in lines:

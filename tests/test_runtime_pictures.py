@@ -181,7 +181,7 @@ def test_videos_are_those_of_torch_but_for_how_bases_of_key_pictures_are_rounded
     monkeypatch.setattr(light, "key_picture", ours.key_picture)
     made = []
     for codec in (ours, light):
-        encoder = video_encoder(codec, Rate(kbps=150), (50, 70), Fraction(10))
+        encoder = video_encoder(codec, Rate(kbps=150), (50, 70), Fraction(10), stills=False)
         parts = [part for picture in film for part in encoder.add(picture)] + [*encoder.finish()]
         made.append([picture.to_bytes() for part in parts for picture in part.pictures])
     assert len(made[0]) == 9

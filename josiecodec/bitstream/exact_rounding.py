@@ -17,21 +17,22 @@ from ..errors import FormatError
 from .varint import get_varint, put_varint
 
 TOLERANCE = 1 / 512  # by how much values may differ
+CLOSE = 1 / 1024  # the same of still pictures
 RUN = 1 << 14  # numbers that have parities of their own
 MAX_PARITIES = 1 << 11  # of a run
 _SPREAD = 1024.0  # how finely boundaries are shifted: by (byte - 127.5) / _SPREAD
 
 
-def round_and_protect(values: np.ndarray) -> tuple[np.ndarray, bytes]:
+def round_and_protect(values: np.ndarray, tolerance: float = TOLERANCE) -> tuple[np.ndarray, bytes]:
     """Values float64 [N] within 0 .. 255, rounded to uint8, and the parities that `round_alike` wants.
 
-    They serve all decoders whose values differ by less than `TOLERANCE`. If there are too many doubtful values they are
+    They serve all decoders whose values differ by less than `tolerance`. If there are too many doubtful values they are
     empty.
     """
     rounded, _, distance = _rounded(values)
     out = b""
     for begin in range(0, len(values), RUN):
-        doubtful = np.nonzero(distance[begin : begin + RUN] < 2 * TOLERANCE)[0]  # here, or wherever it is decoded
+        doubtful = np.nonzero(distance[begin : begin + RUN] < 2 * tolerance)[0]  # here, or wherever it is decoded
         count = _independent(begin + doubtful)
         if not count:
             return rounded, b""
@@ -40,7 +41,7 @@ def round_and_protect(values: np.ndarray) -> tuple[np.ndarray, bytes]:
     return rounded, out
 
 
-def round_alike(values: np.ndarray, protection: bytes) -> tuple[np.ndarray, bool]:
+def round_alike(values: np.ndarray, protection: bytes, tolerance: float = TOLERANCE) -> tuple[np.ndarray, bool]:
     """Values that differ little from those of an encoder, rounded as it has done it; whether that was possible.
 
     Raises:
@@ -57,7 +58,7 @@ def round_alike(values: np.ndarray, protection: bytes) -> tuple[np.ndarray, bool
         at += size
         missing = wanted ^ _parities(rounded[begin : begin + RUN], begin, count)
         if missing:
-            doubtful = begin + np.nonzero(distance[begin : begin + RUN] < TOLERANCE)[0]
+            doubtful = begin + np.nonzero(distance[begin : begin + RUN] < tolerance)[0]
             changed = _solved(missing, doubtful[:count], count)
             alike &= changed is not None
             rounded[changed or []] = other[changed or []]

@@ -1,8 +1,8 @@
 """The header of a `.josie` file: what its streams are and which model they need.
 
 Layout in docs/format.md. Every size is bounded and checked before anything of that size is read. Version 2 is written;
-3 with the image of a stereo recording, 4 with greys or alpha, 5 with a gain, which earlier readers cannot know. Version
-1, whose numbers have fixed sizes, is still read (`header_v1.py`).
+3 with the image of a stereo recording, 4 with greys or alpha, 5 with a gain, 6 with sound that is said to be synthetic,
+which earlier readers cannot know. Version 1, whose numbers have fixed sizes, is still read (`header_v1.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from .header_v1 import old_fields
 from .varint import get_varint, put_varint
 
 MAGIC = b"\x89JOSIE"
-VERSION, STEREO_VERSION, FORMS_VERSION, GAIN_VERSION = 2, 3, 4, 5
+VERSION, STEREO_VERSION, FORMS_VERSION, GAIN_VERSION, ORIGIN_VERSION = 2, 3, 4, 5, 6
+SYNTHETIC = 1  # an origin
 MAX_HEADER = 4096
 MAX_STREAMS = 8
 MAX_LEVELS = 64
@@ -84,6 +85,7 @@ class AudioInfo(StreamInfo):
         original_rate, original_channels: of the file that was encoded.
         image: whether it holds the stereo image of the stream of audio before it, which has the same length.
         gain: decibels by which the recording was amplified before it was coded; a decoder undoes it.
+        synthetic: whether the file says that a machine spoke or made this sound; files of recordings say nothing.
     """
 
     kind: ClassVar[str] = "audio"
@@ -94,6 +96,7 @@ class AudioInfo(StreamInfo):
     original_channels: int
     image: bool = False
     gain: int = 0
+    synthetic: bool = False
 
     @property
     def units(self) -> int | None:
@@ -215,8 +218,9 @@ def write_header(streams: Sequence[StreamInfo]) -> bytes:
 
 def _version(streams: Sequence[StreamInfo]) -> int:
     """The first version that has all of some streams."""
-    if any(isinstance(s, AudioInfo) and s.gain for s in streams):
-        return GAIN_VERSION
+    sounds = [s for s in streams if isinstance(s, AudioInfo)]
+    if any(s.gain or s.synthetic for s in sounds):
+        return ORIGIN_VERSION if any(s.synthetic for s in sounds) else GAIN_VERSION
     if any(isinstance(s, AlphaInfo) or (isinstance(s, VisionInfo) and s.grey) for s in streams):
         return FORMS_VERSION
     return STEREO_VERSION if any(map(is_image, streams)) else VERSION
@@ -228,7 +232,8 @@ def _numbers(s: StreamInfo, version: int) -> tuple[int, ...]:
         return ()
     if isinstance(s, AudioInfo):
         gain = (MAX_GAIN + 1 + s.gain,) if version >= GAIN_VERSION else ()
-        return s.sample_rate, s.frame_size, s.original_rate, s.original_channels, *gain
+        origin = (SYNTHETIC * s.synthetic,) if version >= ORIGIN_VERSION else ()
+        return s.sample_rate, s.frame_size, s.original_rate, s.original_channels, *gain, *origin
     assert isinstance(s, VisionInfo)
     form = (GREY * s.grey,) if version >= FORMS_VERSION else ()
     return s.width, s.height, s.rate.numerator, s.rate.denominator, s.patch, s.group, *form
@@ -246,8 +251,8 @@ def read_header(data: bytes) -> tuple[list[StreamInfo], int]:
     if len(data) < 8 or data[:6] != MAGIC:
         raise FormatError("not a .josie file")
     old = data[:8] == OLD_MAGIC
-    if not old and not VERSION <= data[6] <= GAIN_VERSION:
-        raise FormatError(f"version {data[6]} of the format; this program knows versions 1 to {GAIN_VERSION}")
+    if not old and not VERSION <= data[6] <= ORIGIN_VERSION:
+        raise FormatError(f"version {data[6]} of the format; this program knows versions 1 to {ORIGIN_VERSION}")
     size, position = (int.from_bytes(data[10:12], "little"), 12) if old else get_varint(data, 7, MAX_HEADER)
     end = position + size
     if end + 4 > min(len(data), MAX_HEADER):
@@ -334,7 +339,7 @@ def _fields(data: bytes, position: int, version: int) -> list[Fields]:
         length = int.from_bytes(data[position : position + LENGTH_BYTES], "little")
         position += LENGTH_BYTES
         numbers = []
-        sound, form = 4 + (version >= GAIN_VERSION), version >= FORMS_VERSION
+        sound, form = 4 + max(0, version - FORMS_VERSION), version >= FORMS_VERSION
         for _ in range((sound, 6 + form, sound, 0)[kind]):
             number, position = get_varint(data, position, (1 << 32) - 1)
             numbers.append(number)
@@ -353,9 +358,11 @@ def _stream_infos(fields: list[Fields]) -> list[StreamInfo]:
                 raise FormatError("alpha does not follow an image that it fits")
             streams.append(AlphaInfo(*common, image.width, image.height))
         elif kind != VISION:
-            rate, frame, original, channels, *gain = numbers
-            louder = gain[0] - MAX_GAIN - 1 if gain else 0
-            streams.append(AudioInfo(*common, rate, frame, original, channels, kind == IMAGE, louder))
+            rate, frame, original, channels, gain, origin = numbers + [MAX_GAIN + 1, 0][len(numbers) - 4 :]
+            if origin > SYNTHETIC:
+                raise FormatError(f"sound of an origin {origin} that is not known")
+            gain -= MAX_GAIN + 1
+            streams.append(AudioInfo(*common, rate, frame, original, channels, kind == IMAGE, gain, origin > 0))
         else:
             width, height, top, bottom, patch, group, *form = numbers
             if form and form[0] > GREY:
@@ -385,6 +392,7 @@ def check_limits(s: StreamInfo) -> None:
             "original_rate": (s.original_rate, 1, 10_000_000),
             "original_channels": (s.original_channels, 1, (1 << 16) - 1),
             "gain": (s.gain, 0, 0) if s.image else (s.gain, -MAX_GAIN, MAX_GAIN),
+            "origin": (int(s.synthetic), 0, 0 if s.image else SYNTHETIC),
         }
     elif isinstance(s, VisionInfo):
         if not 1 <= s.patch <= 255:

@@ -16,8 +16,9 @@ from ..entropy.adaptive_bits import BitDecoder, Coder
 from ..entropy.mixing import logits, probabilities, rates
 from ..errors import FormatError
 from ..kernels import family, interpreted, ready
+from .motion_carried import Speeds, carried
 from .motion_mixed_starts import starts
-from .motion_payload import SHAPES
+from .motion_payload import CARRIED, MOST_KEPT, SHAPES
 from .motion_syntax import MAX_LEVEL, MAX_OFFSET, MAX_VECTOR, UNIT, LevelChances, MotionPicture, PictureSyntax
 
 LIMIT = 127  # bits that a context counts
@@ -108,11 +109,12 @@ class MixedSyntax:
         self.h, self.w, self.tools = h, w, tools
         self.chances, self.counts, self.weights = (x.copy() for x in begin or starts(CONTEXTS, 8 * ROWS))
         self.past, self.offsets = np.zeros((LAYERS + 1, h, w), np.uint8), np.zeros((h, w), np.int8)
+        self.speeds: dict[int, Speeds] = {}  # of pictures that others are predicted from, by when they are shown
 
     def copy(self) -> MixedSyntax:
         """The same, to go on by itself."""
         new = MixedSyntax(self.h, self.w, self.tools, (self.chances, self.counts, self.weights))
-        new.past, new.offsets = self.past.copy(), self.offsets.copy()
+        new.past, new.offsets, new.speeds = self.past.copy(), self.offsets.copy(), dict(self.speeds)
         return new
 
     def level_chances(self, layer: int) -> LevelChances:
@@ -124,6 +126,18 @@ class MixedSyntax:
             ones[a : a + 144].reshape(3, PLACES, 4), ones[b : b + 72].reshape(3, PLACES, 2),
             ones[c : c + 72].reshape(3, 2, 2, 6),
         )  # fmt: skip
+
+    def carried(self, shown: int, sources: tuple[int, ...]) -> np.ndarray:
+        """Motions int64 [h, w, K, 5] that a picture may take over from pictures before, see `motion_carried.py`."""
+        if not self.tools & CARRIED:
+            return np.zeros((self.h, self.w, 0, 5), np.int64)
+        return carried(self.speeds, shown, sources, self.h, self.w)
+
+    def _keep(self, picture: MotionPicture) -> None:
+        if self.tools & CARRIED and picture.references and picture.layer < LAYERS - 1:
+            self.speeds[picture.shown] = Speeds.of(picture.uses, picture.vectors, picture.sources)
+            while len(self.speeds) > MOST_KEPT:
+                del self.speeds[min(self.speeds)]
 
     def code(self, coder: Coder, picture: MotionPicture, step: int) -> None:
         """Write a picture with a step, or read one into an empty one."""
@@ -154,7 +168,16 @@ class MixedSyntax:
         kinds, error = np.zeros((self.h, self.w), np.uint8), 0
         if picture.references:
             error, data = modes.code(
-                numbers, data, mixing, limits, layer, picture.references, *arrays[:3], self.past, kinds
+                numbers,
+                data,
+                mixing,
+                limits,
+                layer,
+                picture.references,
+                *arrays[:3],
+                self.carried(picture.shown, picture.sources),
+                self.past,
+                kinds,
             )
         if not error:
             error, data = levels.code(
@@ -168,6 +191,7 @@ class MixedSyntax:
         for x, filled in zip(given, arrays):
             if x is not filled:
                 x[:] = filled
+        self._keep(picture)
         numbers = [int(x) for x in numbers]
         if isinstance(coder, BitDecoder):
             coder.code, coder.range, _, _, coder.position, _ = numbers

@@ -20,7 +20,9 @@ MIXED = 1  # tools: probabilities mixed from several guesses, see `motion_mixed.
 SHAPES = 2  # patches whose luma is one block of 16 x 16
 WEAK = 8  # that a picture is filtered, see `vision/motion_enhance.py`: this is half the strength, twice it all
 FILTER = 3 * WEAK  # all bits of that, which every picture has
-TOOLS = MIXED | SHAPES | FILTER  # all that are known
+CARRIED = 32  # motions are taken over from pictures before, see `motion_carried.py`
+STILL = 64  # the key picture is coded as a still picture, see `still_payload.py`; it may have no levels on top
+TOOLS = MIXED | SHAPES | FILTER | CARRIED | STILL  # all that are known
 MOST_KEPT = 8  # decoded pictures that later ones may refer to
 
 
@@ -33,7 +35,7 @@ class PictureHead:
         step: of the levels, see `vision/motion_residual.py`.
         later: by how many pictures it is shown later than it is decoded; 0 of a key picture.
         references: by how many pictures each of them is shown later than this one (negative: earlier); at most two.
-        base: of a key picture, the payload of its frame group; empty for grey.
+        base: of a key picture, the payload of its frame group, or that of a still picture; empty for grey.
         coded: whether the codes of the base are range coded.
         parities: of the base, see `exact_rounding.py`; empty in older files.
         varied: whether steps of patches vary.
@@ -56,6 +58,11 @@ class PictureHead:
         """How strongly the picture is filtered, in halves of the weights."""
         return ((self.tools or 0) & FILTER) // WEAK
 
+    @property
+    def still(self) -> bool:
+        """Whether it is a key picture that is coded as a still picture."""
+        return self.layer == 0 and bool((self.tools or 0) & STILL)
+
 
 @dataclass(frozen=True)
 class MotionPayload:
@@ -73,6 +80,11 @@ class MotionPayload:
     def key(self) -> bool:
         """Whether it can be decoded by itself."""
         return self.head.layer == 0
+
+    @property
+    def bare(self) -> bool:
+        """Whether it has no levels, as still pictures may."""
+        return self.head.still and not self.bits
 
     def to_bytes(self) -> bytes:
         """Its part of the payload of a block."""
@@ -112,6 +124,8 @@ class MotionPayload:
             parities, at = _part(data, at) if protected else (b"", at)
             if protected and not (base and parities):
                 raise FormatError("parities of nothing")
+            if (tools or 0) & STILL and not parities:
+                raise FormatError("a still picture without parities")
             head = PictureHead(0, data[1], base=base, coded=bool(coded), parities=parities, varied=varied, tools=tools)
             return MotionPayload(head, data[at:])
         numbers, at = [], 2
@@ -152,7 +166,7 @@ class MotionRows:
         parts: list[list[MotionPayload]] = []
         taken = 0
         for n, picture in enumerate(self.pictures):
-            opens = picture.key or (len(picture.head.references) == 1 and not self.pictures[n - 1].key)
+            opens = picture.key or (max(picture.head.references) < 0 and not self.pictures[n - 1].key)
             own = len(_sized(picture.to_bytes())) + (MAX_BYTES if self.times else 0)
             if not parts or opens or len(parts[-1]) == count or taken + own > size:
                 parts.append([])

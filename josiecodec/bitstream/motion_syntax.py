@@ -87,6 +87,8 @@ class MotionPicture:
         varied: whether steps vary.
         shapes: uint8 [h, w], 1 of patches whose luma is one block of 16 x 16, the levels of which are in those of the
             four blocks as `motion_residual.FOLD` says; None where there are none.
+        shown: when the picture is shown.
+        sources: by how many pictures each of its references is shown later than it.
     """
 
     layer: int
@@ -97,6 +99,8 @@ class MotionPicture:
     offsets: np.ndarray
     varied: bool = False
     shapes: np.ndarray | None = None
+    shown: int = 0
+    sources: tuple[int, ...] = ()
 
     @staticmethod
     def empty(layer: int, references: int, h: int, w: int, varied: bool = False, shaped: bool = False) -> MotionPicture:

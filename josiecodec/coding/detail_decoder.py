@@ -59,6 +59,17 @@ def with_detail(
     return out
 
 
+def drawn(network: DecodingNetwork, rows: PatchRows, base: np.ndarray | None = None) -> np.ndarray:
+    """The picture [1, 3, H, W] in [0, 1] of rows with detail and without patches of few colours; `base` is what they
+    look like without the detail, if that is known.
+
+    Raises:
+        FormatError: if the detail is not in order.
+    """
+    base = network.base(rows) if base is None else base.copy()
+    return with_detail(network, base, rows, [None] * len(rows.details)).clip(0, 1)
+
+
 def part_detail(
     network: DecodingNetwork, coder: DetailCoder, rows: PatchRows, part: DetailPart, screen: Screen | None
 ) -> tuple[DetailSteps, np.ndarray]:

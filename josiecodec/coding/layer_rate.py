@@ -3,8 +3,9 @@
 A frame gets the levels that matter more than a threshold, one for the waveform layer and one for the envelope layer
 (`WaveformLayer.priorities`, `EnvelopeLayer.priorities`). Both follow from one number, the mean of levels a frame:
 
-    fewest  nothing: an envelope of which hardly anything is coded is worse than the base (PESQ, 20 clips)
-    few     the envelope alone: a waveform of fewer than some four levels is worse than none
+    fewest  nothing: an envelope of which hardly anything is coded costs PESQ and brings few words
+    few     the envelope alone, of the loudest frames at first: a waveform of fewer than some four levels is worse than
+            none
     more    waveform, and a share of envelope that grows with the rate
 
 The base of a recording is coded once to know what is left for the layers; files are then made until one fits. Frames
@@ -22,7 +23,7 @@ from ..bitstream.bitpacking import code_bits
 from ..bitstream.container import BLOCK_FRAMES
 from ..entropy.code_tables import EntropyTables, frame_bits
 
-ENVELOPE_FROM, ENVELOPE_SURE = 1 / 3, 2.0  # share of its levels, and levels, from which on the envelope is coded
+ENVELOPE_FROM = 0.5  # levels a frame from which on the envelope is coded
 WAVEFORM_FROM = 6.0  # levels a frame from which on the waveform is coded
 DOUBT = 0.3  # levels by which the first estimate can be too low
 ENVELOPE_THEN, ENVELOPE_SHARE = 1.5, 0.16  # levels of the envelope there, and of each further level
@@ -68,7 +69,7 @@ class LayerAnalysis:
     @property
     def fewest(self) -> float:
         """The fewest levels of both layers on average that are better than none."""
-        return min(ENVELOPE_FROM * len(self.envelope), ENVELOPE_SURE) * float(self.active.mean())
+        return min(ENVELOPE_FROM, float(len(self.envelope))) * float(self.active.mean())
 
     def evened(self) -> LayerAnalysis:
         """The same with frames that are alike told apart by a little, neighbours by most."""

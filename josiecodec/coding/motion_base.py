@@ -7,11 +7,11 @@ up to the next key picture. Parities of the encoder take it out.
 from __future__ import annotations
 
 import warnings
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..bitstream.exact_rounding import round_alike, round_and_protect
+from ..bitstream.exact_rounding import CLOSE, TOLERANCE, round_alike, round_and_protect
 from ..bitstream.patch_payload import PatchRows
 from ..vision.motion_planes import Planes, to_float_planes, to_planes
 
@@ -21,10 +21,15 @@ class KeyNetwork(Protocol):
 
     @property
     def codebook_size(self) -> int: ...
+    @property
+    def detail(self) -> Any:
+        """The numbers of its detail layer, or None."""
+
     def grid(self, height: int, width: int) -> tuple[int, int]: ...
 
-    def key_picture(self, rows: PatchRows, height: int, width: int) -> np.ndarray:
-        """The base of a key picture: float32 [3, H, W] in [0, 1]."""
+    def key_picture(self, rows: PatchRows, height: int, width: int, base: np.ndarray | None = None) -> np.ndarray:
+        """The base of a key picture, or the whole of one with detail: float32 [3, H, W] in [0, 1]. `base` is what the
+        latter looks like without that, if it is known: `DecodingNetwork.base`."""
 
 
 def base_planes(network: KeyNetwork, rows: PatchRows, height: int, width: int) -> Planes:
@@ -32,10 +37,13 @@ def base_planes(network: KeyNetwork, rows: PatchRows, height: int, width: int) -
     return to_planes(network.key_picture(rows, height, width))
 
 
-def protected_base(network: KeyNetwork, rows: PatchRows, height: int, width: int) -> tuple[Planes, bytes]:
-    """The base of a key picture, and the parities that `same_base` wants; without any there cannot be a base."""
-    values, shapes = _values(network, rows, height, width)
-    rounded, parities = round_and_protect(values)
+def protected_base(
+    network: KeyNetwork, rows: PatchRows, height: int, width: int, base: np.ndarray | None = None
+) -> tuple[Planes, bytes]:
+    """The base of a key picture, and the parities that `same_base` wants; without any there cannot be a base. `base` as
+    of `KeyNetwork.key_picture`."""
+    values, shapes = _values(network, rows, height, width, base)
+    rounded, parities = round_and_protect(values, _tolerance(rows))
     return _planes(rounded, shapes), parities
 
 
@@ -48,7 +56,7 @@ def same_base(network: KeyNetwork, rows: PatchRows, height: int, width: int, par
         FormatError: if the parities are not in order.
     """
     values, shapes = _values(network, rows, height, width)
-    rounded, alike = round_alike(values, parities)
+    rounded, alike = round_alike(values, parities, _tolerance(rows))
     if not alike:
         warnings.warn(
             "this machine computes a key picture otherwise than the one that encoded it: the pictures up to the next "
@@ -58,8 +66,15 @@ def same_base(network: KeyNetwork, rows: PatchRows, height: int, width: int, par
     return _planes(rounded, shapes)
 
 
-def _values(network: KeyNetwork, rows: PatchRows, height: int, width: int) -> tuple[np.ndarray, list[tuple[int, ...]]]:
-    planes = to_float_planes(network.key_picture(rows, height, width).astype(np.float64))
+def _tolerance(rows: PatchRows) -> float:
+    return CLOSE if rows.details else TOLERANCE
+
+
+def _values(
+    network: KeyNetwork, rows: PatchRows, height: int, width: int, base: np.ndarray | None = None
+) -> tuple[np.ndarray, list[tuple[int, ...]]]:
+    more = () if base is None else (base,)
+    planes = to_float_planes(network.key_picture(rows, height, width, *more).astype(np.float64))
     return np.concatenate([p.ravel() for p in planes]), [p.shape for p in planes]
 
 

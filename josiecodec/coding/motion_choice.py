@@ -17,7 +17,7 @@ from .motion_merge import settle
 from .motion_trellis import WORTH, BlockBits, choose_levels
 
 LAMBDA = 0.09  # of squared error over squared step
-PRICE = 0.25  # of absolute error over step
+PRICE = 0.1  # of absolute error over step, in searches: `settle` pays for bits anew
 WHOLE_BITS = 1.5  # of a patch whose luma is one block
 WHOLE_WORTH = 0.9  # of a coefficient in steps, for such a block to be tried where four have no levels
 PATTERN_BITS, PATCH_BITS = 1.5, 3.0  # of a block that has levels beside one that has none, and of a patch
@@ -44,6 +44,7 @@ def choose_motion(
     sizes: np.ndarray,
     known: Sequence[np.ndarray | None],
     refined: bool,
+    carried: np.ndarray,
 ) -> tuple[MotionField, list[np.ndarray]]:
     """How to predict a picture, and the vectors found [h, w, 2] for each reference.
 
@@ -53,6 +54,7 @@ def choose_motion(
         sizes: of the steps of patches [h, w].
         known: for each reference vectors that were found to its original, or to it at another step, if there are any.
         refined: whether the latter.
+        carried: motions int64 [h, w, K, 5] that patches may take over from pictures before.
     """
     price = PRICE * float(sizes.mean())
     vectors = []
@@ -62,7 +64,7 @@ def choose_motion(
         elif not refined:
             had, _ = refine(picture.planes, r.planes, had, price)
         vectors.append(had)
-    motions = settle(picture.planes, [r.planes for r in references], vectors, sizes, LAMBDA * sizes * sizes)
+    motions = settle(picture.planes, [r.planes for r in references], vectors, sizes, LAMBDA * sizes * sizes, carried)
     parts = [motions[..., 1 + 2 * r : 3 + 2 * r] for r in range(len(references))]
     field = np.stack([cells_of(v) for v in parts]).astype(np.int16)
     return MotionField(cells_of(motions[..., 0].astype(np.uint8)), field), vectors

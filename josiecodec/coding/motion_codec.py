@@ -36,11 +36,13 @@ def video_encoder(
     *,
     settings: EncoderSettings | None = None,
     key_seconds: float = KEY_SECONDS,
+    stills: bool = True,
 ) -> MotionEncoder | GroupEncoder:
     """What encodes the pictures of a video.
 
     Motion is for videos at a rate; the same number of levels in every patch, patches of another size than 16 and
-    pictures of more patches, or rows of them, than a block holds are coded without.
+    pictures of more patches, or rows of them, than a block holds are coded without. With `stills` models that have a
+    detail layer code key pictures as still pictures; without, all of them is in tokens (`motion_sequence.py`).
 
     Raises:
         CodecError: if `key_seconds` is not a positive number, or of a video without motion, if no torch runs the model.
@@ -50,7 +52,14 @@ def video_encoder(
     rate = as_lambda(rate)
     if moves(codec, rate, size):
         return MotionEncoder(
-            codec, rate, size, per_second, settings=settings, tables=codec.tables, key_seconds=key_seconds
+            codec,
+            rate,
+            size,
+            per_second,
+            settings=settings,
+            tables=codec.tables,
+            key_seconds=key_seconds,
+            stills=stills,
         )
     if not hasattr(codec, "synthesize"):
         raise CodecError(WITHOUT_MOTION)

@@ -15,8 +15,8 @@ from fractions import Fraction
 import numpy as np
 
 from ..bitstream.container import MAX_PAYLOAD
-from ..bitstream.motion_mixed import shaped, syntax_of
-from ..bitstream.motion_payload import MIXED, SHAPES, WEAK, MotionPayload, MotionRows, PictureHead
+from ..bitstream.motion_mixed import MixedSyntax, shaped, syntax_of
+from ..bitstream.motion_payload import CARRIED, MIXED, SHAPES, STILL, WEAK, MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MAX_OFFSET, UNIT, MotionPicture
 from ..entropy.adaptive_bits import BitEncoder
 from ..entropy.code_tables import EntropyTables
@@ -33,8 +33,9 @@ from .motion_lookahead import TUNINGS, Lookahead, Vectors, near_vectors
 from .motion_pictures import Decoded, grey
 from .motion_plan import DISTANCE, Planned, plan
 from .motion_rate import EVEN, LEAST, MOST, OFF, Course, Forecast
+from .motion_stills import KeyStills
 
-TOOLS = MIXED | SHAPES  # of all videos
+TOOLS = MIXED | SHAPES | CARRIED  # of all videos
 WINDOW_PIXELS = 1 << 25  # of all pictures of a window
 WINDOW = 256  # pictures, at most
 KEY_SECONDS = 10.0
@@ -73,6 +74,7 @@ class MotionEncoder:
         settings: of the encoder; None for those of the network.
         tables: entropy tables of the model, if it has any.
         key_seconds: after which a key picture comes at the latest.
+        stills: whether key pictures are coded as still pictures, if the model has a detail layer.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class MotionEncoder:
         settings: EncoderSettings | None = None,
         tables: EntropyTables | None = None,
         key_seconds: float = KEY_SECONDS,
+        stills: bool = True,
     ):
         self.network, self.rate, self.size, self.per_second = network, rate, size, pictures_per_second
         self.settings = settings or network.settings
@@ -112,6 +115,9 @@ class MotionEncoder:
         self._vectors: Vectors = {}  # of the window, as they were found last
         self._fields: dict[int, tuple[MotionField, int]] = {}  # of its pictures, and for which step
         self._bases = KeyBases(network, self.settings, tables, size)
+        self._stills = (
+            KeyStills(network, self.settings, tables, size) if stills and network.detail is not None else None
+        )
 
     def _first_step(self) -> float:
         if self.rate.bpp is None and self.rate.kbps is None:
@@ -155,7 +161,7 @@ class MotionEncoder:
         count, first = len(self._waiting), self.taken - len(self._waiting)
         budget = self.rate.bits(self.size[0] * self.size[1], count, self._seconds)
         self._seconds = 0.0
-        self._plan_of_window = plan(first, self.taken, self._keys)
+        self._plan_of_window = plan(first, self.taken, self._keys, self._state.kept)
         size = step_size(_whole(self._step), False) / 16
         self._ahead = Lookahead(
             self._plan_of_window, lambda n: self._seen(n) if n >= first else None, size, TUNINGS[self.settings.tune]
@@ -169,6 +175,8 @@ class MotionEncoder:
         self._state = run.state
         self._waiting, self._vectors, self._fields, self._ahead = [], {}, {}, None
         self._bases.forget()
+        if self._stills:
+            self._stills.forget()
         self._keys = {k for k in self._keys if k >= self.taken}
         return [MotionRows(part, self._grid[0]) for part in run.parts]
 
@@ -223,16 +231,31 @@ class MotionEncoder:
         offsets = np.rint((np.clip(wanted, 0, MAX_STEP) - step) / UNIT).clip(-MAX_OFFSET, MAX_OFFSET).astype(np.int8)
         while True:
             trial = state.copy()
-            payload = (self._between if planned.references else self._key)(trial, planned, step, offsets)
+            payload = (
+                self._between(trial, planned, step, offsets)
+                if planned.references
+                else self._key(trial, planned, step, offsets, wanted)
+            )
             if len(payload.to_bytes()) <= MAX_PICTURE or step == MAX_STEP:
                 state.syntax, state.kept, state.coded = trial.syntax, trial.kept, trial.coded
                 return payload
-            step = min(step + COARSER, MAX_STEP)
+            step, wanted = min(step + COARSER, MAX_STEP), wanted + COARSER
 
-    def _key(self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray) -> MotionPayload:
+    def _key(
+        self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray, wanted: np.ndarray
+    ) -> MotionPayload:
+        assert self._ahead is not None
         seen = self._seen(planned.shown)
+        still = self._stills and self._stills.still(planned.shown, seen.planes, wanted, self._ahead.errors(planned))
+        flat = flat_patches(seen.planes).any()
+        if still and not flat:
+            base, coded, parities, planes = still
+            head = PictureHead(0, step, base=base, coded=coded, parities=parities, tools=TOOLS | STILL)
+            state.syntax, state.kept = syntax_of(*self._grid, TOOLS), {}
+            state.keep(planned.shown, planes, 0)
+            return MotionPayload(head, b"")
         bases = [self._bases.base(planned.shown, seen.planes, step)]
-        if bases[0][0] and flat_patches(seen.planes).any():  # a base makes flat colours uneven
+        if bases[0][0] and flat:  # a base makes flat colours uneven
             bases.append((b"", False, b"", grey(*self._grid)))
         price = 8 * LAMBDA * (step_size(step, False) / 16) ** 2  # of a byte
         tried = []
@@ -258,26 +281,28 @@ class MotionEncoder:
         return payload
 
     def _between(self, state: Decoded, planned: Planned, step: int, offsets: np.ndarray) -> MotionPayload:
-        assert state.syntax is not None
+        assert isinstance(state.syntax, MixedSyntax)
         seen, shown, references = self._seen(planned.shown), planned.shown, planned.references
         known = [Seen(state.kept[r], coarse(state.kept[r].y)) for r in references]
+        away = tuple(r - shown for r in references)
         motion, at = self._fields.get(shown, (None, 0))
         if motion is None or abs(step - at) > SAME_MOTION:
             hints = [near_vectors(self._vectors, shown, r) for r in references]
             had = [self._vectors.get((shown, r)) for r in references]
             sizes = sizes_of(step, UNIT * offsets.astype(int))[0] / 16
-            motion, found = choose_motion(seen, known, hints, sizes, had, motion is not None)
+            carried = state.syntax.carried(shown, away)
+            motion, found = choose_motion(seen, known, hints, sizes, had, motion is not None, carried)
             self._vectors.update({(shown, r): v for r, v in zip(references, found)})
             self._fields[shown] = motion, step
         picture = MotionPicture.empty(planned.layer, len(references), *self._grid, shaped=shaped(state.syntax))
         picture.uses, picture.vectors = motion.uses, motion.vectors
+        picture.shown, picture.sources = shown, away
         prediction = compensate([r.planes.reference for r in known], motion)
         step, offsets = within_reach(seen.planes, prediction, step, offsets, False)
         planes = code_picture(seen, prediction, picture, step, offsets, state.syntax.level_chances(planned.layer))
         planes, strength = best_filtered(seen.planes, planes, step, picture)
         encoder = BitEncoder()
         state.syntax.code(encoder, picture, step)
-        away = tuple(r - shown for r in references)
         head = PictureHead(planned.layer, step, shown - state.coded, away, varied=True, tools=strength * WEAK)
         state.keep(shown, planes, planned.layer)
         return MotionPayload(head, encoder.finish())

@@ -71,7 +71,7 @@ class KeyBases:
     def _coded(self, shown: int, planes: Planes, step: int) -> Base:
         network, levels = self.network, self.network.n_q
         if shown not in self._latents:
-            self._latents[shown] = self._pictures.still_latent(_padded(to_rgb(planes, *self.size), network.patch)[None])
+            self._latents[shown] = self._pictures.still_latent(padded(to_rgb(planes, *self.size), network.patch)[None])
         rows_encoder = self._pictures.rows_encoder(self.settings, self.tables, levels)
         rd_lambda = BASE_LAMBDA * LAMBDA * (step_size(step, False) / 16 / 255) ** 2
         rows = rows_encoder.coded(self._latents[shown], rd_lambda, self.settings.beams).rows
@@ -82,7 +82,7 @@ class KeyBases:
         return payload, coded, parities, shows
 
 
-def _padded(x: np.ndarray, patch: int) -> np.ndarray:
+def padded(x: np.ndarray, patch: int) -> np.ndarray:
     """A picture [3, H, W], edges repeated to the right and below until both sides are multiples of `patch`."""
     height, width = x.shape[-2:]
     return np.pad(x, ((0, 0), (0, -height % patch), (0, -width % patch)), "edge")

@@ -15,7 +15,7 @@ from ..vision.motion_field import fetch, windows
 from ..vision.motion_planes import PAD, PATCH, Planes
 from ..vision.motion_search import LONGEST
 
-TAKEN_OVER = np.array([0.3, 1.6, 2.8, 3.6])  # bits of the first, second ... candidate
+TAKEN_OVER = np.array([0.3, 1.6, 2.8, 3.6, 4.2, 4.8])  # bits of the first, second ... candidate
 NEW, OF_TWO = 3.5, 1.0  # bits of a motion that is not taken over, and of saying which references it uses
 SATURATION = 16.0  # coefficients of a patch that take the bits when errors are large
 ROUNDS, NEAR_BY = np.array([2, 1, 1]), 8.0  # quarters of a pixel that two vectors are moved by; bits beside the best
@@ -24,7 +24,12 @@ _BITS = np.array([1.0] + [2.0 * np.floor(np.log2(n)) + 2.7 for n in range(1, 8 *
 
 
 def settle(
-    picture: Planes, references: Sequence[Planes], found: Sequence[np.ndarray], sizes: np.ndarray, prices: np.ndarray
+    picture: Planes,
+    references: Sequence[Planes],
+    found: Sequence[np.ndarray],
+    sizes: np.ndarray,
+    prices: np.ndarray,
+    carried: np.ndarray,
 ) -> np.ndarray:
     """Motions int32 [h, w, 1 + 2 R] (uses, then vectors) of all patches.
 
@@ -34,6 +39,7 @@ def settle(
         found: for each the best vectors [h, w, 2].
         sizes: of the steps of patches [h, w].
         prices: of a bit, in squared error, of patches [h, w].
+        carried: motions int64 [h, w, K, 5] that patches may take over from pictures before.
     """
     h, w = picture.grid
     refs = len(references)
@@ -45,7 +51,8 @@ def settle(
         limits = np.ascontiguousarray(SATURATION * sizes * sizes), np.ascontiguousarray(prices)
         bit_costs = TAKEN_OVER, _BITS, NEW + (refs > 1) * OF_TWO
         moves = _AROUND, ROUNDS, NEAR_BY, LONGEST
-        kernels.settle(ready(picture.y, np.uint8), *near_and_far, vectors, *limits, *bit_costs, *moves, PAD, out)
+        given = ready(picture.y, np.uint8), *near_and_far, vectors, ready(carried, np.int64)
+        kernels.settle(*given, *limits, *bit_costs, *moves, PAD, out)
         return out
     blocks = picture.y.reshape(h, PATCH, w, PATCH).transpose(0, 2, 1, 3).astype(np.int16)
     squares = [windows(r.reference.y, PATCH) for r in references]
@@ -69,12 +76,13 @@ def settle(
                 np.where((j > 0)[:, None], motions[i, j - 1], 0),
                 np.where((i > 0)[:, None], motions[i - 1, j], 0),
                 np.where((i > 0)[:, None], motions[i - 1, np.where(j + 1 < w, j + 1, np.maximum(j - 1, 0))], 0),
+                *(carried[i, j, k, : len(still)] for k in range(carried.shape[2])),
                 np.broadcast_to(still, (len(i), len(still))),
             ],
             1,
         )
         there = near[:, :, 0] > 0
-        for a in range(1, 4):  # the same one twice
+        for a in range(1, near.shape[1]):  # the same one twice
             there[:, a] &= ~((near[:, a, None] == near[:, :a]).all(-1) & there[:, :a]).any(-1)
         rank = np.cumsum(there, 1) - 1
         errors = _errors(blocks, squares, i[:, None], j[:, None], near, scales[i, j, None])
@@ -126,7 +134,7 @@ def _motions(use: int, found: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _vector_bits(own: np.ndarray, near: np.ndarray, refs: int) -> np.ndarray:
-    """Bits of the differences of motions [n, F, 1 + 2 R] to what is expected beside near ones [n, 4, 1 + 2 R]."""
+    """Bits of the differences of motions [n, F, 1 + 2 R] to what is expected beside near ones [n, C, 1 + 2 R]."""
     total = np.zeros(own.shape[:2])
     for r in range(refs):
         used: np.ndarray = (near[:, :3, 0] >> r & 1).astype(bool)

@@ -10,6 +10,7 @@ from ..bitstream.motion_mixed import MixedSyntax, Syntax, shaped, syntax_of
 from ..bitstream.motion_payload import MOST_KEPT, MotionPayload
 from ..bitstream.motion_syntax import UNIT, MotionPicture
 from ..bitstream.patch_payload import unpack_rows
+from ..bitstream.still_payload import unpack_still
 from ..entropy.adaptive_bits import BitDecoder
 from ..entropy.code_tables import EntropyTables
 from ..entropy.range_coder import check_end
@@ -99,13 +100,17 @@ class PictureDecoder:
             references, prediction = [state.kept[shown + n] for n in head.references], None
         assert state.syntax is not None
         picture = MotionPicture.empty(head.layer, len(references), self.h, self.w, head.varied, shaped(state.syntax))
-        decoder = BitDecoder(payload.bits)
-        state.syntax.code(decoder, picture, head.step)
-        check_end(decoder)
+        picture.shown, picture.sources = shown, head.references
+        if not payload.bare:
+            decoder = BitDecoder(payload.bits)
+            state.syntax.code(decoder, picture, head.step)
+            check_end(decoder)
         if prediction is None:
             prediction = compensate([r.reference for r in references], MotionField(picture.uses, picture.vectors))
-        planes = add_residual(prediction, picture.levels, head.step, UNIT * picture.offsets.astype(int), picture.shapes)
-        planes = filtered(planes, head.step, picture, head.strength)
+        if not payload.bare:
+            offsets = UNIT * picture.offsets.astype(int)
+            prediction = add_residual(prediction, picture.levels, head.step, offsets, picture.shapes)
+        planes = filtered(prediction, head.step, picture, head.strength)
         state.keep(shown, planes, head.layer)
         return shown, planes
 
@@ -115,8 +120,10 @@ class PictureDecoder:
         coded = payload.head.coded
         if coded and self.tables is None:
             raise FormatError("a base that is range coded, by a model without tables")
-        size = self.network.codebook_size
-        rows = unpack_rows(payload.head.base, self.h, self.w, self.levels, size, coded, self.tables)
+        if payload.head.still and self.network.detail is None:
+            raise FormatError("a detail layer where there can be none")
+        size, unpack = self.network.codebook_size, unpack_still if payload.head.still else unpack_rows
+        rows = unpack(payload.head.base, self.h, self.w, self.levels, size, coded, self.tables)
         if (rows.codes >= size).any():
             raise FormatError("a code that the codebook does not have")
         if payload.head.parities:

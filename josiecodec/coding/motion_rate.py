@@ -43,11 +43,14 @@ class Forecast:
 
 def _forecast(errors: np.ndarray, offsets: np.ndarray, key: bool) -> np.ndarray:
     """log2 of the bits of a picture at the steps of the grid."""
+    return np.asarray(np.log2(patch_bits(errors.ravel(), _GRID[:, None] + offsets.ravel(), key).sum(-1)))
+
+
+def patch_bits(errors: np.ndarray, steps: np.ndarray, key: bool) -> np.ndarray:
+    """What patches of a picture take, about, with these absolute errors of their predictions, and steps."""
     how = _KEY if key else _OTHER
-    sizes = 2 ** ((_GRID[:, None] + offsets.ravel()) / 16)
-    ratio = errors.ravel() / (PATCH * PATCH) / (how["width"] * sizes)
-    bits = how["slope"] * PATCH * PATCH * np.log2(1 + ratio ** how["power"]) + how["flat"]
-    return np.asarray(np.log2(bits.sum(-1)))
+    ratio = errors / (PATCH * PATCH) / (how["width"] * 2 ** (steps / 16))
+    return np.asarray(how["slope"] * PATCH * PATCH * np.log2(1 + ratio ** how["power"]) + how["flat"])
 
 
 class Course:

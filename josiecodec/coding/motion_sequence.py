@@ -11,14 +11,15 @@ Every picture stands for itself: nothing is a difference to another picture's to
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..bitstream.motion_payload import FILTER, MAX_AWAY, MIXED, TOOLS
+from ..bitstream.motion_payload import FILTER, MAX_AWAY, MIXED, STILL, TOOLS
 from ..bitstream.motion_syntax import MAX_OFFSET, MAX_VECTOR
 from ..bitstream.patch_payload import PatchRows
+from ..bitstream.still_payload import with_parts
 from ..errors import CodesError
 from ..vision.motion_residual import CODES, MAX_STEP
 from .motion_tokens import PictureTokens
@@ -89,7 +90,8 @@ class Vocabulary:
 
 
 def to_sequence(picture: PictureTokens, number: int, vocabulary: Vocabulary) -> np.ndarray:
-    """The tokens int32 [n] of the `number`-th picture in the order of decoding.
+    """The tokens int32 [n] of the `number`-th picture in the order of decoding. The detail of a still picture is not
+    among them, see `details_of`.
 
     Raises:
         CodesError: if it cannot be written that way: its base is predicted, or has a code that the codebook has not.
@@ -138,6 +140,13 @@ def to_sequence(picture: PictureTokens, number: int, vocabulary: Vocabulary) -> 
     return np.array(out, np.int32)
 
 
+def details_of(picture: PictureTokens) -> tuple[bytes, ...] | None:
+    """Of a key picture that is coded as a still picture the parts of its detail, as `from_sequence` takes them."""
+    if picture.base is None or not picture.base.details:
+        return None
+    return tuple(part.data for part in picture.base.details)
+
+
 def _motions(picture: PictureTokens, h: int, w: int) -> list[tuple[int, ...]]:
     """Of each patch which references it uses, and the vectors of its cells: cell after cell, of each by reference."""
     uses = picture.uses[::2, ::2].reshape(h * w, 1).astype(int)
@@ -150,7 +159,7 @@ def _base_codes(picture: PictureTokens, patches: int, size: int) -> list[list[in
     base = picture.base
     if base is None:
         return [[] for _ in range(patches)]
-    if base.modes.any() or base.details:
+    if base.modes.any():
         raise CodesError("a base that is predicted has no tokens")
     if int(base.codes.max(initial=0)) >= size:
         raise CodesError(f"a code {int(base.codes.max())} in a base of codes below {size}")
@@ -167,7 +176,12 @@ def _motion_tokens(motion: tuple[int, ...], refs: int, v: Vocabulary) -> list[in
 
 
 def from_sequence(
-    tokens: Iterable[int], h: int, w: int, vocabulary: Vocabulary, parities: Iterable[bytes] = ()
+    tokens: Iterable[int],
+    h: int,
+    w: int,
+    vocabulary: Vocabulary,
+    parities: Iterable[bytes] = (),
+    details: Iterable[Sequence[bytes]] = (),
 ) -> Iterator[PictureTokens]:
     """Pictures of h x w patches, each as soon as its tokens have come.
 
@@ -177,14 +191,15 @@ def from_sequence(
         vocabulary: of the model.
         parities: of the key pictures that have a base, in order; where there are none, the base comes out as this
             machine rounds it.
+        details: of the key pictures that are coded as still pictures, in order; these must be there.
 
     Raises:
         CodesError: if the tokens are in no order that means something, or end within a picture.
     """
-    reader, protected = _Reader(tokens, vocabulary), iter(parities)
+    reader, beside = _Reader(tokens, vocabulary), (iter(parities), iter(details))
     number, tools = 0, None
     while reader.now is not None:
-        picture = _picture(reader, number, h, w, protected, tools)
+        picture = _picture(reader, number, h, w, beside, tools)
         tools = picture.tools
         yield picture
         number += 1
@@ -228,7 +243,12 @@ class _Reader:
 
 
 def _picture(
-    reader: _Reader, number: int, h: int, w: int, parities: Iterator[bytes], before_tools: int | None
+    reader: _Reader,
+    number: int,
+    h: int,
+    w: int,
+    beside: tuple[Iterator[bytes], Iterator[Sequence[bytes]]],
+    before_tools: int | None,
 ) -> PictureTokens:
     v = reader.v
     kind, varied = divmod(reader.one_of(v.pictures, 2 * len(_PICTURES), "a picture"), 2)
@@ -282,9 +302,12 @@ def _picture(
             if len(own) > MAX_CODES:
                 raise CodesError(f"a patch of more than {MAX_CODES} codes")
         codes.append(own)
-    rows = None
+    rows, parities = None, b""
     if has_base:
+        parities = next(beside[0], b"")
         rows = PatchRows(np.zeros((h, w), np.uint8), counts.reshape(h, w), np.array(base, np.uint16))
+        if (tools or 0) & STILL:
+            rows = with_parts(rows, next(beside[1], ()))
     cells = motions[:, 1:].reshape(h, w, 2, 2, refs, 2).transpose(4, 0, 2, 1, 3, 5).reshape(refs, 2 * h, 2 * w, 2)
     return PictureTokens(
         shown,
@@ -295,7 +318,7 @@ def _picture(
         np.ascontiguousarray(cells),
         _padded(codes).reshape(-1, h, w),
         rows,
-        next(parities, b"") if has_base else b"",
+        parities,
         offsets.reshape(h, w) if varied else None,
         tools,
         shapes.reshape(h, w) if tools is not None else None,

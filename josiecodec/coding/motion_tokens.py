@@ -12,10 +12,11 @@ import numpy as np
 from ..bitstream.header import VisionInfo
 from ..bitstream.josie_file import TokenFile
 from ..bitstream.motion_mixed import shaped, syntax_of
-from ..bitstream.motion_payload import FILTER, MIXED, SHAPES, TOOLS, MotionPayload, MotionRows, PictureHead
+from ..bitstream.motion_payload import FILTER, MIXED, SHAPES, STILL, TOOLS, MotionPayload, MotionRows, PictureHead
 from ..bitstream.motion_syntax import MotionPicture
 from ..bitstream.patch_payload import PatchRows, pack_rows, unpack_rows
 from ..bitstream.picture_times import PictureTimes
+from ..bitstream.still_payload import pack_still, unpack_still
 from ..entropy.adaptive_bits import BitDecoder, BitEncoder
 from ..entropy.range_coder import check_end
 from ..errors import CodesError, FormatError
@@ -35,7 +36,8 @@ class PictureTokens:
         uses: uint8 [2 h, 2 w], bit r: reference r is used; 3: the mean of two; 0: none.
         vectors: int16 [R, 2 h, 2 w, 2], down and right, in quarters of a pixel.
         codes: int16 [K, h, w] below 2048, -1 where a patch has no further level; see `motion_residual.to_codes`.
-        base: of a key picture, the frame group below the levels, in codes of the model; None for grey.
+        base: of a key picture, the frame group below the levels, in codes of the model; None for grey. One that is
+            coded as a still picture has its details, too.
         parities: of the base, see `bitstream/exact_rounding.py`.
         offsets: int8 [h, w], the steps of patches less `step`, in units of 4; None if they are all the same.
         tools: of a key picture, what it and those behind it are coded with (`motion_payload.py`); of all how strongly
@@ -104,12 +106,15 @@ def tokens_of(codec: VisionFiles, info: VisionInfo, payloads: Iterable[MotionPay
             syntax = syntax_of(h, w, head.tools)
             if head.base:
                 tables = codec.tables if head.coded else None
-                base = unpack_rows(head.base, h, w, info.levels, codec.codebook_size, head.coded, tables)
+                unpack = unpack_still if head.still else unpack_rows
+                base = unpack(head.base, h, w, info.levels, codec.codebook_size, head.coded, tables)
         picture = MotionPicture.empty(head.layer, len(head.references), h, w, head.varied, shaped(syntax))
-        decoder = BitDecoder(payload.bits)
-        syntax.code(decoder, picture, head.step)
-        check_end(decoder)
-        shown = number + head.later
+        picture.shown, picture.sources = number + head.later, head.references
+        if not payload.bare:
+            decoder = BitDecoder(payload.bits)
+            syntax.code(decoder, picture, head.step)
+            check_end(decoder)
+        shown = picture.shown
         references = tuple(shown + n for n in head.references)
         codes = to_codes(picture.levels)
         offsets = picture.offsets if head.varied else None
@@ -161,21 +166,31 @@ def payloads_of(codec: VisionFiles, pictures: Iterable[PictureTokens]) -> Iterat
         if not p.layer:
             syntax = syntax_of(h, w, p.tools)
             if p.base is not None:
-                base, coded = pack_rows(p.base, codec.n_q, codec.codebook_size, codec.tables)
-        encoder = BitEncoder()
+                write = pack_still if (p.tools or 0) & STILL else pack_rows
+                base, coded = write(p.base, codec.n_q, codec.codebook_size, codec.tables)
         varied = p.offsets is not None
         offsets = np.zeros((h, w), np.int8) if p.offsets is None else p.offsets
         levels = from_codes(p.codes)
         picture = MotionPicture(p.layer, len(p.references), p.uses, p.vectors, levels, offsets, varied, p.shapes)
-        syntax.code(encoder, picture, p.step)
         references = tuple(r - p.shown for r in p.references)
+        picture.shown, picture.sources = p.shown, references
+        bits = b""
+        if varied or (p.codes >= 0).any() or p.layer or not (p.tools or 0) & STILL:
+            encoder = BitEncoder()
+            syntax.code(encoder, picture, p.step)
+            bits = encoder.finish()
         head = PictureHead(p.layer, p.step, p.shown - number, references, base, coded, p.parities, varied, p.tools)
-        yield MotionPayload(head, encoder.finish())
+        yield MotionPayload(head, bits)
 
 
 def _check_tools(picture: PictureTokens, number: int, tools: int | None) -> None:
     """Refuse a picture that cannot be written with the tools of its key picture."""
     known = tools is None or (tools & MIXED and not tools & ~TOOLS)
+    still = not picture.layer and bool((tools or 0) & STILL)
+    if still and not (picture.base is not None and picture.base.details and picture.parities):
+        raise CodesError(f"picture {number}: a still picture without a base, its detail or parities")
+    if not still and picture.base is not None and picture.base.details:
+        raise CodesError(f"picture {number}: detail of a base, without that tool")
     own = picture.tools if picture.layer else (None if tools is None else 0)
     if not known or (own is None) != (tools is None) or (own or 0) & ~FILTER:
         raise CodesError(f"picture {number}: tools that no video has, or others than those of its key picture")

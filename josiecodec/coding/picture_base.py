@@ -69,6 +69,7 @@ class PictureBase:
             self.sample = [(int(first), int(first) + SAMPLED_ROWS) for first in starts]
         self._rows_of: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         self._prices = BitPrices(tools, picture, self.parts, self.sample, screen)
+        self.prices: np.ndarray | None = None  # [h, w], what a bit of each patch costs beside the usual one
         self._decoded_last: tuple[tuple[int, int], np.ndarray] | None = None  # of a large picture
         self._decoded_sample: dict[tuple[int, int], np.ndarray] = {}  # of it, too
         self._begin()
@@ -147,6 +148,8 @@ class PictureBase:
     ) -> ChosenDetail:
         first, last = part
         price = at.bit_price * self._prices.dearer(part)
+        if self.prices is not None:
+            price = price * blocks_of(self.prices[first:last])[..., None].astype(np.float32)
         skipped = None if self.screen is None else blocks_of(self.screen.patches[first:last])
         steps = self.tools.steps(at.step)
         shapes = self._shapes_of(part, wanted, at.step, steps, price, skipped)

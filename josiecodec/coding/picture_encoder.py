@@ -21,7 +21,7 @@ from ..media.pixels import as_floats
 from ..settings import EncoderSettings, Rate, checked_levels
 from ..vision.detail_steps import FINEST, PER_OCTAVE, STEPS
 from .detail_decoder import covered, in_grey, screens_of, with_detail
-from .picture_base import COARSEST, ROUGHLY, PictureBase
+from .picture_base import BASE_SHARE, COARSEST, ROUGHLY, PictureBase
 from .picture_network import PictureNetwork
 from .picture_sizes import LARGE, parts_of
 from .picture_tools import BASE_LAMBDA, Fineness, Tools
@@ -124,8 +124,11 @@ class DetailEncoder(StillEncoder):
         one = self.known[0]
         one.tools = tools
         if bits is None:
-            return one.at(self.rate.rd_lambda or tools.settings.rd_lambda)
-        return one.within(bits - self.overhead)
+            rows = one.at(self.rate.rd_lambda or tools.settings.rd_lambda)
+        else:
+            rows = one.within(bits - self.overhead)
+        self.progress(1.0)
+        return rows
 
 
 def padded(x: np.ndarray, patch: int) -> np.ndarray:
@@ -206,10 +209,11 @@ class OnePicture:
         return 8.0 * vision_bytes(way.rows, self.network.n_q, self.network.codebook_size, self.tools.tables)
 
     def _base(self) -> PictureBase:
-        known = self._known_base
-        self._known_base = (
-            PictureBase.coded(self.tools, self.picture, self.latent) if known is None else known.anew(self.tools)
-        )
+        if self._known_base is None:
+            self._known_base = PictureBase.coded(self.tools, self.picture, self.latent)
+        else:
+            self._known_base = self._known_base.anew(self.tools)
+            self.tools.progress(BASE_SHARE)
         return self._known_base
 
     def _alone(self, base: PictureBase, bits: float) -> PatchRows:

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from ..bitstream.patch_payload import PatchRows, block_rows, vision_bytes
+from ..bitstream.patch_payload import PatchRows, vision_bytes
+from ..bitstream.still_payload import still_parts
 from .picture_tools import Tools
 
 LARGE = 1 << 14  # patches above which no decoded picture is kept
@@ -41,5 +42,4 @@ def base_bytes(rows: PatchRows, tools: Tools) -> float:
 
 def parts_of(height: int, columns: int) -> list[tuple[int, int]]:
     """Rows of patches that are put into one block, as first and behind the last."""
-    rows = block_rows(columns)
-    return [(first, min(first + rows, height)) for first in range(0, height, rows)]
+    return still_parts(height, columns)

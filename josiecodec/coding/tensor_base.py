@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -34,7 +36,8 @@ class TensorBase:
     def base(self, rows: PatchRows) -> np.ndarray:
         """See `DecodingNetwork`."""
         group = reconstruct(self.network, rows, None)
-        return as_array(self.network.still_picture(group.latent, group.effective_levels))
+        with full_precision():
+            return as_array(self.network.still_picture(group.latent, group.effective_levels))
 
     @torch.no_grad()
     def small_base(self, rows: PatchRows, factor: int) -> np.ndarray:
@@ -91,6 +94,11 @@ class TensorRows:
     def rows(self, first: int, last: int) -> np.ndarray:
         """See `BaseRows`."""
         return self._pixels.rows(first, last)
+
+
+def full_precision() -> AbstractContextManager[None]:
+    """Without the shortened numbers that some devices multiply by default: key pictures of videos need that."""
+    return torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)
 
 
 def as_array(x: Tensor) -> np.ndarray:

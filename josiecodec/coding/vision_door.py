@@ -15,8 +15,10 @@ from ..errors import CodecError, CodesError
 from ..nn.streaming import State
 from ..settings import EncoderSettings, Rate, asked_rate, fitting_rate
 from ..vision.network import JovioNetwork, JovioOutput
+from .detail_decoder import drawn
 from .door import FileDoor, as_codes, as_tensor, check_pixels, check_precision
 from .reconstruct import reconstruct
+from .tensor_base import TensorBase, full_precision
 from .vision_encoder import GroupEncoder
 
 if TYPE_CHECKING:
@@ -29,10 +31,11 @@ class VisionDoor(FileDoor, JovioNetwork):
     tables: EntropyTables | None
 
     @torch.no_grad()
-    def key_picture(self, rows: PatchRows, height: int, width: int) -> np.ndarray:
-        """The base of a key picture: float32 [3, H, W] in [0, 1]."""
-        # Without the shortened numbers that some devices multiply by default.
-        with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
+    def key_picture(self, rows: PatchRows, height: int, width: int, base: np.ndarray | None = None) -> np.ndarray:
+        """See `motion_base.KeyNetwork`."""
+        with full_precision():
+            if rows.details:
+                return drawn(TensorBase(self), rows, base)[0, :, :height, :width]
             group = reconstruct(self, rows, None)
             x = self.synthesize(group.latent[None, None], group.effective_levels[None, None], State())[0, 0, :3]
             picture: np.ndarray = x[:, :height, :width].clamp(0, 1).float().cpu().numpy()

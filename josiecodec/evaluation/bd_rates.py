@@ -9,16 +9,20 @@ import numpy as np
 
 from ..metrics.bd_rate import CurvesError, bd_rate
 from .codecs import split
+from .picture_codecs import AT_SIZE
 from .table import DRAWS, LOWER_IS_BETTER, MIN_FILES, SCORES
 
 MAX_REFUSED = 0.05  # share of draws without a BD-rate above which an interval would hide them
 
 
 def curve_of(codec: str) -> str:
-    """The curve that a codec with a setting is a point of: levels and rates of a model are curves of their own."""
+    """The curve that a codec with a setting is a point of: levels and rates of a model are curves of their own, and so
+    are sizes that a picture codec was given."""
     base, _, setting = split(codec)
     if re.fullmatch(r"[\d.]+k", setting):
         return f"{base} --kbps"
+    if setting.endswith(AT_SIZE):
+        return f"{base} at sizes"
     return f"{base} --n-q" if re.fullmatch(r"n\d+", setting) else base
 
 
@@ -73,11 +77,21 @@ def bd_rates(rows: list[dict[str, Any]], anchor: str, draws: int = DRAWS) -> lis
                 if not any(row.get(measure) is not None for row in scored if row["codec"] in curves[other]):
                     continue
                 about = {"codec": other, "anchor": against, "label": label, "measure": measure}
-                found.append(about | _one(scored, curves[against], curves[other], measure, draws))
+                found.append(about | between(scored, curves[against], curves[other], measure, draws))
     return found
 
 
-def _one(rows: list[dict[str, Any]], anchor: list[str], other: list[str], measure: str, draws: int) -> dict[str, Any]:
+def between(
+    rows: list[dict[str, Any]], anchor: list[str], other: list[str], measure: str, draws: int = DRAWS
+) -> dict[str, Any]:
+    """The BD-rate of one curve against another, as in `bd_rates`.
+
+    Args:
+        rows: of one label.
+        anchor, other: codecs that are the points of each.
+        measure: of the quality.
+        draws: of the bootstrap.
+    """
     rate = next((name for name in ("kbps", "bpp") if any(row.get(name) is not None for row in rows)), "kbps")
     table: dict[str, dict[str, tuple[float, float]]] = {}
     for row in rows:

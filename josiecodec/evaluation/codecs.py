@@ -37,7 +37,8 @@ class Codec(Protocol):
     Attributes:
         kinds: those that it can encode, of `KINDS`. A codec without this attribute is one of audio.
 
-    It may also have `payload_bytes(data) -> int`, the size of `data` without its container.
+    It may also have `payload_bytes(data) -> int`, the size of `data` without its container, and `prepare(media, rate)`,
+    which is called before the time of `encode` is taken.
     """
 
     kinds: tuple[str, ...]

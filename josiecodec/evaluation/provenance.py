@@ -7,6 +7,7 @@ import platform
 import shlex
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -39,6 +40,13 @@ def provenance(codecs: list[str]) -> list[tuple[str, str]]:
     return [*lines, ("date", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))]
 
 
+def made_by(codec: str) -> dict[str, str]:
+    """What a row of a comparison says of its origin: `version` of this package, `date`, and `model`, the fingerprint of
+    a model of ours, empty for other codecs."""
+    found = _fingerprint(split(codec)[0]) or ""
+    return {"version": _own_version(), "date": datetime.now(UTC).strftime("%Y-%m-%d"), "model": found[:16]}
+
+
 def _command() -> str:
     program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] not in ("", "-c") else "python"
     return shlex.join([program, *sys.argv[1:]])
@@ -51,6 +59,7 @@ def _own_version() -> str:
         return "(not installed)"
 
 
+@cache
 def _fingerprint(name: str) -> str | None:
     """Of one of our models, a shipped one or a folder."""
     for place in (shipped.WEIGHTS / name, Path(name)):

@@ -15,6 +15,7 @@ from ..errors import CodecError
 from . import scores
 from .codecs import version_key
 from .items import Item
+from .provenance import made_by
 from .round_trip import round_trip
 from .table import Rows
 
@@ -72,7 +73,8 @@ def compare(
                 progress(more)
 
             try:
-                _run(name, kinds, todo, keys, folder, device, threads, asked, scorers, rows, tell)
+                made = {item.name: _kept(rows.rows.get((name, item.name)), keys[item.name]) for item in todo}
+                _run(name, kinds, todo, made, keys, folder, device, threads, asked, scorers, rows, tell)
             except CodecError as error:
                 report(f"left out: {error}")
                 progress(len(todo) - told)
@@ -88,6 +90,7 @@ def _run(
     name: str,
     kinds: tuple[str, ...],
     items: list[Item],
+    kept: dict[str, dict[str, Any] | None],
     keys: dict[str, str],
     folder: Path,
     device: str,
@@ -97,13 +100,17 @@ def _run(
     rows: Rows,
     progress: Callable[[float], None],
 ) -> None:
-    """One codec over the items. Scores are computed after all round trips, so as not to disturb their times."""
+    """One codec over the items. Scores are computed after all round trips, so as not to disturb their times; `kept` has
+    what is left of earlier ones, of which scores alone are missing."""
     base = folder / "files" / _safe(name)
-    made = []
-    for pair in round_trip(name, kinds, [(item, base / _safe(item.name)) for item in items], device, threads):
-        made.append(pair)
+    new = [(item, base / _safe(item.name)) for item in items if kept[item.name] is None]
+    found: dict[str, dict[str, Any]] = {}
+    for item, row in round_trip(name, kinds, new, device, threads) if new else ():
+        found[item.name] = made_by(name) | row
         progress(0.5)
-    progress(len(items) - len(made))
+    every = [(item, kept[item.name] or found.get(item.name)) for item in items]
+    made = [(item, row) for item, row in every if row is not None]
+    progress(len(items) - len(made) + 0.5 * (len(made) - len(found)))
     for item, scored in scorers.scored(made, asked):
         about = {"codec": name, "file": item.name, "label": item.label, "key": keys[item.name]} | asked.about()
         rows.add(about | scored)
@@ -161,6 +168,14 @@ class _Scorers:
 def _done(row: dict[str, Any] | None, key: str, asked: scores.Asked) -> bool:
     """Whether a row is of this version of file and model and has the scores wanted; errors are tried again."""
     return row is not None and "error" not in row and row.get("key") == key and asked.done(row)
+
+
+def _kept(row: dict[str, Any] | None, key: str) -> dict[str, Any] | None:
+    """What an earlier comparison has left of a round trip, if it is of this version of file and model and what was
+    decoded is there: further judges need no second one."""
+    if row is None or row.get("key") != key or not Path(row.get("decoded", "")).is_file():
+        return None
+    return {name: value for name, value in row.items() if name not in ("words", "whisper", "judges", "unscored")}
 
 
 def _safe(name: str) -> str:

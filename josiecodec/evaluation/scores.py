@@ -87,11 +87,12 @@ def _audio(item: Item, row: dict[str, Any], asked: Asked) -> dict[str, float | N
         judge = JUDGES[name]
         scores |= dict.fromkeys(judge.columns) | (_tried(judge.score, decoded, original) or {})
     if asked.whisper and item.may_be_speech:
-        scores["wer"] = _tried(_heard_otherwise, item, decoded, asked.whisper)
+        found = _tried(_heard_otherwise, item, decoded, asked.whisper)
+        scores |= {"wer": None} if found is None else found
     elif asked.wer and item.may_be_english_speech:
-        from .word_errors import transcript, word_error_rate
+        from .word_errors import counts, transcript
 
-        scores["wer"] = word_error_rate(_reference(item), transcript(decoded, SAMPLE_RATE))
+        scores |= counts(_reference(item), transcript(decoded, SAMPLE_RATE))
     return scores
 
 
@@ -103,14 +104,17 @@ def _tried(measure: Callable[..., Any], *args: Any) -> Any:
         return None
 
 
-def _heard_otherwise(item: Item, decoded: Tensor, whisper: str) -> float | None:
-    """Word error rate by Whisper against the text of the manifest or, without one, what it hears in the original."""
-    from .whisper_words import transcript, words
-    from .word_errors import word_error_rate
+def _heard_otherwise(item: Item, decoded: Tensor, whisper: str) -> dict[str, float | None]:
+    """Word errors by Whisper against the text of the manifest or, without one, what it hears in the original; none of
+    speech in a language that the model does not know."""
+    from .whisper_words import hears, transcript, words
+    from .word_errors import counts
 
+    if not hears(whisper, item.language):
+        return {}
     language = item.language or None
     reference = words(item.text, language or "en") if item.text else _heard(item, whisper)
-    return word_error_rate(reference, transcript(decoded, SAMPLE_RATE, whisper, language))
+    return counts(reference, transcript(decoded, SAMPLE_RATE, whisper, language))
 
 
 @cache

@@ -60,6 +60,7 @@ class Rows:
 
 def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One line for each codec and label: means over the files, and 95 % intervals as `NAME_low` and `NAME_high`.
+    Word error rates are all errors by all words.
 
     The intervals are bootstrap percentiles over files, left out below three files. `errors` counts files that a codec
     failed on, `unscored` those of the others for which some score could not be computed.
@@ -72,12 +73,15 @@ def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         line["errors"] = len(chosen) - len(done)
         line["unscored"] = sum(bool(row["unscored"]) for row in done)
         for name in ORDER:
-            values = np.array([row[name] for row in done if row.get(name) is not None])
-            if len(values):
-                line[name] = round(float(values.mean()), 5)
+            scored = [row for row in done if row.get(name) is not None]
+            if scored:
+                values = np.array([row[name] for row in scored])
+                weights = np.array([row.get("wer_words", 1) if name == "wer" else 1 for row in scored])
+                line[name] = round(float((values * weights).sum() / weights.sum()), 5)
                 if len(values) < MIN_FILES:
                     continue
-                drawn = np.random.default_rng(0).choice(values, (DRAWS, len(values))).mean(1)
+                chosen_files = np.random.default_rng(0).integers(0, len(values), (DRAWS, len(values)))
+                drawn = (values * weights)[chosen_files].sum(1) / weights[chosen_files].sum(1)
                 low, high = np.percentile(drawn, (2.5, 97.5))
                 line[f"{name}_low"], line[f"{name}_high"] = round(float(low), 5), round(float(high), 5)
         line["peak_mb"] = max((row["peak_mb"] for row in done), default=None)
@@ -148,7 +152,8 @@ def format_table(lines: list[dict[str, Any]]) -> str:
             out.append((" " * (first + 7) + "".join(f"{h:>{w}}" for h, w in zip(halves, widths))).rstrip())
         out.append("")
     for line, label in zip(lines, labels):
-        bad = [f"{line[name]} {name}" for name in ("errors", "unscored") if line[name]]
+        counts = {"error" if line["errors"] == 1 else "errors": line["errors"], "unscored": line["unscored"]}
+        bad = [f"{count} {name}" for name, count in counts.items() if count]
         if bad:
             out.append(f"{label}: {', '.join(bad)}")
     return "\n".join(out).rstrip()

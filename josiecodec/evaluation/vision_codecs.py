@@ -11,14 +11,14 @@ from typing import Any
 import av
 import numpy as np
 import torch
-from PIL import Image, features
 from torch import Tensor
 
 from ..coding.jovio import Jovio
 from ..errors import CodecError
 from ..hub.store import load
-from ..media.images import load_image, to_bytes_rgb
+from ..media.images import to_bytes_rgb
 from ..settings import Rate
+from . import picture_codecs
 from .audio_codecs import josie_payload_bytes
 
 
@@ -46,31 +46,6 @@ class JovioCodec:
 
     def payload_bytes(self, data: bytes) -> int:
         return josie_payload_bytes(data)
-
-
-class PillowImage:
-    """An image format of Pillow. The setting is a quality, of JPEG 2000 a compression ratio."""
-
-    kinds = ("image",)
-
-    def __init__(self, kind: str, setting: str, **options: Any):
-        feature = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}.get(kind)
-        if feature and not features.check(feature):
-            raise CodecError(f"Pillow cannot write {kind} here")
-        self.kind, self.options = kind, options
-        if kind == "JPEG2000":
-            # The setting is the ratio to three bytes per pixel.
-            self.options |= {"quality_mode": "rates", "quality_layers": [float(setting)], "irreversible": True}
-        else:
-            self.options |= {"quality": int(setting)}
-
-    def encode(self, media: Tensor, rate: Fraction) -> bytes:
-        file = io.BytesIO()
-        Image.fromarray(to_bytes_rgb(media)).save(file, self.kind, **self.options)
-        return file.getvalue()
-
-    def decode(self, data: bytes, rate: Fraction) -> Tensor:
-        return load_image(io.BytesIO(data))
 
 
 KEY_SECONDS = 10  # between key pictures at most, of codecs as files are made: as a `.josie` file has it
@@ -133,10 +108,7 @@ class FFmpegVideo:
 
 QUIET: dict[str, Any] = {"x265-params": "log-level=none"}
 KNOWN: dict[str, tuple[Callable[[str], Any], tuple[str, ...]]] = {
-    "jpeg": (partial(PillowImage, "JPEG", optimize=True), ("5", "10", "20", "40", "70")),
-    "webp": (partial(PillowImage, "WEBP", method=6), ("0", "5", "20", "50", "80")),
-    "avif": (partial(PillowImage, "AVIF", speed=4), ("5", "20", "40", "60")),
-    "jpeg2000": (partial(PillowImage, "JPEG2000"), ("30", "60", "120", "240")),
+    **picture_codecs.KNOWN,
     "x264": (partial(FFmpegVideo, "libx264", preset="medium", tune="zerolatency"), ("24", "30", "36", "42")),
     "x265": (
         partial(FFmpegVideo, "libx265", preset="medium", tune="zerolatency", **QUIET),

@@ -43,6 +43,16 @@ def _load(model: str) -> Any:
         ) from None
 
 
+def hears(model: str, language: str) -> bool:
+    """Whether a model knows a language: one of English alone hears words in any speech, but says nothing of it.
+
+    Args:
+        model: its name or folder.
+        language: a code like "en"; empty if it is not known.
+    """
+    return language in ("", "en") or bool(_load(model).model.is_multilingual)
+
+
 def transcript(wave: Tensor, sample_rate: int, model: str, language: str | None) -> tuple[str, ...]:
     """The words that are heard in a waveform [T], normalised; beam search of 5 without a fallback to sampling.
 

@@ -37,13 +37,23 @@ def transcript(wave: Tensor, sample_rate: int) -> tuple[str, ...]:
     return tuple(hypothesis.hypstr.split()) if hypothesis is not None else ()
 
 
-def word_error_rate(reference: tuple[str, ...], hypothesis: tuple[str, ...]) -> float | None:
-    """Substitutions, deletions and insertions per word of the reference; None if that is empty."""
-    if not reference:
-        return None
+def word_errors(reference: tuple[str, ...], hypothesis: tuple[str, ...]) -> int:
+    """Substitutions, deletions and insertions, the fewest that make one of the other."""
     row = list(range(len(hypothesis) + 1))
     for i, word in enumerate(reference, 1):
         last, row[0] = row[0], i
         for j, other in enumerate(hypothesis, 1):
             last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (word != other))
-    return row[-1] / len(reference)
+    return row[-1]
+
+
+def word_error_rate(reference: tuple[str, ...], hypothesis: tuple[str, ...]) -> float | None:
+    """Substitutions, deletions and insertions per word of the reference; None if that is empty."""
+    return word_errors(reference, hypothesis) / len(reference) if reference else None
+
+
+def counts(reference: tuple[str, ...], hypothesis: tuple[str, ...]) -> dict[str, float | None]:
+    """The rate as `wer`, and what it is made of as `wer_errors` and `wer_words`: over many files the field divides all
+    errors by all words, so that a file counts by its words."""
+    errors = {"wer_errors": word_errors(reference, hypothesis), "wer_words": len(reference)} if reference else {}
+    return {"wer": word_error_rate(reference, hypothesis), **errors}

@@ -51,7 +51,8 @@ class LatentAttention(Streaming):
         self.kv_b_proj = nn.Linear(rank, 2 * dim, bias=False)
         self.out_proj = nn.Linear(dim, dim, bias=False)
 
-    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+    def forward(self, x: Tensor, state: State | None = None, keep: Tensor | None = None) -> Tensor:
+        """`keep`, bool [B, T], says which steps of padded sequences are any; not for streams."""
         batch, steps, dim = x.shape
         latents, past, seen = self.kv_a_norm(self.kv_a_proj(x)), 0, 0
         if state is not None:
@@ -66,7 +67,10 @@ class LatentAttention(Streaming):
         kv = self.kv_b_proj(latents).view(batch, past + steps, 2, self.heads, self.head_dim)
         k, v = kv.permute(2, 0, 3, 1, 4)
         q, k = turned(q, cos[past:], sin[past:]), turned(k, cos, sin)
-        y = F.scaled_dot_product_attention(q, k, v.to(q.dtype), attn_mask=self._mask(where, past))
+        mask = self._mask(where, past)
+        if keep is not None:
+            mask = mask & keep[:, None, None]
+        y = F.scaled_dot_product_attention(q, k, v.to(q.dtype), attn_mask=mask)
         return self.out_proj(y.transpose(1, 2).reshape(batch, steps, dim))
 
     def _mask(self, where: Tensor, past: int) -> Tensor:

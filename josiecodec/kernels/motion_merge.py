@@ -131,11 +131,27 @@ def _same(a, b):
 
 
 @compiled(
-    "void(uint8[:, ::1], uint8[:, :, ::1], uint8[:, :, ::1], int32[:, :, :, ::1], float64[:, ::1], float64[:, ::1], "
-    "float64[::1], float64[::1], float64, int64[:, ::1], int64[::1], float64, int64, int64, int32[:, :, ::1])"
+    "void(uint8[:, ::1], uint8[:, :, ::1], uint8[:, :, ::1], int32[:, :, :, ::1], int64[:, :, :, ::1], "
+    "float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64, int64[:, ::1], int64[::1], float64, int64, "
+    "int64, int32[:, :, ::1])"
 )
 def settle(
-    picture, first, second, found, scales, prices, taken_over, bits, new, moves, rounds, near_by, longest, pad, motions
+    picture,
+    first,
+    second,
+    found,
+    carried,
+    scales,
+    prices,
+    taken_over,
+    bits,
+    new,
+    moves,
+    rounds,
+    near_by,
+    longest,
+    pad,
+    motions,
 ):
     """Motions of all patches, in `motions`.
 
@@ -143,6 +159,7 @@ def settle(
         picture: luma [16 h, 16 w].
         first, second: those of the references at all quarters of a pixel; of one alone twice the same.
         found: [R, h, w, 2], the best vectors to each.
+        carried: motions [h, w, K, 5] that may be taken over, too.
         scales: errors of patches from which on they count less, [h, w].
         prices: of a bit, [h, w].
         taken_over: bits of the first, second ... candidate.
@@ -156,17 +173,17 @@ def settle(
         motions: [h, w, 1 + 2 R].
     """
     h, w = motions.shape[0], motions.shape[1]
-    refs = len(found)
+    refs, more = len(found), min(carried.shape[2], 2)
     fits = first.shape[0] == 16 and first.shape[1] >= 16 and first.shape[2] >= 16 and first.shape == second.shape
     if not fits or picture.shape[0] < 16 * h or picture.shape[1] < 16 * w:
         return
     known = np.zeros((h, w, 5), np.int64)
-    choices, near = np.zeros((7, 5), np.int64), np.zeros((3, 5), np.int64)
+    choices, near = np.zeros((9, 5), np.int64), np.zeros((3, 5), np.int64)
     for i in range(h):
         for j in range(w):
             corner = j + 1 if j + 1 < w else max(j - 1, 0)
             count = 0
-            for a in range(4):
+            for a in range(4 + more):
                 motion = choices[count]
                 for n in range(5):
                     motion[n] = 0
@@ -176,7 +193,9 @@ def settle(
                         motion[n] = known[i - 1, j, n]
                     elif a == 2 and i:
                         motion[n] = known[i - 1, corner, n]
-                    elif a == 3 and n == 0:
+                    elif 2 < a < 3 + more:
+                        motion[n] = carried[i, j, a - 3, n]
+                    elif a == 3 + more and n == 0:
                         motion[n] = (1 << refs) - 1
                     if a < 3:
                         near[a, n] = motion[n]

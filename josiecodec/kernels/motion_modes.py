@@ -140,8 +140,8 @@ def _add(known, count, motion):
 
 
 @part
-def _candidates(cells, i, j, refs, known):
-    """Puts motions that a patch may take over into `known` [5, 5]; how many there are."""
+def _candidates(cells, carried, i, j, refs, known):
+    """Puts motions that a patch may take over into `known` [6, 5]; how many there are."""
     columns = cells.shape[1]
     count = 0
     if j:
@@ -150,7 +150,9 @@ def _candidates(cells, i, j, refs, known):
         count = _add(known, count, cells[2 * i - 1, 2 * j])
         corner = 2 * j + 2 if 2 * j + 2 < columns else (2 * j - 1 if j else columns - 1)
         count = _add(known, count, cells[2 * i - 1, corner])
-    still = known[4]
+    for n in range(min(carried.shape[2], 2)):
+        count = _add(known, count, carried[i, j, n])
+    still = known[5]
     for n in range(5):
         still[n] = 0
     still[0] = (1 << refs) - 1
@@ -212,14 +214,15 @@ def _difference(s, data, m, c, later, spread, use, other, value):
 
 
 @part
-def _motion(s, data, m, limits, cells, i, j, refs, wanted, residual, known, kinds, past, found):
+def _motion(s, data, m, limits, cells, carried, i, j, refs, wanted, residual, known, kinds, past, found):
     """Codes how a patch is predicted, and puts it into `cells`: 0 with its own vectors, 1 merged, 2 skipped, 3 error.
 
     `wanted` is [4, 5], only what an encoder is given; `kinds` of the patches of this picture, `past` [4, h, w].
     """
     h, w = kinds.shape
     index = m[8]
-    count = _candidates(cells, i, j, refs, known)
+    count = _candidates(cells, carried, i, j, refs, known)
+    many = min(count, 4)
     reads = s[_READS] != 0
     whole = not reads and _same(wanted[0], wanted[1]) and _same(wanted[0], wanted[2]) and _same(wanted[0], wanted[3])
     which = -1
@@ -237,23 +240,23 @@ def _motion(s, data, m, limits, cells, i, j, refs, wanted, residual, known, kind
     index[1] = (skips * 2 + (1 if corner == 2 else 0)) * 4 + same
     index[2] = (old * 4 + same) * 3 + rest
     index[3] = (skips * 4 + old) * 3 + rest
-    index[4] = count
+    index[4] = many
     skipped = _bit(s, data, m, _SKIP, 0, 5, 1 if which >= 0 and not residual else 0)
     merged = skipped
     merges = (1 if left else 0) + (1 if above else 0)
     if not skipped:
         index[0] = 0
         index[1] = old * 3 + merges
-        index[2] = count * 3 + merges
+        index[2] = many * 3 + merges
         index[3] = skips
         merged = _bit(s, data, m, _MERGE, 0, 4, 1 if which >= 0 else 0)
     if merged:
         n = 0
         while n < count - 1:
-            index[0] = n
-            index[1] = n * 5 + count
-            index[2] = (n * 3 + merges) * 2 + skipped
-            index[3] = (n * 3 + left) * 3 + above
+            index[0] = min(n, 2)
+            index[1] = index[0] * 5 + many
+            index[2] = (index[0] * 3 + merges) * 2 + skipped
+            index[3] = (index[0] * 3 + left) * 3 + above
             if not _bit(s, data, m, _WHICH, 0, 4, 1 if which > n else 0):
                 break
             n += 1
@@ -321,9 +324,9 @@ def _any(values):
 
 @compiled(
     "Tuple((int64, uint8[::1]))(int64[::1], uint8[::1], UniTuple(int64[::1], 9), int64[::1], int64, int64, "
-    "uint8[:, ::1], int16[:, :, :, ::1], int16[:, :, :, ::1], uint8[:, :, ::1], uint8[:, ::1])"
+    "uint8[:, ::1], int16[:, :, :, ::1], int16[:, :, :, ::1], int64[:, :, :, ::1], uint8[:, :, ::1], uint8[:, ::1])"
 )
-def code(s, data, m, limits, layer, refs, uses, vectors, levels, past, kinds):
+def code(s, data, m, limits, layer, refs, uses, vectors, levels, carried, past, kinds):
     """Writes or reads how the patches of a picture are predicted.
 
     Args:
@@ -333,6 +336,7 @@ def code(s, data, m, limits, layer, refs, uses, vectors, levels, past, kinds):
         limits: the largest numbers that there may be.
         layer, refs: of the picture.
         uses, vectors, levels: as of a `MotionPicture`, all of them contiguous; of an encoder.
+        carried: [h, w, K, 5], motions that patches may take over from pictures before; at most two are used.
         past: [4, h, w], of the last pictures of each layer and of the last one, what patches were.
         kinds: [h, w], 0 of patches with their own motion, 1 if that of another, 2 if skipped; written.
 
@@ -342,7 +346,7 @@ def code(s, data, m, limits, layer, refs, uses, vectors, levels, past, kinds):
     h, w = kinds.shape
     reads = s[_READS] != 0
     cells = np.zeros((2 * h, 2 * w, 5), np.int64)
-    wanted, known = np.zeros((4, 5), np.int64), np.zeros((5, 5), np.int64)
+    wanted, known = np.zeros((4, 5), np.int64), np.zeros((6, 5), np.int64)
     found = np.zeros(3, np.int64)
     found[2] = layer
     for i in range(h):
@@ -361,7 +365,7 @@ def code(s, data, m, limits, layer, refs, uses, vectors, levels, past, kinds):
                         if uses[a, b] >> r & 1:
                             wanted[n, 1 + 2 * r] = vectors[r, a, b, 0]
                             wanted[n, 2 + 2 * r] = vectors[r, a, b, 1]
-            kind = _motion(s, data, m, limits, cells, i, j, refs, wanted, some, known, kinds, past, found)
+            kind = _motion(s, data, m, limits, cells, carried, i, j, refs, wanted, some, known, kinds, past, found)
             if kind == 3:
                 return _OF_VECTOR, data
             kinds[i, j] = kind

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..bitstream.model_tables import read_once
 from ..bitstream.patch_payload import PatchRows
+from ..coding.detail_decoder import drawn
 from ..coding.preview import pooled
 from ..coding.vision_identity import VisionStreams
 from ..entropy.code_tables import EntropyTables
@@ -145,8 +146,10 @@ class PictureCodec(VisionStreams):
         """Rows and columns of patches of a picture."""
         return -(-height // self.patch), -(-width // self.patch)
 
-    def key_picture(self, rows: PatchRows, height: int, width: int) -> np.ndarray:
+    def key_picture(self, rows: PatchRows, height: int, width: int, base: np.ndarray | None = None) -> np.ndarray:
         """See `KeyNetwork`."""
+        if rows.details:
+            return drawn(self, rows, base)[0, :, :height, :width]
         return self.base(rows)[0, :, :height, :width].clip(0, 1)
 
     def base_rows(self, rows: PatchRows) -> PictureRows:

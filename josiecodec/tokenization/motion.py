@@ -51,7 +51,7 @@ def encode_motion(codec: Jovio, pictures: Iterator[Tensor], per_second: Fraction
     check_limits(info)
     if not moves(codec, rate, size):
         raise CodesError(f"pictures of {size[1]} x {size[0]} cannot be coded with motion")
-    encoder = video_encoder(codec, rate, size, per_second)
+    encoder = video_encoder(codec, rate, size, per_second, stills=False)  # the detail of still pictures is no tokens
 
     def payloads() -> Iterator[MotionPayload]:
         for picture in itertools.chain([first], pictures):

@@ -44,7 +44,7 @@ def train(**options: Any) -> None:
     """Train the model of EXPERIMENT, a preset (tiny, small) or a TOML file, on datasets of tokens.
 
     Ctrl-C finishes the step and writes a checkpoint; a second one ends at once. Under torchrun every process takes its
-    share of a batch.
+    share of a batch. `train speak` trains a voice from recordings with texts; `josielm train speak --help` says how.
     """
     run = _Run(**options)
     run.check()

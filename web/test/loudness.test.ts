@@ -34,6 +34,15 @@ test("headers with a gain", () => {
   expect(() => readHeader(writeHeader({ ...wrong, length: 5, audio: { ...audio, gain: 64 } }))).toThrow(/gain/);
 });
 
+test("headers of synthetic sound", () => {
+  const audio = { sampleRate: 24000, frameSize: 1920, originalRate: 24000, originalChannels: 1, gain: 0 };
+  const stream = { kind: "audio" as const, levels: 9, codebookSize: 2048, fingerprint: "0123456789abcdef" };
+  const info = { ...stream, model: "m", length: 5, audio: { ...audio, synthetic: true } };
+  const header = readHeader(writeHeader(info));
+  expect(header.version).toBe(6);
+  expect(header.streams).toEqual([info]);
+});
+
 describe.skipIf(!there)("quiet and loud recordings become the command line's files", () => {
   test.each(["quiet", "loud", "short"])("%s", async (name) => {
     const sound = readWav(bytes(`level_${name}.wav`))!;

@@ -33,6 +33,8 @@ export interface AudioShape {
   originalChannels: number;
   /** Decibels by which the recording was amplified before it was coded; a decoder undoes it. */
   gain: number;
+  /** Whether the file says that a machine spoke or made this sound. */
+  synthetic?: boolean;
 }
 
 /** Of pictures. Alpha has that of its picture. */
@@ -71,7 +73,7 @@ export function readHeader(data: Uint8Array): Header {
 function readLater(data: Uint8Array): Header {
   const reader = new ByteReader(data, MAGIC.length);
   const version = reader.u8();
-  check(version >= 2 && version <= 5, `version ${version} is not known here, only 1 to 5`);
+  check(version >= 2 && version <= 6, `version ${version} is not known here, only 1 to 6`);
   const size = reader.varint(MAX_HEADER);
   const body = new ByteReader(data, reader.at, reader.at + size);
   check(size <= reader.left && reader.at + size + 4 <= MAX_HEADER, "its size");
@@ -101,7 +103,7 @@ function readStream(body: ByteReader, version: number, before: StreamInfo | unde
   const model = readName(body);
   const length = readLength(body.u48(), UNKNOWN);
   const stream: StreamInfo = { kind, levels, codebookSize, fingerprint, model, length };
-  if (kind === "audio" || kind === "stereo") stream.audio = readAudio(() => body.varint(2 ** 32), version >= 5);
+  if (kind === "audio" || kind === "stereo") stream.audio = readAudio(() => body.varint(2 ** 32), version);
   if (kind === "vision") stream.vision = readVision(() => body.varint(2 ** 32), version >= 4);
   if (kind === "alpha" && before?.vision) stream.vision = before.vision;
   checkTogether(stream, before);
@@ -121,14 +123,16 @@ function readLength(value: number, unknown: number): number | undefined {
   return value === unknown ? undefined : within(value, 0, MAX_LENGTH, "length");
 }
 
-function readAudio(next: () => number, withGain: boolean): AudioShape {
-  return {
+function readAudio(next: () => number, version: number): AudioShape {
+  const shape: AudioShape = {
     sampleRate: within(next(), 1, 10_000_000, "sample rate"),
     frameSize: within(next(), 1, 2 ** 24, "samples per frame"),
     originalRate: within(next(), 1, 10_000_000, "sample rate of the original"),
     originalChannels: within(next(), 1, 65535, "channels"),
-    gain: withGain ? within(next() - MAX_GAIN - 1, -MAX_GAIN, MAX_GAIN, "gain") : 0,
+    gain: version >= 5 ? within(next() - MAX_GAIN - 1, -MAX_GAIN, MAX_GAIN, "gain") : 0,
   };
+  if (version >= 6 && within(next(), 0, 1, "origin of the sound")) shape.synthetic = true;
+  return shape;
 }
 
 function readVision(next: () => number, withForm: boolean): VisionShape {
@@ -154,6 +158,7 @@ function checkTogether(stream: StreamInfo, before: StreamInfo | undefined): void
     );
     check(stream.levels === 7 && stream.codebookSize === 7, "a stereo image of other levels");
     check(own.gain === 0, "a stereo image with a gain");
+    check(!own.synthetic, "a stereo image with an origin");
   }
   if (stream.kind === "alpha") {
     check(before?.kind === "vision" && !before.vision!.rate[0], "alpha without its image");
@@ -200,7 +205,7 @@ function readFirstStream(body: ByteReader): StreamInfo {
       fingerprint,
       model,
       length: samples,
-      audio: readAudio(() => numbers.shift()!, false),
+      audio: readAudio(() => numbers.shift()!, 1),
     };
   }
   const sides = [body.u32(), body.u32()];
@@ -225,6 +230,7 @@ export function writeHeader(...streams: StreamInfo[]): Uint8Array {
 
 /** The earliest version that has all that there is. */
 function versionOf(streams: StreamInfo[]): number {
+  if (streams.some((stream) => stream.audio?.synthetic)) return 6;
   if (streams.some((stream) => stream.audio?.gain)) return 5;
   if (streams.some((stream) => stream.kind === "alpha" || stream.vision?.grey)) return 4;
   return streams.some((stream) => stream.kind === "stereo") ? 3 : 2;
@@ -244,7 +250,8 @@ function writeStream(body: ByteWriter, stream: StreamInfo, all: StreamInfo[]): v
 /** What follows the length of a stream. */
 function numbersOf({ kind, audio, vision }: StreamInfo, version: number): number[] {
   const gain = audio && version >= 5 ? [MAX_GAIN + 1 + audio.gain] : [];
-  if (audio) return [audio.sampleRate, audio.frameSize, audio.originalRate, audio.originalChannels, ...gain];
+  const origin = audio && version >= 6 ? [audio.synthetic ? 1 : 0] : [];
+  if (audio) return [audio.sampleRate, audio.frameSize, audio.originalRate, audio.originalChannels, ...gain, ...origin];
   if (!vision || kind === "alpha") return [];
   const form = version >= 4 ? [vision.grey ? 1 : 0] : [];
   return [vision.width, vision.height, ...vision.rate, vision.patch, vision.group, ...form];

@@ -1,0 +1,1 @@
+"""Speaking: text to words, words to phones, phones to the codec's latents, latents to codes."""
