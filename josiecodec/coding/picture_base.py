@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -11,33 +13,34 @@ import numpy as np
 
 from ..bitstream.bitpacking import packed_size
 from ..bitstream.container import MAX_PAYLOAD
-from ..bitstream.patch_payload import DetailPart, PatchRows, vision_bytes
-from ..bitstream.still_payload import still_parts
+from ..bitstream.patch_payload import DetailPart, PatchRows
 from ..media.pixels import as_floats
 from ..vision.block_shapes import to_shapes
 from ..vision.dependent_steps import HALF
 from ..vision.detail_shapes import SHRINK
 from ..vision.detail_steps import PER_OCTAVE, STEPS, DetailSteps
-from ..vision.window_weights import band_weights
 from .detail import ChosenDetail
 from .detail_decoder import blocks_of, in_grey
 from .picture_network import BaseRows
+from .picture_prices import BitPrices
+from .picture_sizes import LARGE, PRICED, base_bytes, parts_of, power_of, priced
 from .picture_tools import BASE_LAMBDA, Fineness, Tools
 from .screen import ScreenPicture
 from .vision_writer import END_BYTES
 
 COARSEST = 112  # index of the last step that is better than base alone as a rule
 LAST_STEP = 120  # that is tried
-MOST_DEAR = 12.0  # that a bit can be beside the average
 SAMPLED_ROWS = 4  # rows of patches at a stretch of these
-LARGE = 1 << 14  # patches above which no decoded picture is kept
 HALVED = 1 << 14  # patches above which what is wanted is kept in half precision, and shapes of blocks once for all
 LATENTS_SHARE, BASE_SHARE = 0.05, 0.2  # of all work, about, that is done when these are
 DETAIL_SHARES = (0.4, 0.8, 1.0)  # when each look at the whole picture begins, and when the last one ends
 STRETCHES = 3  # of a large picture, that sizes are estimated from
 CLOSE_STEP = 8  # steps by which shapes may have been chosen for another
+ROUGHLY = 0.06  # how near a size has to come, in its logarithm, for what the filter adds to be foreseen
+NEAR_STEP = 0.0125  # of the logarithm of a size: half of what one step makes
+FAR_OFF = 0.05  # of it, too: more than the price of bits is to make up for
+SETTLED = 0.25  # share of a picture behind which its parts say how far off the whole will be
 MIXED_GAIN = 0.976  # of bits of coefficients with mixed probabilities over those said, as a rule
-DEARER = 1.35  # by which the price of a bit is raised to see what it gives
 MAP_BYTES = 2  # of a patch, more than its mode and level count take
 
 
@@ -56,7 +59,7 @@ class PictureBase:
         self.counts = rows.counts
         height, columns = self.counts.shape
         self.parts = parts_of(height, columns)
-        self.bits = 8 * vision_bytes(rows, self.network.n_q, self.network.codebook_size, tools.tables)
+        self.bits = 8 * base_bytes(rows, tools)
         stretches = max(1, tools.effort.sampled // (SAMPLED_ROWS * columns))
         self.sample = self.parts
         if stretches * SAMPLED_ROWS < height:
@@ -64,15 +67,12 @@ class PictureBase:
             if self.counts.size > LARGE:  # a few, and not what is at the edges
                 starts = np.linspace(0, height - SAMPLED_ROWS, STRETCHES + 2).round().astype(int)[1:-1]
             self.sample = [(int(first), int(first) + SAMPLED_ROWS) for first in starts]
-        # Of bits of the whole over those said of the sample.
-        self.gain = MIXED_GAIN if tools.coder.dependent else 1.0
-        self._wanted: dict[tuple[int, int], np.ndarray] = {}
         self._rows_of: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
-        self._dear: dict[tuple[int, int], np.ndarray] = {}
-        self._shapes: dict[tuple[tuple[int, int], int], np.ndarray] = {}  # of parts, and the step they were chosen for
-        self._foreseen: Fineness | None = None
+        self._prices = BitPrices(tools, picture, self.parts, self.sample, screen)
         self.prices: np.ndarray | None = None  # [h, w], what a bit of each patch costs beside the usual one
         self._decoded_last: tuple[tuple[int, int], np.ndarray] | None = None  # of a large picture
+        self._decoded_sample: dict[tuple[int, int], np.ndarray] = {}  # of it, too
+        self._begin()
 
     @staticmethod
     def coded(tools: Tools, picture: np.ndarray, latent: Any, dearer: float = 1.0) -> PictureBase:
@@ -83,6 +83,25 @@ class PictureBase:
             found.append(rows.coded(latent[a:b], dearer * BASE_LAMBDA, tools.beams).rows)
             tools.progress(LATENTS_SHARE + (BASE_SHARE - LATENTS_SHARE) * b / len(latent))
         return PictureBase(tools, picture, PatchRows.joined(found, latent.shape[1]))
+
+    def anew(self, tools: Tools) -> PictureBase:
+        """The same base for another rate: what was chosen beside it is forgotten, what it looks like is not."""
+        other = copy.copy(self)
+        other.tools = tools
+        other._begin()
+        return other
+
+    def _begin(self) -> None:
+        """Forget all that depends on a rate."""
+        # Of bits of the whole over those said of the sample.
+        self.gain = MIXED_GAIN if self.tools.coder.dependent else 1.0
+        self.power = PRICED  # of bits over their price, with the sign turned around
+        self._foreseen: Fineness | None = None
+        self._wanted: dict[tuple[int, int], np.ndarray] = {}
+        self._shapes: dict[tuple[tuple[int, int], int], np.ndarray] = {}  # of parts, and the step they were chosen for
+        self._said: dict[Fineness, float] = {}  # bits of the detail of the whole, by those of the sample
+        self._plain = np.zeros(len(self.counts))  # bits of the detail of each row where nothing was foreseen
+        self._spread = 1.0  # of bits of a row of all parts over those of one of the sample
 
     def beside(self, screen: ScreenPicture) -> PictureBase:
         """The same base without the patches that have few colours."""
@@ -95,9 +114,13 @@ class PictureBase:
         if self.counts.size <= LARGE or not self.network.is_convolutional:
             edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
             return self.decoded[..., edge, :]
+        if part in self._decoded_sample:
+            return self._decoded_sample[part]
         if self._decoded_last is None or self._decoded_last[0] != part:
             decoded = np.clip(self._base_rows.rows(*part), 0, 1)
             self._decoded_last = part, in_grey(decoded) if self.tools.coder.grey else decoded
+            if part in self.sample:
+                self._decoded_sample[part] = self._decoded_last[1]
         return self._decoded_last[1]
 
     @cached_property
@@ -116,26 +139,6 @@ class PictureBase:
         """As the network of the detail layer takes them, [h, w, D]."""
         return self.network.whole_latents(self.rows).astype(np.int32)
 
-    @cached_property
-    def _windows(self) -> np.ndarray:
-        return self.network.window_weights(self.picture)
-
-    def _weights(self, part: tuple[int, int]) -> np.ndarray:
-        """Logarithms of what an error of each coefficient counts in structural similarity, [2 h, 2 w, 192]."""
-        here = self._windows[:, 2 * part[0] : 2 * part[1]]
-        weights: np.ndarray = np.log(here.transpose(1, 2, 0) @ band_weights().astype(np.float32))
-        return weights
-
-    @cached_property
-    def _usual_weight(self) -> float:
-        total, count = 0.0, 0
-        for part in self.parts:
-            weights = self._weights(part)
-            if self.screen is not None:
-                weights = weights[~blocks_of(self.screen.patches[part[0] : part[1]])]
-            total, count = total + float(weights.sum(dtype=np.float64)), count + weights.size
-        return total / max(count, 1)
-
     def choose(self, part: tuple[int, int], at: Fineness, spread: np.ndarray | None = None) -> ChosenDetail:
         """The detail of some rows of patches; `spread` as of `DetailCoder.choose`."""
         return self._choose(part, self.wanted(part), at, spread)
@@ -144,7 +147,7 @@ class PictureBase:
         self, part: tuple[int, int], wanted: np.ndarray, at: Fineness, spread: np.ndarray | None = None
     ) -> ChosenDetail:
         first, last = part
-        price = at.bit_price * self._dearer(part)
+        price = at.bit_price * self._prices.dearer(part)
         if self.prices is not None:
             price = price * blocks_of(self.prices[first:last])[..., None].astype(np.float32)
         skipped = None if self.screen is None else blocks_of(self.screen.patches[first:last])
@@ -152,22 +155,6 @@ class PictureBase:
         shapes = self._shapes_of(part, wanted, at.step, steps, price, skipped)
         wanted = self._shaped(wanted, shapes) / steps.sizes().astype(np.float32)
         return self.tools.coder.choose(*self._here(part), wanted, steps, price, skipped, spread, shapes)
-
-    def _dearer(self, part: tuple[int, int]) -> np.ndarray:
-        """How much a bit of each coefficient costs beside the usual one, float32 [2 h, 2 w, 192]."""
-        dearer = self._dear.get(part)
-        if dearer is None:
-            weights = self._weights(part).astype(np.float32, copy=False)
-            weights -= np.float32(self._usual_weight)
-            weights *= np.float32(-self.tools.tuning.weighting)
-            dearer = np.exp(weights, out=weights).clip(1 / MOST_DEAR, MOST_DEAR, out=weights)
-            if self.tools.coder.shapes:  # the same in a whole patch, for blocks may be longer
-                h, w = dearer.shape[0] // 2, dearer.shape[1] // 2
-                mean = dearer.reshape(h, 2, w, 2, -1).mean((1, 3))
-                dearer = mean.repeat(2, 0).repeat(2, 1)
-            if part in self.sample:
-                self._dear[part] = dearer
-        return dearer
 
     def _shapes_of(
         self,
@@ -181,10 +168,9 @@ class PictureBase:
         """Shapes of blocks, the same whenever a step is tried, so that a size once estimated holds."""
         if not self.tools.coder.shapes:
             return None
-        close = (part, step)
-        # Once is enough for large pictures, and for videos, whose steps change a little from try to try.
-        if self.prices is not None or (self.counts.size > HALVED and part not in self.sample):
-            close = next((key for key in self._shapes if key[0] == part and abs(key[1] - step) <= CLOSE_STEP), close)
+        near = ((abs(key[1] - step), key) for key in self._shapes if key[0] == part)
+        off, close = min(near, default=(STEPS, (part, step)))
+        close = close if off <= CLOSE_STEP else (part, step)
         known = self._shapes.get(close)
         if known is None:
             known = self.tools.coder.shapes_for(*self._here(part), wanted, steps, price, skipped)
@@ -208,6 +194,8 @@ class PictureBase:
         """Coefficients of what the base lacks in some rows of patches, in units of 8-bit pixels; if the filter is
         foreseen, without what it will add."""
         wanted = self._wanted.get(part)
+        if wanted is None and self._foreseen is not None and part not in self.parts:
+            wanted = self._wanted[part] = self._foreseen_rows(part)
         if wanted is None:
             edge = slice(part[0] * self.network.patch, part[1] * self.network.patch)
             original, decoded = as_floats(self.picture[..., edge, :]), self.decoded_rows(part)
@@ -221,10 +209,20 @@ class PictureBase:
             self._wanted[part] = wanted
         return wanted.astype(np.float32, copy=False)
 
+    def _foreseen_rows(self, part: tuple[int, int]) -> np.ndarray:
+        """`wanted` of rows that are no part by themselves: those of the parts that they lie in."""
+        found = []
+        for first, last in self.parts:
+            if first < part[1] and last > part[0]:
+                rows = slice(2 * max(part[0] - first, 0), 2 * (min(part[1], last) - first))
+                found.append(self.wanted((first, last))[rows])
+        return np.concatenate(found)
+
     def foresee(self, at: Fineness) -> None:
         """From here on, want what is missing beside what the filter adds to detail of this fineness."""
         self._foreseen = at
         self._wanted.clear()
+        self._said.clear()
 
     def _beside_screen(self, part: tuple[int, int], original: np.ndarray, decoded: np.ndarray) -> np.ndarray:
         """Some rows with patches of few colours in their places, about."""
@@ -234,7 +232,9 @@ class PictureBase:
 
     def _added(self, part: tuple[int, int], base: np.ndarray, wanted: np.ndarray, at: Fineness) -> np.ndarray:
         """Coefficients of what the filter adds to some rows, in units of 8-bit pixels."""
-        chosen = self._choose(part, wanted, at)
+        bits = np.zeros(wanted.shape[:2])
+        chosen = self._choose(part, wanted, at, bits)
+        self._plain[part[0] : part[1]] = bits.reshape(part[1] - part[0], -1).sum(1)
         residual = self.network.residual(chosen.levels, chosen.steps, chosen.shapes)
         added = self.network.smoothed(base, residual, chosen.steps) - base - residual
         coefficients: np.ndarray = 255 * self.network.coefficients(added)
@@ -257,25 +257,36 @@ class PictureBase:
 
     def estimated_bits(self, at: Fineness) -> float:
         """Bits of base, detail and patches of few colours together, about."""
-        sampled = sum(last - first for first, last in self.sample)
-        bits = sum(self.choose(part, at).bits for part in self.sample)
         screen = 0.0 if self.screen is None else self.screen.bits(at.rd_lambda)
-        return (
-            self.gain * bits * len(self.counts) / sampled + self.bits + screen + 8 * (END_BYTES + 4 * len(self.parts))
-        )
+        return self.gain * self.said(at) + self.bits + screen + 8 * (END_BYTES + 4 * len(self.parts))
 
-    def fitting(self, bits: float, step: int) -> Fineness | None:
-        """The fineness at which base and detail take about so many bits; None if none is coarse enough."""
+    def said(self, at: Fineness) -> float:
+        """Bits of the detail, about, by those of the sample."""
+        if at not in self._said:
+            sampled = sum(last - first for first, last in self.sample)
+            each = self._spread * len(self.counts) / sampled
+            self._said[at] = each * sum(self.choose(part, at).bits for part in self.sample)
+        return self._said[at]
+
+    def fitting(self, bits: float, step: int, close: float = 0.0) -> Fineness | None:
+        """The fineness at which base and detail take about so many bits; None if none is coarse enough.
+
+        Args:
+            bits: of both.
+            step: that is tried first.
+            close: how near is near enough, in the logarithm, if that is more than the effort's.
+        """
         if self.bits >= bits:
             return None
+        close = max(close, self.tools.effort.close)
         low, high = -1, LAST_STEP + 1  # too many bits, too few
         points: list[tuple[int, float]] = []
         while high - low > 1 and len(points) < self.tools.effort.tries:
             points.append((step, math.log(self.estimated_bits(self.tools.fineness(step)) / max(bits, 1.0))))
             off = points[-1][1]
             low, high = (step, high) if off > 0 else (low, step)
-            if abs(off) < self.tools.effort.close:
-                return self.tools.fineness(step)
+            if abs(off) <= max(close, NEAR_STEP):
+                return self._finely(step, off, bits, close)
             slope = -0.025
             if len(points) > 1:
                 measured = (off - points[-2][1]) / (step - points[-2][0])
@@ -284,50 +295,74 @@ class PictureBase:
             step = following if low < following < high else (low + high) // 2
         if low >= LAST_STEP:
             return None
-        # The finer of two neighbours, and each bit a little dearer.
-        finer = [(off, step) for step, off in points if off > 0]
-        if not finer:
-            return self.tools.fineness(max(min(points, key=lambda point: abs(point[1]))[0], 0))
-        off, step = min(finer)
-        dearer = self.tools.fineness(step, DEARER)
-        gained = off - math.log(self.estimated_bits(dearer) / max(bits, 1.0))
-        share = off / max(gained, 1e-6)
-        if share > 1.5 and high <= LAST_STEP:  # dearer bits do not save enough
-            return self.tools.fineness(high)
-        return self.tools.fineness(step, DEARER ** min(share, 2.0))
+        step, off = min(points, key=lambda point: abs(point[1]))
+        return self._finely(max(step, 0), off, bits, close) if abs(off) < FAR_OFF else self.tools.fineness(max(step, 0))
+
+    def _finely(self, step: int, off: float, bits: float, close: float) -> Fineness:
+        """A step where all takes exp(`off`) times these bits, with a price of bits that makes up for that."""
+        dearer = priced(off * bits / max(bits - self.bits, 0.1 * bits), self.power)
+        if 2 * abs(off) <= close or dearer == 1:
+            return self.tools.fineness(step, dearer)
+        plain, changed = (self.said(self.tools.fineness(step, times)) for times in (1.0, dearer))
+        self.power = power_of(changed, plain, dearer)
+        return self.tools.fineness(step, priced(off * bits / max(bits - self.bits, 0.1 * bits), self.power))
 
     def corrected(self, bits: float, at: Fineness) -> PatchRows:
         """The rows with detail at this fineness, or at a better one where estimates have misled."""
         if self.tools.effort.foresees:
             self.foresee(at)
+            self._compare()
             at = self.fitting(bits, at.step) or at
+        best: tuple[float, list[DetailPart]] = (math.inf, [])
         for begin, end in itertools.pairwise(DETAIL_SHARES):
-            said, taken, details = self._packed(at, (begin, end))
-            off = 0.0 if self.screen is None else self.screen.measure(at.rd_lambda)
-            if self.sample != self.parts:
-                sampled = sum(last - first for first, last in self.sample)
-                said = sum(self.choose(part, at).bits for part in self.sample) * len(self.counts) / sampled
-            before, self.gain = self.gain, taken / said if said > 1 else self.gain
-            off = max(abs(off), abs(math.log(max(self.gain / before, 1e-3))))
-            if abs(off) < 2 * self.tools.effort.close:
+            rest = bits - self.bits - 8 * (END_BYTES + 4 * len(self.parts))
+            if self.screen is not None:
+                rest -= self.screen.bits(at.rd_lambda)
+            taken, details = self._packed(at, (begin, end), rest)
+            more = 0.0 if self.screen is None else self.screen.measure(at.rd_lambda)
+            off = math.log(max(taken, 1.0) / max(rest, 1.0))
+            whole = max(abs(more), abs(off) * min(max(rest / bits, 0.0), 1.0))
+            best = min(best, (whole, details), key=lambda found: found[0])
+            if whole < self.tools.effort.close or rest <= 0:
                 break
-            at = self.fitting(bits, at.step) or at
-        return self._rows(details)
+            self.gain *= min(max(taken / rest, 0.5), 2.0)
+            if abs(off) <= 2 * NEAR_STEP and not more:
+                at = replace(at, bit_price=at.bit_price * priced(off, self.power))
+            else:
+                at = self.fitting(bits, at.step) or at
+        return self._rows(best[1])
+
+    def _compare(self) -> None:
+        """Foresee the filter in the whole picture, and so find what all parts take beside those of the sample."""
+        for part in self.parts:
+            self.wanted(part)
+        some = np.concatenate([self._plain[first:last] for first, last in self.sample])
+        if some.any():
+            self._spread = float(self._plain.mean() / some.mean())
 
     def with_detail(self, at: Fineness) -> PatchRows:
         """The rows with detail at a fineness."""
         if self.tools.effort.foresees:
             self.foresee(at)
-        return self._rows(self._packed(at)[2])
+        return self._rows(self._packed(at)[1])
 
-    def _packed(self, at: Fineness, share: tuple[float, float] = (0.0, 1.0)) -> tuple[float, float, list[DetailPart]]:
-        """Bits said and taken of the detail of all parts, and their bytes: part by part, for a picture may be large.
-        `share` is what of all work is done when this begins and ends."""
-        said, taken, details = 0.0, 0.0, []
-        waiting = self.parts[::-1]
+    def _packed(
+        self, at: Fineness, share: tuple[float, float] = (0.0, 1.0), rest: float | None = None
+    ) -> tuple[float, list[DetailPart]]:
+        """Bits taken of the detail of all parts, and their bytes: part by part, for a picture may be large.
+
+        Args:
+            at: the fineness.
+            share: what of all work is done when this begins and ends.
+            rest: bits that the detail may take; what parts take more or less is made up for by the price of bits of
+                those behind them.
+        """
+        taken, here, done = 0.0, at, 0.0
+        details: list[DetailPart] = []
+        waiting, ahead = self.parts[::-1], float(self._plain.sum())
         while waiting:
             first, last = waiting.pop()
-            bits, part = self._part(first, last, at)
+            bits, part = self._part(first, last, here)
             if part is None and last - first > 1:  # more than a block holds
                 middle = (first + last) // 2
                 waiting += [(middle, last), (first, middle)]
@@ -336,11 +371,14 @@ class PictureBase:
                 if part is None:  # a row of thousands of patches
                     bits, part = self._part(first, last, self.tools.fineness(step))
             if part is not None:
-                said += bits
                 taken += 8 * len(part.data) if self.tools.coder.dependent else bits
                 details.append(part)
+            done += float(self._plain[first:last].sum())
+            if rest is not None and SETTLED * ahead < done < ahead:
+                off = math.log(max(taken * (ahead / done - 1), 1.0) / max(rest - taken, 1.0))
+                here = replace(at, bit_price=at.bit_price * priced(off, self.power))
             self.tools.progress(share[0] + (share[1] - share[0]) * last / len(self.counts))
-        return said, taken, details
+        return taken, details
 
     def _part(self, first: int, last: int, at: Fineness) -> tuple[float, DetailPart | None]:
         """Bits of the detail of some rows, about, and what they have if it fits a block beside the codes."""
@@ -357,8 +395,3 @@ class PictureBase:
 
     def _rows(self, details: list[DetailPart]) -> PatchRows:
         return PatchRows(self.rows.modes, self.rows.counts, self.rows.codes, tuple(details))
-
-
-def parts_of(height: int, columns: int) -> list[tuple[int, int]]:
-    """Rows of patches that are put into one block, as first and behind the last."""
-    return still_parts(height, columns)

@@ -21,8 +21,9 @@ from ..media.pixels import as_floats
 from ..settings import EncoderSettings, Rate, checked_levels
 from ..vision.detail_steps import FINEST, PER_OCTAVE, STEPS
 from .detail_decoder import covered, in_grey, screens_of, with_detail
-from .picture_base import COARSEST, LARGE, PictureBase, parts_of
+from .picture_base import BASE_SHARE, COARSEST, ROUGHLY, PictureBase
 from .picture_network import PictureNetwork
+from .picture_sizes import LARGE, parts_of
 from .picture_tools import BASE_LAMBDA, Fineness, Tools
 from .result import Progress, no_progress
 from .screen import SAMPLED, ScreenPicture, likely_patches
@@ -114,12 +115,20 @@ class DetailEncoder(StillEncoder):
     ):
         super().__init__(network, rate, size, settings, tables)
         self.tools = Tools.of(network, self.settings, tables, grey)
+        self.known: list[OnePicture] = []  # the picture, if it was encoded at another rate before; else it is put in
 
     def _coded(self, picture: np.ndarray, bits: float | None) -> PatchRows:
         tools = replace(self.tools, progress=self.progress)
+        if not self.known:
+            self.known.append(OnePicture(tools, picture))
+        one = self.known[0]
+        one.tools = tools
         if bits is None:
-            return _OnePicture(tools, picture).at(self.rate.rd_lambda or tools.settings.rd_lambda)
-        return _OnePicture(tools, picture).within(bits - self.overhead)
+            rows = one.at(self.rate.rd_lambda or tools.settings.rd_lambda)
+        else:
+            rows = one.within(bits - self.overhead)
+        self.progress(1.0)
+        return rows
 
 
 def padded(x: np.ndarray, patch: int) -> np.ndarray:
@@ -137,12 +146,13 @@ class _Way:
     screens: list[Screen | None] | None = None
 
 
-class _OnePicture:
+class OnePicture:
     """A picture [1, 3, H, W] of whole patches, and the ways to code it."""
 
     def __init__(self, tools: Tools, picture: np.ndarray):
         self.tools, self.network, self.picture = tools, tools.network, picture
         self.latent = tools.network.still_latent(picture)
+        self._known_base: PictureBase | None = None
         self.likely = likely_patches(_pixels(picture[..., SAMPLED // 2 :: SAMPLED, :]), self.network.patch)
 
     @cached_property
@@ -169,7 +179,7 @@ class _OnePicture:
                 return alone.rows
             ways += [alone] if alone is not None else []
         base = self._base()
-        fitting = base.fitting(bits, FIRST_STEP)
+        fitting = base.fitting(bits, FIRST_STEP, ROUGHLY if self.tools.effort.foresees else 0.0)
         if fitting is not None:
             ways.append(_Way(base.corrected(bits, fitting)))
         if fitting is None or fitting.step > COARSEST:
@@ -199,7 +209,12 @@ class _OnePicture:
         return 8.0 * vision_bytes(way.rows, self.network.n_q, self.network.codebook_size, self.tools.tables)
 
     def _base(self) -> PictureBase:
-        return PictureBase.coded(self.tools, self.picture, self.latent)
+        if self._known_base is None:
+            self._known_base = PictureBase.coded(self.tools, self.picture, self.latent)
+        else:
+            self._known_base = self._known_base.anew(self.tools)
+            self.tools.progress(BASE_SHARE)
+        return self._known_base
 
     def _alone(self, base: PictureBase, bits: float) -> PatchRows:
         rd_lambda = BASE_LAMBDA * max(base.bits / max(bits, 1.0), 1.0) ** USUAL_SLOPE  # to be tried first

@@ -17,7 +17,7 @@ from ..media.pixels import Pixels, as_floats
 from ..settings import EncoderSettings, Rate
 from .alpha import AlphaDecoder, with_smooth_colors
 from .heap import keep_small
-from .picture_encoder import DetailEncoder, still_encoder
+from .picture_encoder import DetailEncoder, OnePicture, still_encoder
 from .picture_network import NetworkOwner
 from .preview import PreviewDecoder, PreviewSize, resized
 from .quality import with_psnr
@@ -55,10 +55,15 @@ def write_quality(
     if rate.psnr is None:
         return _write(codec, picture, target, rate, settings, progress), None
     seen, tries, told = _as_bytes(picture.on_white()), itertools.count(), rising(progress)
+    known: list[OnePicture] = []
 
     def encode(bpp: float) -> bytes:
         out, number = io.BytesIO(), next(tries)
-        _write(codec, picture, out, Rate(bpp=bpp), settings, lambda share: told((number + share) / (number + 3)))
+
+        def here(share: float) -> None:
+            told((number + share) / (number + 3))
+
+        _write(codec, picture, out, Rate(bpp=bpp), settings, here, known)
         return out.getvalue()
 
     def measure(data: bytes) -> float:
@@ -85,13 +90,16 @@ def _write(
     rate: Rate,
     settings: EncoderSettings | None,
     progress: Progress = no_progress,
+    known: list[OnePicture] | None = None,
 ) -> int:
-    """A picture at a rate that is no PSNR."""
+    """A picture at a rate that is no PSNR; `known` as of `DetailEncoder`."""
     rgb, alpha = picture.rgb, picture.alpha
     size = (rgb.shape[-2], rgb.shape[-1])
     keep_small(size[0] * size[1])
     encoder = still_encoder(codec.picture_network(), rate, size, settings, codec.tables, picture.grey)
     encoder.progress = rising(progress)
+    if isinstance(encoder, DetailEncoder) and known is not None:
+        encoder.known = known
     rgb = rgb if isinstance(encoder, DetailEncoder) else as_floats(rgb)
     info = codec.stream_info(size, encoder.levels, 1, grey=picture.grey)
     streams = [info] if alpha is None else [info, AlphaInfo.of(info)]

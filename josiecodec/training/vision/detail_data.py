@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...coding.jovio import Jovio
-from ...coding.picture_base import MOST_DEAR
+from ...coding.picture_prices import MOST_DEAR
 from ...coding.picture_tools import usual_price
 from ...coding.rate_control import RowEncoder
 from ...coding.reconstruct import base_codes
