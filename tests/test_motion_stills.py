@@ -20,6 +20,7 @@ from josiecodec.coding.jovio import Jovio
 from josiecodec.coding.motion_codec import video_encoder
 from josiecodec.coding.motion_pictures import PictureDecoder
 from josiecodec.coding.motion_sequence import Vocabulary, details_of, from_sequence, to_sequence
+from josiecodec.coding.motion_stills import KeyStills
 from josiecodec.coding.motion_tokens import from_motion_tokens, motion_tokens
 from josiecodec.errors import CodecError, CodesError, FormatError
 from josiecodec.runtime.picture_codec import PictureCodec
@@ -113,6 +114,11 @@ def test_pictures_of_flat_colours_stay_flat(codec):
     x[:, :, :, 24:] = 0.8
     back = codec.decompress(codec.compress(x, kbps=20, pictures_per_second=10))
     assert float((back - x).abs().max()) < 2.5 / 255
+
+
+def test_no_still_is_made_where_flat_colours_forbid_it(codec, monkeypatch):
+    monkeypatch.setattr(KeyStills, "still", lambda *_: pytest.fail("a still picture that nothing shows"))
+    assert codec.compress(torch.full((3, 1, 32, 48), 0.3), kbps=20, pictures_per_second=10)
 
 
 @pytest.mark.filterwarnings("ignore:this machine computes")

@@ -246,9 +246,11 @@ class MotionEncoder:
     ) -> MotionPayload:
         assert self._ahead is not None
         seen = self._seen(planned.shown)
-        still = self._stills and self._stills.still(planned.shown, seen.planes, wanted, self._ahead.errors(planned))
         flat = flat_patches(seen.planes).any()
-        if still and not flat:
+        still = None
+        if self._stills and not flat:  # a still picture makes flat colours uneven, too
+            still = self._stills.still(planned.shown, seen.planes, wanted, self._ahead.errors(planned))
+        if still:
             base, coded, parities, planes = still
             head = PictureHead(0, step, base=base, coded=coded, parities=parities, tools=TOOLS | STILL)
             state.syntax, state.kept = syntax_of(*self._grid, TOOLS), {}
