@@ -123,3 +123,112 @@ def test_pictures_that_are_refused_by_name(tmp_path, name):
     assert kind_of(tmp_path / name) == "image"
     with pytest.raises(MediaError, match=text):
         load_image(tmp_path / name)
+
+
+def windowed(data: bytes, window: tuple[int, ...], display: tuple[int, ...]) -> bytes:
+    """An OpenEXR of `exr` whose pixels lie elsewhere."""
+    values = struct.pack("<4i", *window)
+    for name, box in ((b"dataWindow", values), (b"displayWindow", struct.pack("<4i", *display))):
+        at = data.index(name + b"\0box2i\0") + len(name) + 11
+        data = data[:at] + box + data[at + 16 :]
+    start = data.index(b"screenWindowWidth")
+    first = data.index(bytes(4) + struct.pack("<I", 96 * 12), start)
+    lines = bytearray(data)
+    for row in range(64):
+        at = first + row * (8 + 96 * 12)
+        lines[at : at + 4] = struct.pack("<i", row + window[1])
+    return bytes(lines)
+
+
+@pytest.mark.parametrize(("left", "top"), [(10, 20), (-20, -8), (0, 0)])
+def test_openexr_that_fills_a_part_of_its_window(tmp_path, left, top):
+    right = np.zeros((120, 140, 3))
+    x, y = max(left, 0), max(top, 0)
+    right[y : top + 64, x : left + 96] = chart()[y - top :, x - left :]
+    data = windowed(exr(light(chart() / 255), "RGB"), (left, top, left + 95, top + 63), (0, 0, 139, 119))
+    check(tmp_path / "a.exr", data, right)
+    (tmp_path / "a.exr").write_bytes(data[:-2000])
+    with pytest.raises(MediaError, match="cut off"):
+        load_image(tmp_path / "a.exr")
+
+
+def test_openexr_whose_window_begins_elsewhere(tmp_path):
+    window = (10, 20, 105, 83)
+    check(tmp_path / "a.exr", windowed(exr(light(chart() / 255), "RGB"), window, window), chart())
+    (tmp_path / "a.exr").write_bytes(windowed(exr(light(chart() / 255), "RGB"), window, (-10, 0, 105, 83)))
+    with pytest.raises(MediaError, match="display window begins before"):
+        load_image(tmp_path / "a.exr")
+
+
+def tiled(values: np.ndarray, side: int) -> bytes:
+    """An OpenEXR of [H, W, 3] in tiles."""
+    data = exr(values, "RGB")
+    height, width = values.shape[:2]
+    at = data.index(b"lineOrder")
+    tiles = b"tiles\0tiledesc\0" + struct.pack("<I2IB", 9, side, side, 0)
+    end = data.index(b"screenWindowWidth") + 17 + 1 + 6 + 4 + 4 + 1
+    head = data[:4] + b"\2\2\0\0" + data[8:at] + data[at:end][:-1] + tiles + b"\0"
+    parts = []
+    for y in range(0, height, side):
+        for x in range(0, width, side):
+            rows = values[y : y + side, x : x + side, ::-1].astype("<f4")
+            body = b"".join(row[:, n].tobytes() for row in rows for n in range(3))
+            parts.append(struct.pack("<4iI", x // side, y // side, 0, 0, len(body)) + body)
+    places = np.cumsum([len(head) + 8 * len(parts), *map(len, parts[:-1])]).astype("<u8").tobytes()
+    return head + places + b"".join(parts)
+
+
+def test_openexr_in_tiles(tmp_path):
+    data = tiled(light(chart() / 255), 20)
+    check(tmp_path / "a.exr", data, chart())
+    for damaged in (data[:-1], data[: len(data) // 2]):
+        (tmp_path / "a.exr").write_bytes(damaged)
+        with pytest.raises(MediaError, match="cut off"):
+            load_image(tmp_path / "a.exr")
+
+
+def test_channels_of_openexr(tmp_path):
+    linear, path = light(chart() / 255), tmp_path / "a.exr"
+    check(path, exr(np.concatenate([linear, linear[..., :1] * 9], 2), "RGBZ"), chart())
+    grey = check(path, exr(np.stack([linear[..., 1] / 2, np.full((64, 96), 0.5)], 2), "YA"), chart()[..., 1:2])
+    assert grey.grey
+    assert set(np.unique(grey.alpha)) == {128}
+    path.write_bytes(exr(linear[..., :1], "Z"))
+    with pytest.raises(MediaError, match="channels that FFmpeg does not know"):
+        load_image(path)
+
+
+def test_a_long_header_of_openexr(tmp_path):
+    """Its compression is further on than other kinds of pictures are known by."""
+    data = exr(light(chart() / 255), "RGB", compression=8)
+    at = data.index(b"channels\0")
+    note = b"a note\0string\0" + struct.pack("<I", 9000) + b" " * 9000
+    (tmp_path / "a.exr").write_bytes(data[:at] + note + data[at:])
+    with pytest.raises(MediaError, match="compression DWA"):
+        load_image(tmp_path / "a.exr")
+
+
+def rgbe(linear: np.ndarray) -> bytes:
+    top = linear.max(-1)
+    share, exponent = np.frexp(top)
+    mantissa = np.floor(linear * (share * 256 / np.maximum(top, 1e-9))[..., None])
+    return np.concatenate([mantissa, np.where(top > 0, exponent + 128, 0)[..., None]], -1).astype(np.uint8).tobytes()
+
+
+def test_kinds_of_radiance(tmp_path):
+    linear, path = light(chart() / 255), tmp_path / "a.hdr"
+    form = b"FORMAT=32-bit_rle_rgbe\n"
+    check(path, b"#?RGBE\n" + form + b"\n-Y 64 +X 96\n" + rgbe(linear), chart(), 0.5)
+    check(path, b"#?RADIANCE\n" + form + b"\n+Y 64 +X 96\n" + rgbe(linear[::-1]), chart(), 0.5)
+    check(path, b"#?RADIANCE\n" + form + b"\n-Y 64 -X 96\n" + rgbe(linear[:, ::-1]), chart(), 0.5)
+    wide = light(in_primaries(chart(), 12) / 65535)
+    primaries = b"PRIMARIES=" + " ".join(map(str, P3)).encode() + b"\n"
+    check(path, b"#?RADIANCE\n" + primaries + form + b"\n-Y 64 +X 96\n" + rgbe(wide), chart(), 0.6)
+    for text in (
+        b"FORMAT=32-bit_rle_xyze\n\n-Y 64 +X 96\n",
+        form + b"\n+X 96 -Y 64\n",
+        form + b"\n-Y 60000 +X 60000\n",
+    ):
+        path.write_bytes(b"#?RADIANCE\n" + text + rgbe(linear))
+        with pytest.raises(MediaError, match="not an image that can be read"):
+            load_image(path)

@@ -122,3 +122,9 @@ def test_what_cannot_be_read(tmp_path):
     (tmp_path / "a.psd").write_bytes(huge)
     with pytest.raises(MediaError, match="cut off"):  # before memory is asked for
         load_image(tmp_path / "a.psd")
+
+
+def test_what_has_no_pixels(tmp_path):
+    (tmp_path / "a.psd").write_bytes(photoshop(np.zeros((3, 0, 8)), RGB))
+    with pytest.raises(MediaError, match="no pixels in it"):
+        load_image(tmp_path / "a.psd")

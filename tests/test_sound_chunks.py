@@ -92,3 +92,13 @@ def test_the_track_that_is_heard(tmp_path, flags, taken):
     found, told = heard(tmp_path / "a.mkv")
     assert round(float(found.mean()) * 32768) == 1000 * taken
     assert any(f"number {taken} is read" in text for text in told)
+
+
+def test_the_last_of_several_chunks_is_cut_off(tmp_path):
+    samples = np.rint(WAVE * 32768).astype("<i2").tobytes()
+    data = wav(plain_format(16), chunk(b"data", samples[:16000]), chunk(b"data", samples[16000:]))
+    (tmp_path / "a.wav").write_bytes(data[:-8000])
+    found, told = heard(tmp_path / "a.wav")
+    assert len(found) == len(WAVE) - 4000
+    assert np.abs(found - WAVE[:-4000]).max() < 1e-4
+    assert any("several chunks" in text for text in told)

@@ -16,9 +16,9 @@ from ..vision.motion_search import patches, search
 from .motion_choice import PRICE, Seen
 from .motion_plan import DISTANCE, Planned
 
-STRENGTH = 8.0  # steps that a patch is finer for each doubling of what depends on it
+STRENGTH = 7.0  # steps that a patch is finer for each doubling of what depends on it
 COARSEST, FINEST = 16.0, -24.0  # steps of patches beside that of the window
-NOISE = 0.1  # of absolute error a pixel, which is no information
+NOISE = 0.05  # of absolute error a pixel, which is no information
 CELL_INTRA = 0.7  # error of a patch by itself, beside that against the means of its quarters
 
 

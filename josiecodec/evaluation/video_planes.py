@@ -23,7 +23,7 @@ def frame_of(rgb: np.ndarray) -> av.VideoFrame:
     for plane, values in zip(frame.planes, (planes.y, planes.u, planes.v)):
         rows = np.zeros((plane.height, plane.line_size), np.uint8)
         rows[:, : plane.width] = values[: plane.height, : plane.width]
-        plane.update(rows)
+        plane.update(rows.tobytes())
     frame.color_range = FULL_RANGE
     return frame
 
@@ -32,6 +32,6 @@ def picture_of(frame: av.VideoFrame) -> np.ndarray:
     """A decoded frame that was made by `frame_of` as a picture float32 [3, H, W] in [0, 1]."""
     values = []
     for plane in frame.planes:
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        rows = np.frombuffer(bytes(plane), np.uint8).reshape(plane.height, plane.line_size)
         values.append(np.ascontiguousarray(rows[:, : plane.width]))
     return to_rgb(Planes(*values), frame.height, frame.width)

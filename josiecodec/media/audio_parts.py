@@ -17,6 +17,7 @@ CHUNK = 1 << 22  # bytes looked through at a time
 TAIL = 4096  # bytes behind the end that a header names which are let pass: tags, padding
 MAX_TAG = 1 << 24  # bytes of an ID3 tag with its pictures
 MAX_CHUNKS = 1000
+MAX_DATA_CHUNKS = 100_000
 ENDLESS = 0x7FFFF000  # sizes from here on stand for "not known"
 
 
@@ -78,15 +79,18 @@ def _wav_joints(file: Part) -> list[int]:
 
 
 def _further_chunks(file: Part, size: int) -> list[tuple[int, int]]:
-    """Ranges of a WAV whose samples lie in several `data` chunks: to the end of the first, and those of the others;
-    empty if there is but one."""
+    """Ranges of a WAV whose samples lie in several `data` chunks: to the end of the first, and those of the others, of
+    which the last may be cut off; empty if there is but one."""
     found: list[tuple[int, int]] = []
     at = 12
-    for _ in range(MAX_CHUNKS):
+    for _ in range(MAX_DATA_CHUNKS):
         file.seek(at)
         head = file.read(8)
         length = int.from_bytes(head[4:], "little")
-        if len(head) < 8 or at + 8 + length > size or not all(32 <= c < 127 for c in head[:4]):
+        cut_off = at + 8 + length > size
+        if found and cut_off and len(head) == 8 and head[:4] == b"data":
+            found.append((at + 8, size))
+        if len(head) < 8 or cut_off or not all(32 <= c < 127 for c in head[:4]):
             break
         if head[:4] == b"data":
             found.append((at + 8 if found else 0, at + 8 + length))

@@ -68,6 +68,8 @@ def photoshop(file: IO[bytes], head: bytes, name: str, most: int) -> Image.Image
     if version not in (_PSD, _PSB) or (version == _PSD and mode in _LEFT_TO_PILLOW):
         return None
     found = _read_head(file, head)
+    if not found.height or not found.width:
+        raise ValueError("no pixels in it")
     if found.height * found.width > most:
         raise ValueError(f"{found.width} x {found.height} pixels are too many")
     colors = _COLORS.get(found.mode, 0)

@@ -7,7 +7,7 @@ _JXL = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n")
 _IMAGE_STARTS = tuple(
     b"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF87a|GIF89a|II*\x00|MM\x00*|II+\x00|MM\x00+|\x00\x00\x00\x0cjP  \r\n\x87\n|"
     b"\xff\x4f\xff\x51|8BPS|qoif|DDS |\x00\x00\x01\x00|P1\n|P2\n|P3\n|P4\n|P5\n|P6\n|Pf\n|P5 |P6 |"
-    b"\x76\x2f\x31\x01|#?RADIANCE\n".split(b"|")
+    b"\x76\x2f\x31\x01|#?RADIANCE\n|#?RGBE\n".split(b"|")
 )
 _SOUND_STARTS = tuple(b"fLaC|FORM|.snd|caff|riff\x2e\x91\xcf\x11|NIST_1A|#!AMR|wvpk|MAC |TTA1|ID3|\x0b\x77".split(b"|"))
 _FILM_STARTS = tuple(
