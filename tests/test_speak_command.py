@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -121,3 +122,12 @@ def test_train_speak(voice, tmp_path):
     few = ("--data", tmp_path / "few.jsonl", "--start", voice, "--out", tmp_path / "few")
     assert "too few" in lm("train", "speak", *few, code=2)
     assert "no such file" in lm("train", "speak", "--data", tmp_path / "none", "--out", tmp_path / "x", code=2)
+
+
+def test_sound_on_standard_output_is_sound_alone(voice):
+    command = [sys.executable, "-W", "ignore", "-m", "josielm.cli.main", "speak", "Good morning.", "-", "--json"]
+    done = subprocess.run([*command, "--voice", voice], capture_output=True, check=True)
+    told = json.loads(done.stderr)
+    wave, rate = soundfile.read(io.BytesIO(done.stdout))
+    assert len(wave) / rate == pytest.approx(told["seconds"], abs=1e-3)
+    assert len(done.stdout) < 2 * len(wave) + 100

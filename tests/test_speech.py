@@ -13,8 +13,9 @@ from josiecodec.errors import ConfigError, ModelError
 from josielm.speech.adaptor import Variance, spread
 from josielm.speech.config import PRESETS, VoiceConfig
 from josielm.speech.letters import LettersConfig, LettersToPhones
-from josielm.speech.lexicon import Lexicon
+from josielm.speech.lexicon import DICTIONARY, Lexicon, dictionary
 from josielm.speech.phones import IDS, SYMBOLS
+from josielm.speech.roman import roman
 from josielm.speech.store import load_voice, save_voice
 from josielm.speech.voice import Voice
 from josielm.speech.words import TextError, sentences
@@ -51,6 +52,19 @@ def said(text: str) -> str:
         ("WE ARE FIRED UP!", "we are fired up !"),
         ("e.g. café — naïve (really) …", "for example cafe , naive , really ."),
         ("see example.com & more @ home", "see example dot com and more at home ."),
+        ("on 12/25/2023, 3 March 2024 or May 5, 2021", "on december twenty fifth twenty twenty three , the third of "
+         "march twenty twenty four or may fifth , twenty twenty one ."),
+        ("In May 20 people came", "in may twenty people came ."),
+        ("call +1 (212) 555-0199", "call plus one , two one two , five five five , zero one nine nine ."),
+        ("ann.lee@mail.org, https://a.org/b?c=1.", "ann dot lee at mail dot org , a dot org slash b question mark c "
+         "equals one ."),
+        ("Henry VIII, World War II, Chapter IV. Act I", "henry the eighth , world war two , chapter four . | "
+         "act one ."),
+        ("MIX, I, an IV and XL", "MIX , i , an IV and XL ."),
+        ("Baker St. near St. Paul, i.e. 2 h, p. 5", "baker street near saint paul , that is two hours , page five ."),
+        ("2½ of v1.2.3, 24/7, x ≠ y", "two and one half of v one point two point three , twenty four seven , x is not "
+         "equal to y ."),
+        ("PCs, CEO's, 3 GHz at 5 km/h", "PC's , CEO's , three gigahertz at five kilometers per hour ."),
         ("well-known -- so to say", "well known , so to say ."),
     ],
 )  # fmt: skip
@@ -102,11 +116,24 @@ def test_no_word_is_dropped():
     assert set(symbols) <= set(SYMBOLS)
     assert symbols[:4] == ["_", "G", "UH1", "D"]
     assert lexicon.word("cat's") == ["K", "AE1", "T", "S"]
+    assert lexicon.word("BBC's") == ["B", "IY1", "B", "IY1", "S", "IY1", "Z"]
     assert lexicon.word("BBC") == ["B", "IY1", "B", "IY1", "S", "IY1"]
     the = sentences("the apple, the morning")[0]
     read = Lexicon(lambda word: ["AE1", "P"], KNOWN).sentence(the)[0]
     assert read[1:3] == ["DH", "IY0"]
     assert [s for i, s in enumerate(read) if read[i - 1] == "DH"] == ["IY0", "AH0"]
+
+
+def test_the_dictionary_is_in_the_package():
+    known = dictionary()
+    assert len(known) > 126_000
+    assert known["good"] == KNOWN["good"]
+    assert all(set(phones) <= set(SYMBOLS) and phones for phones in known.values())
+    assert "Carnegie Mellon" in (DICTIONARY.parent / "LICENSE").read_text()
+
+
+def test_roman_numbers():
+    assert [roman(x) for x in ("I", "IV", "IX", "XIV", "XXXIX", "", "IIX", "VX", "L")] == [1, 4, 9, 14, 39, 0, 0, 0, 0]
 
 
 def test_letters_always_answer():

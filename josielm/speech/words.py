@@ -13,53 +13,26 @@ from dataclasses import dataclass
 from josiecodec.errors import CodecError
 
 from .numbers import ONES, cardinal, decimal, ordinal, plural, spelled, year
-
-MONTHS = (
-    *("January", "February", "March", "April", "May", "June", "July", "August", "September", "October"),
-    *("November", "December"),
+from .roman import COUNTED, REIGNS, roman
+from .signs import (
+    ABBREVIATIONS,
+    IN_SITES,
+    KEPT,
+    LETTERS,
+    MONEY,
+    MONTHS,
+    ONLY_BEFORE_DIGITS,
+    PAUSE_OF,
+    PLURALS,
+    QUIET,
+    ROADS,
+    SCALES,
+    SIGNS,
+    TITLES,
+    UNITS,
 )
-TITLES = {
-    **{"mr": "mister", "mrs": "missus", "ms": "miz", "messrs": "messieurs", "dr": "doctor", "prof": "professor"},
-    **{"st": "saint", "rev": "reverend", "gen": "general", "col": "colonel", "capt": "captain", "lt": "lieutenant"},
-    **{"sgt": "sergeant", "hon": "honorable", "jr": "junior", "sr": "senior", "mt": "mount"},
-}
-ABBREVIATIONS = {
-    **TITLES,
-    **{"etc": "et cetera", "vs": "versus", "no": "number", "vol": "volume", "approx": "approximately"},
-    **{"dept": "department", "inc": "incorporated", "ltd": "limited", "co": "company", "corp": "corporation"},
-    **{"ave": "avenue", "blvd": "boulevard", "fig": "figure", "est": "established", "ed": "edition"},
-    **{"jan": "january", "feb": "february", "mar": "march", "apr": "april", "jun": "june", "jul": "july"},
-    **{"aug": "august", "sep": "september", "sept": "september", "oct": "october", "nov": "november"},
-    **{"dec": "december"},
-}
-ONLY_BEFORE_DIGITS = {"no", "vol", "fig"}  # "no." also ends sentences
-UNITS = {
-    **{"km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "kg": "kilogram", "g": "gram"},
-    **{"mg": "milligram", "l": "liter", "ml": "milliliter", "h": "hour", "hr": "hour", "hrs": "hour"},
-    **{"min": "minute", "mins": "minute", "s": "second", "sec": "second", "ms": "millisecond", "ft": "foot"},
-    **{"lb": "pound", "lbs": "pound", "oz": "ounce", "mi": "mile", "mph": "mile per hour", "kb": "kilobyte"},
-    **{"mb": "megabyte", "gb": "gigabyte", "tb": "terabyte", "hz": "hertz", "khz": "kilohertz"},
-    **{"mhz": "megahertz", "ghz": "gigahertz", "kw": "kilowatt", "w": "watt", "v": "volt", "°c": "degree celsius"},
-    **{"°f": "degree fahrenheit", "°": "degree", "%": "percent"},
-}
-MONEY = {"$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent"), "¥": ("yen", "sen")}
-PLURALS = {"foot": "feet", "penny": "pence", "percent": "percent", "hertz": "hertz", "yen": "yen", "sen": "sen"}
-SIGNS = {
-    **{"&": "and", "+": "plus", "=": "equals", "@": "at", "%": "percent", "#": "number", "*": "star"},
-    **{"/": "slash", "<": "less than", ">": "greater than", "~": "about", "°": "degrees", "\u00d7": "times"},
-    **{"÷": "divided by", "§": "section", "\\": "backslash", "^": "caret", "|": "bar", "_": "underscore"},
-    **{"$": "dollar", "£": "pound", "€": "euro", "¥": "yen"},
-}
-PAUSE_OF = {
-    **{",": ",", ";": ",", ":": ",", "—": ",", "\u2013": ",", "(": ",", ")": ",", "[": ",", "]": ","},
-    **{".": ".", "?": "?", "!": "!", "…": "."},
-}
-QUIET = set("\"'“”„\u2018\u2019\u201a«»\u2039\u203a`-\u2010\u2011•·{}™®©\u200b\ufeff\u00ad")
-LETTERS = {"ß": "ss", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O", "œ": "oe", "Œ": "Oe", "ł": "l", "Ł": "L"} | {
-    **{"đ": "d", "Đ": "D", "ð": "th", "þ": "th", "\u0131": "i"},
-}
-SCALES = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion"}
-KEPT = {*SIGNS, *PAUSE_OF, *QUIET, "\u2212"}
+
+NO_ENDS = {*TITLES, "i.e", "e.g", "vs", "cf"}
 MOST_PIECES = 45  # words of a sentence; longer ones are divided at a pause
 
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
@@ -67,7 +40,14 @@ _UNIT = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True
 _PATTERNS = {
     "money": rf"(?P<sign>[$£€¥])\s?(?P<sum>{_NUMBER})(?:\.(?P<part>\d+))?(?:\s?(?P<scale>hundred|thousand|million|"
     r"billion|trillion|[kKmMbB]n?)\b)?",
+    "mail": r"(?P<mail>[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)",
     "date": r"(?P<dy>\d{4})-(?P<dm>0[1-9]|1[0-2])-(?P<dd>0[1-9]|[12]\d|3[01])(?!\d)",
+    "slashed": r"(?P<sm>0?[1-9]|1[0-2])/(?P<sd>0?[1-9]|[12]\d|3[01])/(?P<sy>\d{4})(?!\d)",
+    "month": rf"(?P<month>{'|'.join(MONTHS)}) (?P<day>0?[1-9]|[12]\d|3[01])"
+    r"(?=,? \d{4}\b|[.,;:!?)]*(?:\s*$|\s+[A-Z]))",
+    "day": rf"(?<!\d)(?P<first>0?[1-9]|[12]\d|3[01]) (?P<of>{'|'.join(MONTHS)})\b",
+    "phone": r"(?P<phone>(?:\+\d{1,3}[ -]?)?(?:\(\d{3}\)\s?|\d{3}[ -])?\d{3}-\d{4}|\d+(?:-\d+){2,})(?![\d-])",
+    "version": r"(?P<version>\d+(?:\.\d+){2,})(?!\d)",
     "time": r"(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::[0-5]\d)?(?:\s?(?P<half>[aApP])\.?[mM]\b\.?(?=\W|$))?",
     "clock": r"(?P<chour>1[0-2]|0?[1-9])\s?(?P<chalf>[aApP])\.?[mM]\b\.?",
     "place": rf"(?P<ordinal>{_NUMBER})(?:st|nd|rd|th)\b",
@@ -76,8 +56,9 @@ _PATTERNS = {
     "range": r"(?P<from>\d+)\s?[-\u2013]\s?(?P<to>\d+)(?![\d-])",
     "measure": rf"(?P<minus>(?<![\w.])[-\u2212])?(?P<many>{_NUMBER})(?:\.(?P<rest>\d+))?"
     rf"(?:\s?(?P<unit>(?i:{_UNIT}))(?!\w))?",
-    "dotted": r"(?P<initials>(?:[A-Za-z]\.){2,})(?=\W|$)|(?P<initial>[A-Z]\.)(?=\s*[A-Z])",
-    "site": r"(?P<site>(?:https?://)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:com|org|net|edu|gov|io|ai|dev|uk|de)\b)",
+    "dotted": r"(?P<initials>(?:[A-Za-z]\.){2,}|Ph\.D\.)(?=\W|$)|(?P<initial>[A-Z]\.)(?=\s*[A-Z])",
+    "site": r"(?P<site>(?:https?://[A-Za-z0-9._-]*[A-Za-z0-9]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\."
+    r"(?:com|org|net|edu|gov|io|ai|dev|uk|de)\b)(?::\d+)?(?:/[A-Za-z0-9_~/?&=%#.+-]*[A-Za-z0-9/]|/)?)",
     "short": r"(?P<short>[A-Za-z]+)\.(?=\W|$)",
     "word": r"(?P<word>[A-Za-z]+(?:['\u2019][A-Za-z]+)*['\u2019]?)",
 }
@@ -139,6 +120,8 @@ def _plain(text: str) -> tuple[str, list[int]]:
         if new not in SIGNS and new not in PAUSE_OF and new not in QUIET and not new.isascii():
             parts = unicodedata.normalize("NFKD", new)
             new = "".join(c for c in parts if not unicodedata.combining(c))
+            if "\u2044" in new:  # a fraction that is one character
+                new = (" " if out and out[-1].isdigit() else "") + new.replace("\u2044", "/")
         for c in new:
             if c.isspace() or c in KEPT or (c.isascii() and c.isalnum()):
                 out.append(c)
@@ -157,7 +140,7 @@ def _ends(text: str) -> list[int]:
     for match in _END.finditer(text):
         before = re.search(r"([A-Za-z.]+)$", text[: match.start()])
         word = before[1] if before else ""
-        if match[0].startswith(".") and (word.lower() in TITLES or re.fullmatch(r"(?:[A-Z]\.)*[A-Z]", word)):
+        if match[0].startswith(".") and (word.lower() in NO_ENDS or re.fullmatch(r"(?:[A-Z]\.)*[A-Z]", word)):
             continue
         if match[0].startswith(".") and word.lower() in ONLY_BEFORE_DIGITS and text[match.end()].isdigit():
             continue
@@ -177,7 +160,7 @@ def _pieces(text: str, begin: int, end: int) -> list[Piece]:
         )
         said, stop = _RULES[name](match, shouted), match.end()
         if said is None:  # an abbreviation that is none: the word, and its stop by itself
-            said, stop = [_word(match["short"], shouted)], match.end() - 1
+            said, stop = _named(match, shouted), match.end() - 1
         for word in said:
             if word in PAUSE_OF.values():
                 _add_pause(pieces, word, position, stop)
@@ -223,7 +206,7 @@ def _many(words: list[str], unit: str) -> list[str]:
     """A number of units, one or more of them."""
     first, *rest = unit.split()
     if words != ["one"]:
-        first = PLURALS.get(first, first + "s")
+        first = first if first.endswith("hertz") else PLURALS.get(first, first + "s")
     return [*words, first, *rest]
 
 
@@ -255,6 +238,29 @@ def _date(m: re.Match[str], _: bool) -> list[str]:
     return [MONTHS[int(m["dm"]) - 1].lower(), *ordinal(str(int(m["dd"]))), *year(m["dy"])]
 
 
+def _slashed(m: re.Match[str], _: bool) -> list[str]:
+    """Month, day and year, as they are written in America."""
+    return [MONTHS[int(m["sm"]) - 1].lower(), *ordinal(str(int(m["sd"]))), *year(m["sy"])]
+
+
+def _day(m: re.Match[str], _: bool) -> list[str]:
+    begun = m.string[: m.start()].lower().endswith("the ")
+    return [*([] if begun else ["the"]), *ordinal(str(int(m["first"]))), "of", m["of"].lower()]
+
+
+def _phone(m: re.Match[str], _: bool) -> list[str]:
+    """Groups of digits, one after the other."""
+    words: list[str] = ["plus"] if m["phone"][0] == "+" else []
+    for number, group in enumerate(re.findall(r"\d+", m["phone"])):
+        words += [*([","] if number else []), *spelled(group)]
+    return words
+
+
+def _version(m: re.Match[str], _: bool) -> list[str]:
+    first, *rest = m["version"].split(".")
+    return [*cardinal(first), *(word for part in rest for word in ("point", *cardinal(part)))]
+
+
 def _decade(m: re.Match[str], _: bool) -> list[str]:
     years = m["years"]
     return plural(year(years) if len(years) == 4 and years != "2000" else cardinal(years))
@@ -262,6 +268,8 @@ def _decade(m: re.Match[str], _: bool) -> list[str]:
 
 def _fraction(m: re.Match[str], _: bool) -> list[str]:
     upper, lower = int(m["upper"]), int(m["lower"])
+    if m[0] == "24/7":
+        return ["twenty", "four", "seven"]
     if lower == 0:
         return [*cardinal(m["upper"]), "over", "zero"]
     name = {2: ["half"], 4: ["quarter"]}.get(lower) or ordinal(str(lower))
@@ -288,6 +296,10 @@ def _measure(m: re.Match[str], _: bool) -> list[str]:
 
 def _short(m: re.Match[str], shouted: bool) -> list[str] | None:
     word = m["short"].lower()
+    if word in ROADS and re.search(r"[A-Z][a-z]+\s+$", m.string[: m.start()]):
+        after = m.string[m.end() :].lstrip()[:1]
+        if not after.isupper():
+            return [ROADS[word], *([] if after else ["."])]
     behind = m.string[m.end() : m.end() + 2].lstrip()[:1]
     if word not in ABBREVIATIONS or (word in ONLY_BEFORE_DIGITS and not behind.isdigit()):
         return None
@@ -298,6 +310,8 @@ def _short(m: re.Match[str], shouted: bool) -> list[str] | None:
 
 def _word(word: str, shouted: bool) -> str:
     word = word.replace("\u2019", "'").rstrip("'")
+    if not shouted and (many := re.fullmatch(r"([A-Z]{2,})'?s", word)):
+        return f"{many[1]}'s"  # PCs and PC's sound alike
     if len(word) > 1 and word.isupper() and not shouted and "'" not in word:
         return word  # spelled, or a word after all: the lexicon knows
     return word.lower()
@@ -313,10 +327,25 @@ def _initials(m: re.Match[str], _: bool) -> list[str]:
 
 def _site(m: re.Match[str], shouted: bool) -> list[str]:
     words: list[str] = []
-    for part in re.findall(r"[A-Za-z]+|\d+|[.:/_-]", re.sub(r"^https?://", "", m["site"])):
-        names = {".": "dot", "/": "slash", "_": "underscore", "-": "dash", ":": "colon"}
-        words += spelled(part) if part.isdigit() else [names.get(part) or _word(part, shouted)]
+    for part in re.findall(r"[A-Za-z]+|\d+|[^A-Za-z\d]", re.sub(r"^https?://", "", m[0])):
+        if part.isdigit():
+            words += spelled(part)
+        else:
+            words += (IN_SITES.get(part) or SIGNS.get(part) or _word(part, shouted)).split()
     return words
+
+
+def _named(m: re.Match[str], shouted: bool) -> list[str]:
+    """A word; Roman numbers behind what is counted by them, and those that are hardly anything else."""
+    word = m["word"] or m["short"]
+    if not shouted and (number := roman(word)):
+        before = re.search(r"([A-Z][a-z]+)\s+$", m.string[max(0, m.start() - 40) : m.start()])
+        name = before[1].lower() if before else ""
+        if name in REIGNS and (word != "I" or re.match(r"\s+(?:of|was)\b|\W*$", m.string[m.end() :])):
+            return ["the", *ordinal(str(number))]
+        if name in COUNTED or word in ("II", "III", "VII", "VIII", "IX", "XII", "XIII", "XIV", "XV", "XVI"):
+            return cardinal(str(number))
+    return [_word(word, shouted)]
 
 
 def _other(m: re.Match[str], _: bool) -> list[str]:
@@ -331,6 +360,12 @@ def _other(m: re.Match[str], _: bool) -> list[str]:
 _RULES: dict[str, Callable[[re.Match[str], bool], list[str] | None]] = {
     "money_": _money,
     "date_": _date,
+    "slashed_": _slashed,
+    "month_": lambda m, _: [m["month"].lower(), *ordinal(str(int(m["day"])))],
+    "day_": _day,
+    "phone_": _phone,
+    "version_": _version,
+    "mail_": _site,
     "time_": _time,
     "clock_": lambda m, _: [*cardinal(str(int(m["chour"]))), m["chalf"].upper(), "M"],
     "place_": lambda m, _: ordinal(_digits(m["ordinal"])),
@@ -341,6 +376,6 @@ _RULES: dict[str, Callable[[re.Match[str], bool], list[str] | None]] = {
     "dotted_": _initials,
     "site_": _site,
     "short_": _short,
-    "word_": lambda m, shouted: [_word(m["word"], shouted)],
+    "word_": _named,
     "other": _other,
 }
