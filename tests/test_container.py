@@ -245,8 +245,8 @@ def test_headers_are_bounded():
     with pytest.raises(FormatError, match=r"not a \.josie file"):
         read_header(b"RIFF" + bytes(100))
     later = bytearray(sample())
-    later[6] = 6
-    with pytest.raises(FormatError, match="version 6"):
+    later[6] = 7
+    with pytest.raises(FormatError, match="version 7"):
         read_header(bytes(later))
     for bad in ({"levels": 65}, {"codebook_size": 1}, {"model": "x" * 65}, {"model": "a\nb"}, {"frame_size": 0}):
         with pytest.raises(FormatError):

@@ -53,7 +53,7 @@ LAYERS = {
         "metrics": "errors nn media",
         "hearing": "errors atomic config nn media hub",
         "tokenization": "errors atomic settings media bitstream coding hub datasets hearing",
-        "evaluation": "errors atomic fingerprint shipped settings display nn media bitstream coding hub metrics "
+        "evaluation": "errors atomic fingerprint shipped settings display nn media bitstream vision coding hub metrics "
         "hearing",
         "training.core": "errors atomic config shipped nn quantization media coding hub",
         "training.audio": "errors atomic config settings nn quantization media audio coding hub panels metrics "
