@@ -109,7 +109,7 @@ def bd_cell(found: BdRate | None) -> str:
     if found is None:
         return "none"
     value, ends = found
-    return f"{value:+.0f} %" + (f" ({ends[0]:+.0f} to {ends[1]:+.0f})" if ends else "")
+    return f"{value:+z.0f} %" + (f" ({ends[0]:+z.0f} to {ends[1]:+z.0f})" if ends else "")
 
 
 def audio_bd(entries: dict[str, Entry], label: str) -> str:
@@ -217,7 +217,7 @@ def video_bd(rows: list[dict]) -> str:
         cells = []
         for measure in ("psnr", "ms_ssim", "difference_psnr"):
             mean, ends, clips = of_clips(rows, codec, next(iter(VIDEO_CODECS)), measure)
-            cells.append(f"{bd_cell((mean, ends))}; clips {min(clips):+.0f} to {max(clips):+.0f}" if clips else "none")
+            cells.append(f"{bd_cell((mean, ends))}; clips {min(clips):+z.0f} to {max(clips):+z.0f}" if clips else "none")
         shown.append([title, *cells])
     return table(["against", "PSNR", "MS-SSIM", "PSNR of differences"], shown)
 
@@ -284,7 +284,7 @@ def summary(audio: dict[str, Entry], pictures: dict[str, Entry], video: list[dic
 
 
 def percent(found: BdRate | None) -> str:
-    return "none" if found is None else f"{found[0]:+.0f} %"
+    return "none" if found is None else f"{found[0]:+z.0f} %"
 
 
 def page(template: str, parts: dict[str, Callable[[], str]]) -> str:
