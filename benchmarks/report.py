@@ -217,7 +217,8 @@ def video_bd(rows: list[dict]) -> str:
         cells = []
         for measure in ("psnr", "ms_ssim", "difference_psnr"):
             mean, ends, clips = of_clips(rows, codec, next(iter(VIDEO_CODECS)), measure)
-            cells.append(f"{bd_cell((mean, ends))}; clips {min(clips):+z.0f} to {max(clips):+z.0f}" if clips else "none")
+            each = f"clips {min(clips):+z.0f} to {max(clips):+z.0f}" if clips else ""
+            cells.append(f"{bd_cell((mean, ends))}; {each}" if clips else "none")
         shown.append([title, *cells])
     return table(["against", "PSNR", "MS-SSIM", "PSNR of differences"], shown)
 

