@@ -64,7 +64,7 @@ def said(text: str) -> str:
         ("Baker St. near St. Paul, i.e. 2 h, p. 5", "baker street near saint paul , that is two hours , page five ."),
         ("2½ of v1.2.3, 24/7, x ≠ y", "two and one half of v one point two point three , twenty four seven , x is not "
          "equal to y ."),
-        ("PCs, CEO's, 3 GHz at 5 km/h", "PC's , CEO's , three gigahertz at five kilometers per hour ."),
+        ("PCs, DVD's, 3 GHz at 5 km/h", "PC's , DVD's , three gigahertz at five kilometers per hour ."),
         ("well-known -- so to say", "well known , so to say ."),
     ],
 )  # fmt: skip
